@@ -1,0 +1,34 @@
+#include "nigh/base/deadline.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace nigh {
+
+Deadline Deadline::After(absl::Duration timeout) {
+  if (timeout == absl::InfiniteDuration()) return Infinite();
+  const int64_t left = std::max<int64_t>(0, absl::ToInt64Nanoseconds(timeout));
+  const int64_t now = SteadyNanos();
+  return left >= kNever - now ? Infinite() : AtNanos(now + left);
+}
+
+Deadline Deadline::At(absl::Time time) {
+  if (time == absl::InfiniteFuture()) return Infinite();
+  return After(time - absl::Now());
+}
+
+absl::Duration Deadline::Remaining() const {
+  return is_infinite() ? absl::InfiniteDuration() : absl::Nanoseconds(RemainingNanos());
+}
+
+int Deadline::RemainingMillis() const {
+  if (is_infinite()) return -1;
+  const int64_t millis = (RemainingNanos() + 999'999) / 1'000'000;
+  return static_cast<int>(std::min<int64_t>(millis, std::numeric_limits<int>::max()));
+}
+
+}  // namespace nigh

@@ -1,0 +1,62 @@
+#ifndef NIGH_BASE_DEADLINE_H_
+#define NIGH_BASE_DEADLINE_H_
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+
+#include "absl/time/time.h"
+
+namespace nigh {
+
+// The steady clock, in nanoseconds since an arbitrary start. A clock that can be set back or
+// forward must not move a deadline.
+inline int64_t SteadyNanos() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+// A moment on this process's steady clock, or never. It travels as the time that is left.
+class Deadline {
+ public:
+  // Never.
+  constexpr Deadline() = default;
+  static constexpr Deadline Infinite() { return Deadline(); }
+  static constexpr Deadline AtNanos(int64_t nanos) { return Deadline(nanos); }
+  // `timeout` from now; zero or less has passed already.
+  static Deadline After(absl::Duration timeout);
+  // At `time` by the wall clock as it stands now.
+  static Deadline At(absl::Time time);
+
+  constexpr bool is_infinite() const { return nanos_ == kNever; }
+  constexpr int64_t nanos() const { return nanos_; }
+  bool HasPassed() const { return !is_infinite() && SteadyNanos() >= nanos_; }
+
+  // At least 0. The largest int64_t when infinite.
+  int64_t RemainingNanos() const {
+    return is_infinite() ? kNever : std::max<int64_t>(0, nanos_ - SteadyNanos());
+  }
+  absl::Duration Remaining() const;
+
+  // For poll(2) and epoll_wait(2): rounded up, so that a wait never ends early; -1 when infinite.
+  int RemainingMillis() const;
+
+  std::chrono::steady_clock::time_point time_point() const {
+    return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(nanos_));
+  }
+
+  friend constexpr bool operator==(Deadline, Deadline) = default;
+  friend constexpr auto operator<=>(Deadline, Deadline) = default;
+
+ private:
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+  constexpr explicit Deadline(int64_t nanos) : nanos_(nanos) {}
+
+  int64_t nanos_ = kNever;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_BASE_DEADLINE_H_

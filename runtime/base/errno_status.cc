@@ -1,0 +1,42 @@
+#include "nigh/base/errno_status.h"
+
+#include <cerrno>
+#include <system_error>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace nigh {
+namespace {
+
+absl::string_view Remedy(int error_number) {
+  switch (error_number) {
+    case ECONNREFUSED:
+    case ENOENT:
+      return " (is the server running?)";
+    case EADDRINUSE:
+      return " (is another server listening there?)";
+    case EACCES:
+    case EPERM:
+      return " (check the permissions and the user this process runs as)";
+    case EMFILE:
+    case ENFILE:
+      return " (raise the limit on open files, ulimit -n)";
+    case ENAMETOOLONG:
+      return " (use a shorter path)";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+absl::Status ErrnoStatus(absl::StatusCode code, int error_number, absl::string_view where,
+                         absl::string_view operation) {
+  return absl::Status(
+      code, absl::StrCat(where, ": ", operation, ": ",
+                         std::generic_category().message(error_number), Remedy(error_number)));
+}
+
+}  // namespace nigh

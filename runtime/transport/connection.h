@@ -1,0 +1,99 @@
+#ifndef NIGH_TRANSPORT_CONNECTION_H_
+#define NIGH_TRANSPORT_CONNECTION_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nigh/base/waiter.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+
+// Who is at the other end, as far as the kernel tells; nothing in here comes from the peer itself.
+struct PeerIdentity {
+  std::string address;  // "unix:/run/greeter.sock", "tcp://127.0.0.1:40312"
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  std::optional<pid_t> pid;
+};
+
+// What a thread waits for.
+enum class Interest {
+  kReceive,  // a frame, or the end of the connection
+  kSend,     // room for a Claim that failed, or for bytes that Flush left behind
+};
+
+// What to do before going to sleep on a connection: poll `fd` for `events` (poll(2)), or not sleep
+// at all because something came while arming.
+struct Wake {
+  int fd = -1;
+  short events = 0;
+  // The descriptor stays readable after it has been signalled: wait for it edge-triggered in an
+  // epoll set, or read it.
+  bool edge_triggered = false;
+
+  bool ready() const { return fd < 0; }
+  static Wake Ready() { return Wake(); }
+};
+
+// A Connection carries whole frames, in order, both ways, between two endpoints. Nothing here
+// blocks, calls upward, or knows what a frame means. At most one thread sends (Claim, Commit,
+// Flush, Arm(kSend)) and at most one receives (Receive, Release, Arm(kReceive)) at a time; the two
+// may overlap. transports/README.md numbers the promises; tests/contract holds every transport to
+// them.
+//
+// Errors are of the connection as a whole and final: UNAVAILABLE when the peer or the medium is
+// gone, INTERNAL when the peer breaks the framing. Messages begin with the address.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+
+  // Room for one frame of up to `payload` bytes, payload <= max_payload(): at least that many
+  // contiguous bytes to fill. `std::nullopt`: no room now, Arm(kSend) tells when. A claim that is
+  // not committed before the next one never happened.
+  virtual std::optional<ByteSpan> Claim(size_t payload) = 0;
+
+  // Makes a frame of the first header.length bytes of the claim, header.length <= what was claimed.
+  // No system call; the peer may see it only after Flush.
+  virtual void Commit(const FrameHeader& header) = 0;
+
+  // Hands what was committed to the medium. True: all of it. False: Arm(kSend), then Flush again.
+  virtual absl::StatusOr<bool> Flush() = 0;
+
+  // The next frame, its header decoded but not validated, or nothing for now. Frames that arrived
+  // before the peer closed come before the error that says so.
+  virtual absl::StatusOr<std::optional<Frame>> Receive() = 0;
+
+  // Gives back the bytes of the frame that Receive returned last.
+  virtual void Release() = 0;
+
+  // To be called when Receive has returned nothing, or a claim or a flush found no room, before
+  // sleeping. The descriptor is the same for the life of the connection, one for each interest or
+  // one for both.
+  virtual Wake Arm(Interest interest) = 0;
+
+  // What an empty Receive costs; the wait policy goes by it.
+  virtual Waiter::PollCost poll_cost() const = 0;
+
+  // Any thread, any number of times. Both sides wake and see the end. Frames that were flushed
+  // still reach the peer.
+  virtual void Close() = 0;
+
+  // Bytes; longer payloads are cut above. At least kMinMaxPayload.
+  virtual size_t max_payload() const = 0;
+
+  virtual const PeerIdentity& peer() const = 0;
+};
+
+// A hello and the longest method name must fit one frame.
+inline constexpr size_t kMinMaxPayload = 64;
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORT_CONNECTION_H_

@@ -1,0 +1,23 @@
+#include "nigh/transport/transport.h"
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace nigh {
+
+absl::StatusOr<const Transport*> FindTransport(TransportTable table, const Address& address) {
+  for (const Transport& transport : table) {
+    if (transport.scheme == address.scheme) return &transport;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "address \"", address.ToString(), "\": no transport is called \"", address.scheme,
+      "\" (there are: ",
+      absl::StrJoin(
+          table, ", ",
+          [](std::string* out, const Transport& t) { absl::StrAppend(out, t.scheme, ":"); }),
+      ")"));
+}
+
+}  // namespace nigh

@@ -1,0 +1,79 @@
+#ifndef NIGH_WIRE_FRAME_H_
+#define NIGH_WIRE_FRAME_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// The frame: a fixed header and a payload, the same on every medium. proto/PROTOCOL.md is the
+// specification; this is its one implementation.
+//
+//   byte  0       4     5     6       8       12      16              24
+//        +-------+-----+-----+-------+-------+-------+---------------+---------
+//        |length |kind |flags|method | call  | rest  |      aux      | payload
+//        +-------+-----+-----+-------+-------+-------+---------------+---------
+//
+// All numbers are little-endian.
+enum class FrameKind : uint8_t {
+  kHello = 1,     // who I am and what I accept; the first frame each way
+  kMethod = 2,    // declares `method` to stand for the name in the payload
+  kRequest = 3,   // opens a call; aux: nanoseconds left, 0 for no deadline
+  kMessage = 4,   // one more message of a call, or metadata or the end of my side without one
+  kResponse = 5,  // ends a call; aux: status code
+  kCancel = 6,    // the client no longer wants the call
+  kCredit = 7,    // aux: so many more bytes of messages may be sent on this call
+  kPing = 8,      // aux comes back in a ping with kAck
+  kGoAway = 9,    // no new calls on this connection; the payload says why
+  kPiece = 10,    // continues the payload of the last frame of this call that had a `rest`
+};
+
+enum FrameFlags : uint8_t {
+  kSections = 1,  // the payload begins with a section block (sections.h)
+  kMessage = 2,   // the payload, after the sections, is a message; it may be empty
+  kEnd = 4,       // the sender will send no more messages on this call
+  kAck = 8,       // answers a ping
+};
+
+struct FrameHeader {
+  uint32_t length = 0;  // bytes of payload in this frame
+  FrameKind kind = FrameKind::kHello;
+  uint8_t flags = 0;
+  uint16_t method = 0;
+  uint32_t call = 0;
+  uint32_t rest = 0;  // bytes of the same payload that follow in kPiece frames of the same call
+  uint64_t aux = 0;
+
+  friend bool operator==(const FrameHeader&, const FrameHeader&) = default;
+};
+
+inline constexpr size_t kFrameHeaderSize = 24;
+
+// One frame as received. `payload` belongs to the connection and lasts until its Release().
+struct Frame {
+  FrameHeader header;
+  ConstByteSpan payload;
+};
+
+// Writes the 24 bytes at `to`.
+void EncodeFrameHeader(const FrameHeader& header, std::byte* to);
+
+// Reads the 24 bytes at `from`, each once, so that a peer who still owns the memory can change
+// nothing between check and use. Checks nothing; ValidateFrameHeader does.
+FrameHeader DecodeFrameHeader(const std::byte* from);
+
+// Whether a header that arrived may be acted upon: a known kind, only flags and fields which that
+// kind uses, a length of `max_payload` at most. The error is INTERNAL and says which field is
+// wrong.
+absl::Status ValidateFrameHeader(const FrameHeader& header, size_t max_payload);
+
+// "REQUEST", "frame kind 77".
+absl::string_view FrameKindName(FrameKind kind);
+
+}  // namespace nigh
+
+#endif  // NIGH_WIRE_FRAME_H_

@@ -1,0 +1,59 @@
+#include "nigh/wire/hello.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+void EncodeHello(const Hello& hello, std::byte* to) {
+  StoreLittle(kHelloMagic, to);
+  StoreLittle(hello.min_version, to + 4);
+  StoreLittle(hello.max_version, to + 6);
+  StoreLittle(hello.window, to + 8);
+  StoreLittle(hello.max_message, to + 12);
+  StoreLittle(hello.max_metadata, to + 20);
+  StoreLittle(hello.max_calls, to + 24);
+}
+
+absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload) {
+  if (payload.size() < kHelloSize) {
+    return absl::InternalError(
+        absl::StrCat("hello of ", payload.size(), " bytes, shorter than ", kHelloSize));
+  }
+  const std::byte* from = payload.data();
+  if (LoadLittle<uint32_t>(from) != kHelloMagic) {
+    return absl::InternalError("hello without nigh's magic number");
+  }
+  Hello hello;
+  hello.min_version = LoadLittle<uint16_t>(from + 4);
+  hello.max_version = LoadLittle<uint16_t>(from + 6);
+  hello.window = LoadLittle<uint32_t>(from + 8);
+  hello.max_message = LoadLittle<uint64_t>(from + 12);
+  hello.max_metadata = LoadLittle<uint32_t>(from + 20);
+  hello.max_calls = LoadLittle<uint32_t>(from + 24);
+  if (hello.min_version == 0 || hello.min_version > hello.max_version) {
+    return absl::InternalError(absl::StrCat("hello with impossible versions ", hello.min_version,
+                                            " to ", hello.max_version));
+  }
+  if (hello.window == 0) return absl::InternalError("hello with a window of 0");
+  return hello;
+}
+
+absl::StatusOr<uint16_t> AgreeOnVersion(const Hello& mine, const Hello& theirs) {
+  const uint16_t version = std::min(mine.max_version, theirs.max_version);
+  if (version < std::max(mine.min_version, theirs.min_version)) {
+    return absl::UnavailableError(
+        absl::StrCat("the peer speaks versions ", theirs.min_version, " to ", theirs.max_version,
+                     " of nigh's protocol, this process ", mine.min_version, " to ",
+                     mine.max_version, " (upgrade the older of the two)"));
+  }
+  return version;
+}
+
+}  // namespace nigh

@@ -1,0 +1,46 @@
+#ifndef NIGH_WIRE_HELLO_H_
+#define NIGH_WIRE_HELLO_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// The payload of a HELLO frame: what its sender speaks and accepts. Fields that a later version
+// appends are skipped by this one.
+//
+//   byte 0       4           6           8         12              20
+//       +-------+-----------+-----------+---------+---------------+-------------+-----------+
+//       | magic |min version|max version| window  | max message   |max metadata | max calls |
+//       +-------+-----------+-----------+---------+---------------+-------------+-----------+
+struct Hello {
+  uint16_t min_version = 1;
+  uint16_t max_version = 1;
+  uint32_t window = 0;        // credit that each of the peer's calls begins with, in bytes
+  uint64_t max_message = 0;   // bytes of the largest message accepted
+  uint32_t max_metadata = 0;  // bytes of keys and values accepted in one frame
+  uint32_t max_calls = 0;     // calls in flight accepted: call ids below this
+
+  friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+inline constexpr uint32_t kHelloMagic = 0x6867696e;  // "nigh"
+inline constexpr uint16_t kProtocolVersion = 1;
+inline constexpr size_t kHelloSize = 28;
+
+// Writes kHelloSize bytes at `to`.
+void EncodeHello(const Hello& hello, std::byte* to);
+
+// Fails with INTERNAL when the payload is no hello, or holds a number that makes no sense.
+absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload);
+
+// The highest version that both speak. Fails with UNAVAILABLE and names both ranges when there is
+// none.
+absl::StatusOr<uint16_t> AgreeOnVersion(const Hello& mine, const Hello& theirs);
+
+}  // namespace nigh
+
+#endif  // NIGH_WIRE_HELLO_H_

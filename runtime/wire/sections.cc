@@ -1,0 +1,60 @@
+#include "nigh/wire/sections.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+void SectionWriter::Add(SectionType type, absl::string_view key, absl::string_view value) {
+  if (block_.empty()) block_.resize(kSectionBlockHeader);
+  std::byte header[kSectionHeader] = {};
+  StoreLittle(static_cast<uint8_t>(type), header);
+  StoreLittle(static_cast<uint16_t>(key.size()), header + 2);
+  StoreLittle(static_cast<uint32_t>(value.size()), header + 4);
+  absl::StrAppend(&block_, AsText(header), key, value);
+  StoreLittle(static_cast<uint32_t>(block_.size() - kSectionBlockHeader),
+              reinterpret_cast<std::byte*>(block_.data()));
+}
+
+SectionReader::SectionReader(ConstByteSpan payload) {
+  if (payload.size() < kSectionBlockHeader) {
+    status_ = absl::InternalError("payload too short for its sections");
+    return;
+  }
+  const size_t size = LoadLittle<uint32_t>(payload.data());
+  payload.remove_prefix(kSectionBlockHeader);
+  if (size > payload.size()) {
+    status_ = absl::InternalError(
+        absl::StrCat("sections of ", size, " bytes in a payload of ", payload.size()));
+    return;
+  }
+  left_ = payload.first(size);
+  rest_ = payload.subspan(size);
+  block_size_ = kSectionBlockHeader + size;
+}
+
+std::optional<Section> SectionReader::Next() {
+  if (left_.empty()) return std::nullopt;
+  if (left_.size() >= kSectionHeader) {
+    const auto type = LoadLittle<uint8_t>(left_.data());
+    const size_t key = LoadLittle<uint16_t>(left_.data() + 2);
+    const size_t value = LoadLittle<uint32_t>(left_.data() + 4);
+    left_.remove_prefix(kSectionHeader);
+    if (key <= left_.size() && value <= left_.size() - key) {
+      const absl::string_view text = AsText(left_);
+      left_.remove_prefix(key + value);
+      return Section{static_cast<SectionType>(type), text.substr(0, key), text.substr(key, value)};
+    }
+  }
+  status_ = absl::InternalError("section that ends beyond its block");
+  left_ = {};
+  return std::nullopt;
+}
+
+}  // namespace nigh

@@ -1,0 +1,76 @@
+#ifndef NIGH_WIRE_SECTIONS_H_
+#define NIGH_WIRE_SECTIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// The optional part at the start of a payload whose frame has kSections: a count of bytes, then
+// entries, each a type, a key and a value.
+//
+//   +-------+ +------+------+------+-------+-----+-------+
+//   | bytes | | type | zero |key n |value n| key | value | ...
+//   +-------+ +------+------+------+-------+-----+-------+
+//      4         1      1      2       4
+enum class SectionType : uint8_t {
+  kMetadata = 1,       // key and value; initial metadata, of either side
+  kTrailer = 2,        // key and value; trailing metadata, in a RESPONSE
+  kStatusMessage = 3,  // value; in a RESPONSE
+  kStatusDetail = 4,   // key: type URL, value: bytes; in a RESPONSE
+};
+
+struct Section {
+  SectionType type = SectionType::kMetadata;
+  absl::string_view key;
+  absl::string_view value;
+};
+
+inline constexpr size_t kSectionBlockHeader = 4;
+inline constexpr size_t kSectionHeader = 8;
+inline constexpr size_t kMaxSectionKey = 65'535;
+
+// Builds a section block, its leading count included. Empty until the first Add.
+class SectionWriter {
+ public:
+  // `key` is at most kMaxSectionKey bytes.
+  void Add(SectionType type, absl::string_view key, absl::string_view value);
+
+  bool empty() const { return block_.empty(); }
+  absl::string_view block() const { return block_; }
+
+ private:
+  std::string block_;
+};
+
+// Walks a section block without copying. The views it yields point into `payload`.
+class SectionReader {
+ public:
+  // Takes the block off the front of `payload`; rest() is what follows. `status()` tells whether
+  // the counts fit.
+  explicit SectionReader(ConstByteSpan payload);
+
+  // The next entry; nothing at the end and after an error.
+  std::optional<Section> Next();
+
+  // INTERNAL when the block is malformed; known once Next() has returned nothing.
+  const absl::Status& status() const { return status_; }
+  ConstByteSpan rest() const { return rest_; }
+  size_t block_size() const { return block_size_; }
+
+ private:
+  ConstByteSpan left_;
+  ConstByteSpan rest_;
+  size_t block_size_ = 0;
+  absl::Status status_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_WIRE_SECTIONS_H_
