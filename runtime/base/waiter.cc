@@ -39,6 +39,10 @@ void Waiter::Found() {
     const int64_t waited = std::min(SteadyNanos() - started_, 10 * kWakeNanos);
     usual_ += (waited - usual_) / 4;
   }
+  Reset();
+}
+
+void Waiter::Reset() {
   polls_ = 0;
   slept_ = contended_ = false;
   started_ = 0;

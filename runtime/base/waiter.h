@@ -44,6 +44,9 @@ class Waiter {
   // After a poll that found something: the next wait starts anew.
   void Found();
 
+  // Forgets the present wait: somebody else begins to poll.
+  void Reset();
+
   // After a poll that found nothing. True: a pause or a yield has passed, poll again. False: sleep.
   bool PollAgain(PollCost cost);
 

@@ -91,8 +91,8 @@ class Connection {
   virtual const PeerIdentity& peer() const = 0;
 };
 
-// A hello and the longest method name must fit one frame.
-inline constexpr size_t kMinMaxPayload = 64;
+// A hello and the longest method name must fit one frame uncut.
+inline constexpr size_t kMinMaxPayload = 256;
 
 }  // namespace nigh
 

@@ -1,0 +1,42 @@
+#ifndef NIGH_ASSEMBLER_H_
+#define NIGH_ASSEMBLER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+
+// Puts payloads that were cut to fit the medium together again. Each call has at most one
+// unfinished payload at a time. Used by the one thread that receives.
+class Assembler {
+ public:
+  struct Whole {
+    FrameHeader header;  // of the first piece, with length and rest as if it had not been cut
+    std::string payload;
+  };
+
+  // The first piece: a frame with a rest. INTERNAL when the call's payload before it is unfinished.
+  absl::Status Begin(const Frame& first);
+
+  // A kPiece frame: the whole payload if this was the last piece. A piece of a payload that was not
+  // begun or has been abandoned yields nothing. INTERNAL when it does not continue what came
+  // before.
+  absl::StatusOr<std::optional<Whole>> Add(const Frame& piece);
+
+  // The call's unfinished payload, if any, will not be finished.
+  void Abandon(uint32_t call) { unfinished_.erase(call); }
+
+  bool HasUnfinished(uint32_t call) const { return unfinished_.contains(call); }
+
+ private:
+  absl::flat_hash_map<uint32_t, Whole> unfinished_;  // header.rest: bytes still to come
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_ASSEMBLER_H_

@@ -1,0 +1,117 @@
+#include "nigh/call_sections.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/metadata.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/sections.h"
+
+namespace nigh {
+namespace {
+
+// The longest prefix of at most `limit` bytes that does not cut a UTF-8 sequence.
+absl::string_view CutText(absl::string_view text, size_t limit) {
+  if (text.size() <= limit) return text;
+  size_t end = limit;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+}  // namespace
+
+void AddMetadata(const Metadata& metadata, SectionType type, SectionWriter& sections) {
+  for (const auto& [key, value] : metadata) sections.Add(type, key, value);
+}
+
+void AddStatus(const absl::Status& status, const Metadata& trailing, size_t limit,
+               SectionWriter& sections) {
+  const auto add = [&](SectionType type, absl::string_view key, absl::string_view value) {
+    const size_t size = key.size() + value.size();
+    if (size > limit || key.size() > kMaxSectionKey) return;
+    limit -= size;
+    sections.Add(type, key, value);
+  };
+  // Text first, but never so much of it that nothing else gets through.
+  if (!status.ok() && !status.message().empty()) {
+    add(SectionType::kStatusMessage, "", CutText(status.message(), limit / 2));
+  }
+  for (const auto& [key, value] : trailing) add(SectionType::kTrailer, key, value);
+  status.ForEachPayload([&](absl::string_view type_url, const absl::Cord& payload) {
+    add(SectionType::kStatusDetail, type_url, std::string(payload));
+  });
+}
+
+absl::StatusCode StatusCodeFromWire(uint64_t code) {
+  constexpr auto kLast = static_cast<uint64_t>(absl::StatusCode::kUnauthenticated);
+  return code <= kLast ? static_cast<absl::StatusCode>(code) : absl::StatusCode::kUnknown;
+}
+
+absl::Status TakeMetadata(const FrameHeader& header, size_t limit, ConstByteSpan& payload,
+                          Metadata& metadata) {
+  if ((header.flags & kSections) == 0) return absl::OkStatus();
+  SectionReader reader(payload);
+  while (std::optional<Section> section = reader.Next()) {
+    if (section->type != SectionType::kMetadata) {
+      return absl::InternalError(absl::StrCat(FrameKindName(header.kind),
+                                              " frame with a section of type ",
+                                              static_cast<int>(section->type)));
+    }
+    metadata.Add(section->key, section->value);
+    if (metadata.byte_size() > limit) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("metadata of more than ", limit,
+                       " bytes (raise Limits::max_metadata where it is received)"));
+    }
+  }
+  if (!reader.status().ok()) return reader.status();
+  payload = reader.rest();
+  return metadata.status();
+}
+
+absl::Status TakeResponse(const FrameHeader& header, size_t limit, ConstByteSpan& payload,
+                          Metadata& initial, Metadata& trailing, absl::Status& status) {
+  absl::string_view message;
+  std::vector<std::pair<absl::string_view, absl::string_view>> details;
+  if ((header.flags & kSections) != 0) {
+    SectionReader reader(payload);
+    while (std::optional<Section> section = reader.Next()) {
+      const size_t size = section->key.size() + section->value.size();
+      switch (section->type) {
+        case SectionType::kMetadata:
+          if (initial.byte_size() + size <= limit) initial.Add(section->key, section->value);
+          break;
+        case SectionType::kTrailer:
+          if (trailing.byte_size() + size <= limit) trailing.Add(section->key, section->value);
+          break;
+        case SectionType::kStatusMessage:
+          message = CutText(section->value, limit);
+          break;
+        case SectionType::kStatusDetail:
+          if (size <= limit) details.emplace_back(section->key, section->value);
+          break;
+        default:
+          return absl::InternalError(absl::StrCat("RESPONSE frame with a section of type ",
+                                                  static_cast<int>(section->type)));
+      }
+    }
+    if (!reader.status().ok()) return reader.status();
+    payload = reader.rest();
+  }
+  const absl::StatusCode code = StatusCodeFromWire(header.aux);
+  status = code == absl::StatusCode::kOk ? absl::OkStatus() : absl::Status(code, message);
+  for (const auto& [type_url, value] : details) status.SetPayload(type_url, absl::Cord(value));
+  if (!initial.status().ok()) return initial.status();
+  return trailing.status();
+}
+
+}  // namespace nigh

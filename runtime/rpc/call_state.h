@@ -1,0 +1,88 @@
+#ifndef NIGH_CALL_STATE_H_
+#define NIGH_CALL_STATE_H_
+
+#include <cstdint>
+
+#include "nigh/method.h"
+
+namespace nigh {
+
+// What an event means for the call it belongs to.
+enum class Verdict {
+  kOk,
+  kLate,      // the call is over: an event that crossed its end on the way; to be ignored
+  kTooMany,   // a second message where the method's kind has one
+  kTooFew,    // the side ended without the one message that the method's kind has
+  kAfterEnd,  // a message after the sender said that there would be no more
+};
+
+// The life of one call, seen from one of its ends. Unary is a stream of one: every kind is two
+// halves, one for what this end sends and one for what it receives, and a half is open until its
+// sender ends it.
+//
+//              Send(end)                      Receive(end)
+//   sending ---------------> sent   receiving --------------> received      Close() ends both at
+//   once:
+//                                                                           a response, a
+//                                                                           cancellation, a lost
+//                                                                           connection
+//
+// A pure value: no I/O, no clock, no lock. The two ends differ only in which half is called what.
+class CallState {
+ public:
+  enum class End { kClient, kServer };
+
+  constexpr CallState(MethodKind kind, End end)
+      : sends_many_(end == End::kClient ? ClientStreams(kind) : ServerStreams(kind)),
+        receives_many_(end == End::kClient ? ServerStreams(kind) : ClientStreams(kind)) {}
+
+  // Whether Send would be allowed, and its effect. `message`: with a message; `end`: the last event
+  // of this half.
+  constexpr Verdict Send(bool message, bool end) {
+    return Step(sending_, sends_many_, message, end);
+  }
+
+  constexpr Verdict Receive(bool message, bool end) {
+    return Step(receiving_, receives_many_, message, end);
+  }
+
+  // The call is over. Every later event is kLate.
+  constexpr void Close() { closed_ = true; }
+
+  constexpr bool closed() const { return closed_; }
+  constexpr bool can_send() const { return !closed_ && sending_.open; }
+  constexpr bool can_receive() const { return !closed_ && receiving_.open; }
+  // Messages of each half so far, counted up to two.
+  constexpr int sent() const { return sending_.messages; }
+  constexpr int received() const { return receiving_.messages; }
+
+  friend constexpr bool operator==(const CallState&, const CallState&) = default;
+
+ private:
+  struct Half {
+    bool open = true;
+    uint8_t messages = 0;
+    friend constexpr bool operator==(const Half&, const Half&) = default;
+  };
+
+  // An event that is not kOk changes nothing.
+  constexpr Verdict Step(Half& half, bool many, bool message, bool end) const {
+    if (closed_) return Verdict::kLate;
+    if (!half.open) return Verdict::kAfterEnd;
+    if (!many && message && half.messages > 0) return Verdict::kTooMany;
+    if (!many && end && !message && half.messages == 0) return Verdict::kTooFew;
+    if (message && half.messages < 2) ++half.messages;
+    if (end) half.open = false;
+    return Verdict::kOk;
+  }
+
+  bool sends_many_;
+  bool receives_many_;
+  bool closed_ = false;
+  Half sending_;
+  Half receiving_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_CALL_STATE_H_

@@ -1,0 +1,67 @@
+#include "nigh/cancellation.h"
+
+#include <atomic>
+#include <thread>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "nigh/base/mutex.h"
+
+namespace nigh {
+
+void Cancellation::Request() {
+  MutexLock lock(mutex_);
+  if (requested_.exchange(true, std::memory_order_acq_rel)) return;
+  while (!entries_.empty()) {
+    Entry entry = std::move(entries_.front());
+    entries_.erase(entries_.begin());
+    running_ = entry.id;
+    runner_ = std::this_thread::get_id();
+    {
+      MutexUnlock unlock(mutex_);
+      entry.callback();
+      entry.callback = nullptr;  // what it holds goes before Remove returns
+    }
+    running_ = 0;
+    ran_.SignalAll();
+  }
+}
+
+bool Cancellation::RequestIfSilent() {
+  MutexLock lock(mutex_);
+  if (!entries_.empty()) return false;
+  requested_.store(true, std::memory_order_release);
+  return true;
+}
+
+Cancellation::Id Cancellation::Add(Callback callback) {
+  {
+    MutexLock lock(mutex_);
+    if (!requested()) {
+      entries_.push_back({next_, std::move(callback)});
+      return next_++;
+    }
+  }
+  callback();
+  return 0;
+}
+
+void Cancellation::Remove(Id id) {
+  if (id == 0) return;
+  MutexLock lock(mutex_);
+  const auto entry = absl::c_find_if(entries_, [&](const Entry& e) { return e.id == id; });
+  if (entry != entries_.end()) {
+    entries_.erase(entry);
+    return;
+  }
+  // A callback that removes itself must not wait for itself.
+  while (running_ == id && runner_ != std::this_thread::get_id()) ran_.Wait(mutex_);
+}
+
+void Cancellation::Reset() {
+  MutexLock lock(mutex_);
+  requested_.store(false, std::memory_order_relaxed);
+  entries_.clear();
+}
+
+}  // namespace nigh

@@ -1,0 +1,56 @@
+#ifndef NIGH_CANCELLATION_H_
+#define NIGH_CANCELLATION_H_
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/functional/any_invocable.h"
+#include "nigh/base/mutex.h"
+
+namespace nigh {
+
+// A request to stop that is made at most once, and those who want to hear of it. Thread-safe. What
+// std::stop_source is, without the allocation.
+class Cancellation {
+ public:
+  using Callback = absl::AnyInvocable<void()>;
+  using Id = uint64_t;
+
+  bool requested() const { return requested_.load(std::memory_order_acquire); }
+
+  // Runs the callbacks, each once, in this thread, with no lock held.
+  void Request() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // As Request if there are no callbacks to run. False: there are, and nothing has been done.
+  bool RequestIfSilent() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // `callback` runs when Request is called, or at once if it has been.
+  Id Add(Callback callback) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The callback will not run any more; if it is just running in another thread, waits until it
+  // has.
+  void Remove(Id id) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // As new. Nobody else may be using it.
+  void Reset() ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Entry {
+    Id id;
+    Callback callback;
+  };
+
+  std::atomic<bool> requested_ = false;
+  Mutex mutex_;
+  CondVar ran_;
+  Id next_ ABSL_GUARDED_BY(mutex_) = 1;
+  Id running_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::thread::id runner_ ABSL_GUARDED_BY(mutex_);
+  absl::InlinedVector<Entry, 1> entries_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_CANCELLATION_H_

@@ -1,0 +1,222 @@
+#include "nigh/channel.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+#include "nigh/client_context.h"
+#include "nigh/client_session.h"
+#include "nigh/method.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/transport.h"
+
+namespace nigh {
+
+absl::string_view ChannelStateName(ChannelState state) {
+  switch (state) {
+    case ChannelState::kIdle:
+      return "IDLE";
+    case ChannelState::kConnecting:
+      return "CONNECTING";
+    case ChannelState::kReady:
+      return "READY";
+    case ChannelState::kTransientFailure:
+      return "TRANSIENT_FAILURE";
+  }
+  return "unknown";
+}
+
+absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(absl::string_view text,
+                                                         const ChannelOptions& options) {
+  absl::StatusOr<Address> address = Address::Parse(text);
+  if (!address.ok()) return address.status();
+  absl::StatusOr<const Transport*> transport = FindTransport(options.transports, *address);
+  if (!transport.ok()) return transport.status();
+  return std::shared_ptr<Channel>(new Channel(*std::move(address), *transport, options));
+}
+
+ChannelState Channel::state() const {
+  MutexLock lock(mutex_);
+  return state_;
+}
+
+void Channel::OnStateChange(std::function<void(ChannelState)> callback) {
+  MutexLock lock(mutex_);
+  callbacks_.push_back(std::move(callback));
+}
+
+void Channel::SetState(ChannelState state) {
+  if (state_ == state) return;
+  state_ = state;
+  if (!callbacks_.empty()) unannounced_.push_back(state);
+}
+
+void Channel::Announce() {
+  const std::shared_ptr<Channel> self =
+      shared_from_this();  // a callback may let go of the last other
+  MutexLock lock(mutex_);
+  // Whoever announces already takes the newest changes along.
+  if (std::exchange(announcing_, true)) return;
+  while (!unannounced_.empty()) {
+    const ChannelState state = unannounced_.front();
+    unannounced_.pop_front();
+    const std::vector<std::function<void(ChannelState)>> callbacks = callbacks_;
+    MutexUnlock unlock(mutex_);
+    for (const auto& callback : callbacks) callback(state);
+  }
+  announcing_ = false;
+}
+
+uint16_t Channel::Bind(absl::Span<const Method> methods) {
+  MutexLock lock(mutex_);
+  for (const auto& [known, id] : bound_) {
+    if (known == methods.data()) return id;
+  }
+  const bool fits = method_count_ + methods.size() <= kMaxMethods;
+  const auto first = static_cast<uint16_t>(fits ? method_count_ : kMaxMethods);
+  if (fits) method_count_ += methods.size();
+  bound_.emplace_back(methods.data(), first);
+  return first;
+}
+
+absl::Status Channel::WaitForReady(absl::Duration timeout) {
+  ClientContext context({.timeout = timeout, .wait_for_ready = true});
+  static constexpr Method kNone{"connect", MethodKind::kUnary};
+  return Connect({this, &kNone, 0}, context).status();
+}
+
+absl::StatusOr<std::shared_ptr<ClientSession>> Channel::Session(const BoundMethod& method,
+                                                                ClientContext& context) {
+  if (method.id >= kMaxMethods) {
+    return absl::ResourceExhaustedError(absl::StrCat(address_.ToString(), ": ", method.method->name,
+                                                     ": more than ", kMaxMethods,
+                                                     " methods on one channel (use a second one)"));
+  }
+  if (std::strlen(method.method->name) > kMaxMethodName) {
+    return absl::InternalError(absl::StrCat(address_.ToString(), ": ", method.method->name,
+                                            ": a method's name is at most ", kMaxMethodName,
+                                            " bytes long"));
+  }
+  {
+    MutexLock lock(mutex_);
+    if (session_ != nullptr) return session_;
+  }
+  return Connect(method, context);
+}
+
+void Channel::Retire(const ClientSession& session) {
+  std::shared_ptr<ClientSession> retired;  // goes after the lock
+  {
+    MutexLock lock(mutex_);
+    if (session_.get() != &session) return;
+    retired = std::move(session_);
+    session_ = nullptr;
+    SetState(ChannelState::kIdle);
+  }
+  Announce();
+}
+
+absl::StatusOr<std::shared_ptr<ClientSession>> Channel::Connect(const BoundMethod& method,
+                                                                ClientContext& context) {
+  // Cancelling wakes this thread from whatever it waits for here.
+  const Cancellation::Id hook = context.cancellation_.Add([this] {
+    MutexLock lock(mutex_);
+    changed_.SignalAll();
+    if (attempt_ != nullptr) attempt_->Interrupt();
+  });
+  absl::StatusOr<std::shared_ptr<ClientSession>> session = ConnectOrWait(method, context);
+  context.cancellation_.Remove(hook);
+  Announce();
+  return session;
+}
+
+absl::StatusOr<std::shared_ptr<ClientSession>> Channel::ConnectOrWait(const BoundMethod& method,
+                                                                      ClientContext& context) {
+  const Deadline deadline = context.deadline();
+  const auto describe = [&](absl::string_view what, const absl::Status& why) {
+    return absl::StrCat(address_.ToString(), ": ", method.method->name, ": ", what,
+                        why.ok() ? "" : " while connecting; the last attempt: ", why.message());
+  };
+  MutexLock lock(mutex_);
+  for (;;) {
+    if (session_ != nullptr) return session_;
+    if (context.cancellation_.requested()) {
+      return absl::CancelledError(describe("cancelled", last_error_));
+    }
+    if (deadline.HasPassed()) {
+      return absl::DeadlineExceededError(describe("deadline exceeded", last_error_));
+    }
+    if (connecting_) {
+      changed_.WaitUntil(mutex_, deadline);
+    } else if (!next_attempt_.HasPassed()) {
+      if (!context.wait_for_ready()) return last_error_;
+      changed_.WaitUntil(mutex_, std::min(deadline, next_attempt_));
+    } else {
+      connecting_ = true;
+      SetState(ChannelState::kConnecting);
+      absl::StatusOr<std::shared_ptr<ClientSession>> session;
+      {
+        MutexUnlock unlock(mutex_);
+        Announce();
+        session = Attempt(context);
+      }
+      connecting_ = false;
+      attempt_ = nullptr;
+      changed_.SignalAll();
+      if (session.ok()) {
+        session_ = *std::move(session);
+        last_error_ = absl::OkStatus();
+        pause_ = absl::ZeroDuration();
+        SetState(ChannelState::kReady);
+      } else if (context.cancellation_.requested() || deadline.HasPassed()) {
+        // Cut short by this caller; that says nothing about the server.
+        SetState(ChannelState::kIdle);
+      } else {
+        last_error_ = session.status();
+        next_attempt_ = Deadline::After(NextPause());
+        SetState(ChannelState::kTransientFailure);
+        if (!context.wait_for_ready()) return last_error_;
+      }
+    }
+  }
+}
+
+absl::StatusOr<std::shared_ptr<ClientSession>> Channel::Attempt(ClientContext& context) {
+  absl::StatusOr<std::unique_ptr<Connection>> connection = transport_->dial(address_);
+  if (!connection.ok()) return absl::UnavailableError(connection.status().message());
+  // The session may outlive the channel, and its end is then nobody's business.
+  auto session =
+      std::make_shared<ClientSession>(*std::move(connection), address_.ToString(), options_);
+  session->OnEnd([channel = weak_from_this(), ended = session.get()] {
+    if (const std::shared_ptr<Channel> alive = channel.lock()) alive->Retire(*ended);
+  });
+  {
+    MutexLock lock(mutex_);
+    attempt_ = session;
+  }
+  const Deadline limit = Deadline::After(options_.connect_timeout);
+  absl::Status status = session->Handshake(std::min(limit, context.deadline()), [&context] {
+    return context.cancellation_.requested();
+  });
+  if (!status.ok()) return status;
+  return session;
+}
+
+absl::Duration Channel::NextPause() {
+  pause_ = std::clamp(pause_ * 1.6, options_.min_backoff, options_.max_backoff);
+  static thread_local absl::BitGen random;
+  return pause_ * absl::Uniform(random, 0.8, 1.2);
+}
+
+}  // namespace nigh

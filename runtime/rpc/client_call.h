@@ -1,0 +1,102 @@
+#ifndef NIGH_CLIENT_CALL_H_
+#define NIGH_CLIENT_CALL_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "nigh/base/mutex.h"
+#include "nigh/call_state.h"
+#include "nigh/cancellation.h"
+#include "nigh/client_context.h"
+#include "nigh/message_io.h"
+#include "nigh/method.h"
+
+namespace nigh {
+
+class Channel;
+class ClientSession;
+
+// A method as one channel knows it: what a stub calls.
+struct BoundMethod {
+  Channel* channel;
+  const Method* method;
+  uint16_t id;  // on every connection of the channel; kMaxMethods: the channel has too many methods
+};
+
+// One call of any kind, as its client sees it: the type-erased machine below stubs and streams, for
+// synchronous callers. One thread reads and one writes at a time; both may be the same.
+//
+//   ClientCall call(method, context);
+//   call.Start(&request, /*end=*/true);     // always succeeds; what goes wrong is the call's
+//   status while (call.Read(MessageTarget(&reply))) { ... } absl::Status status = call.Finish();
+class ClientCall {
+ public:
+  // `context` must outlive the call, the channel must until Start.
+  ClientCall(BoundMethod method, ClientContext& context);
+  ClientCall(const ClientCall&) = delete;
+  ClientCall& operator=(const ClientCall&) = delete;
+  // Cancels a call that is not over.
+  ~ClientCall();
+
+  // Where the first message is to go, when it can be said in advance: parsed in place, with no
+  // copy. To be called before Start or by the reader.
+  void Expect(MessageTarget target) { target_ = target; }
+
+  // Opens the call, with its first message if there is one. `end`: no more will follow.
+  void Start(const MessageSource* first, bool end);
+
+  // Sends a message. False: the call is over or its sending side is; the status tells why. Blocks
+  // while the server's reader is too far behind.
+  bool Write(const MessageSource& message, bool end = false);
+
+  // Ends the sending side. False as above.
+  bool WritesDone();
+
+  // Waits for the next message. False: there are no more; Finish tells why.
+  bool Read(MessageTarget target);
+
+  // Waits for the server's initial metadata, which come before its first message at the latest.
+  void WaitForInitialMetadata();
+
+  // Waits for the end. Messages that were not read are dropped.
+  absl::Status Finish();
+
+  // As ClientContext::TryCancel.
+  void Cancel();
+
+  // Ends the call, started or not, with an error of this side.
+  void Fail(const absl::Status& status);
+
+ private:
+  friend class ClientSession;
+
+  void Unbind();
+  absl::Status ReadyToStart();
+
+  const BoundMethod method_;
+  ClientContext& context_;
+  std::shared_ptr<ClientSession> session_;  // null: not started, or failed before it reached one
+  Cancellation::Id cancel_hook_ = 0;
+  Cancellation::Id parent_hook_ = 0;
+  bool finished_ = false;
+
+  // From here on guarded by the session's mutex once the call has started.
+  CallState state_;
+  uint32_t id_ = 0;
+  MessageTarget target_;        // where the reader wants the next message
+  bool target_filled_ = false;  // the target holds a message its reader has not fetched
+  bool got_initial_metadata_ = false;
+  bool discard_ = false;           // nobody will read any more
+  std::deque<std::string> inbox_;  // messages that came before they were asked for
+  int64_t credit_ = 0;     // bytes that may be sent; a message may begin while it is positive
+  uint64_t consumed_ = 0;  // bytes read and not yet granted anew
+  absl::Status status_;    // once state_.closed()
+  CondVar changed_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_CLIENT_CALL_H_

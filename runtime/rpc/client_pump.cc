@@ -1,0 +1,343 @@
+// The pump of a client session: waiting, receiving, and who of the waiting callers does it.
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <array>
+#include <cstdint>
+#include <ctime>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+#include "nigh/call_sections.h"
+#include "nigh/call_state.h"
+#include "nigh/client_call.h"
+#include "nigh/client_session.h"
+#include "nigh/flow.h"
+#include "nigh/transport/connection.h"
+#include "nigh/wire/frame.h"
+#include "nigh/wire/hello.h"
+
+namespace nigh {
+
+bool ClientSession::IsReady(const ClientCall& call, Event event) const {
+  if (call.state_.closed()) return true;
+  switch (event) {
+    case Event::kMessage:
+      return call.target_filled_ || !call.inbox_.empty();
+    case Event::kInitialMetadata:
+      return call.got_initial_metadata_;
+    case Event::kRoom:
+      return call.credit_ > 0 && !sender_.congested();
+    case Event::kEnd:
+      return false;
+  }
+  return true;
+}
+
+void ClientSession::Await(ClientCall& call, Event event) {
+  const Deadline deadline = call.context_.deadline_;
+  while (!IsReady(call, event)) {
+    if (deadline.HasPassed()) {
+      return Abandon(call, absl::DeadlineExceededError(absl::StrCat(
+                               name_, ": ", call.method_.method->name, ": deadline exceeded")));
+    }
+    if (!pumping_) {
+      Lead(call, event);
+    } else {
+      followers_.push_back(&call);
+      call.changed_.WaitUntil(mutex_, deadline);
+      followers_.erase(absl::c_find(followers_, &call));
+    }
+  }
+  PromoteFollower();
+}
+
+void ClientSession::PromoteFollower() {
+  // All of a call's waiters, a reader and a writer; the one that runs first leads.
+  if (!pumping_ && !followers_.empty()) followers_.front()->changed_.SignalAll();
+}
+
+void ClientSession::Lead(ClientCall& call, Event event) {
+  const Deadline deadline = call.context_.deadline_;
+  pumping_ = true;
+  waiter_.Reset();
+  while (!IsReady(call, event) && !deadline.HasPassed()) {
+    bool found = false;
+    {
+      MutexUnlock unlock(mutex_);
+      do {
+        found = Pump(&call);
+      } while (!found && waiter_.PollAgain(connection_->poll_cost()));
+    }
+    if (found) {
+      waiter_.Found();
+    } else if (!IsReady(call, event)) {
+      Sleep(deadline);
+      waiter_.Slept();
+    }
+  }
+  last_heard_ = SteadyNanos();
+  pumping_ = false;
+}
+
+void ClientSession::Sleep(Deadline deadline) {
+  if (std::exchange(interrupted_, false)) return;
+  sleeping_ = true;
+  {
+    MutexUnlock unlock(mutex_);
+    std::array<Wake, 2> wakes;
+    size_t count = 0;
+    wakes[count++] = connection_->Arm(Interest::kReceive);
+    if (std::optional<Wake> room = sender_.Arm()) wakes[count++] = *room;
+    if (absl::c_none_of(absl::MakeSpan(wakes.data(), count),
+                        [](const Wake& wake) { return wake.ready(); })) {
+      std::array<pollfd, 3> fds;
+      fds[0] = {.fd = interrupt_.get(), .events = POLLIN, .revents = 0};
+      for (size_t i = 0; i < count; ++i) {
+        fds[i + 1] = {.fd = wakes[i].fd, .events = wakes[i].events, .revents = 0};
+      }
+      timespec timeout{};
+      if (!deadline.is_infinite()) {
+        const int64_t nanos = deadline.RemainingNanos();
+        timeout = {.tv_sec = nanos / 1'000'000'000, .tv_nsec = nanos % 1'000'000'000};
+      }
+      ::ppoll(fds.data(), count + 1, deadline.is_infinite() ? nullptr : &timeout, nullptr);
+      eventfd_t ignored;
+      if (fds[0].revents != 0) (void)::eventfd_read(fds[0].fd, &ignored);
+      for (size_t i = 0; i < count; ++i) {
+        if (wakes[i].edge_triggered && fds[i + 1].revents != 0) {
+          (void)::eventfd_read(wakes[i].fd, &ignored);
+        }
+      }
+    }
+  }
+  sleeping_ = interrupted_ = false;
+}
+
+bool ClientSession::Pump(ClientCall* self) {
+  absl::StatusOr<std::optional<Frame>> received = connection_->Receive();
+  if (!received.ok()) {
+    Fail(received.status());
+    return true;
+  }
+  if (received->has_value()) {
+    const absl::Status handled = Dispatch(**received, self);
+    connection_->Release();
+    if (!handled.ok())
+      Fail(absl::Status(handled.code(), absl::StrCat(name_, ": ", handled.message())));
+    return true;
+  }
+  // Nothing to receive: the moment to send what waited for room.
+  if (sender_.congested()) {
+    const absl::StatusOr<bool> sent = sender_.Resume();
+    if (sent.ok() && *sent) {
+      MutexLock lock(mutex_);
+      for (ClientCall* follower : followers_) follower->changed_.SignalAll();
+      return true;
+    }
+  }
+  return false;
+}
+
+absl::Status ClientSession::Handshake(Deadline deadline, const std::function<bool()>& abandon) {
+  Hello mine{.min_version = kProtocolVersion,
+             .max_version = kProtocolVersion,
+             .window = limits_.window,
+             .max_message = limits_.max_message,
+             .max_metadata = static_cast<uint32_t>(limits_.max_metadata),
+             .max_calls = limits_.max_calls};
+  std::array<std::byte, kHelloSize> payload;
+  EncodeHello(mine, payload.data());
+  // Not sent yet while the medium still connects; what goes wrong shows up in Receive.
+  (void)sender_.SendText({.kind = FrameKind::kHello}, AsText(payload));
+  const auto fail = [&](const absl::Status& status) {
+    connection_->Close();
+    return absl::UnavailableError(status.message());
+  };
+  for (;;) {
+    absl::StatusOr<std::optional<Frame>> received = connection_->Receive();
+    if (!received.ok()) return fail(received.status());
+    if (received->has_value()) {
+      const Frame& frame = **received;
+      absl::Status valid = ValidateFrameHeader(frame.header, connection_->max_payload());
+      if (valid.ok() && frame.header.kind == FrameKind::kGoAway) {
+        return fail(absl::UnavailableError(
+            absl::StrCat(name_, ": connect: the server refused: ", AsText(frame.payload))));
+      }
+      if (valid.ok() && frame.header.kind != FrameKind::kHello) {
+        valid = absl::InternalError(
+            absl::StrCat("a ", FrameKindName(frame.header.kind), " frame before the hello"));
+      }
+      absl::StatusOr<Hello> theirs =
+          valid.ok() ? DecodeHello(frame.payload) : absl::StatusOr<Hello>(valid);
+      connection_->Release();
+      const absl::Status agreed =
+          theirs.ok() ? AgreeOnVersion(mine, *theirs).status() : theirs.status();
+      if (!agreed.ok()) {
+        return fail(absl::UnavailableError(absl::StrCat(name_, ": connect: ", agreed.message())));
+      }
+      server_ = *theirs;
+      MutexLock lock(mutex_);
+      last_heard_ = SteadyNanos();
+      return absl::OkStatus();
+    }
+    if (abandon()) return fail(absl::CancelledError("cancelled"));
+    if (deadline.HasPassed()) {
+      return fail(absl::UnavailableError(absl::StrCat(
+          name_,
+          ": connect: the server has not said hello in time (does it speak nigh's protocol?)")));
+    }
+    if (const absl::StatusOr<bool> sent = sender_.Resume(); !sent.ok()) return fail(sent.status());
+    if (waiter_.PollAgain(connection_->poll_cost())) continue;
+    MutexLock lock(mutex_);
+    Sleep(deadline);
+    waiter_.Slept();
+  }
+}
+
+absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
+  const FrameHeader& header = frame.header;
+  if (absl::Status valid = ValidateFrameHeader(header, connection_->max_payload()); !valid.ok()) {
+    return valid;
+  }
+  switch (header.kind) {
+    case FrameKind::kMessage:
+    case FrameKind::kResponse: {
+      MutexLock lock(mutex_);
+      if (header.rest == 0) return DispatchToCall(header, frame.payload, nullptr, self);
+      ClientCall* const call = FindCall(header);
+      return call != nullptr && WithinLimit(header, frame.payload, *call) ? assembler_.Begin(frame)
+                                                                          : absl::OkStatus();
+    }
+    case FrameKind::kPiece: {
+      absl::StatusOr<std::optional<Assembler::Whole>> whole = assembler_.Add(frame);
+      if (!whole.ok()) return whole.status();
+      if (!whole->has_value()) return absl::OkStatus();
+      MutexLock lock(mutex_);
+      return DispatchToCall((*whole)->header, AsBytes((*whole)->payload), &(*whole)->payload, self);
+    }
+    case FrameKind::kCredit: {
+      MutexLock lock(mutex_);
+      ClientCall* const call = FindCall(header);
+      if (call == nullptr) return absl::OkStatus();
+      if (header.aux > kMaxCredit || call->credit_ > static_cast<int64_t>(kMaxCredit)) {
+        return absl::InternalError("CREDIT frame with more credit than any window");
+      }
+      call->credit_ += static_cast<int64_t>(header.aux);
+      call->changed_.SignalAll();
+      return absl::OkStatus();
+    }
+    case FrameKind::kPing:
+      if ((header.flags & kAck) == 0) {
+        (void)sender_.Send({.kind = FrameKind::kPing, .flags = kAck, .aux = header.aux}, "",
+                           nullptr);
+      }
+      return absl::OkStatus();
+    case FrameKind::kGoAway: {
+      {
+        MutexLock lock(mutex_);
+        going_away_ = true;
+      }
+      NotifyEnd();
+      return absl::OkStatus();
+    }
+    default:
+      return absl::InternalError(
+          absl::StrCat("a ", FrameKindName(header.kind), " frame from a server"));
+  }
+}
+
+bool ClientSession::WithinLimit(const FrameHeader& header, ConstByteSpan payload,
+                                ClientCall& call) {
+  size_t size = size_t{header.length} + header.rest;
+  if ((header.flags & kSections) != 0) size -= std::min(size, SectionReader(payload).block_size());
+  if (size <= limits_.max_message) return true;
+  absl::Status status = absl::ResourceExhaustedError(absl::StrCat(
+      name_, ": ", call.method_.method->name, ": received a message of ", size, " bytes, where ",
+      limits_.max_message, " are accepted (raise ChannelOptions::limits.max_message)"));
+  if (header.kind == FrameKind::kResponse) {
+    Release(call);
+    End(call, std::move(status));
+  } else {
+    Abandon(call, std::move(status));
+  }
+  return false;
+}
+
+absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteSpan payload,
+                                           std::string* owned, ClientCall* self) {
+  ClientCall* const call = FindCall(header);
+  // A call that is over here: what crossed its cancellation on the way.
+  if (call == nullptr || !WithinLimit(header, payload, *call)) return absl::OkStatus();
+  const bool ends = header.kind == FrameKind::kResponse;
+  absl::Status status;
+  absl::Status taken =
+      ends ? TakeResponse(header, limits_.max_metadata, payload, call->context_.initial_,
+                          call->context_.trailing_, status)
+           : TakeMetadata(header, limits_.max_metadata, payload, call->context_.initial_);
+  call->got_initial_metadata_ = true;
+  const auto describe = [&](absl::string_view what) {
+    return absl::StrCat(name_, ": ", call->method_.method->name, ": ", what);
+  };
+  const bool has_message = (header.flags & kMessage) != 0 && status.ok();
+  if (taken.ok() && has_message &&
+      call->state_.Receive(/*message=*/true, /*end=*/false) != Verdict::kOk) {
+    taken = absl::UnimplementedError("the server sent a second reply to a method that has one");
+  }
+  if (taken.ok() && ends && status.ok() && !ServerStreams(call->method_.method->kind) &&
+      call->state_.received() == 0) {
+    taken = absl::UnimplementedError("the server ended the call without a reply");
+  }
+  if (!taken.ok()) status = absl::Status(taken.code(), describe(taken.message()));
+  if (!ends) {
+    if (!status.ok()) {
+      Abandon(*call, std::move(status));
+    } else if (has_message) {
+      Deliver(*call, payload, owned, self);
+    } else {
+      call->changed_.SignalAll();
+    }
+    return absl::OkStatus();
+  }
+  if (status.code() == absl::StatusCode::kCancelled && call->context_.deadline_.HasPassed()) {
+    status = absl::DeadlineExceededError(describe("deadline exceeded"));
+  }
+  // The id is free from here on, and nobody may cancel the call any more, whatever Deliver finds.
+  Release(*call);
+  call->status_ = status;
+  call->state_.Close();
+  if (has_message && status.ok()) Deliver(*call, payload, owned, self);
+  End(*call, call->status_);
+  return absl::OkStatus();
+}
+
+void ClientSession::Deliver(ClientCall& call, ConstByteSpan message, std::string* owned,
+                            ClientCall* self) {
+  if (call.discard_) return Consumed(call, message.size());
+  if (&call == self && call.target_ && !call.target_filled_ && call.inbox_.empty()) {
+    // Its own thread: the message can be parsed where it lies.
+    absl::Status parsed;
+    {
+      MutexUnlock unlock(mutex_);
+      parsed = call.target_.Parse(message);
+    }
+    return Parsed(call, parsed, message.size());
+  }
+  if (owned != nullptr && owned->size() == message.size()) {
+    call.inbox_.push_back(std::move(*owned));
+  } else {
+    call.inbox_.emplace_back(AsText(message).data(), message.size());
+  }
+  call.changed_.SignalAll();
+}
+
+}  // namespace nigh

@@ -1,0 +1,315 @@
+#include "nigh/client_session.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+#include "nigh/call_sections.h"
+#include "nigh/call_state.h"
+#include "nigh/client_call.h"
+#include "nigh/flow.h"
+#include "nigh/message_io.h"
+#include "nigh/wire/hello.h"
+#include "nigh/wire/sections.h"
+
+namespace nigh {
+namespace {
+
+// Stands in calls_ where the server still owes a RESPONSE to a call that nobody here waits for.
+ClientCall* const kAbandoned = reinterpret_cast<ClientCall*>(alignof(ClientCall));
+
+// A connection that has been silent for longer than this is looked at before a call is entrusted to
+// it: the server may have been restarted.
+constexpr int64_t kStaleNanos = 10'000'000;
+
+}  // namespace
+
+ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string name,
+                             const ChannelOptions& options)
+    : connection_(std::move(connection)),
+      name_(std::move(name)),
+      limits_(options.limits),
+      peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
+      interrupt_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      sender_(*connection_),
+      waiter_(options.wait) {}
+
+ClientSession::~ClientSession() { connection_->Close(); }
+
+bool ClientSession::accepts_calls() const {
+  MutexLock lock(mutex_);
+  return dead_.ok() && !going_away_;
+}
+
+bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end) {
+  {
+    MutexLock lock(mutex_);
+    NoticeDeath();
+    if (!dead_.ok() || going_away_) return false;
+    if (!CheckStart(call, first) || !TakeId(call)) return true;
+    call.credit_ = server_.window;
+    if (first != nullptr) call.credit_ -= MessageCost(first->size());
+    (void)call.state_.Send(first != nullptr, end);
+    call.context_.peer_ = peer_;
+  }
+  SectionWriter sections;
+  AddMetadata(call.context_.sent_, SectionType::kMetadata, sections);
+  FrameHeader header{.kind = FrameKind::kRequest, .method = call.method_.id, .call = call.id_};
+  if (first != nullptr) header.flags |= kMessage;
+  if (end) header.flags |= kEnd;
+  if (!call.context_.deadline_.is_infinite()) {
+    header.aux = std::max<uint64_t>(1, call.context_.deadline_.RemainingNanos());
+  }
+  const absl::StatusOr<bool> sent =
+      sender_.SendRequest(header, call.method_.method->name, sections.block(), first);
+  if (sent.ok() && *sent) return true;
+  MutexLock lock(mutex_);
+  AfterSend(sent);
+  if (sent.ok()) return true;
+  // A frame that the medium has refused cannot have been acted upon: the call may begin anew
+  // elsewhere.
+  if (!call.state_.closed()) FreeId(call.id_);
+  call.state_ = CallState(call.method_.method->kind, CallState::End::kClient);
+  call.status_ = absl::OkStatus();
+  if (dead_.ok()) going_away_ = true;
+  return false;
+}
+
+bool ClientSession::CheckStart(ClientCall& call, const MessageSource* first) {
+  const auto refuse = [&](absl::string_view what, uint64_t size, uint64_t limit) {
+    call.status_ = absl::ResourceExhaustedError(absl::StrCat(
+        name_, ": ", call.method_.method->name, ": ", what, " of ", size,
+        " bytes, where the server accepts ", limit, " (raise its ServerOptions::limits)"));
+    call.state_.Close();
+    return false;
+  };
+  const size_t metadata = call.context_.sent_.byte_size();
+  if (metadata > server_.max_metadata) return refuse("metadata", metadata, server_.max_metadata);
+  if (first != nullptr && first->size() > server_.max_message) {
+    return refuse("a message", first->size(), server_.max_message);
+  }
+  return true;
+}
+
+bool ClientSession::TakeId(ClientCall& call) {
+  if (!free_ids_.empty()) {
+    call.id_ = free_ids_.back();
+    free_ids_.pop_back();
+  } else if (calls_.size() < std::min(limits_.max_calls, server_.max_calls)) {
+    call.id_ = static_cast<uint32_t>(calls_.size());
+    calls_.push_back(nullptr);
+  } else {
+    call.status_ = absl::ResourceExhaustedError(
+        absl::StrCat(name_, ": ", call.method_.method->name, ": ", calls_.size(),
+                     " calls in flight already (raise Limits::max_calls on both sides)"));
+    call.state_.Close();
+    return false;
+  }
+  calls_[call.id_] = &call;
+  return true;
+}
+
+void ClientSession::FreeId(uint32_t id) {
+  calls_[id] = nullptr;
+  free_ids_.push_back(id);
+}
+
+bool ClientSession::Write(ClientCall& call, const MessageSource& message, bool end) {
+  FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage};
+  {
+    MutexLock lock(mutex_);
+    if (call.state_.can_send()) Await(call, Event::kRoom);
+    if (!call.state_.can_send()) return false;
+    if (message.size() > server_.max_message) {
+      Abandon(call, absl::ResourceExhaustedError(
+                        absl::StrCat(name_, ": ", call.method_.method->name, ": a message of ",
+                                     message.size(), " bytes, where the server accepts ",
+                                     server_.max_message, " (raise its ServerOptions::limits)")));
+      return false;
+    }
+    if (call.state_.Send(/*message=*/true, end) != Verdict::kOk) return false;
+    call.credit_ -= MessageCost(message.size());
+    header.call = call.id_;
+    if (end) header.flags |= kEnd;
+    // The mutex stays held: the id is this call's only until the server's RESPONSE has been
+    // dispatched.
+    AfterSend(sender_.Send(header, "", &message));
+  }
+  return true;
+}
+
+bool ClientSession::WritesDone(ClientCall& call) {
+  MutexLock lock(mutex_);
+  const Verdict verdict = call.state_.Send(/*message=*/false, /*end=*/true);
+  if (verdict != Verdict::kOk && verdict != Verdict::kTooFew) return false;
+  AfterSend(
+      sender_.Send({.kind = FrameKind::kMessage, .flags = kEnd, .call = call.id_}, "", nullptr));
+  return true;
+}
+
+void ClientSession::ParseInbox(ClientCall& call) {
+  const std::string bytes = std::move(call.inbox_.front());
+  call.inbox_.pop_front();
+  absl::Status parsed;
+  {
+    MutexUnlock unlock(mutex_);
+    parsed = call.target_.Parse(AsBytes(bytes));
+  }
+  Parsed(call, parsed, bytes.size());
+}
+
+void ClientSession::Parsed(ClientCall& call, const absl::Status& status, size_t size) {
+  call.target_ = MessageTarget();
+  if (status.ok()) {
+    call.target_filled_ = true;
+    return Consumed(call, size);
+  }
+  absl::Status failure = absl::InternalError(
+      absl::StrCat(name_, ": ", call.method_.method->name, ": ", status.message()));
+  // The end may have come before the message was looked at; it does not excuse it.
+  if (call.state_.closed()) call.status_ = failure;
+  Abandon(call, std::move(failure));
+  call.inbox_.clear();
+}
+
+void ClientSession::Consumed(ClientCall& call, size_t size) {
+  if (!ServerStreams(call.method_.method->kind) || call.state_.closed()) return;
+  call.consumed_ += MessageCost(size);
+  if (call.consumed_ < limits_.window / 2) return;
+  AfterSend(sender_.Send(
+      {.kind = FrameKind::kCredit, .call = call.id_, .aux = std::exchange(call.consumed_, 0)}, "",
+      nullptr));
+}
+
+bool ClientSession::Read(ClientCall& call, MessageTarget target) {
+  MutexLock lock(mutex_);
+  call.target_ = target;
+  if (call.inbox_.empty()) Await(call, Event::kMessage);
+  if (!call.target_filled_ && !call.inbox_.empty()) ParseInbox(call);
+  call.target_ = MessageTarget();
+  return std::exchange(call.target_filled_, false);
+}
+
+void ClientSession::WaitForInitialMetadata(ClientCall& call) {
+  MutexLock lock(mutex_);
+  Await(call, Event::kInitialMetadata);
+}
+
+absl::Status ClientSession::Finish(ClientCall& call) {
+  MutexLock lock(mutex_);
+  if (ServerStreams(call.method_.method->kind)) {
+    // Nobody will read any more; the server's writer must not wait for that.
+    call.discard_ = true;
+    for (const std::string& message : call.inbox_) Consumed(call, message.size());
+    call.inbox_.clear();
+  }
+  Await(call, Event::kEnd);
+  // The reply came while another thread pumped.
+  if (call.target_ && !call.inbox_.empty()) ParseInbox(call);
+  return call.status_;
+}
+
+void ClientSession::Cancel(ClientCall& call, absl::Status status) {
+  MutexLock lock(mutex_);
+  Abandon(call, std::move(status));
+}
+
+void ClientSession::Abandon(ClientCall& call, absl::Status status) {
+  if (call.state_.closed()) return;
+  const uint32_t id = call.id_;
+  End(call, std::move(status));
+  if (sender_.Drop(id)) {
+    FreeId(id);
+    return;
+  }
+  calls_[id] = kAbandoned;
+  AfterSend(sender_.Send({.kind = FrameKind::kCancel, .call = id}, "", nullptr));
+}
+
+void ClientSession::End(ClientCall& call, absl::Status status) {
+  call.status_ = std::move(status);
+  call.state_.Close();
+  call.changed_.SignalAll();
+  // The leader may be asleep and the call its own.
+  WakePump();
+}
+
+void ClientSession::Release(const ClientCall& call) {
+  (void)sender_.Drop(call.id_);
+  FreeId(call.id_);
+}
+
+ClientCall* ClientSession::FindCall(const FrameHeader& header) {
+  if (header.call >= calls_.size()) return nullptr;
+  ClientCall* const call = calls_[header.call];
+  if (call != kAbandoned) return call;
+  if (header.kind == FrameKind::kResponse) FreeId(header.call);
+  return nullptr;
+}
+
+void ClientSession::AfterSend(const absl::StatusOr<bool>& sent) {
+  if (sent.ok() && *sent) return;
+  // What cannot be sent to cannot be used; the pump will find it closed and end the calls.
+  if (!sent.ok()) connection_->Close();
+  WakePump();
+}
+
+void ClientSession::WakePump() {
+  if (sleeping_) (void)::eventfd_write(interrupt_.get(), 1);
+}
+
+void ClientSession::Interrupt() {
+  MutexLock lock(mutex_);
+  interrupted_ = true;
+  WakePump();
+}
+
+void ClientSession::Fail(absl::Status status) {
+  connection_->Close();
+  {
+    MutexLock lock(mutex_);
+    if (!dead_.ok()) return;
+    dead_ = std::move(status);
+    for (ClientCall* call : calls_) {
+      if (call != nullptr && call != kAbandoned) End(*call, dead_);
+    }
+    calls_.clear();
+    free_ids_.clear();
+  }
+  NotifyEnd();
+}
+
+void ClientSession::NotifyEnd() {
+  {
+    MutexLock lock(mutex_);
+    if (std::exchange(end_notified_, true)) return;
+  }
+  if (on_end_) on_end_();
+}
+
+void ClientSession::NoticeDeath() {
+  if (pumping_ || SteadyNanos() - last_heard_ < kStaleNanos) return;
+  pumping_ = true;
+  {
+    MutexUnlock unlock(mutex_);
+    // A turn's work at most; a peer that floods must not keep the call from starting.
+    for (int frames = 0; frames < 64 && Pump(nullptr); ++frames) {
+    }
+  }
+  pumping_ = false;
+  last_heard_ = SteadyNanos();
+  PromoteFollower();
+}
+
+}  // namespace nigh

@@ -1,0 +1,147 @@
+#ifndef NIGH_CLIENT_SESSION_H_
+#define NIGH_CLIENT_SESSION_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "nigh/assembler.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/base/waiter.h"
+#include "nigh/client_call.h"
+#include "nigh/frame_sender.h"
+#include "nigh/options.h"
+#include "nigh/transport/connection.h"
+#include "nigh/wire/hello.h"
+#include "nigh/wire/sections.h"
+
+namespace nigh {
+
+// The client's end of one connection: its calls, and the pump that moves their frames.
+//
+// Threads. There is no thread of its own. A caller that has to wait and finds nobody pumping leads:
+// it receives and dispatches, completing others' calls on the way, until its own wait is over; then
+// one of those who wait takes its place. (Leader/followers: Schmidt et al., "Leader/Followers",
+// 2000.) A lone caller thus sends its request and parses its own reply with no hand-off.
+//
+// Locks. mutex_ guards the calls; it is taken before the sender's and never held while user code
+// runs or a thread sleeps. The receiving half of the connection belongs to whoever pumps.
+class ClientSession {
+ public:
+  // `name`: the address, for messages.
+  ClientSession(std::unique_ptr<Connection> connection, std::string name,
+                const ChannelOptions& options);
+  ~ClientSession();
+
+  // `callback` is called once, with no lock held, when the session takes no new calls any more. To
+  // be set before Handshake.
+  void OnEnd(std::function<void()> callback) { on_end_ = std::move(callback); }
+
+  // Exchanges hellos. By the connecting thread, before any other use. `abandon` is asked after
+  // every Interrupt. UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED.
+  absl::Status Handshake(Deadline deadline, const std::function<bool()>& abandon);
+
+  // Wakes the pump from its sleep, for it to look around.
+  void Interrupt() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Opens `call`. False: this session takes no new calls and nothing of this one has left; try
+  // another.
+  bool Start(ClientCall& call, const MessageSource* first, bool end) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The rest of a call's life; see ClientCall.
+  bool Write(ClientCall& call, const MessageSource& message, bool end) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool WritesDone(ClientCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Read(ClientCall& call, MessageTarget target) ABSL_LOCKS_EXCLUDED(mutex_);
+  void WaitForInitialMetadata(ClientCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Finish(ClientCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The caller will wait for nothing of it any more. Any thread.
+  void Cancel(ClientCall& call, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  bool accepts_calls() const ABSL_LOCKS_EXCLUDED(mutex_);
+  const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }
+
+ private:
+  // What a caller waits for. A call that is over ends every wait.
+  enum class Event { kMessage, kInitialMetadata, kRoom, kEnd };
+
+  // client_session.cc
+  bool CheckStart(ClientCall& call, const MessageSource* first)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool TakeId(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The call that a frame is for; null when it is over here, which a RESPONSE makes final.
+  ClientCall* FindCall(const FrameHeader& header) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ParseInbox(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The call's target has been filled, or could not be.
+  void Parsed(ClientCall& call, const absl::Status& status, size_t size)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Consumed(ClientCall& call, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends the call here and tells the server.
+  void Abandon(ClientCall& call, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends the call here.
+  void End(ClientCall& call, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The server's RESPONSE is there: nothing of the call travels any more.
+  void Release(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FreeId(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WakePump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterSend(const absl::StatusOr<bool>& sent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The connection is no more; every call ends with `status`.
+  void Fail(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  void NotifyEnd() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // client_pump.cc
+  bool IsReady(const ClientCall& call, Event event) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Waits for `event`, leading or following, until the call's deadline, which ends it.
+  void Await(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Lead(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PromoteFollower() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // One frame, or one attempt to send what waits. False: there was nothing to do. By the pump only.
+  bool Pump(ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Sleeps until there may be something to do, until Interrupt or `deadline`.
+  void Sleep(Deadline deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoticeDeath() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Dispatch(const Frame& frame, ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
+  // `owned`: the string that holds `payload`, to be taken over, if there is one.
+  absl::Status DispatchToCall(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
+                              ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Deliver(ClientCall& call, ConstByteSpan message, std::string* owned, ClientCall* self)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool WithinLimit(const FrameHeader& header, ConstByteSpan payload, ClientCall& call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::unique_ptr<Connection> connection_;
+  const std::string name_;
+  const Limits limits_;
+  std::function<void()> on_end_;
+  const std::shared_ptr<const PeerIdentity> peer_;
+  const UniqueFd interrupt_;
+  Hello server_;  // what it announced; written by Handshake only
+  FrameSender sender_;
+
+  // The pump's own.
+  Waiter waiter_;
+  Assembler assembler_;
+
+  mutable Mutex mutex_;
+  bool pumping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool going_away_ ABSL_GUARDED_BY(mutex_) = false;
+  bool end_notified_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status dead_ ABSL_GUARDED_BY(mutex_);
+  int64_t last_heard_ ABSL_GUARDED_BY(mutex_) = 0;
+  // By call id. A call that has ended here while the server still has to say so is `kAbandoned`.
+  std::vector<ClientCall*> calls_ ABSL_GUARDED_BY(mutex_);
+  std::vector<uint32_t> free_ids_ ABSL_GUARDED_BY(mutex_);
+  std::vector<ClientCall*> followers_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_CLIENT_SESSION_H_

@@ -1,0 +1,151 @@
+#ifndef NIGH_CLIENT_STREAM_H_
+#define NIGH_CLIENT_STREAM_H_
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nigh/channel.h"
+#include "nigh/client_call.h"
+#include "nigh/client_context.h"
+#include "nigh/message_io.h"
+#include "nigh/options.h"
+
+namespace nigh {
+
+// What the three kinds of client streams have in common. Movable; destroying one that is not
+// finished cancels its call. One thread may read while another writes.
+class ClientStreamBase {
+ public:
+  // Ends the call with CANCELLED. Any thread.
+  void TryCancel() { open_->context().TryCancel(); }
+
+  // Waits for the server's initial metadata; afterwards context().initial_metadata() has them.
+  void WaitForInitialMetadata() { open_->call.WaitForInitialMetadata(); }
+
+  // The context that was given, or the stream's own.
+  const ClientContext& context() const { return open_->context(); }
+
+ protected:
+  struct Open {
+    Open(BoundMethod method, const CallOptions& options)
+        : own(std::in_place, options), given(nullptr), call(method, *own) {}
+    Open(BoundMethod method, ClientContext& context) : given(&context), call(method, context) {}
+    ClientContext& context() { return given != nullptr ? *given : *own; }
+
+    std::optional<ClientContext> own;
+    ClientContext* given;
+    ClientCall call;
+  };
+
+  template <class Context>
+  ClientStreamBase(BoundMethod method, Context& context)
+      : open_(std::make_unique<Open>(method, context)) {}
+
+  ClientCall& call() { return open_->call; }
+
+  // Opens the call, with its only message if `request` is given.
+  void Start(const google::protobuf::MessageLite* request);
+  bool Write(const google::protobuf::MessageLite& message, bool last);
+
+ private:
+  std::unique_ptr<Open> open_;
+};
+
+// Receives the replies to one request.
+//
+//   auto replies = greeter.LotsOfReplies(request);
+//   while (std::optional<HelloReply> reply = replies.Read()) { ... }
+//   absl::Status status = replies.Finish();
+template <class Reply>
+class ClientReader final : public ClientStreamBase {
+ public:
+  ClientReader(BoundMethod method, const google::protobuf::MessageLite& request,
+               const CallOptions& options)
+      : ClientStreamBase(method, options) {
+    Start(&request);
+  }
+  ClientReader(BoundMethod method, ClientContext& context,
+               const google::protobuf::MessageLite& request)
+      : ClientStreamBase(method, context) {
+    Start(&request);
+  }
+
+  // Waits for the next reply. Nothing: there are no more, now and from then on.
+  std::optional<Reply> Read() {
+    std::optional<Reply> reply(std::in_place);
+    if (!Read(&*reply)) reply.reset();
+    return reply;
+  }
+  // The same into a message that is used again, which is faster. False: `reply` is not to be looked
+  // at.
+  bool Read(Reply* reply) { return call().Read(MessageTarget(reply)); }
+
+  // Waits for the end; replies that were not read are dropped.
+  absl::Status Finish() { return call().Finish(); }
+};
+
+// Sends many requests for one reply.
+template <class Request, class Reply>
+class ClientWriter final : public ClientStreamBase {
+ public:
+  template <class Context>
+  ClientWriter(BoundMethod method, Context& context)
+      : ClientStreamBase(method, context), reply_(std::make_unique<Reply>()) {
+    call().Expect(MessageTarget(reply_.get()));
+    Start(nullptr);
+  }
+
+  // Waits while the server is too far behind. False: the call is over, Finish tells why; or
+  // WritesDone has been called.
+  bool Write(const Request& request) { return ClientStreamBase::Write(request, /*last=*/false); }
+  // The same, and there will be no more: saves a frame.
+  bool WriteLast(const Request& request) { return ClientStreamBase::Write(request, /*last=*/true); }
+  bool WritesDone() { return call().WritesDone(); }
+
+  // Ends the sending side if that has not been done, and waits for the reply. Once.
+  absl::StatusOr<Reply> Finish() {
+    WritesDone();
+    if (absl::Status status = call().Finish(); !status.ok()) return status;
+    return std::move(*reply_);
+  }
+
+ private:
+  std::unique_ptr<Reply> reply_;  // stays where it is when the writer is moved
+};
+
+// Sends and receives, each in its own time.
+template <class Request, class Reply>
+class ClientStream final : public ClientStreamBase {
+ public:
+  template <class Context>
+  ClientStream(BoundMethod method, Context& context) : ClientStreamBase(method, context) {
+    Start(nullptr);
+  }
+
+  // As ClientWriter's.
+  bool Write(const Request& request) { return ClientStreamBase::Write(request, /*last=*/false); }
+  bool WriteLast(const Request& request) { return ClientStreamBase::Write(request, /*last=*/true); }
+  bool WritesDone() { return call().WritesDone(); }
+
+  // As ClientReader's.
+  std::optional<Reply> Read() {
+    std::optional<Reply> reply(std::in_place);
+    if (!Read(&*reply)) reply.reset();
+    return reply;
+  }
+  bool Read(Reply* reply) { return call().Read(MessageTarget(reply)); }
+
+  // Ends the sending side if that has not been done, and waits for the end; replies that were not
+  // read are dropped.
+  absl::Status Finish() {
+    WritesDone();
+    return call().Finish();
+  }
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_CLIENT_STREAM_H_

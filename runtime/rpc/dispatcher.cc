@@ -1,0 +1,86 @@
+#include "nigh/dispatcher.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/deadline.h"
+#include "nigh/method.h"
+#include "nigh/server_call.h"
+#include "nigh/server_session.h"
+#include "nigh/service.h"
+#include "nigh/watchdog.h"
+
+namespace nigh {
+namespace {
+
+// "/package.Service/Method" -> "package.Service".
+absl::string_view ServiceOf(absl::string_view method) {
+  if (!method.empty()) method.remove_prefix(1);
+  return method.substr(0, method.find('/'));
+}
+
+}  // namespace
+
+absl::Status Dispatcher::Register(Service& service) {
+  for (const MethodHandler& handler : service.handlers()) {
+    if (methods_.contains(handler.method->name)) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          "register ", handler.method->name, ": a service with this method is registered already"));
+    }
+  }
+  for (const MethodHandler& handler : service.handlers()) {
+    methods_[handler.method->name] = std::make_unique<RegisteredMethod>(handler);
+    services_[std::string(ServiceOf(handler.method->name))] += 1;
+  }
+  return absl::OkStatus();
+}
+
+RegisteredMethod* Dispatcher::Find(absl::string_view name) const {
+  const auto method = methods_.find(name);
+  return method == methods_.end() ? nullptr : method->second.get();
+}
+
+absl::Status Dispatcher::NoSuchMethod(absl::string_view name) const {
+  const absl::string_view service = ServiceOf(name);
+  return absl::UnimplementedError(
+      absl::StrCat(absl::CHexEscape(name), ": ",
+                   services_.contains(service) ? "the service has no such method"
+                                               : "the server has no such service",
+                   " (were client and server built from the same .proto?)"));
+}
+
+bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
+  RegisteredMethod& method = call->method();
+  const Dispatch dispatch = method.method().dispatch;
+  const bool here =
+      method.method().kind == MethodKind::kUnary &&
+      (dispatch == Dispatch::kInline || (dispatch == Dispatch::kAdaptive && !method.IsSlow()));
+  if (!here) {
+    pool_.Submit([call = std::move(call)]() mutable {
+      RegisteredMethod& method = call->method();
+      const int64_t start = SteadyNanos();
+      call->Run();
+      method.Learn(SteadyNanos() - start);
+      ServerSession::Recycle(std::move(call));
+    });
+    return true;
+  }
+  const uint64_t entered = mark.Enter();
+  watchdog_.Stir();
+  const bool sample = method.TakesSample();
+  const int64_t start = sample ? SteadyNanos() : 0;
+  call->Run();
+  const bool kept = mark.Leave(entered);
+  if (sample) method.Learn(SteadyNanos() - start);
+  if (!kept) method.Learn(INT64_MAX);
+  ServerSession::Recycle(std::move(call));
+  return kept;
+}
+
+}  // namespace nigh

@@ -1,0 +1,180 @@
+#include "nigh/frame_sender.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/mutex.h"
+#include "nigh/message_io.h"
+#include "nigh/transport/connection.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+namespace {
+
+// Frames that carry a call's messages keep their order within the call; the others may overtake.
+bool IsControl(FrameKind kind) {
+  return kind != FrameKind::kRequest && kind != FrameKind::kMessage && kind != FrameKind::kResponse;
+}
+
+void WritePayload(absl::string_view sections, const MessageSource* message, std::byte* to) {
+  if (!sections.empty()) std::memcpy(to, sections.data(), sections.size());
+  if (message != nullptr) message->SerializeTo(to + sections.size());
+}
+
+}  // namespace
+
+absl::StatusOr<bool> FrameSender::Send(FrameHeader header, absl::string_view sections,
+                                       const MessageSource* message) {
+  MutexLock lock(mutex_);
+  return SendLocked(header, sections, message);
+}
+
+absl::StatusOr<bool> FrameSender::SendText(FrameHeader header, absl::string_view text) {
+  const MessageSource source = [&] {
+    MessageSource bytes(text);
+    (void)bytes.Measure();  // bytes always measure
+    return bytes;
+  }();
+  MutexLock lock(mutex_);
+  return SendLocked(header, "", &source);
+}
+
+absl::StatusOr<bool> FrameSender::SendRequest(FrameHeader header, absl::string_view method_name,
+                                              absl::string_view sections,
+                                              const MessageSource* message) {
+  MutexLock lock(mutex_);
+  if (header.method >= declared_.size()) declared_.resize(header.method + 1);
+  if (!declared_[header.method]) {
+    declared_[header.method] = true;
+    MessageSource name(method_name);
+    if (absl::Status status = name.Measure(); !status.ok()) return status;
+    absl::StatusOr<bool> declared =
+        SendLocked({.kind = FrameKind::kMethod, .method = header.method}, "", &name);
+    if (!declared.ok()) return declared;
+  }
+  return SendLocked(header, sections, message);
+}
+
+absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_view sections,
+                                             const MessageSource* message) {
+  if (!error_.ok()) return error_;
+  if (!sections.empty()) header.flags |= kSections;
+  const size_t size = sections.size() + (message == nullptr ? 0 : message->size());
+  if (!AnythingWaits() && size <= connection_.max_payload()) {
+    if (std::optional<ByteSpan> claim = connection_.Claim(size)) {
+      WritePayload(sections, message, claim->data());
+      header.length = static_cast<uint32_t>(size);
+      connection_.Commit(header);
+      return FlushLocked();
+    }
+  }
+  Waiting waiting{.header = header, .payload = std::string(size, '\0')};
+  WritePayload(sections, message, reinterpret_cast<std::byte*>(waiting.payload.data()));
+  if (IsControl(header.kind)) {
+    control_.push_back(std::move(waiting));
+  } else {
+    std::deque<Waiting>& queue = queues_[header.call];
+    if (queue.empty()) turns_.push_back(header.call);
+    queue.push_back(std::move(waiting));
+  }
+  return ResumeLocked();
+}
+
+bool FrameSender::CommitPiece(Waiting& waiting) {
+  const size_t left = waiting.payload.size() - waiting.sent;
+  const size_t piece = std::min(left, connection_.max_payload());
+  std::optional<ByteSpan> claim = connection_.Claim(piece);
+  if (!claim.has_value()) return false;
+  std::memcpy(claim->data(), waiting.payload.data() + waiting.sent, piece);
+  FrameHeader header = waiting.sent == 0
+                           ? waiting.header
+                           : FrameHeader{.kind = FrameKind::kPiece, .call = waiting.header.call};
+  header.length = static_cast<uint32_t>(piece);
+  header.rest = static_cast<uint32_t>(left - piece);
+  connection_.Commit(header);
+  waiting.sent += piece;
+  return true;
+}
+
+absl::StatusOr<bool> FrameSender::Resume() {
+  MutexLock lock(mutex_);
+  if (!error_.ok()) return error_;
+  return ResumeLocked();
+}
+
+absl::StatusOr<bool> FrameSender::ResumeLocked() {
+  // A flush may make room; that room is used at once, for a medium need not announce it again.
+  for (bool room = true, committed = true; committed;) {
+    committed = false;
+    while (!control_.empty() && (room = CommitPiece(control_.front()))) {
+      control_.pop_front();
+      committed = true;
+    }
+    while (!turns_.empty() && (room = TakeTurn())) committed = true;
+    absl::StatusOr<bool> flushed = FlushLocked();
+    if (!flushed.ok() || !*flushed || room) return flushed;
+  }
+  return false;
+}
+
+bool FrameSender::TakeTurn() {
+  const uint32_t call = turns_.front();
+  const auto queue = queues_.find(call);
+  Waiting& waiting = queue->second.front();
+  if (!CommitPiece(waiting)) return false;
+  if (waiting.sent == waiting.payload.size()) queue->second.pop_front();
+  turns_.pop_front();
+  if (queue->second.empty()) {
+    queues_.erase(queue);
+  } else {
+    turns_.push_back(call);
+  }
+  return true;
+}
+
+absl::StatusOr<bool> FrameSender::FlushLocked() {
+  absl::StatusOr<bool> flushed = connection_.Flush();
+  if (!flushed.ok()) {
+    error_ = flushed.status();
+    control_.clear();
+    queues_.clear();
+    turns_.clear();
+  }
+  unflushed_ = flushed.ok() && !*flushed;
+  return flushed;
+}
+
+bool FrameSender::Drop(uint32_t call) {
+  MutexLock lock(mutex_);
+  const auto queue = queues_.find(call);
+  if (queue == queues_.end()) return false;
+  const Waiting& first = queue->second.front();
+  const bool untouched = first.header.kind == FrameKind::kRequest && first.sent == 0;
+  queues_.erase(queue);
+  turns_.erase(absl::c_find(turns_, call));
+  return untouched;
+}
+
+bool FrameSender::congested() const {
+  MutexLock lock(mutex_);
+  return AnythingWaits();
+}
+
+std::optional<Wake> FrameSender::Arm() {
+  MutexLock lock(mutex_);
+  if (!error_.ok() || (!unflushed_ && !AnythingWaits())) return std::nullopt;
+  return connection_.Arm(Interest::kSend);
+}
+
+}  // namespace nigh

@@ -1,0 +1,96 @@
+#ifndef NIGH_FRAME_SENDER_H_
+#define NIGH_FRAME_SENDER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/mutex.h"
+#include "nigh/message_io.h"
+#include "nigh/transport/connection.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+
+// The sending half of a session, shared by all threads that send on one connection.
+//
+// A frame that fits is serialised straight into the connection. One that does not (no room, or
+// longer than the connection takes) is kept here and leaves in pieces as room comes, the calls
+// taking turns, so that a long message delays nobody else's short one. Send therefore never waits:
+// whoever polls the connection calls Resume when it can take more. That is nigh's deadlock rule:
+// nobody waits for room without receiving meanwhile.
+//
+// Thread-safe. Errors are those of the connection, final.
+class FrameSender {
+ public:
+  // `connection` outlives this.
+  explicit FrameSender(Connection& connection) : connection_(connection) {}
+
+  // Sends one frame, or queues it. header.length and header.rest are filled in here. `message`, if
+  // any, has been measured. True: everything has left, so nobody needs to poll for room.
+  absl::StatusOr<bool> Send(FrameHeader header, absl::string_view sections,
+                            const MessageSource* message) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // A frame with a text for its payload.
+  absl::StatusOr<bool> SendText(FrameHeader header, absl::string_view text);
+
+  // Declares `method` to stand for `name` unless this has been done, then sends as Send does.
+  absl::StatusOr<bool> SendRequest(FrameHeader header, absl::string_view method_name,
+                                   absl::string_view sections, const MessageSource* message);
+
+  // Sends what waits, as far as there is room. True: nothing waits any more.
+  absl::StatusOr<bool> Resume() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Forgets what waits to be sent for `call`. True: its REQUEST was among that, untouched, so that
+  // the peer will never hear of the call.
+  bool Drop(uint32_t call) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Whether a writer of many messages should hold back until Resume has returned true.
+  bool congested() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // What to poll for before sleeping, when something waits for room. Wake::ready(): call Resume
+  // instead.
+  std::optional<Wake> Arm() ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Waiting {
+    FrameHeader header;
+    std::string payload;
+    size_t sent = 0;  // bytes of payload
+  };
+
+  absl::StatusOr<bool> SendLocked(FrameHeader header, absl::string_view sections,
+                                  const MessageSource* message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<bool> ResumeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Commits the next piece of `waiting`. False: no room.
+  bool CommitPiece(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Commits a piece of the call whose turn it is. False: no room.
+  bool TakeTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<bool> FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool AnythingWaits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !control_.empty() || !turns_.empty();
+  }
+
+  Connection& connection_;
+  mutable Mutex mutex_;
+  absl::Status error_ ABSL_GUARDED_BY(mutex_);
+  bool unflushed_ ABSL_GUARDED_BY(mutex_) = false;
+  // Short frames that are no part of a call's messages: before all others.
+  std::deque<Waiting> control_ ABSL_GUARDED_BY(mutex_);
+  // The messages that wait, by call, and the calls in the order of their turns.
+  absl::flat_hash_map<uint32_t, std::deque<Waiting>> queues_ ABSL_GUARDED_BY(mutex_);
+  std::deque<uint32_t> turns_ ABSL_GUARDED_BY(mutex_);
+  std::vector<bool> declared_ ABSL_GUARDED_BY(mutex_);  // by method id
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_FRAME_SENDER_H_

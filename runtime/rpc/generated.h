@@ -1,0 +1,23 @@
+#ifndef NIGH_GENERATED_H_
+#define NIGH_GENERATED_H_
+
+// What generated code includes.
+
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nigh/channel.h"
+#include "nigh/client_context.h"
+#include "nigh/client_stream.h"
+#include "nigh/method.h"
+#include "nigh/options.h"
+#include "nigh/server_context.h"
+#include "nigh/server_stream.h"
+#include "nigh/service.h"
+#include "nigh/unary.h"
+#include "nigh/version.h"
+
+#endif  // NIGH_GENERATED_H_

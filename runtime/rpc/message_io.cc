@@ -1,0 +1,54 @@
+#include "nigh/message_io.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+absl::Status MessageSource::Measure() {
+  if (message_ == nullptr) {
+    size_ = bytes_.size();
+    return absl::OkStatus();
+  }
+  if (!message_->IsInitialized()) {
+    return absl::InternalError(
+        absl::StrCat(message_->GetTypeName(),
+                     ": required fields are not set: ", message_->InitializationErrorString()));
+  }
+  size_ = message_->ByteSizeLong();
+  if (size_ > std::numeric_limits<int32_t>::max()) {
+    return absl::InternalError(absl::StrCat(message_->GetTypeName(), ": a message of ", size_,
+                                            " bytes is larger than protobuf can serialise"));
+  }
+  return absl::OkStatus();
+}
+
+void MessageSource::SerializeTo(std::byte* to) const {
+  if (message_ != nullptr) {
+    message_->SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(to));
+  } else if (!bytes_.empty()) {
+    std::memcpy(to, bytes_.data(), bytes_.size());
+  }
+}
+
+absl::Status MessageTarget::Parse(ConstByteSpan bytes) const {
+  if (bytes_ != nullptr) {
+    bytes_->assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return absl::OkStatus();
+  }
+  // The partial parser, since the full one would write a missing field to the process's log.
+  if (message_->ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
+      message_->IsInitialized()) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError(
+      absl::StrCat("a message of ", bytes.size(), " bytes is no valid ", message_->GetTypeName()));
+}
+
+}  // namespace nigh

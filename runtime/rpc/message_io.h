@@ -1,0 +1,56 @@
+#ifndef NIGH_MESSAGE_IO_H_
+#define NIGH_MESSAGE_IO_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/message_lite.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// A message to be sent: a protobuf message, which is serialised straight into the connection's own
+// memory, or bytes that somebody else has serialised. A view; what it points to must outlive it.
+class MessageSource {
+ public:
+  explicit MessageSource(const google::protobuf::MessageLite& message) : message_(&message) {}
+  explicit MessageSource(absl::string_view bytes) : bytes_(bytes) {}
+
+  // INTERNAL when a required field is missing or the message is larger than protobuf allows (2
+  // GiB). To be called first: it measures.
+  absl::Status Measure();
+
+  size_t size() const { return size_; }
+
+  // Writes size() bytes.
+  void SerializeTo(std::byte* to) const;
+
+ private:
+  const google::protobuf::MessageLite* message_ = nullptr;
+  absl::string_view bytes_;
+  size_t size_ = 0;
+};
+
+// Where a received message goes: a protobuf message, parsed in place from the connection's own
+// memory, or a string that takes the bytes. A view, as above.
+class MessageTarget {
+ public:
+  MessageTarget() = default;
+  explicit MessageTarget(google::protobuf::MessageLite* message) : message_(message) {}
+  explicit MessageTarget(std::string* bytes) : bytes_(bytes) {}
+
+  explicit operator bool() const { return message_ != nullptr || bytes_ != nullptr; }
+
+  // INTERNAL when the bytes are no such message.
+  absl::Status Parse(ConstByteSpan bytes) const;
+
+ private:
+  google::protobuf::MessageLite* message_ = nullptr;
+  std::string* bytes_ = nullptr;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_MESSAGE_IO_H_

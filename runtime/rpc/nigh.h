@@ -1,0 +1,17 @@
+#ifndef NIGH_NIGH_H_
+#define NIGH_NIGH_H_
+
+// All of nigh's public interface.
+
+#include "nigh/channel.h"
+#include "nigh/client_context.h"
+#include "nigh/client_stream.h"
+#include "nigh/metadata.h"
+#include "nigh/options.h"
+#include "nigh/server.h"
+#include "nigh/server_context.h"
+#include "nigh/server_stream.h"
+#include "nigh/service.h"
+#include "nigh/version.h"
+
+#endif  // NIGH_NIGH_H_

@@ -1,0 +1,61 @@
+#ifndef NIGH_OPTIONS_H_
+#define NIGH_OPTIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "nigh/base/waiter.h"
+#include "nigh/metadata.h"
+#include "nigh/transport/transport.h"
+
+namespace nigh {
+
+// What one end of a connection accepts from the other; each announces its own in the hello.
+struct Limits {
+  size_t max_message = size_t{4} << 20;  // bytes of one message; beyond: RESOURCE_EXHAUSTED
+  size_t max_metadata = 8192;            // bytes of keys and values of one call and direction
+  uint32_t max_calls = 16'384;           // in flight on one connection, 1'048'576 at most
+  uint32_t window = 256 << 10;           // bytes that a stream's writer may be ahead of its reader
+};
+
+// How one call is made, when that is all there is to say; ClientContext says everything.
+struct CallOptions {
+  absl::Duration timeout = absl::InfiniteDuration();
+  // Waits for the server to come up instead of failing with UNAVAILABLE.
+  bool wait_for_ready = false;
+  // Sent with the request; not owned.
+  const Metadata* metadata = nullptr;
+};
+
+struct ChannelOptions {
+  Limits limits;
+  WaitPolicy wait;
+  // For one attempt to connect and agree on a version.
+  absl::Duration connect_timeout = absl::Seconds(20);
+  // Between attempts: the first pause, which grows by 1.6 each time up to the longest, each +-20 %.
+  absl::Duration min_backoff = absl::Milliseconds(50);
+  absl::Duration max_backoff = absl::Seconds(5);
+  TransportTable transports = AllTransports();
+};
+
+struct ServerOptions {
+  Limits limits;
+  WaitPolicy wait;
+  // Threads that read requests and run short handlers; 0: one for every two CPUs.
+  int pollers = 0;
+  // All threads together: pollers, slow handlers, synchronous stream handlers. Calls beyond wait.
+  int max_threads = 4096;
+  // What Run() grants to running calls once it is told to stop.
+  absl::Duration grace = absl::Seconds(5);
+  // Told what goes wrong and has no caller to be told to: a connection that broke the protocol, a
+  // listener that failed. By threads of the server; must not block.
+  std::function<void(const absl::Status&)> on_error;
+  TransportTable transports = AllTransports();
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_OPTIONS_H_

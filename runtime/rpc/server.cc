@@ -1,0 +1,225 @@
+#include "nigh/server.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/dispatcher.h"
+#include "nigh/options.h"
+#include "nigh/poller.h"
+#include "nigh/server_session.h"
+#include "nigh/stop_signals.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/transport.h"
+
+namespace nigh {
+
+class Server::State {
+ public:
+  explicit State(ServerOptions options);
+  ~State() { Shutdown(absl::ZeroDuration()); }
+
+  void Register(Service& service);
+  absl::Status Listen(absl::string_view text) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<std::string> addresses() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Start() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Run() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Shutdown(absl::Duration grace) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  enum class Phase { kNew, kServing, kDraining, kStopped };
+
+  void Drive(Poller& poller);
+  void Accept(const std::string& address, absl::StatusOr<std::unique_ptr<Connection>> connection)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Forget(ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Report(const absl::Status& status) {
+    if (options_.on_error) options_.on_error(status);
+  }
+  std::vector<std::shared_ptr<ServerSession>> Sessions() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const ServerOptions options_;
+  Dispatcher dispatcher_;
+  std::vector<std::unique_ptr<Poller>> pollers_;
+  absl::Status registered_;  // the first failure
+  UniqueFd stopped_;         // readable once Shutdown has begun
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kNew;
+  std::vector<std::string> addresses_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<ServerSession*, std::shared_ptr<ServerSession>> sessions_
+      ABSL_GUARDED_BY(mutex_);
+};
+
+Server::State::State(ServerOptions options)
+    : options_(std::move(options)),
+      dispatcher_(options_),
+      stopped_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  const int cpus = static_cast<int>(std::thread::hardware_concurrency());
+  const int pollers = options_.pollers > 0 ? options_.pollers : std::max(1, cpus / 2);
+  for (int i = 0; i < pollers; ++i) {
+    Poller& poller = *pollers_.emplace_back(std::make_unique<Poller>(options_.wait));
+    poller.OnSessionEnd([this](ServerSession& session) { Forget(session); });
+    dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { Drive(poller); });
+  }
+}
+
+void Server::State::Register(Service& service) {
+  absl::Status status = dispatcher_.Register(service);
+  if (registered_.ok()) registered_ = std::move(status);
+}
+
+absl::Status Server::State::Listen(absl::string_view text) {
+  absl::StatusOr<Address> address = Address::Parse(text);
+  if (!address.ok()) return address.status();
+  absl::StatusOr<const Transport*> transport = FindTransport(options_.transports, *address);
+  if (!transport.ok()) return transport.status();
+  absl::StatusOr<std::unique_ptr<Listener>> listener = (*transport)->listen(*address);
+  if (!listener.ok()) return listener.status();
+  const std::string bound = (*listener)->address().ToString();
+  MutexLock lock(mutex_);
+  if (phase_ > Phase::kServing) {
+    return absl::UnavailableError(absl::StrCat(bound, ": listen: the server is shut down"));
+  }
+  addresses_.push_back(bound);
+  pollers_.front()->AddListener(*std::move(listener), [this, bound](auto connection) {
+    Accept(bound, std::move(connection));
+  });
+  return absl::OkStatus();
+}
+
+std::vector<std::string> Server::State::addresses() const {
+  MutexLock lock(mutex_);
+  return addresses_;
+}
+
+absl::Status Server::State::Start() {
+  if (!registered_.ok()) return registered_;
+  MutexLock lock(mutex_);
+  if (phase_ == Phase::kServing) return absl::OkStatus();
+  if (phase_ != Phase::kNew) return absl::UnavailableError("start: the server is shut down");
+  phase_ = Phase::kServing;
+  dispatcher_.watchdog().Start();
+  for (const std::unique_ptr<Poller>& poller : pollers_) Drive(*poller);
+  return absl::OkStatus();
+}
+
+void Server::State::Drive(Poller& poller) {
+  dispatcher_.pool().Submit([&poller] { poller.Drive(); });
+}
+
+void Server::State::Accept(const std::string& address,
+                           absl::StatusOr<std::unique_ptr<Connection>> connection) {
+  if (!connection.ok()) return Report(connection.status());
+  Poller& poller = **absl::c_min_element(
+      pollers_, [](const auto& a, const auto& b) { return a->load() < b->load(); });
+  auto session =
+      std::make_shared<ServerSession>(*std::move(connection), poller, dispatcher_, options_.limits);
+  session->OnBroken([this, address](const absl::Status& status) {
+    Report(absl::Status(status.code(), absl::StrCat(address, ": ", status.message())));
+  });
+  session->OnDrained([this] {
+    MutexLock lock(mutex_);
+    changed_.SignalAll();
+  });
+  {
+    MutexLock lock(mutex_);
+    if (phase_ != Phase::kServing) return;
+    sessions_[session.get()] = session;
+  }
+  session->Open();
+  poller.AddSession(std::move(session));
+}
+
+void Server::State::Forget(ServerSession& session) {
+  MutexLock lock(mutex_);
+  sessions_.erase(&session);
+}
+
+std::vector<std::shared_ptr<ServerSession>> Server::State::Sessions() const {
+  MutexLock lock(mutex_);
+  std::vector<std::shared_ptr<ServerSession>> sessions;
+  for (const auto& [key, session] : sessions_) sessions.push_back(session);
+  return sessions;
+}
+
+absl::Status Server::State::Run() {
+  StopSignals signals;
+  if (absl::Status started = Start(); !started.ok()) return started;
+  pollfd fds[] = {{.fd = stopped_.get(), .events = POLLIN, .revents = 0},
+                  {.fd = signals.fd(), .events = POLLIN, .revents = 0}};
+  while (::poll(fds, 2, -1) < 0 && errno == EINTR) {
+  }
+  Shutdown(options_.grace);
+  return absl::OkStatus();
+}
+
+void Server::State::Shutdown(absl::Duration grace) {
+  {
+    MutexLock lock(mutex_);
+    if (phase_ == Phase::kDraining) {
+      while (phase_ != Phase::kStopped) changed_.Wait(mutex_);
+    }
+    if (phase_ == Phase::kStopped) return;
+    if (phase_ == Phase::kNew) {
+      phase_ = Phase::kStopped;
+      (void)::eventfd_write(stopped_.get(), 1);
+      for (const std::unique_ptr<Poller>& poller : pollers_) poller->DropListeners();
+      return;
+    }
+    phase_ = Phase::kDraining;
+  }
+  (void)::eventfd_write(stopped_.get(), 1);
+  for (const std::unique_ptr<Poller>& poller : pollers_) poller->CloseListeners();
+  const std::vector<std::shared_ptr<ServerSession>> sessions = Sessions();
+  for (const auto& session : sessions) session->Drain();
+  const Deadline end = Deadline::After(grace);
+  const auto drained = [&] {
+    return absl::c_all_of(sessions, [](const auto& session) { return session->Drained(); });
+  };
+  {
+    MutexLock lock(mutex_);
+    while (!end.HasPassed() && !drained()) changed_.WaitUntil(mutex_, end);
+  }
+  for (const auto& session : sessions) {
+    session->CancelAll(absl::UnavailableError("the server is shut down"));
+    session->Close();
+  }
+  for (const std::unique_ptr<Poller>& poller : pollers_) poller->Stop();
+  dispatcher_.watchdog().Stop();
+  dispatcher_.pool().Join();
+  MutexLock lock(mutex_);
+  sessions_.clear();
+  phase_ = Phase::kStopped;
+  changed_.SignalAll();
+}
+
+Server::Server(ServerOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+Server::~Server() = default;
+void Server::Register(Service& service) { state_->Register(service); }
+absl::Status Server::Listen(absl::string_view address) { return state_->Listen(address); }
+std::vector<std::string> Server::addresses() const { return state_->addresses(); }
+absl::Status Server::Start() { return state_->Start(); }
+absl::Status Server::Run() { return state_->Run(); }
+void Server::Shutdown(absl::Duration grace) { state_->Shutdown(grace); }
+
+}  // namespace nigh

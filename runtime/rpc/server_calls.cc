@@ -1,0 +1,343 @@
+// What handlers do with their calls: the sending half of a server session.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+#include "nigh/call_sections.h"
+#include "nigh/call_state.h"
+#include "nigh/dispatcher.h"
+#include "nigh/flow.h"
+#include "nigh/message_io.h"
+#include "nigh/method.h"
+#include "nigh/poller.h"
+#include "nigh/server_call.h"
+#include "nigh/server_session.h"
+#include "nigh/wire/frame.h"
+#include "nigh/wire/sections.h"
+
+namespace nigh {
+namespace {
+
+// Calls kept for later requests, a method and connection.
+constexpr size_t kSpareCalls = 8;
+// Messages that were larger than this are not kept: the memory may not be needed again.
+constexpr size_t kLargeMessage = size_t{64} << 10;
+
+}  // namespace
+
+ServerCall::ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method,
+                       uint16_t method_id)
+    : method_(method),
+      method_id_(method_id),
+      session_(std::move(session)),
+      state_(method.method().kind, CallState::End::kServer) {
+  context_.method_ = &method.method();
+  context_.call_ = this;
+  Renew();
+}
+
+void ServerCall::Renew() {
+  const MethodHandler& handler = method_.handler();
+  if (handler.new_request != nullptr && request_ == nullptr) request_ = handler.new_request();
+  if (handler.new_reply != nullptr && reply_ == nullptr) reply_ = handler.new_reply();
+}
+
+bool ServerCall::Read(MessageTarget target) { return session_->Read(*this, target); }
+
+bool ServerCall::Write(const google::protobuf::MessageLite& message) {
+  MessageSource source(message);
+  if (absl::Status measured = source.Measure(); !measured.ok()) {
+    session_->Abort(*this, measured);
+    return false;
+  }
+  return session_->Write(*this, source);
+}
+
+void ServerCall::SendInitialMetadata() { session_->SendInitialMetadata(*this); }
+
+void ServerCall::WatchDeadline() {
+  if (deadline_timer_ == 0) deadline_timer_ = session_->AddDeadlineTimer(*this);
+}
+
+void ServerCall::Run() {
+  absl::Status status;
+  if (context_.IsCancelled()) {
+    status = context_.deadline_.HasPassed()
+                 ? absl::DeadlineExceededError(absl::StrCat(
+                       context_.method(), ": the deadline passed before the handler ran"))
+                 : absl::CancelledError(context_.method());
+  } else {
+    const MethodHandler& handler = method_.handler();
+    try {
+      status = handler.run(*handler.service, *this);
+    } catch (const std::exception& thrown) {
+      status = absl::UnknownError(
+          absl::StrCat(context_.method(), ": the handler threw an exception: ", thrown.what()));
+    } catch (...) {
+      status = absl::UnknownError(absl::StrCat(
+          context_.method(), ": the handler threw something that is no std::exception"));
+    }
+  }
+  session_->Respond(*this, std::move(status));
+}
+
+std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
+  ++running_;
+  DeclaredMethod& declared = methods_[method];
+  std::unique_ptr<ServerCall> call;
+  if (declared.spare.empty()) {
+    call = std::make_unique<ServerCall>(shared_from_this(), *declared.method, method);
+    call->context_.peer_ = peer_;
+  } else {
+    call = std::move(declared.spare.back());
+    declared.spare.pop_back();
+    // A spare call does not keep its session alive.
+    call->session_ = shared_from_this();
+  }
+  return call;
+}
+
+void ServerSession::Recycle(std::unique_ptr<ServerCall> call) {
+  const std::shared_ptr<ServerSession> session = std::move(call->session_);
+  session->dispatcher_.watchdog().RemoveTimer(std::exchange(call->deadline_timer_, 0));
+  call->context_.cancellation_.Remove(std::exchange(call->context_.callback_, 0));
+  bool drained = false;
+  {
+    MutexLock lock(session->mutex_);
+    while (call->pins_ > 0) call->changed_.Wait(session->mutex_);
+    drained = --session->running_ == 0 && session->draining_;
+    session->Keep(std::move(call));
+  }
+  if (drained && session->on_drained_) session->on_drained_();
+}
+
+void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
+  std::vector<std::unique_ptr<ServerCall>>& spare = methods_[call->method_id_].spare;
+  if (spare.size() >= kSpareCalls || ended_) return;
+  if (call->request_size_ > kLargeMessage) call->request_.reset();
+  if (call->reply_ != nullptr && call->reply_->ByteSizeLong() > kLargeMessage) call->reply_.reset();
+  if (call->reply_ != nullptr) call->reply_->Clear();
+  call->Renew();
+  call->state_ = CallState(call->method_.method().kind, CallState::End::kServer);
+  call->initial_sent_ = false;
+  call->consumed_ = 0;
+  call->inbox_.clear();
+  ServerContext& context = call->context_;
+  context.deadline_ = Deadline::Infinite();
+  context.client_metadata_.Clear();
+  context.initial_.Clear();
+  context.trailing_.Clear();
+  context.cancellation_.Reset();
+  spare.push_back(std::move(call));
+}
+
+void ServerSession::AfterSend(const absl::StatusOr<bool>& sent) {
+  if (sent.ok() && *sent) return;
+  if (!sent.ok()) return connection_->Close();  // the poller will find it closed
+  poller_.WatchRoom(*this);
+}
+
+void ServerSession::Refuse(uint32_t id, const absl::Status& status) {
+  SendResponse(id, status, nullptr, nullptr);
+}
+
+void ServerSession::SendResponse(uint32_t id, const absl::Status& status, ServerContext* context,
+                                 const MessageSource* reply) {
+  static const Metadata& none = *new Metadata();
+  SectionWriter sections;
+  if (context != nullptr) AddMetadata(context->initial_, SectionType::kMetadata, sections);
+  AddStatus(status, context == nullptr ? none : context->trailing_, client_.max_metadata, sections);
+  FrameHeader header{
+      .kind = FrameKind::kResponse, .call = id, .aux = static_cast<uint64_t>(status.raw_code())};
+  if (reply != nullptr) header.flags |= kMessage;
+  AfterSend(sender_.Send(header, sections.block(), reply));
+}
+
+void ServerSession::Detach(ServerCall& call) {
+  call.state_.Close();
+  calls_[call.id_] = nullptr;
+  call.changed_.SignalAll();
+}
+
+void ServerSession::Respond(ServerCall& call, absl::Status status) {
+  ServerContext& context = call.context_;
+  const auto describe = [&](absl::string_view what) {
+    return absl::StrCat(context.method(), ": ", what);
+  };
+  if (status.ok()) {
+    for (const Metadata* metadata : {&context.initial_, &context.trailing_}) {
+      if (!metadata->status().ok()) {
+        status = absl::InternalError(describe(metadata->status().message()));
+      }
+    }
+  }
+  std::optional<MessageSource> reply;
+  if (status.ok() && call.reply_ != nullptr) {
+    reply.emplace(*call.reply_);
+    status = reply->Measure();
+    if (status.ok() && reply->size() > client_.max_message) {
+      status = absl::ResourceExhaustedError(
+          describe(absl::StrCat("a reply of ", reply->size(), " bytes, where the client accepts ",
+                                client_.max_message, " (raise its ChannelOptions::limits)")));
+    }
+    if (!status.ok()) reply.reset();
+  }
+  {
+    MutexLock lock(mutex_);
+    if (call.state_.closed()) return;  // cancelled: the client has its answer already
+    if (call.initial_sent_) context.initial_.Clear();
+    // From here on the id may come again; the response goes out first, for whoever reads the next
+    // request is the client's answer to this one.
+    Detach(call);
+  }
+  SendResponse(call.id_, status, &context, reply.has_value() ? &*reply : nullptr);
+}
+
+void ServerSession::Terminate(ServerCall& call, const absl::Status& status) {
+  Detach(call);
+  (void)sender_.Drop(call.id_);
+  ++call.pins_;
+  {
+    MutexUnlock unlock(mutex_);
+    SendResponse(call.id_, status, nullptr, nullptr);
+  }
+  if (call.context_.cancellation_.RequestIfSilent()) {
+    --call.pins_;
+  } else {
+    // Somebody else's code is to run, and it may take its time.
+    dispatcher_.pool().Submit([session = shared_from_this(), &call] {
+      call.context_.cancellation_.Request();
+      MutexLock lock(session->mutex_);
+      --call.pins_;
+      call.changed_.SignalAll();
+    });
+  }
+  call.changed_.SignalAll();
+}
+
+void ServerSession::Abort(ServerCall& call, const absl::Status& status) {
+  MutexLock lock(mutex_);
+  if (!call.state_.closed()) Terminate(call, status);
+}
+
+uint64_t ServerSession::AddDeadlineTimer(ServerCall& call) {
+  return dispatcher_.watchdog().AddTimer(call.context_.deadline_, [this, &call] {
+    Abort(call,
+          absl::DeadlineExceededError(absl::StrCat(call.context_.method(), ": deadline exceeded")));
+  });
+}
+
+void ServerSession::CancelAll(const absl::Status& status) {
+  MutexLock lock(mutex_);
+  for (size_t id = 0; id < calls_.size(); ++id) {
+    if (calls_[id] != nullptr) Terminate(*calls_[id], status);
+  }
+}
+
+bool ServerSession::Read(ServerCall& call, MessageTarget target) {
+  MutexLock lock(mutex_);
+  const Deadline deadline = call.context_.deadline_;
+  while (call.inbox_.empty()) {
+    if (!call.state_.can_receive() || deadline.HasPassed()) return false;
+    call.changed_.WaitUntil(mutex_, deadline);
+  }
+  if (call.state_.closed()) return false;
+  const std::string message = std::move(call.inbox_.front());
+  call.inbox_.pop_front();
+  absl::Status parsed;
+  {
+    MutexUnlock unlock(mutex_);
+    parsed = target.Parse(AsBytes(message));
+  }
+  if (!parsed.ok()) {
+    if (!call.state_.closed()) {
+      Terminate(call,
+                absl::InternalError(absl::StrCat(call.context_.method(), ": ", parsed.message())));
+    }
+    return false;
+  }
+  Consumed(call, message.size());
+  return true;
+}
+
+void ServerSession::Consumed(ServerCall& call, size_t size) {
+  if (!call.state_.can_receive()) return;
+  call.consumed_ += MessageCost(size);
+  if (call.consumed_ < limits_.window / 2) return;
+  call.allowance_ += static_cast<int64_t>(call.consumed_);
+  AfterSend(sender_.Send(
+      {.kind = FrameKind::kCredit, .call = call.id_, .aux = std::exchange(call.consumed_, 0)}, "",
+      nullptr));
+}
+
+void ServerSession::TakeInitialMetadata(ServerCall& call, SectionWriter& sections) {
+  if (std::exchange(call.initial_sent_, true)) return;
+  AddMetadata(call.context_.initial_, SectionType::kMetadata, sections);
+}
+
+bool ServerSession::Write(ServerCall& call, const MessageSource& message) {
+  MutexLock lock(mutex_);
+  const Deadline deadline = call.context_.deadline_;
+  while (call.state_.can_send() && (call.credit_ <= 0 || sender_.congested())) {
+    if (deadline.HasPassed()) return false;
+    call.changed_.WaitUntil(mutex_, deadline);
+  }
+  if (!call.state_.can_send() || deadline.HasPassed()) return false;
+  if (message.size() > client_.max_message) {
+    Terminate(call, absl::ResourceExhaustedError(
+                        absl::StrCat(call.context_.method(), ": a reply of ", message.size(),
+                                     " bytes, where the client accepts ", client_.max_message,
+                                     " (raise its ChannelOptions::limits)")));
+    return false;
+  }
+  if (call.state_.Send(/*message=*/true, /*end=*/false) != Verdict::kOk) return false;
+  call.credit_ -= MessageCost(message.size());
+  SectionWriter sections;
+  TakeInitialMetadata(call, sections);
+  // Under the mutex: a response, after which nothing of this call may be sent, waits for it.
+  AfterSend(sender_.Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = call.id_},
+                         sections.block(), &message));
+  return true;
+}
+
+void ServerSession::SendInitialMetadata(ServerCall& call) {
+  MutexLock lock(mutex_);
+  if (!call.state_.can_send() || call.initial_sent_) return;
+  SectionWriter sections;
+  TakeInitialMetadata(call, sections);
+  AfterSend(
+      sender_.Send({.kind = FrameKind::kMessage, .call = call.id_}, sections.block(), nullptr));
+}
+
+void ServerSession::ResumeSending() {
+  const absl::StatusOr<bool> sent = sender_.Resume();
+  AfterSend(sent);
+  if (!sent.ok() || !*sent) return;
+  MutexLock lock(mutex_);
+  for (ServerCall* call : calls_) {
+    if (call != nullptr) call->changed_.SignalAll();
+  }
+}
+
+void ServerSession::Drain() {
+  {
+    MutexLock lock(mutex_);
+    draining_ = true;
+  }
+  AfterSend(sender_.SendText({.kind = FrameKind::kGoAway}, "the server is shutting down"));
+}
+
+bool ServerSession::Drained() const {
+  MutexLock lock(mutex_);
+  return running_ == 0;
+}
+
+}  // namespace nigh

@@ -1,0 +1,353 @@
+#include "nigh/server_session.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+#include "nigh/call_sections.h"
+#include "nigh/call_state.h"
+#include "nigh/dispatcher.h"
+#include "nigh/flow.h"
+#include "nigh/method.h"
+#include "nigh/poller.h"
+#include "nigh/server_call.h"
+#include "nigh/wire/frame.h"
+#include "nigh/wire/hello.h"
+#include "nigh/wire/sections.h"
+
+namespace nigh {
+namespace {
+
+// Frames of one connection before the others get their turn: a flood starves nobody else.
+constexpr int kFramesPerTurn = 64;
+
+Hello MakeHello(const Limits& limits) {
+  return {.min_version = kProtocolVersion,
+          .max_version = kProtocolVersion,
+          .window = limits.window,
+          .max_message = limits.max_message,
+          .max_metadata = static_cast<uint32_t>(limits.max_metadata),
+          .max_calls = limits.max_calls};
+}
+
+// Bytes of message in a payload that may still be coming.
+size_t MessageSize(const FrameHeader& header, ConstByteSpan payload) {
+  const size_t size = size_t{header.length} + header.rest;
+  if ((header.flags & kSections) == 0) return size;
+  return size - std::min(size, SectionReader(payload).block_size());
+}
+
+}  // namespace
+
+ServerSession::ServerSession(std::unique_ptr<Connection> connection, Poller& poller,
+                             Dispatcher& dispatcher, const Limits& limits)
+    : connection_(std::move(connection)),
+      poller_(poller),
+      dispatcher_(dispatcher),
+      limits_(limits),
+      peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
+      sender_(*connection_) {}
+
+ServerSession::~ServerSession() { connection_->Close(); }
+
+void ServerSession::Open() {
+  std::byte payload[kHelloSize];
+  EncodeHello(MakeHello(limits_), payload);
+  AfterSend(sender_.SendText({.kind = FrameKind::kHello}, AsText(payload)));
+}
+
+ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
+  for (int frames = 0; frames < kFramesPerTurn; ++frames) {
+    absl::StatusOr<std::optional<Frame>> received = connection_->Receive();
+    if (!received.ok()) {
+      Fail(received.status());
+      return Turn::kEnded;
+    }
+    if (!received->has_value()) return frames == 0 ? Turn::kNothing : Turn::kBusy;
+    std::unique_ptr<ServerCall> to_run;
+    const absl::Status handled = Dispatch(**received, to_run);
+    connection_->Release();
+    if (!handled.ok()) {
+      // The last thing the client hears, so that its user learns what is wrong.
+      (void)sender_.SendText({.kind = FrameKind::kGoAway},
+                             handled.message().substr(0, kMinMaxPayload));
+      Fail(handled);
+      return Turn::kEnded;
+    }
+    if (to_run != nullptr && !dispatcher_.Run(std::move(to_run), mark)) return Turn::kRoleLost;
+  }
+  return Turn::kBusy;
+}
+
+absl::Status ServerSession::Dispatch(const Frame& frame, std::unique_ptr<ServerCall>& to_run) {
+  const FrameHeader& header = frame.header;
+  if (absl::Status valid = ValidateFrameHeader(header, connection_->max_payload()); !valid.ok()) {
+    return valid;
+  }
+  if (header.kind == FrameKind::kHello) return OnHello(frame.payload);
+  if (!hello_received_) {
+    return absl::InternalError(
+        absl::StrCat("a ", FrameKindName(header.kind), " frame before the hello"));
+  }
+  switch (header.kind) {
+    case FrameKind::kMethod:
+      return OnMethod(header, frame.payload);
+    case FrameKind::kRequest:
+      // A request on an id tells that the call before it is over, whatever of it was left
+      // unfinished.
+      assembler_.Abandon(header.call);
+      if (header.rest != 0) return BeginPieces(frame);
+      return OnRequest(header, frame.payload, to_run);
+    case FrameKind::kMessage:
+      if (header.rest != 0) return BeginPieces(frame);
+      return OnMessage(header, frame.payload, nullptr);
+    case FrameKind::kPiece: {
+      absl::StatusOr<std::optional<Assembler::Whole>> whole = assembler_.Add(frame);
+      if (!whole.ok()) return whole.status();
+      if (!whole->has_value()) return absl::OkStatus();
+      Assembler::Whole& finished = **whole;
+      if (finished.header.kind == FrameKind::kRequest) {
+        return OnRequest(finished.header, AsBytes(finished.payload), to_run);
+      }
+      return OnMessage(finished.header, AsBytes(finished.payload), &finished.payload);
+    }
+    case FrameKind::kCancel:
+      OnCancel(header.call);
+      return absl::OkStatus();
+    case FrameKind::kCredit:
+      return OnCredit(header);
+    case FrameKind::kPing:
+      if ((header.flags & kAck) == 0) {
+        AfterSend(sender_.Send({.kind = FrameKind::kPing, .flags = kAck, .aux = header.aux}, "",
+                               nullptr));
+      }
+      return absl::OkStatus();
+    case FrameKind::kGoAway:
+      return absl::OkStatus();  // the client is about to leave; its hang-up says the rest
+    default:
+      return absl::InternalError(
+          absl::StrCat("a ", FrameKindName(header.kind), " frame from a client"));
+  }
+}
+
+absl::Status ServerSession::OnHello(ConstByteSpan payload) {
+  if (hello_received_) return absl::InternalError("a second hello");
+  absl::StatusOr<Hello> hello = DecodeHello(payload);
+  if (!hello.ok()) return hello.status();
+  if (absl::StatusOr<uint16_t> version = AgreeOnVersion(MakeHello(limits_), *hello);
+      !version.ok()) {
+    return version.status();
+  }
+  client_ = *hello;
+  hello_received_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status ServerSession::OnMethod(const FrameHeader& header, ConstByteSpan payload) {
+  const absl::string_view name = AsText(payload);
+  if (header.method >= kMaxMethods || name.empty() || name.size() > kMaxMethodName) {
+    return absl::InternalError(absl::StrCat("METHOD frame that declares ", header.method,
+                                            " with a name of ", name.size(), " bytes"));
+  }
+  MutexLock lock(mutex_);
+  if (header.method >= methods_.size()) methods_.resize(header.method + 1);
+  DeclaredMethod& declared = methods_[header.method];
+  if (declared.method != nullptr || !declared.name.empty()) {
+    return absl::InternalError(
+        absl::StrCat("METHOD frame that declares ", header.method, " again"));
+  }
+  declared.method = dispatcher_.Find(name);
+  if (declared.method == nullptr) declared.name = std::string(name);
+  return absl::OkStatus();
+}
+
+absl::Status ServerSession::CheckRequest(const FrameHeader& header, ConstByteSpan payload,
+                                         absl::Status& refusal) {
+  MutexLock lock(mutex_);
+  if (header.call >= limits_.max_calls || FindCall(header.call) != nullptr) {
+    return absl::InternalError(
+        absl::StrCat("REQUEST frame for call ", header.call, ", which is ",
+                     header.call >= limits_.max_calls ? "beyond the limit" : "still open"));
+  }
+  if (header.method >= methods_.size() ||
+      (methods_[header.method].method == nullptr && methods_[header.method].name.empty())) {
+    return absl::InternalError(
+        absl::StrCat("REQUEST frame for method ", header.method, ", which was not declared"));
+  }
+  const DeclaredMethod& declared = methods_[header.method];
+  if (draining_) {
+    refusal = absl::UnavailableError("the server is shutting down");
+  } else if (declared.method == nullptr) {
+    refusal = dispatcher_.NoSuchMethod(declared.name);
+  } else if (const size_t size = MessageSize(header, payload); size > limits_.max_message) {
+    refusal = absl::ResourceExhaustedError(absl::StrCat(
+        declared.method->method().name, ": received a message of ", size, " bytes, where ",
+        limits_.max_message, " are accepted (raise ServerOptions::limits.max_message)"));
+  } else if (!ClientStreams(declared.method->method().kind) &&
+             (header.flags & (kMessage | kEnd)) != (kMessage | kEnd)) {
+    refusal = absl::UnimplementedError(absl::StrCat(
+        declared.method->method().name, ": this method takes exactly one request message"));
+  } else if (running_ >= static_cast<int>(limits_.max_calls)) {
+    refusal = absl::ResourceExhaustedError(absl::StrCat(
+        declared.method->method().name, ": ", running_,
+        " handlers of this connection run already (raise ServerOptions::limits.max_calls)"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServerSession::BeginPieces(const Frame& frame) {
+  const FrameHeader& header = frame.header;
+  if (header.kind == FrameKind::kRequest) {
+    absl::Status refusal;
+    if (absl::Status broken = CheckRequest(header, frame.payload, refusal); !broken.ok()) {
+      return broken;
+    }
+    if (refusal.ok()) return assembler_.Begin(frame);
+    Refuse(header.call, refusal);  // the pieces to come continue nothing and are dropped
+    return absl::OkStatus();
+  }
+  MutexLock lock(mutex_);
+  ServerCall* const call = FindCall(header.call);
+  if (call == nullptr) return absl::OkStatus();
+  const size_t size = MessageSize(header, frame.payload);
+  if (size <= limits_.max_message) return assembler_.Begin(frame);
+  Terminate(*call,
+            absl::ResourceExhaustedError(absl::StrCat(
+                call->context_.method(), ": received a message of ", size, " bytes, where ",
+                limits_.max_message, " are accepted (raise ServerOptions::limits.max_message)")));
+  return absl::OkStatus();
+}
+
+absl::Status ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload,
+                                      std::unique_ptr<ServerCall>& to_run) {
+  absl::Status refusal;
+  if (absl::Status broken = CheckRequest(header, payload, refusal); !broken.ok()) return broken;
+  std::unique_ptr<ServerCall> call;
+  if (refusal.ok()) {
+    MutexLock lock(mutex_);
+    call = NewCall(header.method);
+  } else {
+    Refuse(header.call, refusal);
+    return absl::OkStatus();
+  }
+  ServerContext& context = call->context_;
+  if (header.aux != 0) {
+    context.deadline_ = Deadline::After(
+        absl::Nanoseconds(static_cast<int64_t>(std::min<uint64_t>(header.aux, INT64_MAX))));
+  }
+  refusal = TakeMetadata(header, limits_.max_metadata, payload, context.client_metadata_);
+  const bool message = (header.flags & kMessage) != 0;
+  const bool end = (header.flags & kEnd) != 0;
+  if (refusal.ok() && message && call->request_ != nullptr) {
+    refusal = MessageTarget(call->request_.get()).Parse(payload);
+    call->request_size_ = payload.size();
+  }
+  if (!refusal.ok()) {
+    Refuse(header.call,
+           absl::Status(refusal.code(), absl::StrCat(context.method(), ": ", refusal.message())));
+    Recycle(std::move(call));
+    return absl::OkStatus();
+  }
+  MutexLock lock(mutex_);
+  call->id_ = header.call;
+  call->credit_ = client_.window;
+  call->allowance_ = limits_.window;
+  (void)call->state_.Receive(message, end);
+  if (message && call->request_ == nullptr) {
+    call->inbox_.emplace_back(AsText(payload).data(), payload.size());
+    call->allowance_ -= MessageCost(payload.size());
+  }
+  if (header.call >= calls_.size()) calls_.resize(header.call + 1);
+  calls_[header.call] = call.get();
+  to_run = std::move(call);
+  return absl::OkStatus();
+}
+
+absl::Status ServerSession::OnMessage(const FrameHeader& header, ConstByteSpan payload,
+                                      std::string* owned) {
+  MutexLock lock(mutex_);
+  ServerCall* const call = FindCall(header.call);
+  if (call == nullptr) return absl::OkStatus();  // it crossed the response on the way
+  const bool message = (header.flags & kMessage) != 0;
+  const auto fail = [&](absl::StatusCode code, absl::string_view what) {
+    Terminate(*call, absl::Status(code, absl::StrCat(call->context_.method(), ": ", what)));
+    return absl::OkStatus();
+  };
+  if ((header.flags & kSections) != 0) {
+    return fail(absl::StatusCode::kInternal, "metadata after the request");
+  }
+  if (payload.size() > limits_.max_message) {
+    return fail(absl::StatusCode::kResourceExhausted,
+                absl::StrCat("received a message of ", payload.size(), " bytes, where ",
+                             limits_.max_message,
+                             " are accepted (raise ServerOptions::limits.max_message)"));
+  }
+  if (message && call->allowance_ <= 0) {
+    return fail(absl::StatusCode::kInternal, "a message without the credit for it");
+  }
+  switch (call->state_.Receive(message, (header.flags & kEnd) != 0)) {
+    case Verdict::kTooMany:
+    case Verdict::kTooFew:
+      return fail(absl::StatusCode::kUnimplemented,
+                  "the number of requests is not what this method takes");
+    case Verdict::kAfterEnd:
+      return fail(absl::StatusCode::kInternal, "a message after the end of the requests");
+    case Verdict::kLate:
+    case Verdict::kOk:
+      break;
+  }
+  if (message) {
+    call->allowance_ -= MessageCost(payload.size());
+    if (owned != nullptr) {
+      call->inbox_.push_back(std::move(*owned));
+    } else {
+      call->inbox_.emplace_back(AsText(payload).data(), payload.size());
+    }
+  }
+  call->changed_.SignalAll();
+  return absl::OkStatus();
+}
+
+void ServerSession::OnCancel(uint32_t id) {
+  const absl::Status cancelled = absl::CancelledError("cancelled by the client");
+  {
+    MutexLock lock(mutex_);
+    if (ServerCall* const call = FindCall(id)) return Terminate(*call, cancelled);
+  }
+  // A request that has not arrived in full is answered too: every request is.
+  if (!assembler_.HasUnfinished(id)) return;
+  assembler_.Abandon(id);
+  Refuse(id, cancelled);
+}
+
+absl::Status ServerSession::OnCredit(const FrameHeader& header) {
+  MutexLock lock(mutex_);
+  ServerCall* const call = FindCall(header.call);
+  if (call == nullptr) return absl::OkStatus();
+  if (header.aux > kMaxCredit || call->credit_ > static_cast<int64_t>(kMaxCredit)) {
+    return absl::InternalError("CREDIT frame with more credit than any window");
+  }
+  call->credit_ += static_cast<int64_t>(header.aux);
+  call->changed_.SignalAll();
+  return absl::OkStatus();
+}
+
+void ServerSession::Fail(const absl::Status& status) {
+  {
+    MutexLock lock(mutex_);
+    ended_ = true;
+  }
+  CancelAll(status);
+  connection_->Close();
+  // A client that left is nothing to report.
+  if (status.code() != absl::StatusCode::kUnavailable && on_broken_) on_broken_(status);
+}
+
+}  // namespace nigh

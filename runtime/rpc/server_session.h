@@ -1,0 +1,159 @@
+#ifndef NIGH_SERVER_SESSION_H_
+#define NIGH_SERVER_SESSION_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/assembler.h"
+#include "nigh/base/mutex.h"
+#include "nigh/dispatcher.h"
+#include "nigh/frame_sender.h"
+#include "nigh/message_io.h"
+#include "nigh/options.h"
+#include "nigh/server_call.h"
+#include "nigh/transport/connection.h"
+#include "nigh/wire/hello.h"
+#include "nigh/wire/sections.h"
+
+namespace nigh {
+
+class Poller;
+
+// The server's end of one connection: its calls, and what their frames mean.
+//
+// Threads: the receiving half belongs to whoever holds the polling role of the session's poller;
+// handlers send from any thread. mutex_ guards the calls, is taken before the sender's, and is
+// never held while user code runs or a message is parsed.
+class ServerSession : public std::enable_shared_from_this<ServerSession> {
+ public:
+  // `poller` and `dispatcher` outlive the session.
+  ServerSession(std::unique_ptr<Connection> connection, Poller& poller, Dispatcher& dispatcher,
+                const Limits& limits);
+  ~ServerSession();
+
+  // `callback` is told when the client broke the protocol. Before Open.
+  void OnBroken(std::function<void(const absl::Status&)> callback) {
+    on_broken_ = std::move(callback);
+  }
+
+  // Sends the hello.
+  void Open();
+
+  // For the poller that holds the role.
+  enum class Turn {
+    kNothing,   // nothing had arrived
+    kBusy,      // something was done, and there may be more
+    kEnded,     // the connection is over
+    kRoleLost,  // a handler overstayed; everything belongs to another thread now
+  };
+  Turn TakeTurn(InlineMark& mark);
+  Wake ArmReceive() { return connection_->Arm(Interest::kReceive); }
+  Waiter::PollCost poll_cost() const { return connection_->poll_cost(); }
+
+  // What to poll for while something waits for room; nothing when nothing does.
+  std::optional<Wake> ArmSend() { return sender_.Arm(); }
+  // There may be room again.
+  void ResumeSending() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Refuses new calls from now on and tells the client.
+  void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Drained() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // `callback` runs, with no lock held, whenever a draining session's last call ends. Before Drain.
+  void OnDrained(std::function<void()> callback) { on_drained_ = std::move(callback); }
+  // Ends all calls with `status`.
+  void CancelAll(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Close() { connection_->Close(); }
+
+  // For ServerCall.
+  bool Read(ServerCall& call, MessageTarget target) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Write(ServerCall& call, const MessageSource& message) ABSL_LOCKS_EXCLUDED(mutex_);
+  void SendInitialMetadata(ServerCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Respond(ServerCall& call, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Ends a call that is not over yet with `status`, and cancels its handler.
+  void Abort(ServerCall& call, const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Aborts the call when its deadline passes, unless the watchdog's timer of this id is removed.
+  uint64_t AddDeadlineTimer(ServerCall& call);
+
+  // Ends a call that has responded: nobody else uses it any more when this returns. Keeps it for
+  // another request of its method.
+  static void Recycle(std::unique_ptr<ServerCall> call);
+
+ private:
+  struct DeclaredMethod {
+    std::string name;  // where there is no such method
+    RegisteredMethod* method = nullptr;
+    std::vector<std::unique_ptr<ServerCall>> spare;
+  };
+
+  // server_session.cc: what arrives.
+  absl::Status Dispatch(const Frame& frame, std::unique_ptr<ServerCall>& to_run)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status OnHello(ConstByteSpan payload);
+  absl::Status OnMethod(const FrameHeader& header, ConstByteSpan payload)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status OnRequest(const FrameHeader& header, ConstByteSpan payload,
+                         std::unique_ptr<ServerCall>& to_run) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status OnMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status BeginPieces(const Frame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnCancel(uint32_t id) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status OnCredit(const FrameHeader& header) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status CheckRequest(const FrameHeader& header, ConstByteSpan payload, absl::Status& refusal)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Fail(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // server_calls.cc: what handlers do.
+  std::unique_ptr<ServerCall> NewCall(uint16_t method) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Keeps a call that is over for a later request, unless there are enough.
+  void Keep(std::unique_ptr<ServerCall> call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Answers a request that never became a call.
+  void Refuse(uint32_t id, const absl::Status& status);
+  // The call is over for this session; `id` may come again.
+  void Detach(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends a call from this side, with `status` to the client, and lets the handler know.
+  void Terminate(ServerCall& call, const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SendResponse(uint32_t id, const absl::Status& status, ServerContext* context,
+                    const MessageSource* reply);
+  void TakeInitialMetadata(ServerCall& call, SectionWriter& sections)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Consumed(ServerCall& call, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterSend(const absl::StatusOr<bool>& sent);
+  ServerCall* FindCall(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return id < calls_.size() ? calls_[id] : nullptr;
+  }
+
+  const std::unique_ptr<Connection> connection_;
+  Poller& poller_;
+  Dispatcher& dispatcher_;
+  const Limits limits_;
+  const std::shared_ptr<const PeerIdentity> peer_;
+  FrameSender sender_;
+  std::function<void()> on_drained_;
+  std::function<void(const absl::Status&)> on_broken_;
+
+  // The role holder's own.
+  Assembler assembler_;
+  bool hello_received_ = false;
+
+  Hello client_;  // what it announced; written once, before the first request
+
+  mutable Mutex mutex_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;  // calls whose handlers have not returned
+  std::vector<ServerCall*> calls_ ABSL_GUARDED_BY(mutex_);       // by call id
+  std::vector<DeclaredMethod> methods_ ABSL_GUARDED_BY(mutex_);  // by method id
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_SERVER_SESSION_H_

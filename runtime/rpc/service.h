@@ -1,0 +1,124 @@
+#ifndef NIGH_SERVICE_H_
+#define NIGH_SERVICE_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "google/protobuf/message_lite.h"
+#include "nigh/method.h"
+#include "nigh/server_call.h"
+#include "nigh/server_context.h"
+#include "nigh/server_stream.h"
+
+namespace nigh {
+
+class Service;
+
+// How a server runs one method of one service: what generated code knows with its types, without
+// them.
+struct MethodHandler {
+  using NewMessage = std::unique_ptr<google::protobuf::MessageLite> (*)();
+
+  const Method* method;
+  Service* service;
+  NewMessage new_request;  // null where requests are a stream
+  NewMessage new_reply;    // null where replies are
+  absl::Status (*run)(Service& service, ServerCall& call);
+};
+
+// The base of every generated Service class. Its methods are called by many threads at once.
+class Service {
+ public:
+  virtual ~Service() = default;
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  absl::Span<const MethodHandler> handlers() const { return handlers_; }
+
+ protected:
+  Service() = default;
+
+  // For generated constructors: `Member`, a pointer to one of the four kinds of method, serves
+  // `method`.
+  template <auto Member>
+  void Handle(const Method& method);
+
+ private:
+  std::vector<MethodHandler> handlers_;
+};
+
+namespace internal {
+
+template <class Message>
+std::unique_ptr<google::protobuf::MessageLite> NewMessage() {
+  return std::make_unique<Message>();
+}
+
+// One specialisation a kind of method, told apart by the member's type.
+template <auto Member>
+struct Handler;
+
+template <class S, class Request, class Reply,
+          absl::Status (S::*Member)(ServerContext&, const Request&, Reply*)>
+struct Handler<Member> {
+  static constexpr MethodHandler::NewMessage kNewRequest = NewMessage<Request>;
+  static constexpr MethodHandler::NewMessage kNewReply = NewMessage<Reply>;
+  static absl::Status Run(Service& service, ServerCall& call) {
+    return (static_cast<S&>(service).*Member)(call.context(),
+                                              static_cast<const Request&>(*call.request()),
+                                              static_cast<Reply*>(call.reply()));
+  }
+};
+
+template <class S, class Request, class Reply,
+          absl::Status (S::*Member)(ServerContext&, const Request&, ServerWriter<Reply>&)>
+struct Handler<Member> {
+  static constexpr MethodHandler::NewMessage kNewRequest = NewMessage<Request>;
+  static constexpr MethodHandler::NewMessage kNewReply = nullptr;
+  static absl::Status Run(Service& service, ServerCall& call) {
+    ServerWriter<Reply> replies(call);
+    return (static_cast<S&>(service).*Member)(
+        call.context(), static_cast<const Request&>(*call.request()), replies);
+  }
+};
+
+template <class S, class Request, class Reply,
+          absl::Status (S::*Member)(ServerContext&, ServerReader<Request>&, Reply*)>
+struct Handler<Member> {
+  static constexpr MethodHandler::NewMessage kNewRequest = nullptr;
+  static constexpr MethodHandler::NewMessage kNewReply = NewMessage<Reply>;
+  static absl::Status Run(Service& service, ServerCall& call) {
+    ServerReader<Request> requests(call);
+    return (static_cast<S&>(service).*Member)(call.context(), requests,
+                                              static_cast<Reply*>(call.reply()));
+  }
+};
+
+template <class S, class Request, class Reply,
+          absl::Status (S::*Member)(ServerContext&, ServerStream<Request, Reply>&)>
+struct Handler<Member> {
+  static constexpr MethodHandler::NewMessage kNewRequest = nullptr;
+  static constexpr MethodHandler::NewMessage kNewReply = nullptr;
+  static absl::Status Run(Service& service, ServerCall& call) {
+    ServerStream<Request, Reply> stream(call);
+    return (static_cast<S&>(service).*Member)(call.context(), stream);
+  }
+};
+
+}  // namespace internal
+
+template <auto Member>
+void Service::Handle(const Method& method) {
+  using Handler = internal::Handler<Member>;
+  handlers_.push_back({.method = &method,
+                       .service = this,
+                       .new_request = Handler::kNewRequest,
+                       .new_reply = Handler::kNewReply,
+                       .run = Handler::Run});
+}
+
+}  // namespace nigh
+
+#endif  // NIGH_SERVICE_H_

@@ -1,0 +1,29 @@
+#ifndef NIGH_STOP_SIGNALS_H_
+#define NIGH_STOP_SIGNALS_H_
+
+#include <signal.h>
+
+namespace nigh {
+
+// While it lives, SIGINT and SIGTERM make a descriptor readable instead of ending the process,
+// whichever thread they are delivered to. What handled them before is restored at the end. One at a
+// time: of several, the last one made gets the signals.
+class StopSignals {
+ public:
+  StopSignals();
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+  int previous_fd_;
+  struct sigaction previous_interrupt_;
+  struct sigaction previous_terminate_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_STOP_SIGNALS_H_

@@ -1,0 +1,32 @@
+#ifndef NIGH_UNARY_H_
+#define NIGH_UNARY_H_
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "google/protobuf/message_lite.h"
+#include "nigh/client_call.h"
+#include "nigh/client_context.h"
+#include "nigh/options.h"
+
+namespace nigh::internal {
+
+// What a stub's unary method does: sends `request`, waits, and has `reply` parsed.
+absl::Status CallUnary(BoundMethod method, ClientContext& context,
+                       const google::protobuf::MessageLite& request,
+                       google::protobuf::MessageLite* reply);
+
+template <class Reply>
+absl::StatusOr<Reply> CallUnary(BoundMethod method, const google::protobuf::MessageLite& request,
+                                const CallOptions& options) {
+  ClientContext context(options);
+  absl::StatusOr<Reply> reply(absl::in_place);
+  if (absl::Status status = CallUnary(method, context, request, &*reply); !status.ok())
+    return status;
+  return reply;
+}
+
+}  // namespace nigh::internal
+
+#endif  // NIGH_UNARY_H_

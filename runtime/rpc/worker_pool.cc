@@ -1,0 +1,63 @@
+#include "nigh/worker_pool.h"
+
+#include <algorithm>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+
+namespace nigh {
+namespace {
+
+constexpr absl::Duration kIdleTime = absl::Seconds(10);
+
+}  // namespace
+
+void WorkerPool::Submit(Task task) {
+  MutexLock lock(mutex_);
+  tasks_.push_back(std::move(task));
+  if (static_cast<int>(tasks_.size()) <= idle_) return work_.Signal();
+  if (threads_ >= max_threads_) return;
+  // Detached, and counted instead: a thread that ends by itself needs nobody to join it.
+  try {
+    std::thread([this] { Work(); }).detach();
+    ++threads_;
+  } catch (const std::system_error&) {
+    // The system has no thread to give; the task waits for one of those there are.
+    if (threads_ == 0) throw;
+  }
+}
+
+void WorkerPool::Work() {
+  MutexLock lock(mutex_);
+  for (;;) {
+    const Deadline until = Deadline::After(kIdleTime);
+    while (tasks_.empty() && !joining_ && !until.HasPassed()) {
+      ++idle_;
+      work_.WaitUntil(mutex_, until);
+      --idle_;
+    }
+    if (tasks_.empty()) break;
+    Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    MutexUnlock unlock(mutex_);
+    task();
+    task = nullptr;
+  }
+  // Under the mutex until the very end: Join must not return before this thread is done with the
+  // pool.
+  --threads_;
+  gone_.SignalAll();
+}
+
+void WorkerPool::Join() {
+  MutexLock lock(mutex_);
+  joining_ = true;
+  work_.SignalAll();
+  while (threads_ > 0) gone_.Wait(mutex_);
+}
+
+}  // namespace nigh
