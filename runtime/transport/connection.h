@@ -18,9 +18,9 @@ namespace nigh {
 // Who is at the other end, as far as the kernel tells; nothing in here comes from the peer itself.
 struct PeerIdentity {
   std::string address;  // "unix:/run/greeter.sock", "tcp://127.0.0.1:40312"
-  std::optional<uid_t> uid;
-  std::optional<gid_t> gid;
-  std::optional<pid_t> pid;
+  std::optional<uid_t> uid = std::nullopt;
+  std::optional<gid_t> gid = std::nullopt;
+  std::optional<pid_t> pid = std::nullopt;
 };
 
 // What a thread waits for.

@@ -1,0 +1,118 @@
+#include "tests/contract/frames.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/deadline.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh::testing {
+namespace {
+
+absl::Status OutOfPatience(absl::string_view what) { return absl::DeadlineExceededError(what); }
+
+}  // namespace
+
+bool Await(const Wake& wake, int timeout_millis) {
+  if (wake.ready()) return true;
+  const Deadline deadline = Deadline::After(absl::Milliseconds(timeout_millis));
+  pollfd entry = {.fd = wake.fd, .events = wake.events, .revents = 0};
+  int count;
+  do {
+    count = ::poll(&entry, 1, deadline.RemainingMillis());
+  } while (count < 0 && errno == EINTR);
+  if (count > 0 && wake.edge_triggered) {
+    uint64_t ignored;
+    [[maybe_unused]] const ssize_t size = ::read(wake.fd, &ignored, sizeof(ignored));
+  }
+  return count > 0;
+}
+
+absl::Status Queue(Connection& connection, FrameHeader header, absl::string_view payload) {
+  header.length = static_cast<uint32_t>(payload.size());
+  for (;;) {
+    if (std::optional<ByteSpan> claim = connection.Claim(payload.size()); claim.has_value()) {
+      if (!payload.empty()) std::memcpy(claim->data(), payload.data(), payload.size());
+      connection.Commit(header);
+      return absl::OkStatus();
+    }
+    absl::StatusOr<bool> flushed = connection.Flush();
+    if (!flushed.ok()) return flushed.status();
+    if (!*flushed && !Await(connection.Arm(Interest::kSend))) return OutOfPatience("claim");
+  }
+}
+
+absl::Status FlushAll(Connection& connection) {
+  for (;;) {
+    absl::StatusOr<bool> flushed = connection.Flush();
+    if (!flushed.ok()) return flushed.status();
+    if (*flushed) return absl::OkStatus();
+    if (!Await(connection.Arm(Interest::kSend))) return OutOfPatience("flush");
+  }
+}
+
+absl::Status Send(Connection& connection, const FrameHeader& header, absl::string_view payload) {
+  if (absl::Status status = Queue(connection, header, payload); !status.ok()) return status;
+  return FlushAll(connection);
+}
+
+absl::Status Send(Connection& connection, uint32_t call, absl::string_view payload) {
+  return Send(connection, FrameHeader{.kind = FrameKind::kMessage, .flags = kMessage, .call = call},
+              payload);
+}
+
+absl::StatusOr<OwnedFrame> Receive(Connection& connection) {
+  for (;;) {
+    absl::StatusOr<std::optional<Frame>> frame = connection.Receive();
+    if (!frame.ok()) return frame.status();
+    if (frame->has_value()) {
+      OwnedFrame copy = {(*frame)->header, std::string(AsText((*frame)->payload))};
+      connection.Release();
+      return copy;
+    }
+    if (!Await(connection.Arm(Interest::kReceive))) return OutOfPatience("receive");
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Accept(Listener& listener) {
+  for (;;) {
+    absl::StatusOr<std::unique_ptr<Connection>> accepted = listener.Accept();
+    if (!accepted.ok() || *accepted != nullptr) return accepted;
+    if (!Await(listener.Arm())) return OutOfPatience("accept");
+  }
+}
+
+absl::Status ReceiveEnd(Connection& connection) {
+  for (;;) {
+    absl::StatusOr<OwnedFrame> frame = Receive(connection);
+    if (!frame.ok()) return frame.status();
+  }
+}
+
+absl::StatusOr<ConnectionPair> Connect(const Transport& transport, Listener& listener) {
+  ConnectionPair pair;
+  absl::StatusOr<std::unique_ptr<Connection>> client = transport.dial(listener.address());
+  if (!client.ok()) return client.status();
+  absl::StatusOr<std::unique_ptr<Connection>> server = Accept(listener);
+  if (!server.ok()) return server.status();
+  return ConnectionPair{*std::move(client), *std::move(server)};
+}
+
+Address MakeAddress(absl::string_view text) { return Address::Parse(text).value(); }
+
+}  // namespace nigh::testing

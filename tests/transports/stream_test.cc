@@ -1,0 +1,177 @@
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/stream/socket_stream.h"
+#include "nigh/transports/stream/stream_connection.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+#include "tests/contract/frames.h"
+
+namespace nigh {
+namespace {
+
+using testing::OwnedFrame;
+using testing::Send;
+
+std::string FrameBytes(FrameHeader header, absl::string_view payload) {
+  header.length = static_cast<uint32_t>(payload.size());
+  std::byte bytes[kFrameHeaderSize];
+  EncodeFrameHeader(header, bytes);
+  return absl::StrCat(AsText(bytes), payload);
+}
+
+// One connection, and the bare socket at its other end.
+class StreamFraming : public ::testing::Test {
+ protected:
+  StreamFraming() {
+    int sockets[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets), 0);
+    connection_ = std::make_unique<StreamConnection>(
+        std::make_unique<SocketStream>(UniqueFd(sockets[0])), PeerIdentity{.address = "test:peer"});
+    peer_ = UniqueFd(sockets[1]);
+  }
+
+  void PeerWrites(absl::string_view bytes) {
+    ASSERT_EQ(::send(peer_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  std::string PeerReads() {
+    std::string bytes(1 << 20, '\0');
+    bytes.resize(std::max<ssize_t>(0, ::recv(peer_.get(), bytes.data(), bytes.size(), 0)));
+    return bytes;
+  }
+  bool ReadyToReceive() { return connection_->Arm(Interest::kReceive).ready(); }
+
+  std::unique_ptr<StreamConnection> connection_;
+  UniqueFd peer_;
+};
+
+constexpr FrameHeader kHeader = {.kind = FrameKind::kMessage, .flags = kMessage, .call = 7};
+
+TEST_F(StreamFraming, FrameIsItsHeaderThenItsPayload) {
+  ASSERT_TRUE(Send(*connection_, kHeader, "hello").ok());
+  EXPECT_EQ(PeerReads(), FrameBytes(kHeader, "hello"));
+}
+
+TEST_F(StreamFraming, NothingLeavesBeforeFlush) {
+  ASSERT_TRUE(testing::Queue(*connection_, kHeader, "one").ok());
+  ASSERT_TRUE(testing::Queue(*connection_, kHeader, "two").ok());
+  EXPECT_EQ(PeerReads(), "");
+  EXPECT_TRUE(connection_->Flush().value());
+  EXPECT_EQ(PeerReads(), FrameBytes(kHeader, "one") + FrameBytes(kHeader, "two"));
+}
+
+TEST_F(StreamFraming, OneReadTakesInAllFramesThatAreThere) {
+  PeerWrites(FrameBytes(kHeader, "one") + FrameBytes(kHeader, "two"));
+  ASSERT_TRUE(connection_->Receive().value().has_value());
+  connection_->Release();
+  EXPECT_TRUE(ReadyToReceive()) << "the second frame is buffered; the socket would not tell";
+  EXPECT_EQ(AsText(connection_->Receive().value()->payload), "two");
+  connection_->Release();
+  EXPECT_FALSE(ReadyToReceive());
+}
+
+TEST_F(StreamFraming, FrameMayArriveInAnyTwoParts) {
+  const std::string bytes = FrameBytes(kHeader, "payload");
+  for (size_t cut = 1; cut < bytes.size(); ++cut) {
+    PeerWrites(absl::string_view(bytes).substr(0, cut));
+    EXPECT_EQ(connection_->Receive().value(), std::nullopt);
+    EXPECT_FALSE(ReadyToReceive());
+    PeerWrites(absl::string_view(bytes).substr(cut));
+    EXPECT_EQ(AsText(connection_->Receive().value()->payload), "payload");
+    connection_->Release();
+  }
+}
+
+TEST_F(StreamFraming, StrangerIsRecognisedByFourBytes) {
+  PeerWrites("GET ");
+  const absl::Status expected = absl::InternalError(
+      "test:peer: receive: the peer does not speak nigh's protocol (it began \"GET \")");
+  EXPECT_EQ(connection_->Receive().status(), expected);
+  EXPECT_EQ(connection_->Receive().status(), expected) << "an error is final";
+  EXPECT_EQ(Send(*connection_, kHeader, ""), expected) << "and of the connection as a whole";
+  EXPECT_EQ(::recv(peer_.get(), nullptr, 0, 0), 0) << "the stranger sees the end";
+}
+
+TEST_F(StreamFraming, StrangersBytesAreEscapedAndCut) {
+  PeerWrites("\xff\xfe\n\"" + std::string(100, 'x'));
+  EXPECT_EQ(std::string(connection_->Receive().status().message()),
+            "test:peer: receive: the peer does not speak nigh's protocol (it began "
+            "\"\\xff\\xfe\\n\\\"xxxxxxxxxxxxxxxxxxxx\")");
+}
+
+TEST_F(StreamFraming, FrameThatIsTooLongBreaksTheConnection) {
+  PeerWrites(FrameBytes(kHeader, ""));
+  ASSERT_TRUE(testing::Receive(*connection_).ok());
+  PeerWrites("\xff\xff\xff\xff");
+  EXPECT_EQ(testing::ReceiveEnd(*connection_),
+            absl::InternalError("test:peer: receive: frame of 4294967295 bytes, more than the "
+                                "65512 that a frame may have"));
+}
+
+TEST_F(StreamFraming, FramesBeforeTheEndAreDelivered) {
+  PeerWrites(FrameBytes(kHeader, "last"));
+  peer_.reset();
+  EXPECT_EQ(testing::Receive(*connection_).value().payload, "last");
+  EXPECT_EQ(testing::ReceiveEnd(*connection_),
+            absl::UnavailableError("test:peer: receive: the peer closed the connection"));
+  EXPECT_TRUE(ReadyToReceive());
+}
+
+TEST_F(StreamFraming, EndInTheMiddleOfAFrameSaysSo) {
+  const std::string bytes = FrameBytes(kHeader, "payload");
+  PeerWrites(absl::string_view(bytes).substr(0, bytes.size() - 1));
+  peer_.reset();
+  EXPECT_EQ(testing::ReceiveEnd(*connection_),
+            absl::UnavailableError("test:peer: receive: the peer closed the connection in the "
+                                   "middle of a frame"));
+}
+
+TEST_F(StreamFraming, SendingToAPeerThatHasGoneIsUnavailable) {
+  peer_.reset();
+  EXPECT_EQ(Send(*connection_, kHeader, ""),
+            absl::UnavailableError("test:peer: send: the peer closed the connection"));
+  EXPECT_TRUE(connection_->Arm(Interest::kSend).ready());
+}
+
+TEST_F(StreamFraming, OwnCloseSaysWhoClosed) {
+  connection_->Close();
+  EXPECT_EQ(testing::ReceiveEnd(*connection_),
+            absl::UnavailableError("test:peer: receive: this side closed the connection"));
+  EXPECT_EQ(Send(*connection_, kHeader, ""),
+            absl::UnavailableError("test:peer: send: this side closed the connection"));
+}
+
+TEST_F(StreamFraming, CloseWakesBothPollingThreads) {
+  // Fill the socket, so that the sender has to wait.
+  while (testing::Queue(*connection_, kHeader, std::string(60'000, 'x')).ok() &&
+         connection_->Flush().value()) {
+  }
+  std::thread receiver([&] {
+    EXPECT_EQ(testing::ReceiveEnd(*connection_).code(), absl::StatusCode::kUnavailable);
+  });
+  std::thread sender([&] {
+    EXPECT_EQ(testing::FlushAll(*connection_).code(), absl::StatusCode::kUnavailable);
+  });
+  connection_->Close();
+  receiver.join();
+  sender.join();
+}
+
+}  // namespace
+}  // namespace nigh

@@ -1,0 +1,44 @@
+#ifndef NIGH_TRANSPORTS_STREAM_BYTE_STREAM_H_
+#define NIGH_TRANSPORTS_STREAM_BYTE_STREAM_H_
+
+#include <sys/types.h>
+
+#include <memory>
+
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// Bytes in order, both ways, without any boundary between them: all that a socket, a pair of pipes
+// or a terminal line needs to offer in order to carry frames (stream_connection.h). Nothing here
+// blocks. One thread reads and one writes at a time; the two may overlap.
+class ByteStream {
+ public:
+  virtual ~ByteStream() = default;
+
+  // Reads into `to`, which is not empty. More than 0: so many bytes; 0: the peer has closed;
+  // -EAGAIN: nothing now; another negative number: -errno, and the stream is of no more use.
+  virtual ssize_t Read(ByteSpan to) = 0;
+
+  // Writes from `from`, which is not empty. More than 0: so many bytes; -EAGAIN: no room now;
+  // another negative number: -errno, and the stream is of no more use. Raises no signal.
+  virtual ssize_t Write(ConstByteSpan from) = 0;
+
+  // False until the stream has been established: an error is then one of connecting.
+  virtual bool connected() const { return true; }
+
+  // What to poll for readability and for room; valid for the life of the stream.
+  virtual int read_fd() const = 0;
+  virtual int write_fd() const = 0;
+
+  // Any thread, any number of times. Ends both directions on both sides and wakes who polls; what
+  // was written still reaches the peer.
+  virtual void Shutdown() = 0;
+};
+
+// Puts something between a connection and its stream; tests degrade a medium with it.
+using StreamFilter = std::unique_ptr<ByteStream> (*)(std::unique_ptr<ByteStream>);
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_STREAM_BYTE_STREAM_H_

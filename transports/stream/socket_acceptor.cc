@@ -1,0 +1,67 @@
+#include "nigh/transports/stream/socket_acceptor.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/unique_fd.h"
+
+namespace nigh {
+namespace {
+
+UniqueFd AcceptOnce(int listening) {
+  return UniqueFd(::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+UniqueFd Duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+}  // namespace
+
+SocketAcceptor::SocketAcceptor(UniqueFd listening, absl::string_view address)
+    : listening_(std::move(listening)), reserve_(Duplicate(listening_.get())), address_(address) {}
+
+absl::StatusOr<UniqueFd> SocketAcceptor::Accept() {
+  UniqueFd accepted = AcceptOnce(listening_.get());
+  if (accepted) return accepted;
+  switch (errno) {
+    case EBADF:
+    case EFAULT:
+    case EINVAL:
+    case ENOTSOCK:
+    case EOPNOTSUPP:
+      return UnavailableErrno(errno, address_, "accept");
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      TurnAway();
+      return UniqueFd();
+    default:
+      // Nobody is there, or accept(2) passes on an error of the connection that it took from the
+      // queue: the next one may be fine.
+      return UniqueFd();
+  }
+}
+
+void SocketAcceptor::TurnAway() {
+  reserve_.reset();
+  UniqueFd turned_away = AcceptOnce(listening_.get());
+  const bool stuck = !turned_away && errno != EAGAIN;
+  turned_away.reset();
+  reserve_ = Duplicate(listening_.get());
+  if (!stuck) return;
+  // Another thread took the descriptor, or it is memory that has run out. There is nothing to wait
+  // for; pausing keeps the poller from using up the CPU that others need to free something.
+  constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 1'000'000};
+  ::nanosleep(&kPause, nullptr);
+}
+
+}  // namespace nigh

@@ -1,0 +1,35 @@
+#ifndef NIGH_TRANSPORTS_STREAM_SOCKET_STREAM_H_
+#define NIGH_TRANSPORTS_STREAM_SOCKET_STREAM_H_
+
+#include <sys/types.h>
+
+#include <utility>
+
+#include "nigh/base/unique_fd.h"
+#include "nigh/transports/stream/byte_stream.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// A connected stream socket that does not block.
+class SocketStream final : public ByteStream {
+ public:
+  explicit SocketStream(UniqueFd socket) : socket_(std::move(socket)) {}
+
+  ssize_t Read(ByteSpan to) override;
+  ssize_t Write(ConstByteSpan from) override;
+  int read_fd() const override { return socket_.get(); }
+  int write_fd() const override { return socket_.get(); }
+  void Shutdown() override;
+
+ private:
+  const UniqueFd socket_;
+};
+
+// recv(2) and send(2) with ByteStream's results.
+ssize_t ReadSocket(int socket, ByteSpan to);
+ssize_t WriteSocket(int socket, ConstByteSpan from);
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_STREAM_SOCKET_STREAM_H_

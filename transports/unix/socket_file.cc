@@ -1,0 +1,146 @@
+#include "nigh/transports/unix/socket_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transports/unix/socket_name.h"
+
+namespace nigh {
+namespace {
+
+absl::Status ListenError(int error_number, absl::string_view where, absl::string_view remedy) {
+  return absl::Status(
+      absl::ErrnoToStatusCode(error_number),
+      absl::StrCat(where, ": listen: ", std::generic_category().message(error_number), remedy));
+}
+
+absl::Status BindError(int error_number, absl::string_view where, const std::string& directory) {
+  switch (error_number) {
+    case ENOENT:
+    case ENOTDIR:
+      return ListenError(error_number, where, absl::StrCat(" (create the directory ", directory,
+                                                           ", or choose another path)"));
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return ListenError(
+          error_number, where,
+          absl::StrCat(" (this process may not create files in ", directory, ")"));
+    default:
+      return ListenError(error_number, where, "");
+  }
+}
+
+// Another program may hold the lock for reasons of its own: wait long enough for any number of
+// servers that start at once, not for ever.
+absl::StatusOr<UniqueFd> LockDirectory(const std::string& directory, absl::string_view where) {
+  UniqueFd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock) {
+    return ListenError(errno, where,
+                       absl::StrCat(" (open ", directory, " to take over a stale socket)"));
+  }
+  constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 1'000'000};
+  constexpr int kAttempts = 1000;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    if (errno != EWOULDBLOCK && errno != EINTR) {
+      return ListenError(errno, where, absl::StrCat(" (flock ", directory, ")"));
+    }
+    ::nanosleep(&kPause, nullptr);
+  }
+  return absl::UnavailableError(
+      absl::StrCat(where, ": listen: a socket file is there already, and another process keeps the "
+                   "lock that is needed to find out about it (see who holds a flock on ",
+                   directory, ")"));
+}
+
+// Removes `path` if it is a socket that nobody listens on. OK: there is no such file any more.
+absl::Status RemoveStale(const std::string& path, absl::string_view where) {
+  struct stat file;
+  if (::lstat(path.c_str(), &file) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : ListenError(errno, where, "");
+  }
+  if (!S_ISSOCK(file.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(where, ": listen: a file that is not a socket is in the way (remove it, or "
+                     "choose another path)"));
+  }
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!probe) return ListenError(errno, where, " (create a socket)");
+  const SocketName name = MakeSocketName(path, SocketNameKind::kPath);
+  const int result = ::connect(probe.get(), name.get(), name.size);
+  if (result != 0 && errno == ENOENT) return absl::OkStatus();
+  if (result != 0 && errno == EACCES) {
+    return ListenError(errno, where, " (the socket there belongs to another user)");
+  }
+  if (result == 0 || errno != ECONNREFUSED) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        where, ": listen: a live server is there (stop it, or choose another path)"));
+  }
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return ListenError(errno, where, " (remove the stale socket)");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<SocketFile> SocketFile::Bind(int socket, absl::string_view path,
+                                            absl::string_view where) {
+  const std::string file(path);
+  // Absolute, because the process may have gone elsewhere by the time it removes the file.
+  std::error_code ignored;
+  std::string absolute = std::filesystem::absolute(file, ignored).string();
+  if (absolute.empty()) absolute = file;
+  const std::string directory = std::filesystem::path(absolute).parent_path().string();
+
+  const SocketName name = MakeSocketName(file, SocketNameKind::kPath);
+  UniqueFd lock;
+  // Each further turn means that another server came or went in between.
+  constexpr int kTurns = 100;
+  for (int turn = 0; ::bind(socket, name.get(), name.size) != 0; ++turn) {
+    if (errno != EADDRINUSE || turn == kTurns) return BindError(errno, where, directory);
+    if (!lock) {
+      absl::StatusOr<UniqueFd> taken = LockDirectory(directory, where);
+      if (!taken.ok()) return taken.status();
+      lock = *std::move(taken);
+    }
+    if (absl::Status status = RemoveStale(file, where); !status.ok()) return status;
+  }
+  struct stat made;
+  if (::lstat(file.c_str(), &made) != 0) return ListenError(errno, where, "");
+  return SocketFile(std::move(absolute), made.st_dev, made.st_ino);
+}
+
+SocketFile::SocketFile(std::string path, dev_t device, ino_t inode)
+    : path_(std::move(path)), device_(device), inode_(inode) {}
+
+SocketFile::SocketFile(SocketFile&& other) noexcept
+    : path_(std::exchange(other.path_, std::string())),
+      device_(other.device_),
+      inode_(other.inode_) {}
+
+SocketFile::~SocketFile() {
+  if (path_.empty()) return;
+  struct stat file;
+  if (::lstat(path_.c_str(), &file) != 0) return;
+  if (file.st_dev == device_ && file.st_ino == inode_) ::unlink(path_.c_str());
+}
+
+}  // namespace nigh

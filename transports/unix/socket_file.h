@@ -1,0 +1,51 @@
+#ifndef NIGH_TRANSPORTS_UNIX_SOCKET_FILE_H_
+#define NIGH_TRANSPORTS_UNIX_SOCKET_FILE_H_
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace nigh {
+
+// The file of a bound Unix socket. It outlives a killed server; the next one takes it over.
+//
+// How two servers never take a path from each other, whatever the timing:
+//
+//  * bind(2) creates the file, and only where there is none: a fresh path has one winner.
+//  * A file that is there is removed only when the kernel says that no socket stands behind it. The
+//    question is a connect(2) of another socket type: refused when nobody is there, EPROTOTYPE when
+//    somebody is. A live server sees nothing of it, unlike a connection that comes and goes.
+//  * Asking and removing happen under flock(2) of the directory, so that nobody's new file is
+//    removed on the strength of an older answer. The lock leaves no file behind and ends with its
+//    holder.
+//  * A server removes its own file while its socket still stands behind it, so that nobody can have
+//    put another in its place, and only if it is the very file that it made.
+class SocketFile {
+ public:
+  // Binds `socket`, which is no datagram socket, to `path`, which is kMaxSocketName bytes at most.
+  // `where` begins the messages of errors. ALREADY_EXISTS: a live server is there.
+  // FAILED_PRECONDITION: a file that is no socket is there.
+  static absl::StatusOr<SocketFile> Bind(int socket, absl::string_view path,
+                                         absl::string_view where);
+
+  SocketFile(SocketFile&& other) noexcept;
+  SocketFile& operator=(SocketFile&&) = delete;
+  // Removes the file if it is still the one that Bind made. To be destroyed before the socket is
+  // closed.
+  ~SocketFile();
+
+ private:
+  SocketFile(std::string path, dev_t device, ino_t inode);
+
+  std::string path_;  // absolute; empty: moved from
+  dev_t device_;
+  ino_t inode_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_UNIX_SOCKET_FILE_H_
