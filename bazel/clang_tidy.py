@@ -18,9 +18,10 @@ JOBS = 2
 
 # Headers of ours reach the compiler through these folders. Generated protobuf code does not.
 OUR_HEADERS = r"(_virtual_includes/|^(\./)?(runtime|codegen|transports|examples|tests|benchmarks|tools)/)"
-# g++ 12 flags that clang 14 does not know, then the warnings that only clang has.
-GCC_ONLY = {"-fno-canonical-system-headers"}
-CLANG_WARNINGS = ["-Wno-unknown-warning-option", "-Wthread-safety", "-Wthread-safety-beta"]
+# What clang 14 does not know or complains about, as the start of a flag; and what it is to look for.
+DROPPED_FLAGS = ("-fno-canonical-system-headers", "-D__DATE__", "-D__TIME", "-MD", "-frandom-seed=")
+CLANG_FLAGS = ["-Wno-unknown-warning-option", "-Wold-style-cast", "-Wthread-safety",
+               "-Wthread-safety-beta"]
 
 
 def bazel(*arguments):
@@ -46,9 +47,9 @@ def compile_flags():
         for argument in rest:
             if argument in ("-c", "-o", "-MF"):
                 next(rest)
-            elif argument not in GCC_ONLY and not argument.startswith(("-MD", "-frandom-seed=")):
+            elif not argument.startswith(DROPPED_FLAGS):
                 kept.append(argument)
-        flags.setdefault(source, kept + CLANG_WARNINGS)
+        flags.setdefault(source, kept + CLANG_FLAGS)
     return flags
 
 
@@ -97,7 +98,8 @@ def main():
         for complaint in pool.map(lambda s: check(s, flags[s], directory, common), checked):
             if complaint:
                 failed += 1
-                print(complaint, flush=True)
+                # Bazel's folder says nothing to the reader.
+                print(complaint.replace(directory + "/", ""), flush=True)
     print("clang-tidy: %d files, %d with complaints" % (len(checked), failed))
     return 1 if failed else 0
 
