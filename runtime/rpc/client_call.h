@@ -92,6 +92,7 @@ class ClientCall {
   bool discard_ = false;           // nobody will read any more
   std::deque<std::string> inbox_;  // messages that came before they were asked for
   int64_t credit_ = 0;     // bytes that may be sent; a message may begin while it is positive
+  int64_t allowance_ = 0;  // bytes that the server may send
   uint64_t consumed_ = 0;  // bytes read and not yet granted anew
   absl::Status status_;    // once state_.closed()
   CondVar changed_;

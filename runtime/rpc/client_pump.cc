@@ -289,6 +289,10 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
     return absl::StrCat(name_, ": ", call->method_.method->name, ": ", what);
   };
   const bool has_message = (header.flags & kMessage) != 0 && status.ok();
+  if (taken.ok() && has_message) {
+    if (call->allowance_ <= 0) taken = absl::InternalError("a message without the credit for it");
+    call->allowance_ -= MessageCost(payload.size());
+  }
   if (taken.ok() && has_message &&
       call->state_.Receive(/*message=*/true, /*end=*/false) != Verdict::kOk) {
     taken = absl::UnimplementedError("the server sent a second reply to a method that has one");

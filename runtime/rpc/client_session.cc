@@ -59,6 +59,7 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
     if (!dead_.ok() || going_away_) return false;
     if (!CheckStart(call, first) || !TakeId(call)) return true;
     call.credit_ = server_.window;
+    call.allowance_ = limits_.window;
     if (first != nullptr) call.credit_ -= MessageCost(first->size());
     (void)call.state_.Send(first != nullptr, end);
     call.context_.peer_ = peer_;
@@ -187,6 +188,7 @@ void ClientSession::Consumed(ClientCall& call, size_t size) {
   if (!ServerStreams(call.method_.method->kind) || call.state_.closed()) return;
   call.consumed_ += MessageCost(size);
   if (call.consumed_ < limits_.window / 2) return;
+  call.allowance_ += static_cast<int64_t>(call.consumed_);
   AfterSend(sender_.Send(
       {.kind = FrameKind::kCredit, .call = call.id_, .aux = std::exchange(call.consumed_, 0)}, "",
       nullptr));

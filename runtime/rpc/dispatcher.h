@@ -58,7 +58,8 @@ class RegisteredMethod {
 // its own.
 class Dispatcher {
  public:
-  explicit Dispatcher(const ServerOptions& options) : pool_(options.max_threads) {}
+  // `max_threads`: of the pool, which handlers and pollers share.
+  explicit Dispatcher(int max_threads) : pool_(max_threads) {}
 
   // Before the server starts; `service` must outlive it. ALREADY_EXISTS names a method that is
   // served already.

@@ -166,6 +166,11 @@ bool FrameSender::Drop(uint32_t call) {
   return untouched;
 }
 
+bool FrameSender::idle() const {
+  MutexLock lock(mutex_);
+  return !error_.ok() || (!unflushed_ && !AnythingWaits());
+}
+
 bool FrameSender::congested() const {
   MutexLock lock(mutex_);
   return AnythingWaits();

@@ -52,6 +52,9 @@ class FrameSender {
   // the peer will never hear of the call.
   bool Drop(uint32_t call) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Whether everything that was sent has left.
+  bool idle() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Whether a writer of many messages should hold back until Resume has returned true.
   bool congested() const ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -97,6 +97,7 @@ void Poller::TakeMail() {
     arrivals.swap(arrivals_);
     want_room.swap(want_room_);
     close_listeners = close_listeners_;
+    stopping_ = stop_;
   }
   for (std::unique_ptr<Source>& arrival : arrivals) Add(std::move(arrival));
   for (const ServerSession* session : want_room) {
@@ -277,7 +278,7 @@ bool Poller::Drive() {
     driven_ = true;
   }
   TakeMail();
-  for (;;) {
+  while (!stopping_) {
     switch (PollHot()) {
       case Pass::kRoleLost:
         return false;
@@ -293,13 +294,11 @@ bool Poller::Drive() {
         waiter_.Slept();
         break;
     }
-    MutexLock lock(mutex_);
-    if (stop_) {
-      driven_ = false;
-      listeners_closed_.SignalAll();
-      return true;
-    }
   }
+  MutexLock lock(mutex_);
+  driven_ = false;
+  listeners_closed_.SignalAll();
+  return true;
 }
 
 }  // namespace nigh

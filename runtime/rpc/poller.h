@@ -102,6 +102,8 @@ class Poller {
   Token next_token_ = 1;
   uint32_t passes_ = 0;
 
+  bool stopping_ = false;
+
   Mutex mutex_;
   CondVar listeners_closed_;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -31,6 +30,15 @@
 #include "nigh/transport/transport.h"
 
 namespace nigh {
+
+namespace {
+
+int PollerCount(const ServerOptions& options) {
+  if (options.pollers > 0) return options.pollers;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 2);
+}
+
+}  // namespace
 
 class Server::State {
  public:
@@ -72,11 +80,11 @@ class Server::State {
 
 Server::State::State(ServerOptions options)
     : options_(std::move(options)),
-      dispatcher_(options_),
+      // However few threads there may be, a blocked handler must leave one to take the polling
+      // over.
+      dispatcher_(std::max(options_.max_threads, PollerCount(options_) + 1)),
       stopped_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  const int cpus = static_cast<int>(std::thread::hardware_concurrency());
-  const int pollers = options_.pollers > 0 ? options_.pollers : std::max(1, cpus / 2);
-  for (int i = 0; i < pollers; ++i) {
+  for (int i = 0; i < PollerCount(options_); ++i) {
     Poller& poller = *pollers_.emplace_back(std::make_unique<Poller>(options_.wait));
     poller.OnSessionEnd([this](ServerSession& session) { Forget(session); });
     dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { Drive(poller); });

@@ -320,11 +320,16 @@ void ServerSession::SendInitialMetadata(ServerCall& call) {
 void ServerSession::ResumeSending() {
   const absl::StatusOr<bool> sent = sender_.Resume();
   AfterSend(sent);
-  if (!sent.ok() || !*sent) return;
-  MutexLock lock(mutex_);
-  for (ServerCall* call : calls_) {
-    if (call != nullptr) call->changed_.SignalAll();
+  if (sent.ok() && !*sent) return;
+  bool drained = false;
+  {
+    MutexLock lock(mutex_);
+    for (ServerCall* call : calls_) {
+      if (call != nullptr) call->changed_.SignalAll();
+    }
+    drained = draining_ && running_ == 0;
   }
+  if (drained && on_drained_) on_drained_();
 }
 
 void ServerSession::Drain() {
@@ -337,7 +342,7 @@ void ServerSession::Drain() {
 
 bool ServerSession::Drained() const {
   MutexLock lock(mutex_);
-  return running_ == 0;
+  return running_ == 0 && sender_.idle();
 }
 
 }  // namespace nigh

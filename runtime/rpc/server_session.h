@@ -64,8 +64,10 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
 
   // Refuses new calls from now on and tells the client.
   void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether all handlers have returned and all that they sent has left.
   bool Drained() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // `callback` runs, with no lock held, whenever a draining session's last call ends. Before Drain.
+  // `callback` runs, with no lock held, whenever a draining session may have become drained. Before
+  // Open.
   void OnDrained(std::function<void()> callback) { on_drained_ = std::move(callback); }
   // Ends all calls with `status`.
   void CancelAll(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
