@@ -1,6 +1,7 @@
 #ifndef NIGH_TRANSPORTS_STREAM_BYTE_STREAM_H_
 #define NIGH_TRANSPORTS_STREAM_BYTE_STREAM_H_
 
+#include <poll.h>
 #include <sys/types.h>
 
 #include <memory>
@@ -30,6 +31,8 @@ class ByteStream {
   // What to poll for readability and for room; valid for the life of the stream.
   virtual int read_fd() const = 0;
   virtual int write_fd() const = 0;
+  // The events, besides errors, after which a Write that found no room should be tried again.
+  virtual short write_events() const { return POLLOUT; }
 
   // Any thread, any number of times. Ends both directions on both sides and wakes who polls; what
   // was written still reaches the peer.

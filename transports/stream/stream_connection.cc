@@ -144,7 +144,7 @@ void StreamConnection::Release() {
 Wake StreamConnection::Arm(Interest interest) {
   if (interest == Interest::kSend) {
     if (!send_status_.ok() || out_.size() == 0) return Wake::Ready();
-    return Wake{.fd = stream_->write_fd(), .events = POLLOUT};
+    return Wake{.fd = stream_->write_fd(), .events = stream_->write_events()};
   }
   if (HasWholeFrame() || !receive_status_.ok()) return Wake::Ready();
   return Wake{.fd = stream_->read_fd(), .events = POLLIN};

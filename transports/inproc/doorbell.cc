@@ -1,0 +1,39 @@
+#include "nigh/transports/inproc/doorbell.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <cerrno>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/connection.h"
+
+namespace nigh {
+
+absl::StatusOr<Doorbell> Doorbell::Create(absl::string_view where) {
+  UniqueFd event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!event) return UnavailableErrno(errno, where, "eventfd");
+  return Doorbell(std::move(event));
+}
+
+Wake Doorbell::Arm() {
+  if (readable_) {
+    eventfd_t ignored;
+    ::eventfd_read(event_.get(), &ignored);
+    readable_ = false;
+  }
+  armed_ = true;
+  return Wake{.fd = event_.get(), .events = POLLIN};
+}
+
+void Doorbell::Ring() {
+  if (!armed_) return;
+  armed_ = false;
+  readable_ = true;
+  ::eventfd_write(event_.get(), 1);
+}
+
+}  // namespace nigh

@@ -1,0 +1,104 @@
+#include "nigh/transports/inproc/frame_queue.h"
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "nigh/base/mutex.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/inproc/doorbell.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+namespace {
+
+constexpr size_t kAlignment = 8;
+// In place of a length: the rest of the ring is empty, go on at its beginning.
+constexpr uint32_t kSkip = std::numeric_limits<uint32_t>::max();
+
+constexpr size_t FrameSize(size_t payload) {
+  return (kFrameHeaderSize + payload + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// Whatever the position, the largest frame fits into an empty ring behind what it has to skip.
+static_assert(2 * FrameSize(FrameQueue::kMaxPayload) <= FrameQueue::kCapacity);
+static_assert(FrameQueue::kCapacity % kAlignment == 0);
+
+}  // namespace
+
+FrameQueue::FrameQueue(Doorbell reader, Doorbell writer)
+    : ring_(new std::byte[kCapacity]), reader_(std::move(reader)), writer_(std::move(writer)) {}
+
+std::optional<ByteSpan> FrameQueue::Claim(size_t payload) {
+  assert(payload <= kMaxPayload);
+  const size_t size = FrameSize(payload);
+  MutexLock lock(mutex_);
+  // An empty ring starts over: a connection that carries little touches few pages.
+  if (head_ == staged_) head_ = tail_ = staged_ = 0;
+  const size_t left = kCapacity - staged_ % kCapacity;
+  claim_ = size <= left ? staged_ : staged_ + left;
+  wanted_ = claim_ + size;
+  if (!HasRoom()) return std::nullopt;
+  return ByteSpan(At(claim_) + kFrameHeaderSize, payload);
+}
+
+void FrameQueue::Commit(const FrameHeader& header) {
+  if (claim_ != staged_) StoreLittle(kSkip, At(staged_));
+  EncodeFrameHeader(header, At(claim_));
+  staged_ = claim_ + FrameSize(header.length);
+}
+
+bool FrameQueue::Flush() {
+  MutexLock lock(mutex_);
+  if (closed_) return false;
+  if (tail_ != staged_) {
+    tail_ = staged_;
+    reader_.Ring();
+  }
+  return true;
+}
+
+Wake FrameQueue::ArmWriter() {
+  MutexLock lock(mutex_);
+  if (closed_ || tail_ != staged_ || HasRoom()) return Wake::Ready();
+  return writer_.Arm();
+}
+
+std::optional<Frame> FrameQueue::Receive(bool& ended) {
+  assert(frame_size_ == 0);
+  MutexLock lock(mutex_);
+  ended = closed_ && head_ == tail_;
+  if (head_ == tail_) return std::nullopt;
+  if (LoadLittle<uint32_t>(At(head_)) == kSkip) head_ += kCapacity - head_ % kCapacity;
+  Frame frame;
+  frame.header = DecodeFrameHeader(At(head_));
+  frame.payload = ConstByteSpan(At(head_) + kFrameHeaderSize, frame.header.length);
+  frame_size_ = FrameSize(frame.header.length);
+  return frame;
+}
+
+void FrameQueue::Release() {
+  MutexLock lock(mutex_);
+  head_ += frame_size_;
+  frame_size_ = 0;
+  if (HasRoom()) writer_.Ring();
+}
+
+Wake FrameQueue::ArmReader() {
+  MutexLock lock(mutex_);
+  if (closed_ || head_ != tail_) return Wake::Ready();
+  return reader_.Arm();
+}
+
+void FrameQueue::Close() {
+  MutexLock lock(mutex_);
+  closed_ = true;
+  reader_.Ring();
+  writer_.Ring();
+}
+
+}  // namespace nigh

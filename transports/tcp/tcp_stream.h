@@ -1,0 +1,54 @@
+#ifndef NIGH_TRANSPORTS_TCP_TCP_STREAM_H_
+#define NIGH_TRANSPORTS_TCP_TCP_STREAM_H_
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstddef>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "nigh/base/mutex.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/tcp/endpoint.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// A TCP socket, connected or still on its way to one of several endpoints. Whoever reads or writes
+// takes the connecting a step further, so that it needs no thread and no descriptor of its own.
+class TcpStream final : public ByteStream {
+ public:
+  // `socket` is connected.
+  explicit TcpStream(UniqueFd socket);
+  // `socket` does not block and will connect to the first of `candidates` that answers. All are of
+  // the socket's family.
+  TcpStream(UniqueFd socket, std::vector<Endpoint> candidates);
+  ~TcpStream() override;
+
+  ssize_t Read(ByteSpan to) override;
+  ssize_t Write(ConstByteSpan from) override;
+  bool connected() const override { return connected_.load(std::memory_order_acquire); }
+  int read_fd() const override { return socket_.get(); }
+  int write_fd() const override { return socket_.get(); }
+  short write_events() const override { return POLLOUT | POLLRDHUP; }
+  void Shutdown() override;
+
+  // Takes connecting as far as it goes now. 0: connected; -EAGAIN: on its way; another negative
+  // number: the last candidate has failed with -errno.
+  int Advance();
+
+ private:
+  const UniqueFd socket_;
+  std::atomic<bool> connected_;
+  Mutex mutex_;
+  const std::vector<Endpoint> candidates_;
+  size_t candidate_ ABSL_GUARDED_BY(mutex_) = 0;
+  int failure_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_TCP_TCP_STREAM_H_
