@@ -43,17 +43,22 @@ bool Await(const Wake& wake, int timeout_millis) {
   return count > 0;
 }
 
-absl::Status Queue(Connection& connection, FrameHeader header, absl::string_view payload) {
+bool TryQueue(Connection& connection, FrameHeader header, absl::string_view payload) {
+  const std::optional<ByteSpan> claim = connection.Claim(payload.size());
+  if (!claim.has_value()) return false;
+  if (!payload.empty()) std::memcpy(claim->data(), payload.data(), payload.size());
   header.length = static_cast<uint32_t>(payload.size());
+  connection.Commit(header);
+  return true;
+}
+
+absl::Status Queue(Connection& connection, const FrameHeader& header,
+                   absl::string_view payload) {
   for (;;) {
-    if (std::optional<ByteSpan> claim = connection.Claim(payload.size()); claim.has_value()) {
-      if (!payload.empty()) std::memcpy(claim->data(), payload.data(), payload.size());
-      connection.Commit(header);
-      return absl::OkStatus();
-    }
-    absl::StatusOr<bool> flushed = connection.Flush();
-    if (!flushed.ok()) return flushed.status();
-    if (!*flushed && !Await(connection.Arm(Interest::kSend))) return OutOfPatience("claim");
+    if (TryQueue(connection, header, payload)) return absl::OkStatus();
+    if (absl::StatusOr<bool> flushed = connection.Flush(); !flushed.ok()) return flushed.status();
+    if (TryQueue(connection, header, payload)) return absl::OkStatus();
+    if (!Await(connection.Arm(Interest::kSend))) return OutOfPatience("claim");
   }
 }
 
@@ -72,8 +77,17 @@ absl::Status Send(Connection& connection, const FrameHeader& header, absl::strin
 }
 
 absl::Status Send(Connection& connection, uint32_t call, absl::string_view payload) {
-  return Send(connection, FrameHeader{.kind = FrameKind::kMessage, .flags = kMessage, .call = call},
-              payload);
+  return Send(connection, MessageHeader(call), payload);
+}
+
+FrameHeader MessageHeader(uint32_t call) {
+  return FrameHeader{.kind = FrameKind::kMessage, .flags = kMessage, .call = call};
+}
+
+std::string Pattern(uint32_t call, size_t size) {
+  std::string bytes(size, '\0');
+  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(call * 31 + i * 7 + (i >> 8));
+  return bytes;
 }
 
 absl::StatusOr<OwnedFrame> Receive(Connection& connection) {

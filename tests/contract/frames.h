@@ -1,6 +1,8 @@
 #ifndef NIGH_TESTS_CONTRACT_FRAMES_H_
 #define NIGH_TESTS_CONTRACT_FRAMES_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -29,16 +31,23 @@ struct OwnedFrame {
 // at an end.
 bool Await(const Wake& wake, int timeout_millis = kPatienceMillis);
 
-// Claims, waiting for room; fills in; commits. Sets header.length. Flushes only to make room.
-absl::Status Queue(Connection& connection, FrameHeader header, absl::string_view payload);
+// Claims, fills in, commits; header.length need not be set. False: no room.
+bool TryQueue(Connection& connection, FrameHeader header, absl::string_view payload);
+
+// The same, waiting for room; flushes only to make some.
+absl::Status Queue(Connection& connection, const FrameHeader& header, absl::string_view payload);
 
 // Flushes until everything has left.
 absl::Status FlushAll(Connection& connection);
 
 // Queue and FlushAll.
 absl::Status Send(Connection& connection, const FrameHeader& header, absl::string_view payload);
-// A MESSAGE frame of that call.
 absl::Status Send(Connection& connection, uint32_t call, absl::string_view payload);
+
+// Of a MESSAGE frame of that call.
+FrameHeader MessageHeader(uint32_t call);
+// Bytes that differ from those of other calls, and from themselves when shifted.
+std::string Pattern(uint32_t call, size_t size);
 
 // The next frame, copied and released; or the error that ends the connection.
 absl::StatusOr<OwnedFrame> Receive(Connection& connection);

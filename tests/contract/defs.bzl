@@ -1,0 +1,109 @@
+"""Judges a transport by the suites that every transport of nigh passes.
+
+    load("//tests/contract:defs.bzl", "medium", "transport_contract_test")
+
+    transport_contract_test(
+        name = "contract_test",
+        medium = medium(
+            header = "nigh/transports/unix/unix.h",
+            transport = "nigh::kUnixTransport",
+            address = "unix:{dir}/{n}",
+            deps = ["//transports/unix"],
+        ),
+    )
+"""
+
+def medium(header, transport, address, deps, processes = True, slow = False, stranger = ""):
+    """A transport, as suites need to know it; tests/contract/subject.h explains the fields.
+
+    Args:
+      header: what to include for it.
+      transport: a C++ expression of type nigh::Transport.
+      address: where to listen, with {dir} and {n}.
+      deps: labels of the transport's library.
+      processes: whether the two ends may live in two processes.
+      slow: whether tests should send few bytes.
+      stranger: how a program that is not nigh reaches a listener; empty: not at all.
+    """
+    return struct(
+        header = header,
+        transport = transport,
+        address = address,
+        deps = deps,
+        processes = processes,
+        slow = slow,
+        stranger = stranger,
+    )
+
+def _subject_source(ctx):
+    ctx.actions.write(ctx.outputs.out, """\
+#include "{header}"
+#include "tests/contract/subject.h"
+
+const nigh::testing::Subject& nigh::testing::TheSubject() {{
+  static const Subject subject = {{
+      .transport = {transport},
+      .address = "{address}",
+      .processes = {processes},
+      .slow = {slow},
+      .stranger = "{stranger}",
+  }};
+  return subject;
+}}
+""".format(
+        header = ctx.attr.header,
+        transport = ctx.attr.transport,
+        address = ctx.attr.address,
+        processes = "true" if ctx.attr.processes else "false",
+        slow = "true" if ctx.attr.slow else "false",
+        stranger = ctx.attr.stranger,
+    ))
+
+_write_subject = rule(
+    implementation = _subject_source,
+    attrs = {
+        "header": attr.string(mandatory = True),
+        "transport": attr.string(mandatory = True),
+        "address": attr.string(mandatory = True),
+        "processes": attr.bool(),
+        "slow": attr.bool(),
+        "stranger": attr.string(),
+        "out": attr.output(mandatory = True),
+    },
+)
+
+def transport_suite_test(name, suite, medium, **kwargs):
+    """A cc_test of `suite`, a library of tests over TheSubject() with a main(), over one medium.
+
+    Args:
+      name: of the test.
+      suite: label of the library.
+      medium: from medium().
+      **kwargs: passed on to cc_test.
+    """
+    _write_subject(
+        name = name + "_subject",
+        header = medium.header,
+        transport = medium.transport,
+        address = medium.address,
+        processes = medium.processes,
+        slow = medium.slow,
+        stranger = medium.stranger,
+        out = name + "_subject.cc",
+        testonly = True,
+    )
+    native.cc_test(
+        name = name,
+        srcs = [name + "_subject.cc"],
+        deps = medium.deps + [str(Label("//tests/contract:subject")), suite],
+        **kwargs
+    )
+
+def transport_contract_test(name, medium, **kwargs):
+    """The contract of transports/README.md, C1 and on, over one medium."""
+    transport_suite_test(
+        name = name,
+        suite = str(Label("//tests/contract:suite")),
+        medium = medium,
+        **kwargs
+    )

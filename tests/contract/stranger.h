@@ -1,0 +1,29 @@
+#ifndef NIGH_TESTS_CONTRACT_STRANGER_H_
+#define NIGH_TESTS_CONTRACT_STRANGER_H_
+
+#include "absl/strings/string_view.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/address.h"
+
+namespace nigh::testing {
+
+// A bare socket at the other end of a connection, for saying what no nigh would say. Each failure
+// fails the test.
+class Stranger {
+ public:
+  // Connects to a listener of the subject's.
+  explicit Stranger(const Address& address);
+
+  void Write(absl::string_view bytes);
+  // Says that nothing more will come.
+  void Hush();
+  // Waits until the other side has closed.
+  void AwaitEnd();
+
+ private:
+  UniqueFd socket_;
+};
+
+}  // namespace nigh::testing
+
+#endif  // NIGH_TESTS_CONTRACT_STRANGER_H_

@@ -1,0 +1,49 @@
+#include "tests/contract/trickle.h"
+
+#include <sys/types.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+#include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/unix/unix.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh::testing {
+namespace {
+
+class TrickleStream final : public ByteStream {
+ public:
+  explicit TrickleStream(std::unique_ptr<ByteStream> stream) : stream_(std::move(stream)) {}
+
+  ssize_t Read(ByteSpan to) override { return stream_->Read(to.first(1)); }
+  ssize_t Write(ConstByteSpan from) override { return stream_->Write(from.first(1)); }
+  bool connected() const override { return stream_->connected(); }
+  int read_fd() const override { return stream_->read_fd(); }
+  int write_fd() const override { return stream_->write_fd(); }
+  short write_events() const override { return stream_->write_events(); }
+  void Shutdown() override { stream_->Shutdown(); }
+
+ private:
+  const std::unique_ptr<ByteStream> stream_;
+};
+
+std::unique_ptr<ByteStream> Trickle(std::unique_ptr<ByteStream> stream) {
+  return std::make_unique<TrickleStream>(std::move(stream));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Connection>> DialTrickleUnix(const Address& address) {
+  return DialUnixFiltered(address, &Trickle);
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> ListenTrickleUnix(const Address& address) {
+  return ListenUnixFiltered(address, &Trickle);
+}
+
+}  // namespace nigh::testing

@@ -1,0 +1,23 @@
+#ifndef NIGH_TESTS_CONTRACT_TRICKLE_H_
+#define NIGH_TESTS_CONTRACT_TRICKLE_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+
+namespace nigh::testing {
+
+// trickle+unix:PATH: a Unix socket of which each read and each write moves one byte. Every frame
+// then arrives cut at every place.
+absl::StatusOr<std::unique_ptr<Connection>> DialTrickleUnix(const Address& address);
+absl::StatusOr<std::unique_ptr<Listener>> ListenTrickleUnix(const Address& address);
+
+inline constexpr Transport kTrickleUnixTransport = {"trickle+unix", &DialTrickleUnix,
+                                                    &ListenTrickleUnix};
+
+}  // namespace nigh::testing
+
+#endif  // NIGH_TESTS_CONTRACT_TRICKLE_H_
