@@ -2,6 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <set>
 #include <string>
 
 #include "codegen/names.h"
@@ -22,8 +23,8 @@ void PrintOpening(const FileDescriptor& file, SourceText& out) {
 }
 
 void PrintVersionCheck(SourceText& out) {
-  out.Line("static_assert(nigh::kGeneratedCodeVersion == " + std::to_string(kGeneratedCodeVersion) +
-           ",");
+  out.Line("static_assert(::nigh::kGeneratedCodeVersion == " +
+           std::to_string(kGeneratedCodeVersion) + ",");
   out.Line(
       "              \"this file was generated for another version of nigh: generate it again \"");
   out.Line("              \"with the protoc-gen-nigh that belongs to this nigh/generated.h\");");
@@ -37,9 +38,10 @@ std::string HeaderText(const FileDescriptor& file, const Names& names) {
   out.Line("#ifndef " + names.IncludeGuard());
   out.Line("#define " + names.IncludeGuard());
   out.Line();
-  out.Line("#include \"" + names.MessagesHeader() + "\"");
+  std::set<std::string> includes = {names.MessagesHeader()};
+  if (file.service_count() > 0) includes.insert("nigh/generated.h");
+  for (const std::string& include : includes) out.Line("#include \"" + include + "\"");
   if (file.service_count() > 0) {
-    out.Line("#include \"nigh/generated.h\"");
     out.Line();
     PrintVersionCheck(out);
     out.Line();

@@ -5,11 +5,13 @@
 // writes DIR/dir/hello.nigh.h and .nigh.cc beside protobuf's own hello.pb.h and .pb.cc. Bazel users
 // have nigh_cc_library (bazel/defs.bzl) do it. The parts, each with its header:
 //
-//   check        what cannot be generated, as "file:line:column: message"
-//   names        what C++ calls services, methods and messages, and what happens when names clash
-//   source_text  lines, comments and argument lists as clang-format would leave them
-//   file_printer the header and the source of one .proto file
-//   generator    the above as protobuf's CodeGenerator
+//   generator        protobuf's CodeGenerator: checks, then writes two files for each .proto
+//   check            what cannot be generated, as "file:line:column: message"
+//   file_printer     one header or source: includes, version check, namespace
+//   service_printer  the class of a service and its table of methods
+//   stub_printer     its client; handler_printer: its server
+//   method, names    what the .proto says, in C++ terms, and what happens when names clash
+//   source_text      lines, comments and argument lists as clang-format would leave them
 //
 // It links protobuf's compiler library and nigh/options.proto, never the runtime.
 #include <google/protobuf/compiler/plugin.h>

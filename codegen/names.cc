@@ -22,7 +22,7 @@ using google::protobuf::FileDescriptor;
 using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 
-// The namespaces that generated code names: a class of that name would hide them from it.
+// The namespaces that generated code names. A class of that name would hide one, or clash with it.
 constexpr const char* kNamespaces[] = {"absl", "google", "nigh", "std"};
 
 // What a method cannot be called: the members that stand beside it in the generated classes, and
@@ -110,16 +110,9 @@ void CollectTypes(const FileDescriptor& file, std::set<std::string>& names) {
 Names::Names(const FileDescriptor& file) : file_(file) {
   std::set<const FileDescriptor*> files;
   CollectFiles(file, files);
-  std::set<std::string> hiding;  // everything that may stand between this file and a top namespace
   for (const FileDescriptor* other : files) {
-    if (other->package() == file.package()) CollectTypes(*other, visible_types_);
-    CollectTypes(*other, hiding);
-    const std::vector<std::string> parts = PackageParts(*other);
-    if (parts.size() > 1) hiding.insert(parts.begin() + 1, parts.end());
+    if (other->package() == file.package()) CollectTypes(*other, package_types_);
   }
-  if (hiding.contains("nigh")) nigh_ = "::nigh::";
-  if (hiding.contains("absl")) absl_ = "::absl::";
-  if (hiding.contains("std")) std_ = "::std::";
 }
 
 std::string Names::MessagesHeader() const {
@@ -156,7 +149,7 @@ std::string Names::Namespace() const {
 
 std::string Names::Class(const ServiceDescriptor& service) const {
   std::string name = service.name();
-  while (IsKeyword(name) || Contains(kNamespaces, name) || visible_types_.contains(name)) {
+  while (IsKeyword(name) || Contains(kNamespaces, name) || package_types_.contains(name)) {
     name += '_';
   }
   return name;

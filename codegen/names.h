@@ -33,18 +33,9 @@ class Names {
   std::string Message(const google::protobuf::Descriptor& message,
                       const google::protobuf::ServiceDescriptor& service) const;
 
-  // "nigh::Channel" of "Channel" and so on; "::nigh::Channel" where a package or message of the
-  // same name would hide the namespace.
-  std::string Nigh(const std::string& name) const { return nigh_ + name; }
-  std::string Absl(const std::string& name) const { return absl_ + name; }
-  std::string Std(const std::string& name) const { return std_ + name; }
-
  private:
   const google::protobuf::FileDescriptor& file_;
-  std::set<std::string> visible_types_;  // C++ names that the package's namespace holds already
-  std::string nigh_ = "nigh::";
-  std::string absl_ = "absl::";
-  std::string std_ = "std::";
+  std::set<std::string> package_types_;  // C++ names that the package's namespace holds already
 };
 
 // A keyword of C++20, or an alternative spelling of an operator.

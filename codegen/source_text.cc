@@ -1,13 +1,12 @@
 #include "codegen/source_text.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <vector>
 
 namespace nigh::codegen {
 namespace {
-
-constexpr size_t kColumns = 100;
 
 std::vector<std::string> SplitLines(const std::string& text) {
   std::vector<std::string> lines(1);
@@ -23,36 +22,34 @@ std::vector<std::string> SplitLines(const std::string& text) {
 
 void StripTrailingSpace(std::string& line) { line.erase(line.find_last_not_of(" \t\r\f\v") + 1); }
 
-// As many items to a line as fit, the first line behind `first_column` characters and the others
-// behind `column`; `after` more characters follow the last item. "" when an item alone is too long.
-std::string Pack(const std::vector<std::string>& items, size_t first_column, size_t column,
-                 size_t after) {
+// As many items to a line as fit behind `column` characters, where the first line has begun
+// already; `after` more characters follow the last item. "" when an item alone is too long.
+std::string Pack(const std::vector<std::string>& items, size_t column, size_t after,
+                 size_t columns) {
   std::string packed;
-  size_t used = first_column;
+  size_t used = column;
   for (size_t i = 0; i < items.size(); ++i) {
-    bool last = i + 1 == items.size();
-    size_t width = items[i].size() + (last ? after : 1);  // 1: the comma
-    if (i > 0) {
-      if (used + 1 + width <= kColumns) {
-        packed += ' ';
-        ++used;
-      } else {
-        packed += '\n' + std::string(column, ' ');
-        used = column;
-      }
+    const bool last = i + 1 == items.size();
+    const size_t width = items[i].size() + (last ? after : 1);  // 1: the comma
+    if (i > 0 && used + 1 + width <= columns) {
+      packed += ' ';
+      ++used;
+    } else if (i > 0) {
+      packed += '\n' + std::string(column, ' ');
+      used = column;
     }
-    if (used + width > kColumns) return "";
-    packed += items[i];
-    if (!last) packed += ',';
+    if (used + width > columns) return "";
+    packed += items[i] + (last ? "" : ",");
     used += width;
   }
   return packed;
 }
 
-std::string OneLine(const std::vector<std::string>& items) {
-  std::string line;
-  for (const std::string& item : items) line += (line.empty() ? "" : ", ") + item;
-  return line;
+std::string OneLine(const Listing& listing) {
+  if (listing.items.empty() && listing.brackets.empty()) return listing.head + listing.tail;
+  std::string line = listing.head + listing.brackets[0];
+  for (size_t i = 0; i < listing.items.size(); ++i) line += (i > 0 ? ", " : "") + listing.items[i];
+  return line + listing.brackets[1] + listing.tail;
 }
 
 }  // namespace
@@ -76,8 +73,9 @@ void SourceText::Comment(const std::string& text) {
     const size_t room = kColumns - indent_ - 2;
     while (line.size() > room) {
       size_t blank = line.rfind(' ', room);
-      if (blank == std::string::npos || blank < margin.size())
+      if (blank == std::string::npos || blank < margin.size()) {
         blank = line.find(' ', margin.size());
+      }
       if (blank == std::string::npos) break;  // one long word, say an address
       std::string head = line.substr(0, blank);
       StripTrailingSpace(head);
@@ -89,44 +87,62 @@ void SourceText::Comment(const std::string& text) {
   }
 }
 
-void SourceText::List(const std::string& head, const std::vector<std::string>& items,
-                      const std::string& tail) {
-  const size_t open = indent_ + head.size() + 1;
-  const std::string line = OneLine(items);
-  if (open + line.size() + 1 + tail.size() <= kColumns) {
-    Line(head + "(" + line + ")" + tail);
+void SourceText::List(const Listing& listing) {
+  const std::string line = OneLine(listing);
+  if (Fits(line) || listing.items.empty()) {
+    Line(line);
     return;
   }
-  std::string packed = Pack(items, open, open, 1 + tail.size());
-  if (packed.empty()) {
+  const size_t open = indent_ + listing.head.size() + 1;
+  const size_t after = 1 + listing.tail.size();
+  std::string packed = Pack(listing.items, open, after, kColumns);
+  if (!listing.head.empty()) {
+    // Behind the bracket when that is possible; but rather below it on one line than on three, if
+    // this is a call. For a declaration clang-format decides otherwise.
     const size_t column = indent_ + 4;
-    packed = Pack(items, column, column, 1 + tail.size());
-    if (packed.empty()) packed = line;  // a name longer than a line
-    packed = '\n' + std::string(column, ' ') + packed;
+    const std::string below = Pack(listing.items, column, after, kColumns);
+    const bool spread =
+        listing.head.starts_with("return ") && std::count(packed.begin(), packed.end(), '\n') > 1;
+    if (packed.empty() || (spread && below.find('\n') == std::string::npos)) {
+      packed = below.empty() ? "" : '\n' + std::string(column, ' ') + below;
+    }
   }
-  Line(head + "(" + packed + ")" + tail);
+  if (packed.empty()) {
+    Line(line);
+  } else {
+    Line(listing.head + listing.brackets[0] + packed + listing.brackets[1] + listing.tail);
+  }
 }
 
-void SourceText::Braces(const std::vector<std::string>& items, const std::string& tail) {
-  const size_t open = indent_ + 1;
-  const std::string packed = Pack(items, open, open, 1 + tail.size());
-  Line("{" + (packed.empty() ? OneLine(items) : packed) + "}" + tail);
+void SourceText::Assignment(const std::string& name, const std::string& value) {
+  const bool fits = Fits(name + " = " + value + ";");
+  Line(name + " =" + (fits ? " " : '\n' + std::string(indent_ + 4, ' ')) + value + ";");
 }
 
-void SourceText::Function(const std::string& head, const std::vector<std::string>& parameters,
-                          const std::string& tail, const std::vector<std::string>& body) {
-  const std::string line = head + "(" + OneLine(parameters) + ")" + tail;
+void SourceText::Function(const Listing& type, const Listing& declaration,
+                          const std::vector<Listing>& body) {
+  Listing function = declaration;
+  const std::string type_line = OneLine(type);
+  const bool beside_type = Fits(type_line + " " + function.head + "(");
+  if (beside_type) {
+    function.head = type_line + (type_line.empty() ? "" : " ") + function.head;
+  } else {
+    List(type);
+  }
   if (body.empty()) {
-    List(head, parameters, tail + " {}");
+    function.tail += " {}";
+    List(function);
     return;
   }
-  if (body.size() == 1 && indent_ + line.size() + body[0].size() + 5 <= kColumns) {
-    Line(line + " { " + body[0] + " }");
+  const std::string short_form = OneLine(function) + " { " + OneLine(body[0]) + " }";
+  if (beside_type && body.size() == 1 && Fits(short_form)) {
+    Line(short_form);
     return;
   }
-  List(head, parameters, tail + " {");
+  function.tail += " {";
+  List(function);
   Indent(2);
-  for (const std::string& statement : body) Line(statement);
+  for (const Listing& statement : body) List(statement);
   Outdent(2);
   Line("}");
 }
