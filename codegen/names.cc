@@ -27,9 +27,8 @@ constexpr const char* kNamespaces[] = {"absl", "google", "nigh", "std"};
 
 // What a method cannot be called: the members that stand beside it in the generated classes, and
 // those of nigh::Service, which the generated Service derives from.
-constexpr const char* kMembers[] = {"Stub",     "Service",      "CoService",
-                                    "MockStub", "MockService",  "kMethods",
-                                    "methods_", "kServiceName", "Handle"};
+constexpr const char* kMembers[] = {"Stub",   "Service",      "CoService", "kMethods", "methods_",
+                                    "Handle", "kServiceName", "handlers",  "handlers_"};
 
 // The parameters of generated functions. A message of that name would be hidden by them.
 constexpr const char* kParameters[] = {"channel", "context", "options",  "replies",

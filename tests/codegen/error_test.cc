@@ -1,0 +1,131 @@
+// What protoc-gen-nigh says about a .proto or a parameter that it cannot work with.
+#include <filesystem>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tests/codegen/protoc.h"
+
+namespace nigh::codegen {
+namespace {
+
+// What protoc and the plugin say about `proto`, in a file of that text. Nothing may be generated.
+std::string Errors(const std::string& proto, const std::string& parameters = "") {
+  const std::string test = testing::UnitTest::GetInstance()->current_test_info()->name();
+  const std::string folder = WriteInput(test, "dir/bad.proto", proto);
+  const std::string output = MakeFolder(test + ".out");
+  const ProgramResult result = RunProtoc({"-Iproto", "-I" + folder, "dir/bad.proto"},
+                                         parameters.empty() ? output : parameters + ":" + output);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(std::filesystem::is_empty(output));
+  return result.errors;
+}
+
+TEST(ErrorTest, UnknownParameterIsNamed) {
+  EXPECT_EQ(Errors("syntax = 'proto3';", "async,mocks=true"),
+            "--nigh_out: unknown parameter \"async\": protoc-gen-nigh takes none, write "
+            "--nigh_out=DIR\n");
+}
+
+TEST(ErrorTest, InlineDispatchOfAStreamingMethodIsRefusedAtItsLine) {
+  EXPECT_EQ(Errors("syntax = 'proto3';\n"
+                   "package p;\n"
+                   "import 'nigh/options.proto';\n"
+                   "message M {}\n"
+                   "service S {\n"
+                   "  rpc Fine(M) returns (M) { option (nigh.dispatch) = INLINE; }\n"
+                   "  rpc Bad(M) returns (stream M) { option (nigh.dispatch) = INLINE; }\n"
+                   "}\n"),
+            "--nigh_out: dir/bad.proto:7:3: method \"p.S.Bad\" has (nigh.dispatch) = INLINE, but a "
+            "streaming handler waits for its peer and would stop the thread that receives: remove "
+            "the option\n");
+}
+
+TEST(ErrorTest, MethodsWhoseNamesClashInCppAreRefused) {
+  EXPECT_EQ(Errors("syntax = 'proto3';\n"
+                   "message M {}\n"
+                   "service S {\n"
+                   "  rpc delete_(M) returns (M);\n"
+                   "  rpc delete(M) returns (M);\n"
+                   "}\n"),
+            "--nigh_out: dir/bad.proto:5:3: methods \"delete_\" and \"delete\" of service \"S\" "
+            "would both be called delete_ in C++: rename one\n");
+}
+
+TEST(ErrorTest, ServicesWhoseNamesClashInCppAreRefused) {
+  EXPECT_EQ(Errors("syntax = 'proto3';\n"
+                   "service class {}\n"
+                   "service class_ {}\n"),
+            "--nigh_out: dir/bad.proto:3:1: services \"class\" and \"class_\" would both be called "
+            "class_ in C++: rename one\n");
+}
+
+TEST(ErrorTest, PackageThatIsNoNamespaceIsRefused) {
+  EXPECT_EQ(Errors("syntax = 'proto3';\n"
+                   "\n"
+                   "package shop.export.v1;\n"
+                   "service S {}\n"),
+            "--nigh_out: dir/bad.proto:3:1: package \"shop.export.v1\" has the part \"export\", a "
+            "C++ keyword that cannot name a namespace: rename the package\n");
+}
+
+TEST(ErrorTest, GenericServicesOfProtobufAreRefused) {
+  EXPECT_EQ(Errors("syntax = 'proto3';\n"
+                   "option cc_generic_services = true;\n"
+                   "service S {}\n"),
+            "--nigh_out: dir/bad.proto:3:1: option cc_generic_services makes protobuf generate a "
+            "class \"S\" of its own: remove the option\n");
+}
+
+TEST(ErrorTest, EveryErrorIsReportedAtOnce) {
+  EXPECT_EQ(Errors("syntax = 'proto3';\n"
+                   "option cc_generic_services = true;\n"
+                   "package new;\n"
+                   "service S {}\n"),
+            "--nigh_out: dir/bad.proto:3:1: package \"new\" has the part \"new\", a C++ keyword "
+            "that cannot name a namespace: rename the package\n"
+            "dir/bad.proto:4:1: option cc_generic_services makes protobuf generate a class \"S\" "
+            "of its own: remove the option\n");
+}
+
+TEST(ErrorTest, UnknownDispatchIsProtocsOwnError) {
+  const std::string errors = Errors(
+      "syntax = 'proto3';\n"
+      "import 'nigh/options.proto';\n"
+      "message M {}\n"
+      "service S {\n"
+      "  rpc Bad(M) returns (M) { option (nigh.dispatch) = LATER; }\n"
+      "}\n");
+  EXPECT_NE(errors.find("dir/bad.proto:5:53: "), std::string::npos) << errors;
+  EXPECT_NE(errors.find("\"LATER\""), std::string::npos) << errors;
+}
+
+TEST(ErrorTest, GarbageInsteadOfARequestIsAnErrorAndNoCrash) {
+  const ProgramResult result = RunCommand("echo garbage | $PROTOC_GEN_NIGH");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.errors.find("protoc"), std::string::npos) << result.errors;
+}
+
+// The runtime's header says which generated code it fits; here one says that it fits a later one.
+TEST(ErrorTest, RuntimeOfAnotherVersionIsTheFirstErrorOfTheCompiler) {
+  const std::string folder = WriteInput("version", "hello.proto",
+                                        "syntax = 'proto3';\n"
+                                        "message M {}\n"
+                                        "service S { rpc Do(M) returns (M); }\n");
+  WriteInput("version", "nigh/generated.h",
+             "#pragma once\n"
+             "namespace nigh { inline constexpr int kGeneratedCodeVersion = 1000000; }\n");
+  ASSERT_EQ(RunProtoc({"-I" + folder, "--cpp_out=" + folder, "hello.proto"}, folder).exit_code, 0);
+
+  const ProgramResult result = RunCommand("c++ -std=c++20 -fsyntax-only -Wfatal-errors -I'" +
+                                          folder + "' '" + folder + "/hello.nigh.cc'");
+
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_NE(result.errors.find("this file was generated for another version of nigh: generate it "
+                               "again with the protoc-gen-nigh that belongs to this "
+                               "nigh/generated.h"),
+            std::string::npos)
+      << result.errors;
+}
+
+}  // namespace
+}  // namespace nigh::codegen

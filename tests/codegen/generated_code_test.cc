@@ -1,0 +1,110 @@
+// Generated code compiles, links and says what the .proto says. That calls work is for tests/ of
+// the runtime.
+//
+// imports.nigh.h opens the namespace codegen::testing::nigh::absl, and the headers after it belong
+// to codegen::testing: neither nigh:: nor absl:: may mean anything else in them then.
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "tests/codegen/protos/four_kinds.nigh.h"
+#include "tests/codegen/protos/imports.nigh.h"
+#include "tests/codegen/protos/long_names.nigh.h"
+#include "tests/codegen/protos/messages_only.nigh.h"
+#include "tests/codegen/protos/method_options.nigh.h"
+#include "tests/codegen/protos/names.nigh.h"
+#include "tests/codegen/protos/no_package.nigh.h"
+#include "tests/codegen/protos/odd-name.v1+x.nigh.h"
+#include "tests/codegen/protos/public_import.nigh.h"
+
+namespace {
+
+using ::codegen::testing::Settings;
+using ::codegen::testing::Text;
+using ::codegen::testing::TextReply;
+using ::codegen::testing::TextRequest;
+
+template <typename Methods>
+std::vector<std::string> NamesOf(const Methods& methods) {
+  std::vector<std::string> names;
+  for (const nigh::Method& method : methods) names.emplace_back(method.name);
+  return names;
+}
+
+TEST(GeneratedCodeTest, MethodsAreDescribedAsInTheProto) {
+  EXPECT_EQ(std::string(Text::kServiceName), "codegen.testing.Text");
+  EXPECT_EQ(
+      NamesOf(Text::kMethods),
+      (std::vector<std::string>{"/codegen.testing.Text/Reverse", "/codegen.testing.Text/Split",
+                                "/codegen.testing.Text/Join", "/codegen.testing.Text/Translate"}));
+  EXPECT_EQ(Text::kMethods[0].kind, nigh::MethodKind::kUnary);
+  EXPECT_EQ(Text::kMethods[1].kind, nigh::MethodKind::kServerStreaming);
+  EXPECT_EQ(Text::kMethods[2].kind, nigh::MethodKind::kClientStreaming);
+  EXPECT_EQ(Text::kMethods[3].kind, nigh::MethodKind::kBidiStreaming);
+}
+
+TEST(GeneratedCodeTest, MethodOptionsReachTheRuntime) {
+  EXPECT_EQ(Settings::kMethods[0].dispatch, nigh::Dispatch::kAdaptive);
+  EXPECT_EQ(Settings::kMethods[0].idempotency, nigh::Idempotency::kUnknown);
+  EXPECT_EQ(Settings::kMethods[1].dispatch, nigh::Dispatch::kInline);
+  EXPECT_EQ(Settings::kMethods[1].idempotency, nigh::Idempotency::kNoSideEffects);
+  EXPECT_EQ(Settings::kMethods[2].dispatch, nigh::Dispatch::kPool);
+  EXPECT_EQ(Settings::kMethods[3].dispatch, nigh::Dispatch::kAdaptive);
+  EXPECT_EQ(Settings::kMethods[3].idempotency, nigh::Idempotency::kIdempotent);
+}
+
+TEST(GeneratedCodeTest, NamesThatAreTakenChangeInCppAndStayOnTheWire) {
+  EXPECT_EQ(
+      NamesOf(codegen::names::union_::kMethods),
+      (std::vector<std::string>{"/codegen.names.union/delete", "/codegen.names.union/co_await",
+                                "/codegen.names.union/and"}));
+  EXPECT_EQ(std::string(codegen::names::Outer_Inner_::kServiceName), "codegen.names.Outer_Inner");
+  EXPECT_EQ(NamesOf(codegen::names::nigh_::kMethods),
+            (std::vector<std::string>{"/codegen.names.nigh/std"}));
+}
+
+TEST(GeneratedCodeTest, ServiceWithoutPackageGoesByItsOwnName) {
+  EXPECT_EQ(NamesOf(First::kMethods), (std::vector<std::string>{"/First/Do"}));
+  EXPECT_TRUE(Second::kMethods.empty());
+}
+
+TEST(GeneratedCodeTest, EveryMethodIsRegisteredEvenIfNoneIsOverridden) {
+  Text::Service service;
+  ASSERT_EQ(service.handlers().size(), Text::kMethods.size());
+  for (size_t i = 0; i < Text::kMethods.size(); ++i) {
+    EXPECT_EQ(service.handlers()[i].method, &Text::kMethods[i]);
+  }
+}
+
+// The signatures that users write down, in code that must compile.
+class TextImpl final : public Text::Service {
+ public:
+  absl::Status Reverse(nigh::ServerContext& context, const TextRequest& request,
+                       TextReply* reply) override;
+  absl::Status Split(nigh::ServerContext& context, const TextRequest& request,
+                     nigh::ServerWriter<TextReply>& replies) override;
+  absl::Status Join(nigh::ServerContext& context, nigh::ServerReader<TextRequest>& requests,
+                    TextReply* reply) override;
+  absl::Status Translate(nigh::ServerContext& context,
+                         nigh::ServerStream<TextRequest, TextReply>& stream) override;
+};
+
+template <typename... Arguments>
+using Reversed = decltype(std::declval<const Text::Stub&>().Reverse(std::declval<Arguments>()...));
+template <typename... Arguments>
+using Joined = decltype(std::declval<const Text::Stub&>().Join(std::declval<Arguments>()...));
+
+static_assert(std::is_same_v<Reversed<TextRequest>, absl::StatusOr<TextReply>>);
+static_assert(std::is_same_v<Reversed<TextRequest, nigh::CallOptions>, absl::StatusOr<TextReply>>);
+static_assert(
+    std::is_same_v<Reversed<nigh::ClientContext&, TextRequest, TextReply*>, absl::Status>);
+static_assert(std::is_same_v<Joined<>, nigh::ClientWriter<TextRequest, TextReply>>);
+static_assert(
+    std::is_same_v<Joined<nigh::ClientContext&>, nigh::ClientWriter<TextRequest, TextReply>>);
+static_assert(!std::is_convertible_v<std::shared_ptr<nigh::Channel>, Text::Stub>);
+
+}  // namespace
