@@ -20,9 +20,11 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "examples/greeter/hello.nigh.h"
+#include "examples/greeter/greeter.h"
 #include "nigh/base/unique_fd.h"
 #include "nigh/channel.h"
+#include "nigh/server.h"
+#include "nigh/transport/transport.h"
 
 namespace {
 
@@ -105,34 +107,56 @@ absl::Status Measure(const std::string& address) {
   return absl::OkStatus();
 }
 
-}  // namespace
+// An address of each transport in the table, by its scheme; empty for one that this demo does not
+// know.
+std::string ExampleAddress(absl::string_view scheme) {
+  const std::string name = absl::StrCat("nigh-demo-", ::getpid());
+  if (scheme == "unix") return absl::StrCat("unix:/tmp/", name, ".sock");
+  if (scheme == "unix-abstract" || scheme == "inproc") return absl::StrCat(scheme, ":", name);
+  if (scheme == "tcp") return "tcp://127.0.0.1:0";
+  return "";
+}
 
-int main(int argc, char** argv) {
-  const std::string server = argc > 1 ? argv[1] : "examples/greeter/server";
-  const std::string name = absl::StrCat("/tmp/nigh-demo-", ::getpid());
-  const std::vector<std::string> wanted = {
-      absl::StrCat("unix:", name, ".sock"),
-      absl::StrCat("unix-abstract:", name),
-  };
-  ServerProcess process(server, wanted);
-  std::vector<std::string> addresses;
+absl::Status Demo(const std::string& program) {
+  std::vector<std::string> wanted;
+  nigh::Server local;  // for what does not leave the process
+  GreeterImpl greeter;
+  local.Register(greeter);
+  for (const nigh::Transport& transport : nigh::AllTransports()) {
+    const std::string address = ExampleAddress(transport.scheme);
+    if (address.empty()) {
+      return absl::InternalError(absl::StrCat("no example address for ", transport.scheme, ":"));
+    }
+    if (transport.scheme != "inproc") {
+      wanted.push_back(address);
+    } else if (absl::Status status = local.Listen(address); !status.ok()) {
+      return status;
+    }
+  }
+  if (absl::Status status = local.Start(); !status.ok()) return status;
+  ServerProcess process(program, wanted);
+  std::vector<std::string> addresses = local.addresses();
   for (size_t i = 0; i < wanted.size(); ++i) {
     addresses.push_back(process.NextAddress());
     if (addresses.back().empty()) {
-      std::cerr << "the server " << server << " did not come up\n";
-      return 1;
+      return absl::UnavailableError(absl::StrCat("the server ", program, " did not come up"));
     }
   }
   absl::PrintF("%-15s %-24s %11s %11s %12s\n", "transport", "reply", "p50", "p99", "calls/s");
   for (const std::string& address : addresses) {
-    if (absl::Status status = Measure(address); !status.ok()) {
-      std::cerr << status << "\n";
-      return 1;
-    }
+    if (absl::Status status = Measure(address); !status.ok()) return status;
   }
   if (const int code = process.Stop(); code != 0) {
-    std::cerr << "the server did not obey SIGTERM: exit code " << code << "\n";
-    return 1;
+    return absl::InternalError(absl::StrCat("the server's exit code after SIGTERM: ", code));
   }
-  return 0;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const absl::Status status = Demo(argc > 1 ? argv[1] : "examples/greeter/server");
+  if (status.ok()) return 0;
+  std::cerr << status << "\n";
+  return 1;
 }

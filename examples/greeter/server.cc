@@ -5,24 +5,8 @@
 #include <iostream>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
-#include "examples/greeter/hello.nigh.h"
+#include "examples/greeter/greeter.h"
 #include "nigh/server.h"
-
-namespace {
-
-using helloworld::HelloReply;
-using helloworld::HelloRequest;
-
-class GreeterImpl final : public helloworld::Greeter::Service {
-  absl::Status SayHello(nigh::ServerContext&, const HelloRequest& request,
-                        HelloReply* reply) override {
-    reply->set_message(absl::StrCat("hello ", request.name()));
-    return absl::OkStatus();
-  }
-};
-
-}  // namespace
 
 int main(int argc, char** argv) {
   GreeterImpl greeter;

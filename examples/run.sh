@@ -1,0 +1,3 @@
+#!/bin/bash
+# Runs a program as a test.
+exec "$@"
