@@ -100,6 +100,20 @@ TEST_P(ConnectionContract, C10FramesOfAPeerThatClosedComeFirst) {
   EXPECT_EQ(ReceiveEnd(*mine_).code(), kUnavailable);
 }
 
+TEST_P(ConnectionContract, C10FramesComeFirstEvenWhenThePeerHasLeftSomeUnread) {
+  ASSERT_TRUE(Send(*mine_, 1, Pattern(1, 10)).ok());
+  for (int call = 1; call <= 3; ++call) {
+    ASSERT_EQ(puppet_->Ask(absl::StrCat("send ", call, " 10")), "ok");
+  }
+  puppet_.reset();
+  for (uint32_t call = 1; call <= 3; ++call) {
+    const auto frame = Receive(*mine_);
+    ASSERT_TRUE(frame.ok()) << frame.status();
+    EXPECT_EQ(frame->header.call, call);
+  }
+  EXPECT_EQ(ReceiveEnd(*mine_).code(), kUnavailable);
+}
+
 TEST_P(ConnectionContract, C10TheEndIsFinal) {
   ASSERT_EQ(puppet_->Ask("close"), "ok");
   const absl::Status end = ReceiveEnd(*mine_);
@@ -128,6 +142,7 @@ TEST_P(ConnectionContract, C11AKilledPeerIsUnavailable) {
 
 TEST_P(ConnectionContract, C11FramesOfAKilledPeerComeFirst) {
   if (!peer_is_process()) GTEST_SKIP() << "a thread cannot be killed";
+  ASSERT_TRUE(Send(*mine_, 1, Pattern(1, 10)).ok());
   for (int call = 1; call <= 3; ++call) {
     ASSERT_EQ(puppet_->Ask(absl::StrCat("send ", call, " 10")), "ok");
   }

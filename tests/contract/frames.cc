@@ -52,8 +52,7 @@ bool TryQueue(Connection& connection, FrameHeader header, absl::string_view payl
   return true;
 }
 
-absl::Status Queue(Connection& connection, const FrameHeader& header,
-                   absl::string_view payload) {
+absl::Status Queue(Connection& connection, const FrameHeader& header, absl::string_view payload) {
   for (;;) {
     if (TryQueue(connection, header, payload)) return absl::OkStatus();
     if (absl::StatusOr<bool> flushed = connection.Flush(); !flushed.ok()) return flushed.status();

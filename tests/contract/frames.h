@@ -27,8 +27,8 @@ struct OwnedFrame {
   std::string payload;
 };
 
-// Polls what Arm returned. True: something came, and the descriptor is as before. False: patience is
-// at an end.
+// Polls what Arm returned. True: something came, and the descriptor is as before. False: patience
+// is at an end.
 bool Await(const Wake& wake, int timeout_millis = kPatienceMillis);
 
 // Claims, fills in, commits; header.length need not be set. False: no room.

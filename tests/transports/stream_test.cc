@@ -162,12 +162,10 @@ TEST_F(StreamFraming, CloseWakesBothPollingThreads) {
   while (testing::Queue(*connection_, kHeader, std::string(60'000, 'x')).ok() &&
          connection_->Flush().value()) {
   }
-  std::thread receiver([&] {
-    EXPECT_EQ(testing::ReceiveEnd(*connection_).code(), absl::StatusCode::kUnavailable);
-  });
-  std::thread sender([&] {
-    EXPECT_EQ(testing::FlushAll(*connection_).code(), absl::StatusCode::kUnavailable);
-  });
+  std::thread receiver(
+      [&] { EXPECT_EQ(testing::ReceiveEnd(*connection_).code(), absl::StatusCode::kUnavailable); });
+  std::thread sender(
+      [&] { EXPECT_EQ(testing::FlushAll(*connection_).code(), absl::StatusCode::kUnavailable); });
   connection_->Close();
   receiver.join();
   sender.join();

@@ -126,8 +126,7 @@ TEST_F(UnixTransport, OneOfManyServersThatStartAtOnceWins) {
     int winners = 0;
     for (const auto& listener : listeners) {
       if (!listener.ok()) {
-        EXPECT_EQ(listener.status().code(), absl::StatusCode::kAlreadyExists)
-            << listener.status();
+        EXPECT_EQ(listener.status().code(), absl::StatusCode::kAlreadyExists) << listener.status();
         continue;
       }
       ++winners;

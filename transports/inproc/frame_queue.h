@@ -18,9 +18,9 @@ namespace nigh {
 
 // One direction of an inproc connection: a ring of frames that are written and read in place.
 //
-// A frame is its encoded header and its payload, contiguous, aligned to 8 bytes. What is left at the
-// end of the ring when the next frame does not fit is skipped by a mark. Positions count bytes and
-// only grow; the writer alone moves staged, then tail; the reader alone moves head:
+// A frame is its encoded header and its payload, contiguous, aligned to 8 bytes. What is left at
+// the end of the ring when the next frame does not fit is skipped by a mark. Positions count bytes
+// and only grow; the writer alone moves staged, then tail; the reader alone moves head:
 //
 //         head          tail        staged
 //   ------|#############|+++++++++++|-------      # published   + committed, not flushed

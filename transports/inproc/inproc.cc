@@ -75,10 +75,10 @@ class InprocConnection final : public Connection {
 
  private:
   absl::Status Ended(absl::string_view operation) const {
-    return absl::UnavailableError(absl::StrCat(
-        peer_.address, ": ", operation, ": ",
-        closed_here_.load(std::memory_order_relaxed) ? "this side" : "the peer",
-        " closed the connection"));
+    return absl::UnavailableError(
+        absl::StrCat(peer_.address, ": ", operation, ": ",
+                     closed_here_.load(std::memory_order_relaxed) ? "this side" : "the peer",
+                     " closed the connection"));
   }
 
   const PeerIdentity peer_;
@@ -171,7 +171,8 @@ absl::StatusOr<std::unique_ptr<Connection>> DialInproc(const Address& address) {
   }
   if (!entry->second->Arrive(std::make_unique<InprocConnection>(where, *back, *there))) {
     return absl::UnavailableError(
-        absl::StrCat(where, ": connect: the server's queue of new connections is full (does it "
+        absl::StrCat(where,
+                     ": connect: the server's queue of new connections is full (does it "
                      "take them in?)"));
   }
   return std::make_unique<InprocConnection>(where, *there, *back);

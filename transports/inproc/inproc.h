@@ -10,8 +10,8 @@
 
 namespace nigh {
 
-// inproc:NAME: client and server in one process, for tests and for services that may move out later.
-// NAME is any text; it is known inside this process alone. The peer is this process itself.
+// inproc:NAME: client and server in one process, for tests and for services that may move out
+// later. NAME is any text; it is known inside this process alone. The peer is this process itself.
 absl::StatusOr<std::unique_ptr<Connection>> DialInproc(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenInproc(const Address& address);
 

@@ -13,8 +13,8 @@ namespace nigh {
 //
 // When the process has run out of descriptors, whoever waits in the queue cannot be let in, and the
 // listening socket stays readable: a poller would run hot for as long as that lasts. The acceptor
-// keeps one descriptor in reserve for that moment. It spends it on letting the client in and closing
-// it at once, so that the client learns that there is no room instead of waiting for ever.
+// keeps one descriptor in reserve for that moment. It spends it on letting the client in and
+// closing it at once, so that the client learns that there is no room instead of waiting for ever.
 class SocketAcceptor {
  public:
   // `listening` does not block. `address` begins the messages of errors.

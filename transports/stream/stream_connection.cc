@@ -73,8 +73,7 @@ void StreamConnection::Commit(const FrameHeader& header) {
 absl::StatusOr<bool> StreamConnection::Flush() {
   if (!send_status_.ok()) return send_status_;
   while (out_.begin != out_.end) {
-    const ssize_t count =
-        stream_->Write(ConstByteSpan(out_.bytes.get() + out_.begin, out_.size()));
+    const ssize_t count = stream_->Write(ConstByteSpan(out_.bytes.get() + out_.begin, out_.size()));
     if (count > 0) {
       out_.begin += static_cast<size_t>(count);
     } else if (count == -EAGAIN) {
@@ -109,8 +108,7 @@ void StreamConnection::ReadMore() {
   }
   // What is left is the beginning of one frame at most, and one move of it a read.
   in_.Compact();
-  const ssize_t count =
-      stream_->Read(ByteSpan(in_.bytes.get() + in_.end, kBufferSize - in_.end));
+  const ssize_t count = stream_->Read(ByteSpan(in_.bytes.get() + in_.end, kBufferSize - in_.end));
   if (count > 0) {
     in_.end += static_cast<size_t>(count);
   } else if (count != -EAGAIN) {

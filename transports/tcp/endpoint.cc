@@ -36,9 +36,9 @@ absl::Status Malformed(const Address& address, absl::string_view why) {
 
 // The address inside, if it is an IPv4 one that is written as IPv6.
 const in_addr* MappedV4(const in6_addr& address) {
-  return IN6_IS_ADDR_V4MAPPED(&address)
-             ? reinterpret_cast<const in_addr*>(address.s6_addr + sizeof(in6_addr) - sizeof(in_addr))
-             : nullptr;
+  return IN6_IS_ADDR_V4MAPPED(&address) ? reinterpret_cast<const in_addr*>(
+                                              address.s6_addr + sizeof(in6_addr) - sizeof(in_addr))
+                                        : nullptr;
 }
 
 }  // namespace
@@ -129,8 +129,8 @@ absl::StatusOr<std::vector<Endpoint>> Resolve(const HostPort& target, absl::stri
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int error = ::getaddrinfo(target.host.c_str(), absl::StrCat(target.port).c_str(), &hints,
-                                  &found);
+  const int error =
+      ::getaddrinfo(target.host.c_str(), absl::StrCat(target.port).c_str(), &hints, &found);
   if (error != 0) {
     return absl::UnavailableError(absl::StrCat(
         where, ": look up ", target.host, ": ",

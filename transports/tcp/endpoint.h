@@ -44,7 +44,9 @@ class Endpoint {
   Endpoint ToV6() const;
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&any_); }
-  socklen_t size() const { return family() == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6); }
+  socklen_t size() const {
+    return family() == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  }
 
   friend bool operator==(const Endpoint& a, const Endpoint& b) {
     return a.family() == b.family() && a.port() == b.port() && a.host() == b.host();

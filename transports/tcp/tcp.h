@@ -15,9 +15,9 @@ namespace nigh {
 // Dialling looks the name up and returns; the connection tries the addresses of the name one after
 // the other, and Receive and Flush tell when all have failed. What is sent meanwhile is kept.
 //
-// Listening takes one address: of a name that has several, the first IPv4 one, which dialling by name
-// also reaches. Port 0 lets the system choose; Listener::address() says what it chose. [::] serves
-// IPv4 too.
+// Listening takes one address: of a name that has several, the first IPv4 one, which dialling by
+// name also reaches. Port 0 lets the system choose; Listener::address() says what it chose. [::]
+// serves IPv4 too.
 //
 // Nothing is known of the peer's user. When a side closes while its peer is still sending, TCP may
 // drop what the closing side had flushed and the peer had no room for yet.

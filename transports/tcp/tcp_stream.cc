@@ -85,10 +85,10 @@ int TcpStream::Advance() {
   while (failure_ == 0) {
     // connect(2) again tells how the last one went, and when that failed, the next one begins anew
     // on the same socket: the descriptor that is being polled stays the same.
-    const int error = ::connect(socket_.get(), candidates_[candidate_].get(),
-                                candidates_[candidate_].size()) == 0
-                          ? EISCONN
-                          : errno;
+    const int error =
+        ::connect(socket_.get(), candidates_[candidate_].get(), candidates_[candidate_].size()) == 0
+            ? EISCONN
+            : errno;
     if (error == EINPROGRESS || error == EALREADY) return -EAGAIN;
     if (error == EINTR) continue;
     int reason = error;

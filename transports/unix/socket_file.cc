@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/base/errno_status.h"
 #include "nigh/base/unique_fd.h"
+#include "nigh/transport/address.h"
 #include "nigh/transports/unix/socket_name.h"
 
 namespace nigh {
@@ -34,14 +35,14 @@ absl::Status BindError(int error_number, absl::string_view where, const std::str
   switch (error_number) {
     case ENOENT:
     case ENOTDIR:
-      return ListenError(error_number, where, absl::StrCat(" (create the directory ", directory,
-                                                           ", or choose another path)"));
+      return ListenError(
+          error_number, where,
+          absl::StrCat(" (create the directory ", directory, ", or choose another path)"));
     case EACCES:
     case EPERM:
     case EROFS:
-      return ListenError(
-          error_number, where,
-          absl::StrCat(" (this process may not create files in ", directory, ")"));
+      return ListenError(error_number, where,
+                         absl::StrCat(" (this process may not create files in ", directory, ")"));
     default:
       return ListenError(error_number, where, "");
   }
@@ -65,7 +66,8 @@ absl::StatusOr<UniqueFd> LockDirectory(const std::string& directory, absl::strin
     ::nanosleep(&kPause, nullptr);
   }
   return absl::UnavailableError(
-      absl::StrCat(where, ": listen: a socket file is there already, and another process keeps the "
+      absl::StrCat(where,
+                   ": listen: a socket file is there already, and another process keeps the "
                    "lock that is needed to find out about it (see who holds a flock on ",
                    directory, ")"));
 }
@@ -78,7 +80,8 @@ absl::Status RemoveStale(const std::string& path, absl::string_view where) {
   }
   if (!S_ISSOCK(file.st_mode)) {
     return absl::FailedPreconditionError(
-        absl::StrCat(where, ": listen: a file that is not a socket is in the way (remove it, or "
+        absl::StrCat(where,
+                     ": listen: a file that is not a socket is in the way (remove it, or "
                      "choose another path)"));
   }
   const UniqueFd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -90,8 +93,8 @@ absl::Status RemoveStale(const std::string& path, absl::string_view where) {
     return ListenError(errno, where, " (the socket there belongs to another user)");
   }
   if (result == 0 || errno != ECONNREFUSED) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        where, ": listen: a live server is there (stop it, or choose another path)"));
+    return absl::AlreadyExistsError(
+        absl::StrCat(where, ": listen: a live server is there (stop it, or choose another path)"));
   }
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
     return ListenError(errno, where, " (remove the stale socket)");
@@ -101,20 +104,21 @@ absl::Status RemoveStale(const std::string& path, absl::string_view where) {
 
 }  // namespace
 
-absl::StatusOr<SocketFile> SocketFile::Bind(int socket, absl::string_view path,
-                                            absl::string_view where) {
-  const std::string file(path);
+absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const Address& address) {
+  absl::StatusOr<SocketName> name = ParseSocketName(address, SocketNameKind::kPath);
+  if (!name.ok()) return name.status();
+  const std::string where = address.ToString();
+  const std::string& file = address.name;
   // Absolute, because the process may have gone elsewhere by the time it removes the file.
   std::error_code ignored;
   std::string absolute = std::filesystem::absolute(file, ignored).string();
   if (absolute.empty()) absolute = file;
   const std::string directory = std::filesystem::path(absolute).parent_path().string();
 
-  const SocketName name = MakeSocketName(file, SocketNameKind::kPath);
   UniqueFd lock;
   // Each further turn means that another server came or went in between.
   constexpr int kTurns = 100;
-  for (int turn = 0; ::bind(socket, name.get(), name.size) != 0; ++turn) {
+  for (int turn = 0; ::bind(socket, name->get(), name->size) != 0; ++turn) {
     if (errno != EADDRINUSE || turn == kTurns) return BindError(errno, where, directory);
     if (!lock) {
       absl::StatusOr<UniqueFd> taken = LockDirectory(directory, where);

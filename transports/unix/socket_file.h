@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
+#include "nigh/transport/address.h"
 
 namespace nigh {
 
@@ -26,11 +26,10 @@ namespace nigh {
 //    put another in its place, and only if it is the very file that it made.
 class SocketFile {
  public:
-  // Binds `socket`, which is no datagram socket, to `path`, which is kMaxSocketName bytes at most.
-  // `where` begins the messages of errors. ALREADY_EXISTS: a live server is there.
-  // FAILED_PRECONDITION: a file that is no socket is there.
-  static absl::StatusOr<SocketFile> Bind(int socket, absl::string_view path,
-                                         absl::string_view where);
+  // Binds `socket`, which is no datagram socket, to the path in `address`. INVALID_ARGUMENT: the
+  // path is too long, or there are parameters. ALREADY_EXISTS: a live server is there.
+  // FAILED_PRECONDITION: a file that is no socket is there. Another code: what the system says.
+  static absl::StatusOr<SocketFile> Bind(int socket, const Address& address);
 
   SocketFile(SocketFile&& other) noexcept;
   SocketFile& operator=(SocketFile&&) = delete;

@@ -26,6 +26,7 @@
 #include "nigh/transports/stream/socket_acceptor.h"
 #include "nigh/transports/stream/socket_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
+#include "nigh/transports/unix/peer_credentials.h"
 #include "nigh/transports/unix/socket_file.h"
 #include "nigh/transports/unix/socket_name.h"
 
@@ -38,15 +39,7 @@ constexpr absl::Duration kQueueTimeout = absl::Milliseconds(100);
 
 std::unique_ptr<Connection> MakeConnection(UniqueFd socket, std::string address,
                                            StreamFilter filter) {
-  PeerIdentity peer;
-  peer.address = std::move(address);
-  ucred credentials;
-  socklen_t size = sizeof(credentials);
-  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {
-    peer.uid = credentials.uid;
-    peer.gid = credentials.gid;
-    peer.pid = credentials.pid;
-  }
+  PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address));
   std::unique_ptr<ByteStream> stream = std::make_unique<SocketStream>(std::move(socket));
   if (filter != nullptr) stream = filter(std::move(stream));
   return std::make_unique<StreamConnection>(std::move(stream), std::move(peer));
@@ -79,7 +72,8 @@ absl::StatusOr<std::unique_ptr<Connection>> Dial(const Address& address, SocketN
   if (error == EAGAIN) error = ConnectWhenQueueIsFull(socket.get(), *name);
   if (error == EAGAIN || error == EINTR) {
     return absl::UnavailableError(
-        absl::StrCat(where, ": connect: the server's queue of new connections is full (is it "
+        absl::StrCat(where,
+                     ": connect: the server's queue of new connections is full (is it "
                      "stopped, or does it get more connections than it can take in?)"));
   }
   if (error != 0) return UnavailableErrno(error, where, "connect");
@@ -115,25 +109,28 @@ class UnixListener final : public Listener {
   const std::optional<SocketFile> file_;
 };
 
-absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address, SocketNameKind kind,
-                                                 StreamFilter filter) {
+// Gives `socket` its name; a path's file goes when the result does.
+absl::StatusOr<std::optional<SocketFile>> Bind(int socket, const Address& address,
+                                               SocketNameKind kind) {
+  if (kind == SocketNameKind::kPath) return SocketFile::Bind(socket, address);
   absl::StatusOr<SocketName> name = ParseSocketName(address, kind);
   if (!name.ok()) return name.status();
-  const std::string where = address.ToString();
+  if (::bind(socket, name->get(), name->size) == 0) return std::nullopt;
+  if (errno != EADDRINUSE) return UnavailableErrno(errno, address.ToString(), "listen");
+  return absl::AlreadyExistsError(absl::StrCat(
+      address.ToString(), ": listen: a live server is there (stop it, or choose another name)"));
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address, SocketNameKind kind,
+                                                 StreamFilter filter) {
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket) return UnavailableErrno(errno, where, "socket");
-  std::optional<SocketFile> file;
-  if (kind == SocketNameKind::kPath) {
-    absl::StatusOr<SocketFile> bound = SocketFile::Bind(socket.get(), address.name, where);
-    if (!bound.ok()) return bound.status();
-    file.emplace(*std::move(bound));
-  } else if (::bind(socket.get(), name->get(), name->size) != 0) {
-    if (errno != EADDRINUSE) return UnavailableErrno(errno, where, "listen");
-    return absl::AlreadyExistsError(
-        absl::StrCat(where, ": listen: a live server is there (stop it, or choose another name)"));
+  if (!socket) return UnavailableErrno(errno, address.ToString(), "socket");
+  absl::StatusOr<std::optional<SocketFile>> file = Bind(socket.get(), address, kind);
+  if (!file.ok()) return file.status();
+  if (::listen(socket.get(), SOMAXCONN) != 0) {
+    return UnavailableErrno(errno, address.ToString(), "listen");
   }
-  if (::listen(socket.get(), SOMAXCONN) != 0) return UnavailableErrno(errno, where, "listen");
-  return std::make_unique<UnixListener>(address, std::move(socket), std::move(file), filter);
+  return std::make_unique<UnixListener>(address, std::move(socket), *std::move(file), filter);
 }
 
 }  // namespace

@@ -1,0 +1,135 @@
+#include "examples/custom_transport/seqpacket.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/transports/stream/socket_acceptor.h"
+#include "nigh/transports/unix/peer_credentials.h"
+#include "nigh/transports/unix/socket_file.h"
+#include "nigh/transports/unix/socket_name.h"
+
+namespace nigh {
+namespace {
+
+constexpr size_t kMaxPayload = 16 * 1024;
+constexpr int kSocketType = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+class SeqpacketConnection final : public Connection {
+ public:
+  SeqpacketConnection(UniqueFd socket, const std::string& address)
+      : socket_(std::move(socket)), peer_(IdentifyPeer(socket_.get(), address)) {}
+
+  // The out-buffer holds one packet: there is room for the next once Flush has sent it.
+  std::optional<ByteSpan> Claim(size_t payload) override {
+    if (out_size_ != 0) return std::nullopt;
+    return ByteSpan(out_ + kFrameHeaderSize, payload);
+  }
+
+  void Commit(const FrameHeader& header) override {
+    EncodeFrameHeader(header, out_);
+    out_size_ = kFrameHeaderSize + header.length;
+  }
+
+  absl::StatusOr<bool> Flush() override {
+    if (out_size_ != 0 && ::send(socket_.get(), out_, out_size_, MSG_NOSIGNAL) < 0) {
+      if (errno == EAGAIN || errno == EINTR) return false;
+      return UnavailableErrno(errno, peer_.address, "send");
+    }
+    out_size_ = 0;
+    return true;
+  }
+
+  absl::StatusOr<std::optional<Frame>> Receive() override {
+    if (!end_.ok()) return end_;
+    const ssize_t size = ::recv(socket_.get(), in_, sizeof(in_), MSG_TRUNC);
+    // ECONNRESET: the peer went with packets unread. Its own packets are still to come.
+    if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)) return std::nullopt;
+    if (size <= 0) {
+      return end_ = UnavailableErrno(size == 0 ? ECONNRESET : errno, peer_.address, "receive");
+    }
+    const FrameHeader header = DecodeFrameHeader(in_);
+    // `size` is what was sent, even if it was more than fits: hence MSG_TRUNC.
+    if (header.length > kMaxPayload ||
+        kFrameHeaderSize + header.length != static_cast<size_t>(size)) {
+      end_ = absl::InternalError(absl::StrCat(
+          peer_.address, ": receive: the peer does not speak nigh's protocol (a packet of ", size,
+          " bytes is not a frame)"));
+      Close();
+      return end_;
+    }
+    return Frame{header, ConstByteSpan(in_ + kFrameHeaderSize, header.length)};
+  }
+
+  void Release() override {}  // the next Receive overwrites it
+  Wake Arm(Interest interest) override {
+    const bool sends = interest == Interest::kSend;
+    if (sends ? out_size_ == 0 : !end_.ok()) return Wake::Ready();
+    return Wake{.fd = socket_.get(), .events = static_cast<short>(sends ? POLLOUT : POLLIN)};
+  }
+
+  Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kSystemCall; }
+  void Close() override { ::shutdown(socket_.get(), SHUT_RDWR); }
+  size_t max_payload() const override { return kMaxPayload; }
+  const PeerIdentity& peer() const override { return peer_; }
+
+ private:
+  const UniqueFd socket_;
+  const PeerIdentity peer_;
+  std::byte out_[kFrameHeaderSize + kMaxPayload], in_[kFrameHeaderSize + kMaxPayload];
+  size_t out_size_ = 0;  // of the packet that waits to be sent
+  absl::Status end_;
+};
+
+class SeqpacketListener final : public Listener {
+ public:
+  SeqpacketListener(const Address& address, UniqueFd socket, SocketFile file)
+      : address_(address),
+        acceptor_(std::move(socket), address.ToString()),
+        file_(std::move(file)) {}
+
+  absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
+    absl::StatusOr<UniqueFd> socket = acceptor_.Accept();
+    if (!socket.ok()) return socket.status();
+    if (!*socket) return nullptr;
+    return std::make_unique<SeqpacketConnection>(*std::move(socket), address_.ToString());
+  }
+
+  Wake Arm() override { return Wake{.fd = acceptor_.fd(), .events = POLLIN}; }
+  const Address& address() const override { return address_; }
+
+ private:
+  const Address address_;
+  SocketAcceptor acceptor_;
+  const SocketFile file_;
+};
+
+absl::StatusOr<std::unique_ptr<Connection>> Dial(const Address& address) {
+  absl::StatusOr<SocketName> name = ParseSocketName(address, SocketNameKind::kPath);
+  if (!name.ok()) return name.status();
+  UniqueFd socket(::socket(AF_UNIX, kSocketType, 0));
+  if (!socket || ::connect(socket.get(), name->get(), name->size) != 0) {
+    return UnavailableErrno(errno, address.ToString(), "connect");
+  }
+  return std::make_unique<SeqpacketConnection>(std::move(socket), address.ToString());
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address) {
+  UniqueFd socket(::socket(AF_UNIX, kSocketType, 0));
+  if (!socket) return UnavailableErrno(errno, address.ToString(), "listen");
+  absl::StatusOr<SocketFile> file = SocketFile::Bind(socket.get(), address);
+  if (!file.ok()) return file.status();
+  if (::listen(socket.get(), SOMAXCONN) != 0) {
+    return UnavailableErrno(errno, address.ToString(), "listen");
+  }
+  return std::make_unique<SeqpacketListener>(address, std::move(socket), *std::move(file));
+}
+
+}  // namespace
+
+constinit const Transport kSeqpacketTransport = {"seqpacket", &Dial, &Listen};
+
+}  // namespace nigh

@@ -1,0 +1,25 @@
+#include "nigh/transports/unix/peer_credentials.h"
+
+#include <sys/socket.h>
+
+#include <string>
+#include <utility>
+
+#include "nigh/transport/connection.h"
+
+namespace nigh {
+
+PeerIdentity IdentifyPeer(int socket, std::string address) {
+  PeerIdentity peer;
+  peer.address = std::move(address);
+  ucred credentials;
+  socklen_t size = sizeof(credentials);
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {
+    peer.uid = credentials.uid;
+    peer.gid = credentials.gid;
+    peer.pid = credentials.pid;
+  }
+  return peer;
+}
+
+}  // namespace nigh
