@@ -161,7 +161,7 @@ std::string Names::Function(const MethodDescriptor& method) const {
 }
 
 std::string Names::Message(const Descriptor& message, const ServiceDescriptor& service) const {
-  const std::string name = google::protobuf::compiler::cpp::ClassName(&message);
+  std::string name = google::protobuf::compiler::cpp::ClassName(&message);
   bool hidden = message.file()->package() != file_.package() || Contains(kMembers, name) ||
                 Contains(kParameters, name) || name == Class(service);
   for (int i = 0; i < service.method_count(); ++i) {

@@ -81,7 +81,7 @@ void SourceText::Comment(const std::string& text) {
       StripTrailingSpace(head);
       if (head.ends_with('\\')) head += '.';
       Line("//" + head);
-      line = margin + line.substr(line.find_first_not_of(' ', blank));
+      line.erase(margin.size(), line.find_first_not_of(' ', blank) - margin.size());
     }
     Line("//" + line);
   }

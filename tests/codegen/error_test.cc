@@ -87,6 +87,21 @@ TEST(ErrorTest, EveryErrorIsReportedAtOnce) {
             "of its own: remove the option\n");
 }
 
+// As from a build system that keeps descriptors instead of .proto files.
+TEST(ErrorTest, WithoutLinesTheFileIsNamed) {
+  const std::string folder = WriteInput("descriptors", "bad.proto",
+                                        "syntax = 'proto3';\n"
+                                        "option cc_generic_services = true;\n"
+                                        "service S {}\n");
+  const std::string set = folder + "/set.pb";
+  ASSERT_EQ(RunCommand("$PROTOC -I'" + folder + "' --descriptor_set_out='" + set + "' bad.proto")
+                .exit_code,
+            0);
+  EXPECT_EQ(RunProtoc({"--descriptor_set_in=" + set, "bad.proto"}, MakeFolder("out")).errors,
+            "--nigh_out: bad.proto: option cc_generic_services makes protobuf generate a class "
+            "\"S\" of its own: remove the option\n");
+}
+
 TEST(ErrorTest, UnknownDispatchIsProtocsOwnError) {
   const std::string errors = Errors(
       "syntax = 'proto3';\n"

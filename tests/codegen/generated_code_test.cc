@@ -80,18 +80,24 @@ TEST(GeneratedCodeTest, EveryMethodIsRegisteredEvenIfNoneIsOverridden) {
   }
 }
 
-// The signatures that users write down, in code that must compile.
+// The signatures that users write down.
 class TextImpl final : public Text::Service {
- public:
-  absl::Status Reverse(nigh::ServerContext& context, const TextRequest& request,
-                       TextReply* reply) override;
-  absl::Status Split(nigh::ServerContext& context, const TextRequest& request,
-                     nigh::ServerWriter<TextReply>& replies) override;
-  absl::Status Join(nigh::ServerContext& context, nigh::ServerReader<TextRequest>& requests,
-                    TextReply* reply) override;
-  absl::Status Translate(nigh::ServerContext& context,
-                         nigh::ServerStream<TextRequest, TextReply>& stream) override;
+  absl::Status Reverse(nigh::ServerContext&, const TextRequest&, TextReply*) override {
+    return absl::OkStatus();
+  }
+  absl::Status Split(nigh::ServerContext&, const TextRequest&,
+                     nigh::ServerWriter<TextReply>&) override {
+    return absl::OkStatus();
+  }
+  absl::Status Join(nigh::ServerContext&, nigh::ServerReader<TextRequest>&, TextReply*) override {
+    return absl::OkStatus();
+  }
+  absl::Status Translate(nigh::ServerContext&,
+                         nigh::ServerStream<TextRequest, TextReply>&) override {
+    return absl::OkStatus();
+  }
 };
+static_assert(std::is_default_constructible_v<TextImpl>);
 
 template <typename... Arguments>
 using Reversed = decltype(std::declval<const Text::Stub&>().Reverse(std::declval<Arguments>()...));
