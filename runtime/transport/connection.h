@@ -26,7 +26,7 @@ struct PeerIdentity {
 // What a thread waits for.
 enum class Interest {
   kReceive,  // a frame, or the end of the connection
-  kSend,     // room for a Claim that failed, or for bytes that Flush left behind
+  kSend,     // room for the Claim that failed last, or for bytes that Flush left behind
 };
 
 // What to do before going to sleep on a connection: poll `fd` for `events` (poll(2)), or not sleep
@@ -73,16 +73,18 @@ class Connection {
   // Gives back the bytes of the frame that Receive returned last.
   virtual void Release() = 0;
 
-  // To be called when Receive has returned nothing, or a claim or a flush found no room, before
-  // sleeping. The descriptor is the same for the life of the connection, one for each interest or
-  // one for both.
+  // To be called before sleeping: for kReceive when Receive has returned nothing; for kSend when
+  // Flush has left something behind, or when a claim fails even after a Flush, which may itself
+  // make room. The descriptor is the same for the life of the connection, one for each interest or
+  // one for both; it stays quiet until there is something, an end of the connection included.
   virtual Wake Arm(Interest interest) = 0;
 
   // What an empty Receive costs; the wait policy goes by it.
   virtual Waiter::PollCost poll_cost() const = 0;
 
-  // Any thread, any number of times. Both sides wake and see the end. Frames that were flushed
-  // still reach the peer.
+  // Any thread, any number of times. Both sides wake and see the end: the peer after the frames
+  // that were flushed, which still reach it; this side at once, or after the frames that it has
+  // taken in already.
   virtual void Close() = 0;
 
   // Bytes; longer payloads are cut above. At least kMinMaxPayload.

@@ -11,7 +11,7 @@
 
 namespace nigh {
 
-// Takes in new connections at one address. Used by one thread at a time, but Close.
+// Takes in new connections at one address. Used by one thread at a time.
 class Listener {
  public:
   virtual ~Listener() = default;  // the name disappears from the system
