@@ -71,7 +71,7 @@ FrameHeader DecodeFrameHeader(const std::byte* from);
 // wrong.
 absl::Status ValidateFrameHeader(const FrameHeader& header, size_t max_payload);
 
-// "REQUEST", "frame kind 77".
+// "REQUEST"; "unknown" for a number that is no kind.
 absl::string_view FrameKindName(FrameKind kind);
 
 }  // namespace nigh

@@ -1,0 +1,69 @@
+#include "nigh/base/waiter.h"
+
+#include "gtest/gtest.h"
+#include "nigh/base/deadline.h"
+
+namespace nigh {
+namespace {
+
+// How often a wait that never finds anything polls again before it goes to sleep.
+int PollsBeforeSleep(Waiter& waiter, Waiter::PollCost cost) {
+  int polls = 0;
+  while (waiter.PollAgain(cost)) ++polls;
+  return polls;
+}
+
+TEST(Waiter, SleepsAfterItsSpinsAndYieldsAtTheLatest) {
+  const WaitPolicy policy = {.spins = 10, .yields = 5};
+  Waiter waiter(policy);
+  const int polls = PollsBeforeSleep(waiter, Waiter::PollCost::kCheap);
+  EXPECT_GE(polls, 10);
+  EXPECT_LE(polls, 15);
+}
+
+TEST(Waiter, NeverSpinsOverSystemCalls) {
+  Waiter waiter({.spins = 1000, .yields = 5});
+  EXPECT_LE(PollsBeforeSleep(waiter, Waiter::PollCost::kSystemCall), 5);
+}
+
+TEST(Waiter, SleepsAtOnceWithoutSpinsAndYields) {
+  Waiter waiter({.spins = 0, .yields = 0});
+  EXPECT_FALSE(waiter.PollAgain(Waiter::PollCost::kCheap));
+}
+
+TEST(Waiter, AWaitThatSleptDoesNotYieldAgain) {
+  Waiter waiter({.spins = 0, .yields = 1000});
+  waiter.Slept();
+  EXPECT_FALSE(waiter.PollAgain(Waiter::PollCost::kSystemCall));
+}
+
+TEST(Waiter, AFindBeginsTheNextWaitAnew) {
+  Waiter waiter({.spins = 10, .yields = 0});
+  EXPECT_EQ(PollsBeforeSleep(waiter, Waiter::PollCost::kCheap), 10);
+  waiter.Found();
+  EXPECT_EQ(PollsBeforeSleep(waiter, Waiter::PollCost::kCheap), 10);
+}
+
+TEST(Waiter, LearnsThatWaitsAreLongAndStillLooksAgainNowAndThen) {
+  Waiter waiter({.spins = 0, .yields = 10});
+  for (int wait = 0; wait < 20; ++wait) {
+    PollsBeforeSleep(waiter, Waiter::PollCost::kSystemCall);
+    waiter.Slept();
+    // Longer than any wake-up takes.
+    for (const int64_t end = SteadyNanos() + 500'000; SteadyNanos() < end;) {
+    }
+    waiter.Found();
+  }
+  int looked = 0;
+  for (int wait = 0; wait < 16; ++wait) {
+    looked += PollsBeforeSleep(waiter, Waiter::PollCost::kSystemCall) > 0;
+    waiter.Slept();
+    for (const int64_t end = SteadyNanos() + 500'000; SteadyNanos() < end;) {
+    }
+    waiter.Found();
+  }
+  EXPECT_EQ(looked, 1);
+}
+
+}  // namespace
+}  // namespace nigh
