@@ -14,9 +14,9 @@ TEST(ErrnoStatus, NamesObjectOperationAndAnswer) {
 }
 
 TEST(ErrnoStatus, SuggestsARemedyWhereThereIsOne) {
-  EXPECT_EQ(UnavailableErrno(ECONNREFUSED, "unix:/x", "connect"),
-            absl::UnavailableError(
-                "unix:/x: connect: Connection refused (is the server running?)"));
+  EXPECT_EQ(
+      UnavailableErrno(ECONNREFUSED, "unix:/x", "connect"),
+      absl::UnavailableError("unix:/x: connect: Connection refused (is the server running?)"));
   EXPECT_EQ(UnavailableErrno(EMFILE, "unix:/x", "socket"),
             absl::UnavailableError("unix:/x: socket: Too many open files (raise the limit on open "
                                    "files, ulimit -n)"));

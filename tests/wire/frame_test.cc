@@ -140,8 +140,8 @@ TEST(ValidateFrameHeader, AWholePayloadFitsAnInt32) {
 TEST(ValidateFrameHeader, APieceBringsSomething) {
   EXPECT_FALSE(IsValid({.length = 0, .kind = FrameKind::kPiece, .call = 1}));
   EXPECT_FALSE(IsValid({.length = 0, .kind = FrameKind::kPiece, .call = 1, .rest = 1}));
-  EXPECT_FALSE(IsValid(
-      {.length = 0, .kind = FrameKind::kMessage, .flags = kMessage, .call = 1, .rest = 1}));
+  EXPECT_FALSE(
+      IsValid({.length = 0, .kind = FrameKind::kMessage, .flags = kMessage, .call = 1, .rest = 1}));
 }
 
 TEST(ValidateFrameHeader, BytesThatNoFlagExplainsAreRefused) {

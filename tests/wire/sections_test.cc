@@ -69,8 +69,8 @@ TEST(Sections, AnEmptyBlockHasNoEntries) {
 }
 
 TEST(Sections, PayloadTruncatedAnywhereIsAnError) {
-  const std::string block = Block({{SectionType::kMetadata, "key", "value"},
-                                   {SectionType::kTrailer, "another", "one"}});
+  const std::string block =
+      Block({{SectionType::kMetadata, "key", "value"}, {SectionType::kTrailer, "another", "one"}});
   for (size_t size = 0; size < block.size(); ++size) {
     SectionReader reader(AsBytes(block).first(size));
     ReadAll(reader);
@@ -81,8 +81,8 @@ TEST(Sections, PayloadTruncatedAnywhereIsAnError) {
 // The same, with a block size that agrees: the cut is found entry by entry.
 TEST(Sections, BlockTruncatedInsideAnEntryIsAnError) {
   const std::string first = Block({{SectionType::kMetadata, "key", "value"}});
-  const std::string block = Block({{SectionType::kMetadata, "key", "value"},
-                                   {SectionType::kTrailer, "another", "one"}});
+  const std::string block =
+      Block({{SectionType::kMetadata, "key", "value"}, {SectionType::kTrailer, "another", "one"}});
   for (size_t size = kSectionBlockHeader + 1; size < block.size(); ++size) {
     std::string cut = block.substr(0, size);
     StoreLittle(static_cast<uint32_t>(size - kSectionBlockHeader),

@@ -138,7 +138,7 @@ class InprocListener final : public Listener {
 
   // Under the registry's mutex. False: too many wait already.
   bool Arrive(std::unique_ptr<Connection> connection) {
-    constexpr size_t kMostWaiting = 4096;
+    constexpr size_t kMostWaiting = 1024;
     if (arrived_.size() == kMostWaiting) return false;
     arrived_.push_back(std::move(connection));
     doorbell_.Ring();
