@@ -31,8 +31,8 @@ struct CallOptions {
 };
 
 struct ChannelOptions {
-  Limits limits;
-  WaitPolicy wait;
+  Limits limits = {};
+  WaitPolicy wait = {};
   // For one attempt to connect and agree on a version.
   absl::Duration connect_timeout = absl::Seconds(20);
   // Between attempts: the first pause, which grows by 1.6 each time up to the longest, each +-20 %.
@@ -42,8 +42,8 @@ struct ChannelOptions {
 };
 
 struct ServerOptions {
-  Limits limits;
-  WaitPolicy wait;
+  Limits limits = {};
+  WaitPolicy wait = {};
   // Threads that read requests and run short handlers; 0: one for every two CPUs.
   int pollers = 0;
   // All threads together: pollers, slow handlers, synchronous stream handlers. Calls beyond wait.
@@ -52,7 +52,7 @@ struct ServerOptions {
   absl::Duration grace = absl::Seconds(5);
   // Told what goes wrong and has no caller to be told to: a connection that broke the protocol, a
   // listener that failed. By threads of the server; must not block.
-  std::function<void(const absl::Status&)> on_error;
+  std::function<void(const absl::Status&)> on_error = nullptr;
   TransportTable transports = AllTransports();
 };
 
