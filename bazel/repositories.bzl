@@ -84,6 +84,13 @@ def nigh_system_repositories(workspace_directory = "."):
                 build_file = "@nigh//bazel/system:%s.BUILD" % build_file,
             )
 
+    if "grpc_proto" not in existing:
+        native.new_local_repository(
+            name = "grpc_proto",
+            path = "/usr/share/grpc-proto",
+            build_file = "@nigh//bazel/system:grpc_proto.BUILD",
+        )
+
     # Bazel's own C++ tools load these; offline, a few lines stand in for each.
     for repository in ["rules_cc", "rules_java", "remote_coverage_tools"]:
         if repository not in existing:

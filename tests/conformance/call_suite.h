@@ -1,0 +1,93 @@
+#ifndef NIGH_TESTS_CONFORMANCE_CALL_SUITE_H_
+#define NIGH_TESTS_CONFORMANCE_CALL_SUITE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nigh/channel.h"
+#include "nigh/client_context.h"
+#include "nigh/options.h"
+#include "tests/conformance/script.h"
+#include "tests/conformance/scripted.nigh.h"
+#include "tests/conformance/test_server.h"
+#include "tests/contract/puppet.h"
+#include "tests/contract/subject.h"
+
+namespace nigh::testing {
+
+// A test of calls over TheSubject(), to a server in this process or in another. Each test ends with
+// a clean end of the server, and with as many open descriptors here as it began with.
+class CallSuite : public ::testing::TestWithParam<Placement> {
+ protected:
+  // Starts the server; to be called first, where a test wants it other than usual.
+  void Serve(const ServerSettings& settings = {});
+  // The server, started if need be.
+  TestServer& server();
+  // Another one at the same address, after the end of the first.
+  void ServeAgain();
+
+  // A channel to the server; the same one each time.
+  const std::shared_ptr<Channel>& channel();
+  // A new channel to the server.
+  std::shared_ptr<Channel> Dial(ChannelOptions options = {});
+  // A stub on channel().
+  Scripted::Stub stub() { return Scripted::Stub(channel()); }
+
+  // Flags of the server, over a channel of their own.
+  void Raise(absl::string_view flag, int times = 1);
+  void Await(absl::string_view flag, int times = 1);
+  // Of the server's process.
+  Weight WeighServer();
+
+  void SetUp() override;
+  void TearDown() override;
+
+ private:
+  const Flags::Stub& flags();
+
+  int fds_before_ = 0;
+  std::unique_ptr<TestServer> server_;
+  std::shared_ptr<Channel> channel_;
+  std::unique_ptr<Flags::Stub> flags_;
+};
+
+// The same for what only a server in a process of its own can be made to do.
+class ProcessSuite : public CallSuite {};
+
+// What the subject can do.
+std::vector<Placement> Placements();
+// "Thread", "Process".
+std::string PlacementName(const ::testing::TestParamInfo<Placement>& info);
+
+// A blob of so many bytes.
+Blob BlobOf(size_t size);
+// The report that a handler made of its call.
+Report ReportIn(const Blob& blob);
+
+// A count that a slow medium gets through as well.
+int Times(int usual);
+
+// Whether it is an error of that code whose message contains `part`.
+MATCHER_P(HasCode, code, "") {
+  *result_listener << arg;
+  return arg.code() == code;
+}
+
+inline constexpr absl::StatusCode kOk = absl::StatusCode::kOk;
+inline constexpr absl::StatusCode kCancelled = absl::StatusCode::kCancelled;
+inline constexpr absl::StatusCode kUnknown = absl::StatusCode::kUnknown;
+inline constexpr absl::StatusCode kDeadlineExceeded = absl::StatusCode::kDeadlineExceeded;
+inline constexpr absl::StatusCode kResourceExhausted = absl::StatusCode::kResourceExhausted;
+inline constexpr absl::StatusCode kAborted = absl::StatusCode::kAborted;
+inline constexpr absl::StatusCode kUnimplemented = absl::StatusCode::kUnimplemented;
+inline constexpr absl::StatusCode kInternal = absl::StatusCode::kInternal;
+inline constexpr absl::StatusCode kUnavailable = absl::StatusCode::kUnavailable;
+
+}  // namespace nigh::testing
+
+#endif  // NIGH_TESTS_CONFORMANCE_CALL_SUITE_H_
