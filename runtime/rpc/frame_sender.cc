@@ -121,7 +121,8 @@ absl::StatusOr<bool> FrameSender::ResumeLocked() {
       control_.pop_front();
       committed = true;
     }
-    while (!turns_.empty() && (room = TakeTurn())) committed = true;
+    // A request that is shorter than its METHOD frame must not slip through ahead of it.
+    while (control_.empty() && !turns_.empty() && (room = TakeTurn())) committed = true;
     absl::StatusOr<bool> flushed = FlushLocked();
     if (!flushed.ok() || !*flushed || room) return flushed;
   }
