@@ -1,0 +1,157 @@
+#include "nigh/assembler.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr absl::string_view kText = "The quick brown fox jumps over the lazy dog";
+
+// Its header has something in each field, so that a field which gets lost is missed.
+Frame First(uint32_t call, absl::string_view payload, size_t rest) {
+  return {{.length = static_cast<uint32_t>(payload.size()),
+           .kind = FrameKind::kRequest,
+           .flags = kMessage | kEnd,
+           .method = 7,
+           .call = call,
+           .rest = static_cast<uint32_t>(rest),
+           .aux = 99},
+          AsBytes(payload)};
+}
+
+Frame Piece(uint32_t call, absl::string_view payload, size_t rest) {
+  return {{.length = static_cast<uint32_t>(payload.size()),
+           .kind = FrameKind::kPiece,
+           .call = call,
+           .rest = static_cast<uint32_t>(rest)},
+          AsBytes(payload)};
+}
+
+// The payload that a piece finished; nullopt when it finished none.
+std::optional<std::string> Finish(Assembler& assembler, const Frame& piece) {
+  absl::StatusOr<std::optional<Assembler::Whole>> whole = assembler.Add(piece);
+  EXPECT_TRUE(whole.ok()) << whole.status();
+  if (!whole.ok() || !whole->has_value()) return std::nullopt;
+  return (*whole)->payload;
+}
+
+TEST(Assembler, PayloadCutInTwoAnywhereComesOutWhole) {
+  for (size_t cut = 1; cut < kText.size(); ++cut) {
+    Assembler assembler;
+    const size_t rest = kText.size() - cut;
+    ASSERT_TRUE(assembler.Begin(First(3, kText.substr(0, cut), rest)).ok());
+    EXPECT_TRUE(assembler.HasUnfinished(3));
+    absl::StatusOr<std::optional<Assembler::Whole>> whole =
+        assembler.Add(Piece(3, kText.substr(cut), 0));
+    ASSERT_TRUE(whole.ok() && whole->has_value()) << "cut at " << cut;
+    EXPECT_EQ((*whole)->payload, kText);
+    EXPECT_EQ((*whole)->header, First(3, kText, 0).header);
+    EXPECT_FALSE(assembler.HasUnfinished(3));
+  }
+}
+
+TEST(Assembler, PayloadCutInThreeAnywhereComesOutWhole) {
+  for (size_t first = 1; first < kText.size() - 1; ++first) {
+    for (size_t second = first + 1; second < kText.size(); ++second) {
+      Assembler assembler;
+      ASSERT_TRUE(assembler.Begin(First(0, kText.substr(0, first), kText.size() - first)).ok());
+      EXPECT_EQ(
+          Finish(assembler, Piece(0, kText.substr(first, second - first), kText.size() - second)),
+          std::nullopt);
+      EXPECT_EQ(Finish(assembler, Piece(0, kText.substr(second), 0)), kText);
+    }
+  }
+}
+
+TEST(Assembler, PieceThatContradictsWhatWasAnnouncedIsInternal) {
+  // Ten bytes are missing; four come.
+  for (const uint32_t rest : {0u, 1u, 5u, 7u, 10u, 0xffffffffu, 0xfffffffcu}) {
+    Assembler assembler;
+    ASSERT_TRUE(assembler.Begin(First(5, "begin", 10)).ok());
+    const absl::Status status = assembler.Add(Piece(5, "four", rest)).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("PIECE frame of call 5"), HasSubstr("10 were missing")));
+  }
+  Assembler assembler;
+  ASSERT_TRUE(assembler.Begin(First(5, "begin", 10)).ok());
+  EXPECT_EQ(assembler.Add(Piece(5, "eleven byte", 0)).status().code(), absl::StatusCode::kInternal);
+}
+
+TEST(Assembler, CallsMayInterleaveTheirPieces) {
+  constexpr uint32_t kCalls = 20;
+  Assembler assembler;
+  std::vector<std::string> texts;
+  for (uint32_t call = 0; call < kCalls; ++call) {
+    texts.push_back(std::string(kText) + std::to_string(call));
+    ASSERT_TRUE(
+        assembler
+            .Begin(First(call, absl::string_view(texts[call]).substr(0, 1), texts[call].size() - 1))
+            .ok());
+  }
+  for (size_t at = 1; at < kText.size(); ++at) {
+    for (uint32_t call = 0; call < kCalls; ++call) {
+      const absl::string_view text = texts[call];
+      EXPECT_EQ(Finish(assembler, Piece(call, text.substr(at, 1), text.size() - at - 1)),
+                std::nullopt);
+    }
+  }
+  for (uint32_t call = kCalls; call-- > 0;) {
+    EXPECT_EQ(Finish(assembler, Piece(call, std::to_string(call), 0)), texts[call]);
+  }
+}
+
+TEST(Assembler, SecondPayloadAmidTheFirstIsInternal) {
+  Assembler assembler;
+  ASSERT_TRUE(assembler.Begin(First(9, "begin", 10)).ok());
+  const absl::Status status = assembler.Begin(First(9, "again", 10));
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("REQUEST frame of call 9"), HasSubstr("amid the pieces")));
+}
+
+TEST(Assembler, PieceOfNothingYieldsNothing) {
+  Assembler assembler;
+  EXPECT_EQ(Finish(assembler, Piece(1, "stray", 1000)), std::nullopt);
+  EXPECT_EQ(Finish(assembler, Piece(1, "stray", 0)), std::nullopt);
+  EXPECT_FALSE(assembler.HasUnfinished(1));
+}
+
+TEST(Assembler, AbandonedPayloadYieldsNothingAndMakesRoomForAnother) {
+  Assembler assembler;
+  ASSERT_TRUE(assembler.Begin(First(1, "aban", 4)).ok());
+  ASSERT_TRUE(assembler.Begin(First(2, "kept", 4)).ok());
+  assembler.Abandon(1);
+  assembler.Abandon(77);  // never begun
+  EXPECT_FALSE(assembler.HasUnfinished(1));
+  EXPECT_EQ(Finish(assembler, Piece(1, "oned", 0)), std::nullopt);
+  ASSERT_TRUE(assembler.Begin(First(1, "new", 1)).ok());
+  EXPECT_EQ(Finish(assembler, Piece(1, "!", 0)), "new!");
+  EXPECT_EQ(Finish(assembler, Piece(2, "too!", 0)), "kepttoo!");
+}
+
+TEST(Assembler, AnnouncedSizeIsNotBelievedInAdvance) {
+  // 2 GiB each: reserving them would end the process.
+  Assembler assembler;
+  for (uint32_t call = 0; call < 1000; ++call) {
+    EXPECT_TRUE(assembler.Begin(First(call, "x", 0x7ffffffe)).ok());
+    assembler.Abandon(call);
+  }
+}
+
+}  // namespace
+}  // namespace nigh

@@ -1,0 +1,73 @@
+#ifndef NIGH_TESTS_RPC_FAKE_CONNECTION_H_
+#define NIGH_TESTS_RPC_FAKE_CONNECTION_H_
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nigh/transport/connection.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+#include "tests/contract/frames.h"
+
+namespace nigh::testing {
+
+// The sending half of a connection, whose medium a test fills, empties and breaks as it likes.
+class FakeConnection final : public Connection {
+ public:
+  static constexpr size_t kEndless = std::numeric_limits<size_t>::max();
+
+  // For the test. `room` counts bytes of payload, and one for the frame itself.
+  size_t room = kEndless;
+  size_t room_after_flush = 0;  // comes free with the next flush
+  bool flushes = true;          // whether Flush finds that everything has left
+  absl::Status error;           // what Flush returns from now on
+  std::vector<OwnedFrame> frames;
+
+  void set_max_payload(size_t size) { max_payload_ = size; }
+  int arms() const { return arms_; }
+
+  std::optional<ByteSpan> Claim(size_t payload) override {
+    claim_.reset();
+    if (payload >= room) return std::nullopt;
+    claim_.emplace(payload, '?');
+    return ByteSpan(reinterpret_cast<std::byte*>(claim_->data()), payload);
+  }
+  void Commit(const FrameHeader& header) override {
+    OwnedFrame frame{header, claim_.value().substr(0, header.length)};
+    claim_.reset();
+    if (room != kEndless) room -= frame.payload.size() + 1;
+    frames.push_back(std::move(frame));
+  }
+  absl::StatusOr<bool> Flush() override {
+    if (!error.ok()) return error;
+    if (flushes && room != kEndless) room += std::exchange(room_after_flush, 0);
+    return flushes;
+  }
+  Wake Arm(Interest) override {
+    ++arms_;
+    return {.fd = 1, .events = 4};
+  }
+  size_t max_payload() const override { return max_payload_; }
+
+  absl::StatusOr<std::optional<Frame>> Receive() override { return std::nullopt; }
+  void Release() override {}
+  Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }
+  void Close() override {}
+  const PeerIdentity& peer() const override { return peer_; }
+
+ private:
+  size_t max_payload_ = kMinMaxPayload;
+  int arms_ = 0;
+  std::optional<std::string> claim_;
+  PeerIdentity peer_{.address = "fake:"};
+};
+
+}  // namespace nigh::testing
+
+#endif  // NIGH_TESTS_RPC_FAKE_CONNECTION_H_

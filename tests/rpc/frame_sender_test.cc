@@ -1,0 +1,396 @@
+#include "nigh/frame_sender.h"
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nigh/message_io.h"
+#include "nigh/wire/frame.h"
+#include "tests/rpc/fake_connection.h"
+
+namespace nigh {
+namespace {
+
+using ::nigh::testing::FakeConnection;
+using ::nigh::testing::OwnedFrame;
+using ::testing::ElementsAre;
+
+class FrameSenderTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<bool> Message(uint32_t call, absl::string_view text) {
+    return Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = call}, text);
+  }
+  absl::StatusOr<bool> Send(const FrameHeader& header, absl::string_view text,
+                            absl::string_view sections = "") {
+    MessageSource message(text);
+    EXPECT_TRUE(message.Measure().ok());
+    return sender_.Send(header, sections, &message);
+  }
+  absl::StatusOr<bool> Request(uint32_t call, uint16_t method, absl::string_view name,
+                               absl::string_view text) {
+    MessageSource message(text);
+    EXPECT_TRUE(message.Measure().ok());
+    return sender_.SendRequest(
+        {.kind = FrameKind::kRequest, .flags = kMessage | kEnd, .method = method, .call = call},
+        name, "", &message);
+  }
+  absl::StatusOr<bool> Ping(uint64_t number) {
+    return sender_.Send({.kind = FrameKind::kPing, .aux = number}, "", nullptr);
+  }
+  absl::StatusOr<bool> ResumeWithRoom() {
+    connection_.room = FakeConnection::kEndless;
+    return sender_.Resume();
+  }
+
+  // "MESSAGE 3 5+2" is 5 bytes of call 3 with 2 to follow.
+  std::vector<std::string> Frames() const {
+    std::vector<std::string> frames;
+    for (const OwnedFrame& frame : connection_.frames) {
+      frames.push_back(absl::StrCat(FrameKindName(frame.header.kind), " ", frame.header.call, " ",
+                                    frame.header.length, "+", frame.header.rest));
+    }
+    return frames;
+  }
+
+  FakeConnection connection_;
+  FrameSender sender_{connection_};
+};
+
+TEST_F(FrameSenderTest, FrameThatFitsLeavesAsItIs) {
+  const FrameHeader header{
+      .kind = FrameKind::kResponse, .flags = kMessage, .call = 3, .aux = 0x1122334455667788};
+  EXPECT_EQ(Send(header, "message", "sections").value(), true);
+  ASSERT_EQ(connection_.frames.size(), 1u);
+  FrameHeader expected = header;
+  expected.flags |= kSections;
+  expected.length = 15;
+  EXPECT_EQ(connection_.frames[0].header, expected);
+  EXPECT_EQ(connection_.frames[0].payload, "sectionsmessage");
+  EXPECT_FALSE(sender_.congested());
+  EXPECT_EQ(sender_.Arm(), std::nullopt);
+}
+
+TEST_F(FrameSenderTest, PayloadOfTheGreatestLengthIsOneFrameAndALongerOneIsTwo) {
+  connection_.set_max_payload(10);
+  EXPECT_EQ(Message(1, "0123456789").value(), true);
+  EXPECT_EQ(Message(1, "0123456789a").value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 10+0", "MESSAGE 1 10+1", "PIECE 1 1+0"));
+}
+
+TEST_F(FrameSenderTest, FirstPieceCarriesTheHeaderAndTheOthersOnlyTheCall) {
+  connection_.set_max_payload(4);
+  const FrameHeader header{
+      .kind = FrameKind::kRequest, .flags = kMessage | kEnd, .method = 7, .call = 2, .aux = 99};
+  EXPECT_EQ(Send(header, "message").value(), true);
+  ASSERT_EQ(connection_.frames.size(), 2u);
+  FrameHeader first = header;
+  first.length = 4;
+  first.rest = 3;
+  EXPECT_EQ(connection_.frames[0].header, first);
+  EXPECT_EQ(connection_.frames[1].header,
+            (FrameHeader{.length = 3, .kind = FrameKind::kPiece, .call = 2}));
+  EXPECT_EQ(connection_.frames[0].payload + connection_.frames[1].payload, "message");
+}
+
+TEST_F(FrameSenderTest, EmptyFrameNeedsRoomOfItsOwn) {
+  connection_.room = 0;
+  EXPECT_EQ(Message(1, "").value(), false);
+  EXPECT_TRUE(sender_.congested());
+  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 0+0"));
+}
+
+TEST_F(FrameSenderTest, WithoutRoomTheFrameWaitsAndSomebodyMustPoll) {
+  connection_.room = 0;
+  EXPECT_EQ(Message(1, "later").value(), false);
+  EXPECT_TRUE(connection_.frames.empty());
+  EXPECT_TRUE(sender_.congested());
+  const std::optional<Wake> wake = sender_.Arm();
+  ASSERT_TRUE(wake.has_value());
+  EXPECT_EQ(wake->fd, 1);
+  EXPECT_EQ(sender_.Resume().value(), false);
+  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_FALSE(sender_.congested());
+  EXPECT_EQ(sender_.Arm(), std::nullopt);
+  ASSERT_EQ(connection_.frames.size(), 1u);
+  EXPECT_EQ(connection_.frames[0].payload, "later");
+}
+
+TEST_F(FrameSenderTest, RoomThatAFlushMakesIsUsedAtOnce) {
+  connection_.set_max_payload(4);
+  connection_.room = 5;
+  connection_.room_after_flush = 5;
+  EXPECT_EQ(Message(1, "12345678").value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 4+4", "PIECE 1 4+0"));
+}
+
+TEST_F(FrameSenderTest, PartialFlushAsksForPollingUntilAllHasLeft) {
+  connection_.flushes = false;
+  EXPECT_EQ(Message(1, "text").value(), false);
+  EXPECT_FALSE(sender_.congested()) << "the medium took it; writers may go on";
+  EXPECT_TRUE(sender_.Arm().has_value());
+  EXPECT_EQ(sender_.Resume().value(), false);
+  connection_.flushes = true;
+  EXPECT_EQ(sender_.Resume().value(), true);
+  EXPECT_EQ(sender_.Arm(), std::nullopt);
+}
+
+TEST_F(FrameSenderTest, MessagesOfOneCallKeepTheirOrder) {
+  connection_.set_max_payload(4);
+  connection_.room = 0;
+  ASSERT_TRUE(Message(1, "a").ok());
+  ASSERT_TRUE(Message(1, "bbbbbb").ok());
+  connection_.room = FakeConnection::kEndless;
+  // There is room now, but what waits was first.
+  EXPECT_EQ(Message(1, "c").value(), true);
+  EXPECT_THAT(Frames(),
+              ElementsAre("MESSAGE 1 1+0", "MESSAGE 1 4+2", "PIECE 1 2+0", "MESSAGE 1 1+0"));
+}
+
+TEST_F(FrameSenderTest, CallsTakeTurnsSoThatALongMessageDelaysNoShortOne) {
+  connection_.set_max_payload(4);
+  connection_.room = 0;
+  ASSERT_TRUE(Message(1, "1111222233334444").ok());
+  ASSERT_TRUE(Message(2, "111122223").ok());
+  ASSERT_TRUE(Message(3, "short").ok());
+  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 4+12", "MESSAGE 2 4+5", "MESSAGE 3 4+1",
+                                    "PIECE 1 4+8", "PIECE 2 4+1", "PIECE 3 1+0", "PIECE 1 4+4",
+                                    "PIECE 2 1+0", "PIECE 1 4+0"));
+}
+
+TEST_F(FrameSenderTest, ControlFramesOvertakeMessagesButNotEachOther) {
+  connection_.room = 0;
+  ASSERT_TRUE(Message(1, "message").ok());
+  ASSERT_TRUE(Ping(1).ok());
+  ASSERT_TRUE(sender_.Send({.kind = FrameKind::kCancel, .call = 1}, "", nullptr).ok());
+  ASSERT_TRUE(sender_.Send({.kind = FrameKind::kCredit, .call = 2, .aux = 5}, "", nullptr).ok());
+  ASSERT_TRUE(sender_.SendText({.kind = FrameKind::kGoAway}, "bye").ok());
+  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("PING 0 0+0", "CANCEL 1 0+0", "CREDIT 2 0+0", "GO_AWAY 0 3+0",
+                                    "MESSAGE 1 7+0"));
+}
+
+TEST_F(FrameSenderTest, ControlFrameOvertakesTheRestOfALongMessage) {
+  connection_.set_max_payload(4);
+  connection_.room = 5;
+  ASSERT_TRUE(Message(1, "11112222").ok());
+  ASSERT_TRUE(Ping(1).ok());
+  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 4+4", "PING 0 0+0", "PIECE 1 4+0"));
+}
+
+TEST_F(FrameSenderTest, MethodIsDeclaredOnceAndFirst) {
+  EXPECT_EQ(Request(0, 5, "/s/Five", "a").value(), true);
+  EXPECT_EQ(Request(1, 5, "/s/Five", "b").value(), true);
+  EXPECT_EQ(Request(2, 0, "/s/Zero", "c").value(), true);
+  EXPECT_EQ(Request(3, 5, "/s/Five", "d").value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("METHOD 0 7+0", "REQUEST 0 1+0", "REQUEST 1 1+0",
+                                    "METHOD 0 7+0", "REQUEST 2 1+0", "REQUEST 3 1+0"));
+  EXPECT_EQ(connection_.frames[0].header.method, 5);
+  EXPECT_EQ(connection_.frames[0].payload, "/s/Five");
+  EXPECT_EQ(connection_.frames[3].header.method, 0);
+}
+
+TEST_F(FrameSenderTest, DeclarationThatFindsNoRoomIsNotOvertakenByItsShorterRequest) {
+  // Room for the request, not for the declaration.
+  connection_.room = 4;
+  EXPECT_EQ(Request(0, 1, "/service/Method", "ab").value(), false);
+  EXPECT_TRUE(connection_.frames.empty());
+  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("METHOD 0 15+0", "REQUEST 0 2+0"));
+}
+
+TEST_F(FrameSenderTest, DeclarationSurvivesTheCallThatCausedIt) {
+  connection_.room = 0;
+  ASSERT_TRUE(Request(0, 1, "/s/M", "a").ok());
+  EXPECT_TRUE(sender_.Drop(0));
+  ASSERT_TRUE(Request(1, 1, "/s/M", "b").ok());
+  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("METHOD 0 4+0", "REQUEST 1 1+0"));
+}
+
+TEST_F(FrameSenderTest, DropTellsWhetherThePeerWillEverHearOfTheCall) {
+  connection_.set_max_payload(4);
+  connection_.room = 0;
+  ASSERT_TRUE(Request(1, 0, "/s", "untouched").ok());
+  ASSERT_TRUE(Message(1, "behind it").ok());
+  ASSERT_TRUE(Message(2, "only a message").ok());
+  EXPECT_TRUE(sender_.Drop(1));
+  EXPECT_FALSE(sender_.Drop(1)) << "nothing of it waits any more";
+  EXPECT_FALSE(sender_.Drop(2));
+  EXPECT_FALSE(sender_.Drop(3));
+
+  ASSERT_TRUE(Request(4, 0, "/s", "long request").ok());
+  connection_.room = 3 + 5;  // the declaration and one piece
+  EXPECT_EQ(sender_.Resume().value(), false);
+  EXPECT_FALSE(sender_.Drop(4)) << "a piece has left";
+  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("METHOD 0 2+0", "REQUEST 4 4+8"));
+  EXPECT_FALSE(sender_.congested());
+}
+
+TEST_F(FrameSenderTest, DropLeavesOthersTheirTurns) {
+  connection_.room = 0;
+  for (const uint32_t call : {1u, 2u, 3u}) ASSERT_TRUE(Message(call, "m").ok());
+  ASSERT_TRUE(Ping(1).ok());
+  sender_.Drop(2);
+  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_THAT(Frames(), ElementsAre("PING 0 0+0", "MESSAGE 1 1+0", "MESSAGE 3 1+0"));
+}
+
+TEST_F(FrameSenderTest, ErrorIsFinal) {
+  const absl::Status error = absl::UnavailableError("fake:: send: gone");
+  connection_.room = 0;
+  ASSERT_TRUE(Message(1, "waits").ok());
+  connection_.error = error;
+  EXPECT_EQ(Message(2, "text").status(), error);
+  // The medium seems to work again; what was lost in between stays lost, so nothing may follow.
+  connection_.error = absl::OkStatus();
+  connection_.room = FakeConnection::kEndless;
+  connection_.frames.clear();
+  EXPECT_EQ(Message(2, "text").status(), error);
+  EXPECT_EQ(Ping(1).status(), error);
+  EXPECT_EQ(Request(3, 0, "/s", "text").status(), error);
+  EXPECT_EQ(sender_.Resume().status(), error);
+  EXPECT_TRUE(connection_.frames.empty());
+  EXPECT_EQ(sender_.Arm(), std::nullopt);
+  EXPECT_FALSE(sender_.congested());
+  EXPECT_FALSE(sender_.Drop(1));
+}
+
+// Random schedules: whatever the medium does, each call's messages arrive whole and in order, each
+// declaration before the requests that need it, and Resume says the truth.
+class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamInterface<uint32_t> {
+ protected:
+  size_t Pick(size_t below) { return std::uniform_int_distribution<size_t>(0, below - 1)(random_); }
+
+  std::string Text() {
+    std::string text(Pick(8) == 0 ? Pick(300) : Pick(20), '\0');
+    for (char& c : text) c = static_cast<char>(Pick(256));
+    return text;
+  }
+
+  void Act() {
+    const auto call = static_cast<uint32_t>(Pick(5));
+    switch (Pick(10)) {
+      case 0:
+      case 1:
+      case 2: {
+        const std::string text = Text();
+        ASSERT_TRUE(Message(call, text).ok());
+        sent_[call].push_back(text);
+        break;
+      }
+      case 3: {
+        // Calls of their own, so that dropping them is not mistaken for loss.
+        const uint32_t fresh = next_call_++;
+        const std::string text = Text();
+        const auto method = static_cast<uint16_t>(Pick(4));
+        ASSERT_TRUE(Request(fresh, method, absl::StrCat("/service/", method), text).ok());
+        sent_[fresh].push_back(text);
+        if (Pick(4) == 0) {
+          const bool unheard_of = sender_.Drop(fresh);
+          (unheard_of ? unheard_of_ : dropped_).insert(fresh);
+        }
+        break;
+      }
+      case 4:
+        ASSERT_TRUE(Ping(pings_).ok());
+        ++pings_;
+        break;
+      case 5:
+        connection_.flushes = Pick(3) != 0;
+        break;
+      case 6:
+      case 7:
+        connection_.room_after_flush = Pick(40);
+        break;
+      default:
+        connection_.room = std::min<size_t>(connection_.room + Pick(60), 1000);
+        const absl::StatusOr<bool> resumed = sender_.Resume();
+        ASSERT_TRUE(resumed.ok());
+        EXPECT_EQ(*resumed, !sender_.Arm().has_value());
+        EXPECT_FALSE(*resumed && sender_.congested());
+    }
+  }
+
+  // What a receiver makes of the frames.
+  void Read() {
+    std::map<uint32_t, std::pair<std::string, uint32_t>> unfinished;
+    std::set<uint16_t> declared;
+    uint64_t pings = 0;
+    for (const OwnedFrame& frame : connection_.frames) {
+      const FrameHeader& header = frame.header;
+      ASSERT_EQ(header.length, frame.payload.size());
+      ASSERT_LE(frame.payload.size(), connection_.max_payload());
+      switch (header.kind) {
+        case FrameKind::kMethod:
+          EXPECT_TRUE(declared.insert(header.method).second) << "declared twice";
+          EXPECT_EQ(frame.payload, absl::StrCat("/service/", header.method));
+          continue;
+        case FrameKind::kPing:
+          EXPECT_EQ(header.aux, pings++);
+          continue;
+        case FrameKind::kPiece:
+          ASSERT_EQ(unfinished[header.call].second, header.length + header.rest);
+          break;
+        case FrameKind::kRequest:
+          EXPECT_TRUE(declared.contains(header.method)) << "not declared";
+          [[fallthrough]];
+        default:
+          ASSERT_EQ(unfinished[header.call].second, 0u) << "amid another";
+      }
+      auto& [text, rest] = unfinished[header.call];
+      text += frame.payload;
+      rest = header.rest;
+      if (rest != 0) continue;
+      std::deque<std::string>& expected = sent_[header.call];
+      ASSERT_FALSE(expected.empty());
+      EXPECT_EQ(text, expected.front());
+      expected.pop_front();
+      text.clear();
+    }
+    EXPECT_EQ(pings, pings_);
+    for (const auto& [call, texts] : sent_) {
+      if (unheard_of_.contains(call)) {
+        EXPECT_FALSE(unfinished.contains(call)) << "heard of: call " << call;
+      } else {
+        // What was dropped too late has left in part or as a whole.
+        EXPECT_TRUE(texts.empty() || dropped_.contains(call)) << "lost: call " << call;
+      }
+    }
+  }
+
+  std::mt19937 random_{GetParam()};
+  std::map<uint32_t, std::deque<std::string>> sent_;
+  std::set<uint32_t> unheard_of_;
+  std::set<uint32_t> dropped_;
+  uint32_t next_call_ = 100;
+  uint64_t pings_ = 0;
+};
+
+TEST_P(FrameSenderSchedule, DeliversEverythingWholeAndInOrder) {
+  connection_.set_max_payload(10 + Pick(40));
+  connection_.room = 0;
+  for (int i = 0; i < 400 && !HasFatalFailure(); ++i) Act();
+  connection_.flushes = true;
+  EXPECT_EQ(ResumeWithRoom().value(), true);
+  Read();
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, FrameSenderSchedule, ::testing::Range(0u, 200u));
+
+}  // namespace
+}  // namespace nigh

@@ -1,0 +1,84 @@
+#include "nigh/stop_signals.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include <thread>
+
+#include "gtest/gtest.h"
+
+namespace nigh {
+namespace {
+
+volatile sig_atomic_t handled_before = 0;
+
+bool IsReadable(int fd) {
+  pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
+  return ::poll(&entry, 1, 0) == 1;
+}
+
+void Drain(int fd) {
+  eventfd_t ignored;
+  ASSERT_EQ(::eventfd_read(fd, &ignored), 0);
+}
+
+class StopSignalsTest : public ::testing::Test {
+ protected:
+  StopSignalsTest() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { handled_before = handled_before + 1; };
+    ::sigaction(SIGTERM, &action, &original_);
+    handled_before = 0;
+  }
+  ~StopSignalsTest() override { ::sigaction(SIGTERM, &original_, nullptr); }
+
+ private:
+  struct sigaction original_;
+};
+
+TEST_F(StopSignalsTest, SignalMakesTheDescriptorReadableInsteadOfEndingTheProcess) {
+  const StopSignals signals;
+  for (const int signal : {SIGINT, SIGTERM}) {
+    EXPECT_FALSE(IsReadable(signals.fd()));
+    ASSERT_EQ(::raise(signal), 0);
+    EXPECT_TRUE(IsReadable(signals.fd()));
+    Drain(signals.fd());
+  }
+  EXPECT_EQ(handled_before, 0);
+}
+
+TEST_F(StopSignalsTest, SignalOnAnyThreadCounts) {
+  const StopSignals signals;
+  std::thread([] { ::pthread_kill(::pthread_self(), SIGTERM); }).join();
+  EXPECT_TRUE(IsReadable(signals.fd()));
+}
+
+TEST_F(StopSignalsTest, ManySignalsAreHarmless) {
+  const StopSignals signals;
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(::raise(SIGTERM), 0);
+  Drain(signals.fd());
+  EXPECT_FALSE(IsReadable(signals.fd()));
+}
+
+TEST_F(StopSignalsTest, WhatHandledTheSignalsBeforeIsRestored) {
+  { const StopSignals signals; }
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  EXPECT_EQ(handled_before, 1);
+}
+
+TEST_F(StopSignalsTest, LastOneMadeGetsTheSignals) {
+  const StopSignals outer;
+  {
+    const StopSignals inner;
+    ASSERT_EQ(::raise(SIGTERM), 0);
+    EXPECT_TRUE(IsReadable(inner.fd()));
+    EXPECT_FALSE(IsReadable(outer.fd()));
+  }
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  EXPECT_TRUE(IsReadable(outer.fd()));
+}
+
+}  // namespace
+}  // namespace nigh
