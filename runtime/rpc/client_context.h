@@ -64,7 +64,7 @@ class ClientContext {
   friend class ClientCall;
   friend class ClientSession;
 
-  const Deadline limit_;  // the parent's
+  const Deadline limit_ = Deadline::Infinite();  // the parent's
   Deadline deadline_ = limit_;
   bool wait_for_ready_ = false;
   bool used_ = false;

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/client_stream.h"
