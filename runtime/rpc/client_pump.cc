@@ -137,7 +137,7 @@ bool ClientSession::Pump(ClientCall* self) {
     return true;
   }
   // Nothing to receive: the moment to send what waited for room.
-  if (sender_.congested()) {
+  if (!sender_.idle()) {
     const absl::StatusOr<bool> sent = sender_.Resume();
     if (sent.ok() && *sent) {
       MutexLock lock(mutex_);
