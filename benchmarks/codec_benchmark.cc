@@ -1,0 +1,58 @@
+// What protobuf's codec alone takes of an echo: the floor under every framework that carries its
+// messages. In one process and one thread, so it has no placement.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "benchmark/benchmark.h"
+#include "benchmarks/echo.pb.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh::benchmarks {
+namespace {
+
+void Carry(const Payload& from, std::vector<uint8_t>& bytes, Payload& to) {
+  const size_t size = from.ByteSizeLong();
+  from.SerializeWithCachedSizesToArray(bytes.data());
+  if (!to.ParseFromArray(bytes.data(), static_cast<int>(size))) std::abort();
+}
+
+// Both ends of a unary echo, messages reused: the request and the reply, serialised and parsed.
+void EchoCodec(benchmark::State& state) {
+  Payload request;
+  request.set_data(std::string(static_cast<size_t>(state.range(0)), 'x'));
+  std::vector<uint8_t> bytes(request.ByteSizeLong());
+  Payload received;
+  Payload reply;
+  Payload answer;
+  for (auto _ : state) {
+    Carry(request, bytes, received);
+    reply.set_data(received.data());
+    Carry(reply, bytes, answer);
+    benchmark::DoNotOptimize(answer.data().data());
+  }
+}
+BENCHMARK(EchoCodec)->Arg(0)->Arg(64)->Arg(4 << 10)->Arg(64 << 10)->Arg(1 << 20)->Arg(16 << 20);
+
+// The headers of an echo: two frames, each encoded, decoded and validated.
+void EchoHeaders(benchmark::State& state) {
+  std::byte bytes[kFrameHeaderSize];
+  const FrameHeader header{.length = 66, .kind = FrameKind::kRequest, .flags = kMessage | kEnd};
+  for (auto _ : state) {
+    for (int i = 0; i < 2; ++i) {
+      EncodeFrameHeader(header, bytes);
+      benchmark::DoNotOptimize(bytes);
+      const FrameHeader decoded = DecodeFrameHeader(bytes);
+      if (!ValidateFrameHeader(decoded, 1 << 16).ok()) std::abort();
+    }
+  }
+}
+BENCHMARK(EchoHeaders);
+
+}  // namespace
+}  // namespace nigh::benchmarks
+
+BENCHMARK_MAIN();

@@ -1,0 +1,44 @@
+#ifndef NIGH_BENCHMARKS_HARNESS_SERVER_PROCESS_H_
+#define NIGH_BENCHMARKS_HARNESS_SERVER_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "nigh/base/unique_fd.h"
+
+namespace nigh::benchmarks {
+
+// This program, running a second time as the server.
+class ServerProcess {
+ public:
+  // Starts it with `arguments` and waits for it to say where it can be reached.
+  static absl::StatusOr<std::unique_ptr<ServerProcess>> Start(
+      const std::vector<std::string>& arguments);
+  // Ends its standard input, on which it goes, and waits for that.
+  ~ServerProcess();
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+
+  const std::string& address() const { return address_; }
+
+  // CPU time of all its threads so far.
+  int64_t CpuNanos() const;
+  // How often its threads have gone to sleep so far.
+  int64_t VoluntarySwitches() const;
+
+ private:
+  ServerProcess() = default;
+
+  pid_t pid_ = -1;
+  UniqueFd input_;
+  std::string address_;
+};
+
+}  // namespace nigh::benchmarks
+
+#endif  // NIGH_BENCHMARKS_HARNESS_SERVER_PROCESS_H_

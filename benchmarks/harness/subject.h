@@ -1,0 +1,73 @@
+#ifndef NIGH_BENCHMARKS_HARNESS_SUBJECT_H_
+#define NIGH_BENCHMARKS_HARNESS_SUBJECT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace nigh::benchmarks {
+
+// What one thread measures: a round trip, repeated. Used by one thread.
+class Caller {
+ public:
+  virtual ~Caller() = default;
+  // One call, its reply looked at. What cannot go on ends the program with a message.
+  virtual void Call() = 0;
+  // Round trips in one Call: more than one where reading the clock would weigh in the result.
+  virtual int round_trips() const { return 1; }
+};
+
+// One connection to the server: a channel, a socket. Thread-safe where the medium is.
+class Link {
+ public:
+  virtual ~Link() = default;
+  // Calls with `payload` bytes. The link outlives the caller.
+  virtual std::unique_ptr<Caller> NewCaller(size_t payload) = 0;
+  // Has the server send `messages` messages of `payload` bytes and reads them all.
+  virtual absl::Status ReadStream(uint64_t messages, size_t payload) {
+    (void)messages;
+    (void)payload;
+    return absl::UnimplementedError("this medium has no streams");
+  }
+};
+
+// Something that carries echoes between two processes: nigh, gRPC, a bare socket. The harness
+// (main.h) starts the same program a second time as the server.
+class Subject {
+ public:
+  using Ready = std::function<void(const std::string& address)>;
+
+  virtual ~Subject() = default;
+
+  // In the client's process, before the server starts: what the server is to be told to serve at.
+  // Descriptors that it is to inherit are opened here.
+  virtual absl::StatusOr<std::string> Prepare(const std::string& address) { return address; }
+
+  // In the server's process: serves at `address`, calls `ready` with where clients find it, and
+  // returns once the client's process has closed standard input.
+  virtual absl::Status Serve(const std::string& address, const Ready& ready) = 0;
+
+  // In the client's process.
+  virtual absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& address) = 0;
+
+  // Whether the server is threads of the client's process.
+  virtual bool InProcess(const std::string& address) const {
+    (void)address;
+    return false;
+  }
+};
+
+// Returns when standard input has ended.
+void WaitForEndOfInput();
+
+// Ends the program unless `status` is OK.
+void Check(const absl::Status& status);
+
+}  // namespace nigh::benchmarks
+
+#endif  // NIGH_BENCHMARKS_HARNESS_SUBJECT_H_

@@ -1,0 +1,129 @@
+// Measures nigh over any of its transports.
+//
+//   bazel run -c opt //benchmarks:nigh_bench -- --address=unix:/tmp/bench-{pid} --placement=split
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/time/time.h"
+#include "benchmarks/echo.nigh.h"
+#include "benchmarks/harness/main.h"
+#include "benchmarks/harness/subject.h"
+#include "nigh/nigh.h"
+
+ABSL_FLAG(int, spins, -1, "WaitPolicy::spins of both ends; -1: the default.");
+ABSL_FLAG(int, yields, -1, "WaitPolicy::yields of both ends; -1: the default.");
+ABSL_FLAG(int, pollers, 0, "ServerOptions::pollers.");
+
+namespace nigh::benchmarks {
+namespace {
+
+WaitPolicy Policy() {
+  WaitPolicy policy;
+  if (absl::GetFlag(FLAGS_spins) >= 0) policy.spins = absl::GetFlag(FLAGS_spins);
+  if (absl::GetFlag(FLAGS_yields) >= 0) policy.yields = absl::GetFlag(FLAGS_yields);
+  return policy;
+}
+
+constexpr Limits kLimits = {.max_message = size_t{64} << 20};
+
+class EchoService final : public Echo::Service {
+  absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
+    reply->set_data(request.data());
+    return absl::OkStatus();
+  }
+  absl::Status Stream(ServerContext&, const StreamRequest& request,
+                      ServerWriter<Payload>& replies) override {
+    Payload reply;
+    reply.set_data(std::string(request.size(), 'x'));
+    for (uint64_t i = 0; i < request.messages() && replies.Write(reply); ++i) {
+    }
+    return absl::OkStatus();
+  }
+};
+
+class NighCaller final : public Caller {
+ public:
+  NighCaller(Echo::Stub& stub, size_t payload) : stub_(stub) {
+    request_.set_data(std::string(payload, 'x'));
+  }
+
+  void Call() override {
+    ClientContext context;
+    Check(stub_.Unary(context, request_, &reply_));
+    if (reply_.data().size() != request_.data().size()) Check(absl::DataLossError("wrong reply"));
+  }
+
+ private:
+  Echo::Stub& stub_;
+  Payload request_;
+  Payload reply_;
+};
+
+class NighLink final : public Link {
+ public:
+  explicit NighLink(std::shared_ptr<Channel> channel) : stub_(std::move(channel)) {}
+
+  std::unique_ptr<Caller> NewCaller(size_t payload) override {
+    return std::make_unique<NighCaller>(stub_, payload);
+  }
+
+  absl::Status ReadStream(uint64_t messages, size_t payload) override {
+    StreamRequest request;
+    request.set_messages(messages);
+    request.set_size(static_cast<uint32_t>(payload));
+    auto replies = stub_.Stream(request);
+    Payload reply;
+    for (uint64_t i = 0; i < messages; ++i) {
+      if (!replies.Read(&reply) || reply.data().size() != payload) break;
+    }
+    return replies.Finish();
+  }
+
+ private:
+  Echo::Stub stub_;
+};
+
+class NighSubject final : public Subject {
+ public:
+  absl::Status Serve(const std::string& address, const Ready& ready) override {
+    EchoService echo;
+    Server server({.limits = kLimits, .wait = Policy(), .pollers = absl::GetFlag(FLAGS_pollers)});
+    server.Register(echo);
+    if (absl::Status status = server.Listen(address); !status.ok()) return status;
+    if (absl::Status status = server.Start(); !status.ok()) return status;
+    ready(server.addresses().front());
+    WaitForEndOfInput();
+    server.Shutdown(absl::ZeroDuration());
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& address) override {
+    absl::StatusOr<std::shared_ptr<Channel>> channel =
+        Dial(address, {.limits = kLimits, .wait = Policy()});
+    if (!channel.ok()) return channel.status();
+    return std::make_unique<NighLink>(*std::move(channel));
+  }
+
+  bool InProcess(const std::string& address) const override {
+    return absl::StartsWith(address, "inproc:");
+  }
+};
+
+}  // namespace
+}  // namespace nigh::benchmarks
+
+int main(int argc, char** argv) {
+  using nigh::benchmarks::NighSubject;
+  return nigh::benchmarks::RunBenchmark(
+      argc, argv, []() -> std::unique_ptr<nigh::benchmarks::Subject> {
+        return std::make_unique<NighSubject>();
+      });
+}

@@ -1,0 +1,250 @@
+// Measures the floors: what the media cost with no RPC framework on them.
+//
+//   bazel run -c opt //benchmarks:raw_bench -- --address=socketpair --placement=stacked
+//
+// --address=cache-lines: a cache line each way in shared memory, both sides spinning
+//           socketpair: a Unix stream socket pair, both sides blocking
+//           pipe: two pipes, both sides blocking
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "benchmarks/harness/main.h"
+#include "benchmarks/harness/subject.h"
+#include "nigh/base/unique_fd.h"
+
+namespace nigh::benchmarks {
+namespace {
+
+// A message is its size, then so many bytes.
+using Size = uint64_t;
+
+bool ReadAll(int fd, char* to, size_t size) {
+  while (size > 0) {
+    const ssize_t count = ::read(fd, to, size);
+    if (count <= 0) return false;
+    to += count;
+    size -= static_cast<size_t>(count);
+  }
+  return true;
+}
+
+bool WriteAll(int fd, const char* from, size_t size) {
+  while (size > 0) {
+    const ssize_t count = ::write(fd, from, size);
+    if (count <= 0) return false;
+    from += count;
+    size -= static_cast<size_t>(count);
+  }
+  return true;
+}
+
+// Reads a message into `buffer`, size and all: one read(2) where it comes in one piece.
+bool ReadMessage(int fd, std::vector<char>& buffer) {
+  size_t got = 0;
+  for (;;) {
+    const ssize_t count = ::read(fd, buffer.data() + got, buffer.size() - got);
+    if (count <= 0) return false;
+    got += static_cast<size_t>(count);
+    if (got < sizeof(Size)) continue;
+    Size size;
+    std::memcpy(&size, buffer.data(), sizeof(size));
+    const size_t whole = sizeof(Size) + size;
+    if (buffer.size() < whole) buffer.resize(whole);
+    if (!ReadAll(fd, buffer.data() + got, whole - std::min(whole, got))) return false;
+    return true;
+  }
+}
+
+constexpr size_t kFirstBuffer = 64 * 1024;
+
+// Two descriptors, or one twice.
+class ByteCaller final : public Caller {
+ public:
+  ByteCaller(int in, int out, size_t payload)
+      : in_(in), out_(out), message_(sizeof(Size) + payload, 'x'), reply_(kFirstBuffer) {
+    const Size size = payload;
+    std::memcpy(message_.data(), &size, sizeof(size));
+  }
+
+  void Call() override {
+    if (!WriteAll(out_, message_.data(), message_.size()) || !ReadMessage(in_, reply_)) {
+      Check(absl::UnavailableError("the server is gone"));
+    }
+  }
+
+ private:
+  const int in_;
+  const int out_;
+  std::vector<char> message_;
+  std::vector<char> reply_;
+};
+
+class ByteLink final : public Link {
+ public:
+  ByteLink(int in, int out) : in_(in), out_(out) {}
+  std::unique_ptr<Caller> NewCaller(size_t payload) override {
+    return std::make_unique<ByteCaller>(in_, out_, payload);
+  }
+
+ private:
+  const int in_;
+  const int out_;
+};
+
+void EchoBytes(int in, int out) {
+  std::vector<char> buffer(kFirstBuffer);
+  while (ReadMessage(in, buffer)) {
+    Size size;
+    std::memcpy(&size, buffer.data(), sizeof(size));
+    if (!WriteAll(out, buffer.data(), sizeof(Size) + size)) return;
+  }
+}
+
+// One line for each direction; a round trip is a number up and the same number back.
+struct CacheLines {
+  alignas(64) std::atomic<uint64_t> request;
+  alignas(64) std::atomic<uint64_t> reply;
+};
+constexpr uint64_t kStop = ~uint64_t{0};
+
+CacheLines* MapCacheLines(int fd) {
+  void* const page =
+      ::mmap(nullptr, sizeof(CacheLines), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  return page == MAP_FAILED ? nullptr : static_cast<CacheLines*>(page);
+}
+
+class CacheLineCaller final : public Caller {
+ public:
+  explicit CacheLineCaller(CacheLines& lines) : lines_(lines) {}
+
+  void Call() override {
+    for (int i = 0; i < round_trips(); ++i) {
+      lines_.request.store(++last_, std::memory_order_release);
+      while (lines_.reply.load(std::memory_order_acquire) != last_) {
+      }
+    }
+  }
+  int round_trips() const override { return 100; }
+
+ private:
+  CacheLines& lines_;
+  uint64_t last_ = lines_.reply.load();
+};
+
+class CacheLineLink final : public Link {
+ public:
+  explicit CacheLineLink(CacheLines& lines) : lines_(lines) {}
+  ~CacheLineLink() override { lines_.request = kStop; }
+  std::unique_ptr<Caller> NewCaller(size_t) override {
+    return std::make_unique<CacheLineCaller>(lines_);
+  }
+
+ private:
+  CacheLines& lines_;
+};
+
+class RawSubject final : public Subject {
+ public:
+  // MEDIUM:IN:OUT, of what the server inherits.
+  absl::StatusOr<std::string> Prepare(const std::string& medium) override {
+    int up[2];
+    int down[2];
+    if (medium == "socketpair") {
+      if (::socketpair(AF_UNIX, SOCK_STREAM, 0, up) != 0) return Errno(medium);
+      KeepHere(up[0]);
+      in_ = out_ = up[0];
+      server_ends_.emplace_back(up[1]);
+      return absl::StrCat(medium, ":", up[1], ":", up[1]);
+    }
+    if (medium == "pipe") {
+      if (::pipe(up) != 0 || ::pipe(down) != 0) return Errno(medium);
+      out_ = up[1];
+      in_ = down[0];
+      KeepHere(out_);
+      KeepHere(in_);
+      server_ends_.emplace_back(up[0]);
+      server_ends_.emplace_back(down[1]);
+      return absl::StrCat(medium, ":", up[0], ":", down[1]);
+    }
+    if (medium == "cache-lines") {
+      in_ = out_ = ::memfd_create("cache-lines", 0);
+      if (in_ < 0 || ::ftruncate(in_, sizeof(CacheLines)) != 0) return Errno(medium);
+      return absl::StrCat(medium, ":", in_, ":", out_);
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("--address=", medium, ": not socketpair, pipe or cache-lines"));
+  }
+
+  absl::Status Serve(const std::string& address, const Ready& ready) override {
+    const std::vector<std::string> parts = absl::StrSplit(address, ':');
+    int in = -1;
+    int out = -1;
+    if (parts.size() != 3 || !absl::SimpleAtoi(parts[1], &in) ||
+        !absl::SimpleAtoi(parts[2], &out)) {
+      return absl::InvalidArgumentError(absl::StrCat("--address=", address));
+    }
+    ready(parts[0]);
+    if (parts[0] == "cache-lines") return EchoCacheLines(in);
+    EchoBytes(in, out);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& medium) override {
+    server_ends_.clear();
+    if (medium == "cache-lines") {
+      CacheLines* const lines = MapCacheLines(in_);
+      if (lines == nullptr) return Errno("mmap");
+      return std::make_unique<CacheLineLink>(*lines);
+    }
+    return std::make_unique<ByteLink>(in_, out_);
+  }
+
+ private:
+  static absl::Status Errno(const std::string& what) { return absl::ErrnoToStatus(errno, what); }
+  static void KeepHere(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
+
+  static absl::Status EchoCacheLines(int fd) {
+    CacheLines* const lines = MapCacheLines(fd);
+    if (lines == nullptr) return Errno("mmap");
+    for (uint64_t last = 0;;) {
+      const uint64_t request = lines->request.load(std::memory_order_acquire);
+      if (request == last) continue;
+      if (request == kStop) return absl::OkStatus();
+      lines->reply.store(last = request, std::memory_order_release);
+    }
+  }
+
+  int in_ = -1;
+  int out_ = -1;
+  std::vector<UniqueFd> server_ends_;
+};
+
+}  // namespace
+}  // namespace nigh::benchmarks
+
+int main(int argc, char** argv) {
+  using nigh::benchmarks::RawSubject;
+  return nigh::benchmarks::RunBenchmark(
+      argc, argv, []() -> std::unique_ptr<nigh::benchmarks::Subject> {
+        return std::make_unique<RawSubject>();
+      });
+}
