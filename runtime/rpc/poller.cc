@@ -289,7 +289,8 @@ bool Poller::Drive() {
       case Pass::kNothing:
         if (++passes_ % kEventsEvery == 0) PollEvents(0);
         if (!hot_.empty() && waiter_.PollAgain(PollCostOfHot())) break;
-        if (!ArmHot()) break;
+        // Stop may have been among the events just seen, and does not wake anybody twice.
+        if (stopping_ || !ArmHot()) break;
         PollEvents(-1);
         waiter_.Slept();
         break;
