@@ -31,6 +31,12 @@ absl::Status Assembler::Begin(const Frame& first) {
   return absl::OkStatus();
 }
 
+std::optional<FrameKind> Assembler::Unfinished(uint32_t call) const {
+  const auto entry = unfinished_.find(call);
+  if (entry == unfinished_.end()) return std::nullopt;
+  return entry->second.header.kind;
+}
+
 absl::StatusOr<std::optional<Assembler::Whole>> Assembler::Add(const Frame& piece) {
   const auto entry = unfinished_.find(piece.header.call);
   if (entry == unfinished_.end()) return std::nullopt;

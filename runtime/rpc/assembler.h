@@ -31,7 +31,8 @@ class Assembler {
   // The call's unfinished payload, if any, will not be finished.
   void Abandon(uint32_t call) { unfinished_.erase(call); }
 
-  bool HasUnfinished(uint32_t call) const { return unfinished_.contains(call); }
+  // The kind of frame whose payload is unfinished in this call, if one is.
+  std::optional<FrameKind> Unfinished(uint32_t call) const;
 
  private:
   absl::flat_hash_map<uint32_t, Whole> unfinished_;  // header.rest: bytes still to come

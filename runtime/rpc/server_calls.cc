@@ -228,6 +228,13 @@ void ServerSession::Abort(ServerCall& call, const absl::Status& status) {
   if (!call.state_.closed()) Terminate(call, status);
 }
 
+bool ServerSession::Expire(ServerCall& call) {
+  if (call.state_.closed()) return false;
+  Terminate(call, absl::DeadlineExceededError(
+                      absl::StrCat(call.context_.method(), ": deadline exceeded")));
+  return false;
+}
+
 uint64_t ServerSession::AddDeadlineTimer(ServerCall& call) {
   return dispatcher_.watchdog().AddTimer(call.context_.deadline_, [this, &call] {
     Abort(call,
@@ -246,7 +253,8 @@ bool ServerSession::Read(ServerCall& call, MessageTarget target) {
   MutexLock lock(mutex_);
   const Deadline deadline = call.context_.deadline_;
   while (call.inbox_.empty()) {
-    if (!call.state_.can_receive() || deadline.HasPassed()) return false;
+    if (!call.state_.can_receive()) return false;
+    if (deadline.HasPassed()) return Expire(call);
     call.changed_.WaitUntil(mutex_, deadline);
   }
   if (call.state_.closed()) return false;
@@ -287,10 +295,10 @@ bool ServerSession::Write(ServerCall& call, const MessageSource& message) {
   MutexLock lock(mutex_);
   const Deadline deadline = call.context_.deadline_;
   while (call.state_.can_send() && (call.credit_ <= 0 || sender_.congested())) {
-    if (deadline.HasPassed()) return false;
+    if (deadline.HasPassed()) return Expire(call);
     call.changed_.WaitUntil(mutex_, deadline);
   }
-  if (!call.state_.can_send() || deadline.HasPassed()) return false;
+  if (!call.state_.can_send()) return false;
   if (message.size() > client_.max_message) {
     Terminate(call, absl::ResourceExhaustedError(
                         absl::StrCat(call.context_.method(), ": a reply of ", message.size(),

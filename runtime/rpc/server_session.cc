@@ -321,10 +321,11 @@ void ServerSession::OnCancel(uint32_t id) {
     MutexLock lock(mutex_);
     if (ServerCall* const call = FindCall(id)) return Terminate(*call, cancelled);
   }
-  // A request that has not arrived in full is answered too: every request is.
-  if (!assembler_.HasUnfinished(id)) return;
+  const std::optional<FrameKind> unfinished = assembler_.Unfinished(id);
   assembler_.Abandon(id);
-  Refuse(id, cancelled);
+  // A request that has not arrived in full is answered too: every request is. A message that has not is
+  // what was left of a call that had its answer when it was cancelled.
+  if (unfinished == FrameKind::kRequest) Refuse(id, cancelled);
 }
 
 absl::Status ServerSession::OnCredit(const FrameHeader& header) {

@@ -127,6 +127,9 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
                     const MessageSource* reply);
   void TakeInitialMetadata(ServerCall& call, SectionWriter& sections)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The deadline has passed under the handler's eyes: the call ends here and now, for a handler that takes
+  // it for the end of the requests must not answer OK. False, for the caller to return.
+  bool Expire(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consumed(ServerCall& call, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterSend(const absl::StatusOr<bool>& sent);
   ServerCall* FindCall(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

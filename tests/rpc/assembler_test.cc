@@ -54,13 +54,13 @@ TEST(Assembler, PayloadCutInTwoAnywhereComesOutWhole) {
     Assembler assembler;
     const size_t rest = kText.size() - cut;
     ASSERT_TRUE(assembler.Begin(First(3, kText.substr(0, cut), rest)).ok());
-    EXPECT_TRUE(assembler.HasUnfinished(3));
+    EXPECT_TRUE(assembler.Unfinished(3).has_value());
     absl::StatusOr<std::optional<Assembler::Whole>> whole =
         assembler.Add(Piece(3, kText.substr(cut), 0));
     ASSERT_TRUE(whole.ok() && whole->has_value()) << "cut at " << cut;
     EXPECT_EQ((*whole)->payload, kText);
     EXPECT_EQ((*whole)->header, First(3, kText, 0).header);
-    EXPECT_FALSE(assembler.HasUnfinished(3));
+    EXPECT_FALSE(assembler.Unfinished(3).has_value());
   }
 }
 
@@ -128,7 +128,7 @@ TEST(Assembler, PieceOfNothingYieldsNothing) {
   Assembler assembler;
   EXPECT_EQ(Finish(assembler, Piece(1, "stray", 1000)), std::nullopt);
   EXPECT_EQ(Finish(assembler, Piece(1, "stray", 0)), std::nullopt);
-  EXPECT_FALSE(assembler.HasUnfinished(1));
+  EXPECT_FALSE(assembler.Unfinished(1).has_value());
 }
 
 TEST(Assembler, AbandonedPayloadYieldsNothingAndMakesRoomForAnother) {
@@ -137,7 +137,7 @@ TEST(Assembler, AbandonedPayloadYieldsNothingAndMakesRoomForAnother) {
   ASSERT_TRUE(assembler.Begin(First(2, "kept", 4)).ok());
   assembler.Abandon(1);
   assembler.Abandon(77);  // never begun
-  EXPECT_FALSE(assembler.HasUnfinished(1));
+  EXPECT_FALSE(assembler.Unfinished(1).has_value());
   EXPECT_EQ(Finish(assembler, Piece(1, "oned", 0)), std::nullopt);
   ASSERT_TRUE(assembler.Begin(First(1, "new", 1)).ok());
   EXPECT_EQ(Finish(assembler, Piece(1, "!", 0)), "new!");
