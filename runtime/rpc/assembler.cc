@@ -19,22 +19,30 @@ constexpr size_t kMaxReserve = size_t{1} << 20;
 
 }  // namespace
 
-absl::Status Assembler::Begin(const Frame& first) {
-  Whole& whole = unfinished_[first.header.call];
-  if (!whole.payload.empty()) {
-    return absl::InternalError(absl::StrCat(FrameKindName(first.header.kind), " frame of call ",
-                                            first.header.call, " amid the pieces of another"));
+absl::Status Assembler::Interrupt(const FrameHeader& header) {
+  const std::optional<FrameKind> unfinished = Unfinished(header.call);
+  if (!unfinished.has_value()) return absl::OkStatus();
+  if (header.kind != FrameKind::kMessage && *unfinished == FrameKind::kMessage) {
+    Abandon(header.call);
+    return absl::OkStatus();
   }
+  return absl::InternalError(absl::StrCat(FrameKindName(header.kind), " frame of call ",
+                                          header.call, " amid the pieces of another"));
+}
+
+std::optional<FrameKind> Assembler::Unfinished(uint32_t call) const {
+  if (unfinished_.empty()) return std::nullopt;
+  const auto entry = unfinished_.find(call);
+  return entry == unfinished_.end() ? std::nullopt : std::optional(entry->second.header.kind);
+}
+
+absl::Status Assembler::Begin(const Frame& first) {
+  if (absl::Status status = Interrupt(first.header); !status.ok()) return status;
+  Whole& whole = unfinished_[first.header.call];
   whole.header = first.header;
   whole.payload.reserve(std::min(size_t{first.header.length} + first.header.rest, kMaxReserve));
   whole.payload.append(AsText(first.payload).data(), first.payload.size());
   return absl::OkStatus();
-}
-
-std::optional<FrameKind> Assembler::Unfinished(uint32_t call) const {
-  const auto entry = unfinished_.find(call);
-  if (entry == unfinished_.end()) return std::nullopt;
-  return entry->second.header.kind;
 }
 
 absl::StatusOr<std::optional<Assembler::Whole>> Assembler::Add(const Frame& piece) {

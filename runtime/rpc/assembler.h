@@ -20,6 +20,11 @@ class Assembler {
     std::string payload;
   };
 
+  // A frame that is no piece has come for its call. A message that is unfinished is abandoned if
+  // the frame opens or ends the call; INTERNAL if anything else is unfinished, for the frames of a
+  // call keep their order.
+  absl::Status Interrupt(const FrameHeader& header);
+
   // The first piece: a frame with a rest. INTERNAL when the call's payload before it is unfinished.
   absl::Status Begin(const Frame& first);
 
@@ -31,7 +36,7 @@ class Assembler {
   // The call's unfinished payload, if any, will not be finished.
   void Abandon(uint32_t call) { unfinished_.erase(call); }
 
-  // The kind of frame whose payload is unfinished in this call, if one is.
+  // The kind of frame that the call's unfinished payload began with, if there is one.
   std::optional<FrameKind> Unfinished(uint32_t call) const;
 
  private:

@@ -212,6 +212,7 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
   switch (header.kind) {
     case FrameKind::kMessage:
     case FrameKind::kResponse: {
+      if (absl::Status status = assembler_.Interrupt(header); !status.ok()) return status;
       MutexLock lock(mutex_);
       if (header.rest == 0) return DispatchToCall(header, frame.payload, nullptr, self);
       ClientCall* const call = FindCall(header);

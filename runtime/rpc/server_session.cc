@@ -100,13 +100,10 @@ absl::Status ServerSession::Dispatch(const Frame& frame, std::unique_ptr<ServerC
     case FrameKind::kMethod:
       return OnMethod(header, frame.payload);
     case FrameKind::kRequest:
-      // A request on an id tells that the call before it is over, whatever of it was left
-      // unfinished.
-      assembler_.Abandon(header.call);
-      if (header.rest != 0) return BeginPieces(frame);
-      return OnRequest(header, frame.payload, to_run);
     case FrameKind::kMessage:
+      if (absl::Status status = assembler_.Interrupt(header); !status.ok()) return status;
       if (header.rest != 0) return BeginPieces(frame);
+      if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload, to_run);
       return OnMessage(header, frame.payload, nullptr);
     case FrameKind::kPiece: {
       absl::StatusOr<std::optional<Assembler::Whole>> whole = assembler_.Add(frame);
@@ -321,11 +318,11 @@ void ServerSession::OnCancel(uint32_t id) {
     MutexLock lock(mutex_);
     if (ServerCall* const call = FindCall(id)) return Terminate(*call, cancelled);
   }
-  const std::optional<FrameKind> unfinished = assembler_.Unfinished(id);
+  // A request that has not arrived in full is answered too: every request is, once. An unfinished
+  // message belongs to a call that has had its answer.
+  const bool request = assembler_.Unfinished(id) == FrameKind::kRequest;
   assembler_.Abandon(id);
-  // A request that has not arrived in full is answered too: every request is. A message that has not is
-  // what was left of a call that had its answer when it was cancelled.
-  if (unfinished == FrameKind::kRequest) Refuse(id, cancelled);
+  if (request) Refuse(id, cancelled);
 }
 
 absl::Status ServerSession::OnCredit(const FrameHeader& header) {

@@ -54,13 +54,13 @@ TEST(Assembler, PayloadCutInTwoAnywhereComesOutWhole) {
     Assembler assembler;
     const size_t rest = kText.size() - cut;
     ASSERT_TRUE(assembler.Begin(First(3, kText.substr(0, cut), rest)).ok());
-    EXPECT_TRUE(assembler.Unfinished(3).has_value());
+    EXPECT_EQ(assembler.Unfinished(3), FrameKind::kRequest);
     absl::StatusOr<std::optional<Assembler::Whole>> whole =
         assembler.Add(Piece(3, kText.substr(cut), 0));
     ASSERT_TRUE(whole.ok() && whole->has_value()) << "cut at " << cut;
     EXPECT_EQ((*whole)->payload, kText);
     EXPECT_EQ((*whole)->header, First(3, kText, 0).header);
-    EXPECT_FALSE(assembler.Unfinished(3).has_value());
+    EXPECT_EQ(assembler.Unfinished(3), std::nullopt);
   }
 }
 
@@ -128,7 +128,7 @@ TEST(Assembler, PieceOfNothingYieldsNothing) {
   Assembler assembler;
   EXPECT_EQ(Finish(assembler, Piece(1, "stray", 1000)), std::nullopt);
   EXPECT_EQ(Finish(assembler, Piece(1, "stray", 0)), std::nullopt);
-  EXPECT_FALSE(assembler.Unfinished(1).has_value());
+  EXPECT_EQ(assembler.Unfinished(1), std::nullopt);
 }
 
 TEST(Assembler, AbandonedPayloadYieldsNothingAndMakesRoomForAnother) {
@@ -137,11 +137,28 @@ TEST(Assembler, AbandonedPayloadYieldsNothingAndMakesRoomForAnother) {
   ASSERT_TRUE(assembler.Begin(First(2, "kept", 4)).ok());
   assembler.Abandon(1);
   assembler.Abandon(77);  // never begun
-  EXPECT_FALSE(assembler.Unfinished(1).has_value());
+  EXPECT_EQ(assembler.Unfinished(1), std::nullopt);
   EXPECT_EQ(Finish(assembler, Piece(1, "oned", 0)), std::nullopt);
   ASSERT_TRUE(assembler.Begin(First(1, "new", 1)).ok());
   EXPECT_EQ(Finish(assembler, Piece(1, "!", 0)), "new!");
   EXPECT_EQ(Finish(assembler, Piece(2, "too!", 0)), "kepttoo!");
+}
+
+TEST(Assembler, FrameThatOpensOrEndsACallAbandonsAnUnfinishedMessageOnly) {
+  for (const FrameKind unfinished :
+       {FrameKind::kRequest, FrameKind::kMessage, FrameKind::kResponse}) {
+    for (const FrameKind next : {FrameKind::kRequest, FrameKind::kMessage, FrameKind::kResponse}) {
+      Assembler assembler;
+      Frame first = First(1, "begin", 1);
+      first.header.kind = unfinished;
+      ASSERT_TRUE(assembler.Begin(first).ok());
+      EXPECT_TRUE(assembler.Interrupt({.kind = next, .call = 2}).ok()) << "another call's frame";
+      const absl::Status status = assembler.Interrupt({.kind = next, .call = 1});
+      const bool abandoned = unfinished == FrameKind::kMessage && next != FrameKind::kMessage;
+      EXPECT_EQ(status.code(), abandoned ? absl::StatusCode::kOk : absl::StatusCode::kInternal);
+      EXPECT_EQ(assembler.Unfinished(1), abandoned ? std::nullopt : std::optional(unfinished));
+    }
+  }
 }
 
 TEST(Assembler, AnnouncedSizeIsNotBelievedInAdvance) {
