@@ -30,6 +30,8 @@ constexpr int kCoolAfter = 64;
 // New connections taken in before the open ones get their turn.
 constexpr int kAcceptsPerTurn = 16;
 constexpr uint64_t kWakeToken = 0;
+// Marks, in an event, the token of a descriptor that is there for sending alone.
+constexpr uint64_t kSendOnly = uint64_t{1} << 63;
 
 }  // namespace
 
@@ -175,7 +177,7 @@ void Poller::WatchSend(Token token, Source& source) {
   source.send_fd = wake->fd;
   const auto events = static_cast<uint32_t>(wake->events);
   if (wake->fd != source.receive_fd) {
-    Control(EPOLL_CTL_ADD, wake->fd, token,
+    Control(EPOLL_CTL_ADD, wake->fd, token | kSendOnly,
             events | (wake->edge_triggered ? uint32_t{EPOLLET} : 0));
   } else {
     Control(EPOLL_CTL_MOD, wake->fd, token,
@@ -253,7 +255,7 @@ void Poller::PollEvents(int timeout_millis) {
   std::array<epoll_event, 64> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), timeout_millis);
   for (int i = 0; i < count; ++i) {
-    const Token token = events[i].data.u64;
+    const Token token = events[i].data.u64 & ~kSendOnly;
     if (token == kWakeToken) {
       eventfd_t ignored;
       (void)::eventfd_read(wake_.get(), &ignored);
@@ -267,8 +269,10 @@ void Poller::PollEvents(int timeout_millis) {
       AcceptFrom(token, source);
       continue;
     }
-    if ((events[i].events & EPOLLOUT) != 0) ResumeSend(token, source);
-    if ((events[i].events & ~uint32_t{EPOLLOUT}) != 0) MakeHot(token, source);
+    // A doorbell for room is readable when it rings, not writable.
+    const bool send_only = (events[i].data.u64 & kSendOnly) != 0;
+    if (send_only || (events[i].events & EPOLLOUT) != 0) ResumeSend(token, source);
+    if (!send_only && (events[i].events & ~uint32_t{EPOLLOUT}) != 0) MakeHot(token, source);
   }
 }
 
