@@ -80,9 +80,11 @@ bool Actor::Do(const Step& step, absl::Status& end) {
     case Step::kThrow:
       if (step.throw_().empty()) throw 42;
       throw std::runtime_error(step.throw_());
-    case Step::kNested:
-      end = stage_.nested(step.nested());
+    case Step::kNested: {
+      Blob ignored;
+      end = stage_.nested(step.nested(), stage_.reply != nullptr ? stage_.reply : &ignored);
       return end.ok();
+    }
     case Step::kEnd:
       end = MakeStatus(step.end());
       return false;

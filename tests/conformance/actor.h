@@ -19,7 +19,7 @@ struct Stage {
   std::function<bool(const Blob&)> write;
   std::function<void()> send_initial;
   // A Unary call of the server to itself, made from `context`.
-  std::function<absl::Status(const std::string& script)> nested;
+  std::function<absl::Status(const std::string& script, Blob* reply)> nested;
   Blob* reply;  // null where replies are a stream
 };
 

@@ -25,6 +25,11 @@ bool Board::Await(const std::string& name, int times) {
   return true;
 }
 
+int Board::Count(const std::string& name) {
+  MutexLock lock(mutex_);
+  return raised_[name];
+}
+
 void Board::GiveUp() {
   MutexLock lock(mutex_);
   given_up_ = true;

@@ -16,6 +16,9 @@ class Board {
   // Waits until `name` has been raised so often. False: patience is at an end, or GiveUp.
   bool Await(const std::string& name, int times = 1) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // How often it has been raised.
+  int Count(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Every Await returns, now and from then on.
   void GiveUp() ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -88,6 +88,14 @@ void CallSuite::Await(absl::string_view name, int times) {
   EXPECT_EQ(flags().Await(flag).status(), absl::OkStatus());
 }
 
+int CallSuite::Count(absl::string_view name) {
+  Flag flag;
+  flag.set_name(std::string(name));
+  const absl::StatusOr<Flag> counted = flags().Count(flag);
+  EXPECT_EQ(counted.status(), absl::OkStatus());
+  return counted.ok() ? counted->times() : -1;
+}
+
 Weight CallSuite::WeighServer() {
   absl::StatusOr<Weight> weight = flags().Weigh(Nothing());
   EXPECT_EQ(weight.status(), absl::OkStatus());
@@ -117,6 +125,8 @@ Report ReportIn(const Blob& blob) {
 }
 
 int Times(int usual) { return TheSubject().slow ? std::max(1, usual / 20) : usual; }
+
+size_t Bytes(size_t usual) { return TheSubject().slow ? std::min<size_t>(usual, 100'000) : usual; }
 
 INSTANTIATE_TEST_SUITE_P(Peer, CallSuite, ::testing::ValuesIn(Placements()), PlacementName);
 // inproc: has no process to run these with.

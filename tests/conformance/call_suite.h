@@ -14,6 +14,7 @@
 #include "nigh/options.h"
 #include "tests/conformance/script.h"
 #include "tests/conformance/scripted.nigh.h"
+#include "tests/conformance/stream_call.h"
 #include "tests/conformance/test_server.h"
 #include "tests/contract/puppet.h"
 #include "tests/contract/subject.h"
@@ -41,6 +42,7 @@ class CallSuite : public ::testing::TestWithParam<Placement> {
   // Flags of the server, over a channel of their own.
   void Raise(absl::string_view flag, int times = 1);
   void Await(absl::string_view flag, int times = 1);
+  int Count(absl::string_view flag);
   // Of the server's process.
   Weight WeighServer();
 
@@ -72,7 +74,9 @@ Report ReportIn(const Blob& blob);
 // A count that a slow medium gets through as well.
 int Times(int usual);
 
-// Whether it is an error of that code whose message contains `part`.
+// Of bytes, likewise.
+size_t Bytes(size_t usual);
+
 MATCHER_P(HasCode, code, "") {
   *result_listener << arg;
   return arg.code() == code;

@@ -34,56 +34,68 @@ void ScriptedService::CallItselfAt(const std::string& address) {
   itself_ = *Dial(address, {.transports = {&TheSubject().transport, 1}});
 }
 
-absl::Status ScriptedService::CallItself(ServerContext& context, const std::string& script) {
+absl::Status ScriptedService::CallItself(ServerContext& context, const std::string& script,
+                                         Blob* reply) {
   ClientContext nested(context);
   nested.AddMetadata(kScriptKey, script);
-  Blob reply;
-  return Scripted::Stub(itself_).Unary(nested, Blob(), &reply);
+  return Scripted::Stub(itself_).Unary(nested, Blob(), reply);
 }
 
 absl::Status ScriptedService::Unary(ServerContext& context, const Blob& request, Blob* reply) {
   *reply = request;
+  const auto nested = [&](const std::string& script, Blob* answer) {
+    return CallItself(context, script, answer);
+  };
   Actor actor({.context = context,
                .board = board_,
                .read = {},
                .write = {},
                .send_initial = {},
-               .nested = [&](const std::string& script) { return CallItself(context, script); },
+               .nested = nested,
                .reply = reply});
   return actor.Perform(ScriptOf(context, Play()));
 }
 
 absl::Status ScriptedService::Requests(ServerContext& context, ServerReader<Blob>& requests,
                                        Blob* reply) {
+  const auto nested = [&](const std::string& script, Blob* answer) {
+    return CallItself(context, script, answer);
+  };
   Actor actor({.context = context,
                .board = board_,
                .read = [&](Blob* blob) { return requests.Read(blob); },
                .write = {},
                .send_initial = {},
-               .nested = [&](const std::string& script) { return CallItself(context, script); },
+               .nested = nested,
                .reply = reply});
   return actor.Perform(ScriptOf(context, Play().ReadAll().Report()));
 }
 
 absl::Status ScriptedService::Replies(ServerContext& context, const Blob&,
                                       ServerWriter<Blob>& replies) {
+  const auto nested = [&](const std::string& script, Blob* answer) {
+    return CallItself(context, script, answer);
+  };
   Actor actor({.context = context,
                .board = board_,
                .read = {},
                .write = [&](const Blob& blob) { return replies.Write(blob); },
                .send_initial = [&] { replies.SendInitialMetadata(); },
-               .nested = [&](const std::string& script) { return CallItself(context, script); },
+               .nested = nested,
                .reply = nullptr});
   return actor.Perform(ScriptOf(context, Play()));
 }
 
 absl::Status ScriptedService::Both(ServerContext& context, ServerStream<Blob, Blob>& stream) {
+  const auto nested = [&](const std::string& script, Blob* answer) {
+    return CallItself(context, script, answer);
+  };
   Actor actor({.context = context,
                .board = board_,
                .read = [&](Blob* blob) { return stream.Read(blob); },
                .write = [&](const Blob& blob) { return stream.Write(blob); },
                .send_initial = [&] { stream.SendInitialMetadata(); },
-               .nested = [&](const std::string& script) { return CallItself(context, script); },
+               .nested = nested,
                .reply = nullptr});
   return actor.Perform(ScriptOf(context, Play().Echo()));
 }
@@ -97,6 +109,11 @@ absl::Status FlagsService::Await(ServerContext&, const Flag& request, Nothing*) 
   if (board_.Await(request.name(), request.times())) return absl::OkStatus();
   return absl::UnknownError(
       absl::StrCat(request.name(), " was not raised ", request.times(), " times"));
+}
+
+absl::Status FlagsService::Count(ServerContext&, const Flag& request, Flag* reply) {
+  reply->set_times(board_.Count(request.name()));
+  return absl::OkStatus();
 }
 
 absl::Status FlagsService::Weigh(ServerContext&, const Nothing&, Weight* reply) {

@@ -29,7 +29,7 @@ class ScriptedService final : public Scripted::Service {
                        ServerWriter<Blob>& replies) override;
   absl::Status Both(ServerContext& context, ServerStream<Blob, Blob>& stream) override;
 
-  absl::Status CallItself(ServerContext& context, const std::string& script);
+  absl::Status CallItself(ServerContext& context, const std::string& script, Blob* reply);
 
   Board& board_;
   std::shared_ptr<Channel> itself_;
@@ -42,6 +42,7 @@ class FlagsService final : public Flags::Service {
  private:
   absl::Status Raise(ServerContext& context, const Flag& request, Nothing* reply) override;
   absl::Status Await(ServerContext& context, const Flag& request, Nothing* reply) override;
+  absl::Status Count(ServerContext& context, const Flag& request, Flag* reply) override;
   absl::Status Weigh(ServerContext& context, const Nothing& request, Weight* reply) override;
 
   Board& board_;
