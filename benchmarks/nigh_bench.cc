@@ -100,7 +100,6 @@ class NighSubject final : public Subject {
     if (absl::Status status = server.Listen(address); !status.ok()) return status;
     if (absl::Status status = server.Start(); !status.ok()) return status;
     ready(server.addresses().front());
-    WaitForEndOfInput();
     server.Shutdown(absl::ZeroDuration());
     return absl::OkStatus();
   }
@@ -122,8 +121,8 @@ class NighSubject final : public Subject {
 
 int main(int argc, char** argv) {
   using nigh::benchmarks::NighSubject;
-  return nigh::benchmarks::RunBenchmark(
-      argc, argv, []() -> std::unique_ptr<nigh::benchmarks::Subject> {
-        return std::make_unique<NighSubject>();
-      });
+  return nigh::benchmarks::RunBenchmark(argc, argv,
+                                        []() -> std::unique_ptr<nigh::benchmarks::Subject> {
+                                          return std::make_unique<NighSubject>();
+                                        });
 }

@@ -19,6 +19,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -100,14 +101,15 @@ class ByteCaller final : public Caller {
 
 class ByteLink final : public Link {
  public:
-  ByteLink(int in, int out) : in_(in), out_(out) {}
+  // One of the two may be none: the other then serves both ways.
+  ByteLink(UniqueFd in, UniqueFd out) : in_(std::move(in)), out_(std::move(out)) {}
   std::unique_ptr<Caller> NewCaller(size_t payload) override {
-    return std::make_unique<ByteCaller>(in_, out_, payload);
+    return std::make_unique<ByteCaller>(in_.get(), out_ ? out_.get() : in_.get(), payload);
   }
 
  private:
-  const int in_;
-  const int out_;
+  const UniqueFd in_;
+  const UniqueFd out_;
 };
 
 void EchoBytes(int in, int out) {
@@ -127,8 +129,7 @@ struct CacheLines {
 constexpr uint64_t kStop = ~uint64_t{0};
 
 CacheLines* MapCacheLines(int fd) {
-  void* const page =
-      ::mmap(nullptr, sizeof(CacheLines), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void* const page = ::mmap(nullptr, sizeof(CacheLines), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   return page == MAP_FAILED ? nullptr : static_cast<CacheLines*>(page);
 }
 
@@ -170,25 +171,22 @@ class RawSubject final : public Subject {
     int down[2];
     if (medium == "socketpair") {
       if (::socketpair(AF_UNIX, SOCK_STREAM, 0, up) != 0) return Errno(medium);
-      KeepHere(up[0]);
-      in_ = out_ = up[0];
+      in_ = KeptHere(up[0]);
       server_ends_.emplace_back(up[1]);
       return absl::StrCat(medium, ":", up[1], ":", up[1]);
     }
     if (medium == "pipe") {
       if (::pipe(up) != 0 || ::pipe(down) != 0) return Errno(medium);
-      out_ = up[1];
-      in_ = down[0];
-      KeepHere(out_);
-      KeepHere(in_);
+      out_ = KeptHere(up[1]);
+      in_ = KeptHere(down[0]);
       server_ends_.emplace_back(up[0]);
       server_ends_.emplace_back(down[1]);
       return absl::StrCat(medium, ":", up[0], ":", down[1]);
     }
     if (medium == "cache-lines") {
-      in_ = out_ = ::memfd_create("cache-lines", 0);
-      if (in_ < 0 || ::ftruncate(in_, sizeof(CacheLines)) != 0) return Errno(medium);
-      return absl::StrCat(medium, ":", in_, ":", out_);
+      in_ = UniqueFd(::memfd_create("cache-lines", 0));
+      if (!in_ || ::ftruncate(in_.get(), sizeof(CacheLines)) != 0) return Errno(medium);
+      return absl::StrCat(medium, ":", in_.get(), ":", in_.get());
     }
     return absl::InvalidArgumentError(
         absl::StrCat("--address=", medium, ": not socketpair, pipe or cache-lines"));
@@ -202,39 +200,48 @@ class RawSubject final : public Subject {
         !absl::SimpleAtoi(parts[2], &out)) {
       return absl::InvalidArgumentError(absl::StrCat("--address=", address));
     }
+    // Ends by itself when the client lets go of its end.
+    std::thread([=] {
+      if (parts[0] == "cache-lines") {
+        EchoCacheLines(in);
+      } else {
+        EchoBytes(in, out);
+      }
+    }).detach();
     ready(parts[0]);
-    if (parts[0] == "cache-lines") return EchoCacheLines(in);
-    EchoBytes(in, out);
     return absl::OkStatus();
   }
 
   absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& medium) override {
     server_ends_.clear();
     if (medium == "cache-lines") {
-      CacheLines* const lines = MapCacheLines(in_);
+      CacheLines* const lines = MapCacheLines(in_.get());
       if (lines == nullptr) return Errno("mmap");
       return std::make_unique<CacheLineLink>(*lines);
     }
-    return std::make_unique<ByteLink>(in_, out_);
+    return std::make_unique<ByteLink>(std::move(in_), std::move(out_));
   }
 
  private:
   static absl::Status Errno(const std::string& what) { return absl::ErrnoToStatus(errno, what); }
-  static void KeepHere(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
+  static UniqueFd KeptHere(int fd) {
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return UniqueFd(fd);
+  }
 
-  static absl::Status EchoCacheLines(int fd) {
+  static void EchoCacheLines(int fd) {
     CacheLines* const lines = MapCacheLines(fd);
-    if (lines == nullptr) return Errno("mmap");
+    if (lines == nullptr) Check(Errno("mmap"));
     for (uint64_t last = 0;;) {
       const uint64_t request = lines->request.load(std::memory_order_acquire);
       if (request == last) continue;
-      if (request == kStop) return absl::OkStatus();
+      if (request == kStop) return;
       lines->reply.store(last = request, std::memory_order_release);
     }
   }
 
-  int in_ = -1;
-  int out_ = -1;
+  UniqueFd in_;
+  UniqueFd out_;
   std::vector<UniqueFd> server_ends_;
 };
 
@@ -243,8 +250,8 @@ class RawSubject final : public Subject {
 
 int main(int argc, char** argv) {
   using nigh::benchmarks::RawSubject;
-  return nigh::benchmarks::RunBenchmark(
-      argc, argv, []() -> std::unique_ptr<nigh::benchmarks::Subject> {
-        return std::make_unique<RawSubject>();
-      });
+  return nigh::benchmarks::RunBenchmark(argc, argv,
+                                        []() -> std::unique_ptr<nigh::benchmarks::Subject> {
+                                          return std::make_unique<RawSubject>();
+                                        });
 }

@@ -100,7 +100,6 @@ class GrpcSubject final : public Subject {
     if (server == nullptr) return absl::UnavailableError(absl::StrCat(address, ": cannot listen"));
     const bool tcp = absl::EndsWith(address, ":0");
     ready(tcp ? absl::StrCat(address.substr(0, address.size() - 1), port) : address);
-    WaitForEndOfInput();
     server->Shutdown();
     return absl::OkStatus();
   }
@@ -120,8 +119,8 @@ class GrpcSubject final : public Subject {
 
 int main(int argc, char** argv) {
   using nigh::benchmarks::GrpcSubject;
-  return nigh::benchmarks::RunBenchmark(
-      argc, argv, []() -> std::unique_ptr<nigh::benchmarks::Subject> {
-        return std::make_unique<GrpcSubject>();
-      });
+  return nigh::benchmarks::RunBenchmark(argc, argv,
+                                        []() -> std::unique_ptr<nigh::benchmarks::Subject> {
+                                          return std::make_unique<GrpcSubject>();
+                                        });
 }

@@ -45,9 +45,11 @@ absl::StatusOr<std::string> ServeHere(std::unique_ptr<Subject> (*make_subject)()
     absl::Status placed = Place(placement, Role::kServer);
     if (!placed.ok()) return serving.set_value(placed);
     const std::unique_ptr<Subject> subject = make_subject();
-    const absl::Status served = subject->Serve(
-        address, [&](const std::string& bound) { serving.set_value(bound); });
-    if (!served.ok()) serving.set_value(served);
+    const absl::Status served = subject->Serve(address, [&](const std::string& bound) {
+      serving.set_value(bound);
+      for (;;) ::pause();
+    });
+    serving.set_value(served);
   }).detach();
   return serving.get_future().get();
 }
@@ -73,8 +75,7 @@ absl::StatusOr<Results> Measure(std::unique_ptr<Subject> (*make_subject)(),
   } else {
     server_arguments.push_back("--serve");
     server_arguments.push_back(absl::StrCat("--address=", *address));
-    absl::StatusOr<std::unique_ptr<ServerProcess>> started =
-        ServerProcess::Start(server_arguments);
+    absl::StatusOr<std::unique_ptr<ServerProcess>> started = ServerProcess::Start(server_arguments);
     if (!started.ok()) return started.status();
     server = *std::move(started);
     address = server->address();
@@ -96,12 +97,6 @@ absl::StatusOr<Results> Measure(std::unique_ptr<Subject> (*make_subject)(),
 
 }  // namespace
 
-void WaitForEndOfInput() {
-  char ignored[64];
-  while (::read(STDIN_FILENO, ignored, sizeof(ignored)) > 0) {
-  }
-}
-
 void Check(const absl::Status& status) {
   if (status.ok()) return;
   std::cerr << status << "\n";
@@ -119,6 +114,10 @@ int RunBenchmark(int argc, char** argv, std::unique_ptr<Subject> (*make_subject)
     Check(Place(*placement, Role::kServer));
     Check(make_subject()->Serve(absl::GetFlag(FLAGS_address), [](const std::string& address) {
       std::cout << "ready " << address << std::endl;
+      // Standard input ends when the client does, however that comes about.
+      char ignored[64];
+      while (::read(STDIN_FILENO, ignored, sizeof(ignored)) > 0) {
+      }
     }));
     return 0;
   }

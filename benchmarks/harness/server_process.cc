@@ -51,7 +51,8 @@ absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(
   }
   absl::string_view address = line;
   if (!absl::ConsumePrefix(&address, "ready ")) {
-    return absl::UnavailableError(absl::StrCat("the server has not come up; it said \"", line, "\""));
+    return absl::UnavailableError(
+        absl::StrCat("the server has not come up; it said \"", line, "\""));
   }
   server->address_ = std::string(address);
   return server;
@@ -79,7 +80,8 @@ int64_t ServerProcess::VoluntarySwitches() const {
     for (std::string line; std::getline(status, line);) {
       absl::string_view text = line;
       int64_t count = 0;
-      if (absl::ConsumePrefix(&text, "voluntary_ctxt_switches:") && absl::SimpleAtoi(text, &count)) {
+      if (absl::ConsumePrefix(&text, "voluntary_ctxt_switches:") &&
+          absl::SimpleAtoi(text, &count)) {
         sum += count;
       }
     }

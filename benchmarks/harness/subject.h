@@ -40,6 +40,7 @@ class Link {
 // (main.h) starts the same program a second time as the server.
 class Subject {
  public:
+  // Takes where clients find the server; returns when the server is to end.
   using Ready = std::function<void(const std::string& address)>;
 
   virtual ~Subject() = default;
@@ -48,8 +49,7 @@ class Subject {
   // Descriptors that it is to inherit are opened here.
   virtual absl::StatusOr<std::string> Prepare(const std::string& address) { return address; }
 
-  // In the server's process: serves at `address`, calls `ready` with where clients find it, and
-  // returns once the client's process has closed standard input.
+  // In the server's process: serves at `address`, calls `ready` once, and ends when that returns.
   virtual absl::Status Serve(const std::string& address, const Ready& ready) = 0;
 
   // In the client's process.
@@ -61,9 +61,6 @@ class Subject {
     return false;
   }
 };
-
-// Returns when standard input has ended.
-void WaitForEndOfInput();
 
 // Ends the program unless `status` is OK.
 void Check(const absl::Status& status);

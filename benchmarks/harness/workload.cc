@@ -123,15 +123,13 @@ absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& addres
   const auto work = [&](int index) {
     // Sleeps until a call is due must not be rounded up.
     ::prctl(PR_SET_TIMERSLACK, 1);
-    const std::unique_ptr<Caller> caller =
-        links[index % load.channels]->NewCaller(load.payload);
+    const std::unique_ptr<Caller> caller = links[index % load.channels]->NewCaller(load.payload);
     WarmUp(*caller, load.seconds);
     round_trips = caller->round_trips();
     ready.arrive_and_wait();
     go.arrive_and_wait();
     const int64_t start = begin.load();
-    const auto interval =
-        load.rate > 0 ? static_cast<int64_t>(1e9 * load.threads / load.rate) : 0;
+    const auto interval = load.rate > 0 ? static_cast<int64_t>(1e9 * load.threads / load.rate) : 0;
     CallUntil(*caller, start + static_cast<int64_t>(load.seconds * 1e9),
               start + interval * index / load.threads, interval, samples[index]);
   };
@@ -147,9 +145,9 @@ absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& addres
   double calls = 0;
   for (const Samples& each : samples) calls += static_cast<double>(each.count()) * round_trips;
   for (int i = 1; i < load.threads; ++i) samples[0].Merge(samples[i]);
-  Results results = {{"p50", samples[0].Percentile(0.5)},   {"p90", samples[0].Percentile(0.9)},
-                     {"p99", samples[0].Percentile(0.99)},  {"p999", samples[0].Percentile(0.999)},
-                     {"max", samples[0].Percentile(1)},     {"per_s", calls / seconds}};
+  Results results = {{"p50", samples[0].Percentile(0.5)},  {"p90", samples[0].Percentile(0.9)},
+                     {"p99", samples[0].Percentile(0.99)}, {"p999", samples[0].Percentile(0.999)},
+                     {"max", samples[0].Percentile(1)},    {"per_s", calls / seconds}};
   meter.Report(calls, results);
   return results;
 }

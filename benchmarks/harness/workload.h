@@ -14,12 +14,12 @@
 namespace nigh::benchmarks {
 
 struct Load {
-  size_t payload = 64;   // bytes
-  double seconds = 1;    // that are measured
-  int threads = 1;       // that call
-  int channels = 1;      // that they share
-  int idle = 0;          // further connections on which nothing happens
-  double rate = 0;       // calls a second, whatever the answers take; 0: the next when one is done
+  size_t payload = 64;  // bytes
+  double seconds = 1;   // that are measured
+  int threads = 1;      // that call
+  int channels = 1;     // that they share
+  int idle = 0;         // further connections on which nothing happens
+  double rate = 0;      // calls a second, whatever the answers take; 0: the next when one is done
 };
 
 // Name and value, in the order to be printed.

@@ -1,0 +1,78 @@
+// A server and a client that make a given number of unary calls and nothing else, for tools that
+// count what a program does: run it twice with different numbers, subtract, divide.
+//
+//   unary_calls server ADDRESS             serves until its standard input ends
+//   unary_calls client ADDRESS CALLS       makes CALLS calls of 64 bytes, messages reused
+//   unary_calls both ADDRESS CALLS         both in one process
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "benchmarks/echo.nigh.h"
+#include "nigh/nigh.h"
+
+namespace nigh::benchmarks {
+namespace {
+
+class EchoService final : public Echo::Service {
+  absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
+    reply->set_data(request.data());
+    return absl::OkStatus();
+  }
+};
+
+absl::Status Call(const std::string& address, int64_t calls) {
+  absl::StatusOr<std::shared_ptr<Channel>> channel = Dial(address);
+  if (!channel.ok()) return channel.status();
+  const Echo::Stub stub(*channel);
+  Payload request;
+  Payload reply;
+  request.set_data(std::string(64, 'x'));
+  for (int64_t i = 0; i < calls; ++i) {
+    ClientContext context;
+    context.set_wait_for_ready(true);
+    if (absl::Status status = stub.Unary(context, request, &reply); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run(const std::string& role, const std::string& address, int64_t calls) {
+  if (role == "client") return Call(address, calls);
+  EchoService echo;
+  Server server({.pollers = 1});
+  server.Register(echo);
+  if (absl::Status status = server.Listen(address); !status.ok()) return status;
+  if (absl::Status status = server.Start(); !status.ok()) return status;
+  absl::Status status;
+  if (role == "both") {
+    status = Call(address, calls);
+  } else {
+    std::cout << "ready" << std::endl;
+    char ignored[64];
+    while (::read(STDIN_FILENO, ignored, sizeof(ignored)) > 0) {
+    }
+  }
+  server.Shutdown(absl::ZeroDuration());
+  return status;
+}
+
+}  // namespace
+}  // namespace nigh::benchmarks
+
+int main(int argc, char** argv) {
+  int64_t calls = 0;
+  if (argc < 3 || (argc > 3 && !absl::SimpleAtoi(argv[3], &calls))) {
+    std::cerr << "usage: unary_calls server|client|both ADDRESS [CALLS]\n";
+    return 2;
+  }
+  const absl::Status status = nigh::benchmarks::Run(argv[1], argv[2], calls);
+  if (!status.ok()) std::cerr << status << "\n";
+  return status.ok() ? 0 : 1;
+}
