@@ -15,7 +15,7 @@ namespace nigh {
 namespace {
 
 // A peer announces the size before it sends the bytes; no more than this is believed in advance.
-constexpr size_t kMaxReserve = size_t{1} << 20;
+constexpr size_t kMaxReserve = size_t{64} << 10;
 
 }  // namespace
 

@@ -19,6 +19,9 @@
 namespace nigh {
 namespace {
 
+// More than any status has; a bound on the work that a peer can ask for.
+constexpr size_t kMaxDetails = 64;
+
 // The longest prefix of at most `limit` bytes that does not cut a UTF-8 sequence.
 absl::string_view CutText(absl::string_view text, size_t limit) {
   if (text.size() <= limit) return text;
@@ -81,6 +84,7 @@ absl::Status TakeMetadata(const FrameHeader& header, size_t limit, ConstByteSpan
 absl::Status TakeResponse(const FrameHeader& header, size_t limit, ConstByteSpan& payload,
                           Metadata& initial, Metadata& trailing, absl::Status& status) {
   absl::string_view message;
+  size_t details_size = 0;
   std::vector<std::pair<absl::string_view, absl::string_view>> details;
   if ((header.flags & kSections) != 0) {
     SectionReader reader(payload);
@@ -97,7 +101,9 @@ absl::Status TakeResponse(const FrameHeader& header, size_t limit, ConstByteSpan
           message = CutText(section->value, limit);
           break;
         case SectionType::kStatusDetail:
-          if (size <= limit) details.emplace_back(section->key, section->value);
+          if (details.size() >= kMaxDetails || size > limit - details_size) break;
+          details_size += size;
+          details.emplace_back(section->key, section->value);
           break;
         default:
           return absl::InternalError(absl::StrCat("RESPONSE frame with a section of type ",

@@ -10,8 +10,16 @@
 namespace nigh {
 
 void Cancellation::Request() {
+  if (Mark()) RunCallbacks();
+}
+
+bool Cancellation::Mark() {
   MutexLock lock(mutex_);
-  if (requested_.exchange(true, std::memory_order_acq_rel)) return;
+  return !requested_.exchange(true, std::memory_order_acq_rel) && !entries_.empty();
+}
+
+void Cancellation::RunCallbacks() {
+  MutexLock lock(mutex_);
   while (!entries_.empty()) {
     Entry entry = std::move(entries_.front());
     entries_.erase(entries_.begin());
@@ -25,13 +33,6 @@ void Cancellation::Request() {
     running_ = 0;
     ran_.SignalAll();
   }
-}
-
-bool Cancellation::RequestIfSilent() {
-  MutexLock lock(mutex_);
-  if (!entries_.empty()) return false;
-  requested_.store(true, std::memory_order_release);
-  return true;
 }
 
 Cancellation::Id Cancellation::Add(Callback callback) {
@@ -48,9 +49,11 @@ Cancellation::Id Cancellation::Add(Callback callback) {
 
 void Cancellation::Remove(Id id) {
   if (id == 0) return;
+  Callback removed;  // what it holds goes after the lock
   MutexLock lock(mutex_);
   const auto entry = absl::c_find_if(entries_, [&](const Entry& e) { return e.id == id; });
   if (entry != entries_.end()) {
+    removed = std::move(entry->callback);
     entries_.erase(entry);
     return;
   }

@@ -23,8 +23,10 @@ class Cancellation {
   // Runs the callbacks, each once, in this thread, with no lock held.
   void Request() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // As Request if there are no callbacks to run. False: there are, and nothing has been done.
-  bool RequestIfSilent() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The two halves of Request, for those who must not run somebody else's code: Mark requests, and
+  // says whether there are callbacks, which RunCallbacks then runs.
+  bool Mark() ABSL_LOCKS_EXCLUDED(mutex_);
+  void RunCallbacks() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // `callback` runs when Request is called, or at once if it has been.
   Id Add(Callback callback) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -41,6 +41,7 @@ absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(absl::string_view text,
                                                          const ChannelOptions& options) {
   absl::StatusOr<Address> address = Address::Parse(text);
   if (!address.ok()) return address.status();
+  if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   absl::StatusOr<const Transport*> transport = FindTransport(options.transports, *address);
   if (!transport.ok()) return transport.status();
   return std::shared_ptr<Channel>(new Channel(*std::move(address), *transport, options));
@@ -122,13 +123,23 @@ void Channel::Retire(const ClientSession& session) {
     if (session_.get() != &session) return;
     retired = std::move(session_);
     session_ = nullptr;
-    SetState(ChannelState::kIdle);
+    if (session.proven()) {
+      pause_ = absl::ZeroDuration();
+      SetState(ChannelState::kIdle);
+    } else {
+      // It said hello and never answered a call: no better than a server that is not there.
+      last_error_ = session.EndStatus();
+      next_attempt_ = Deadline::After(NextPause());
+      SetState(ChannelState::kTransientFailure);
+    }
   }
   Announce();
 }
 
 absl::StatusOr<std::shared_ptr<ClientSession>> Channel::Connect(const BoundMethod& method,
                                                                 ClientContext& context) {
+  // A state callback may let go of everybody else's reference.
+  const std::shared_ptr<Channel> self = shared_from_this();
   // Cancelling wakes this thread from whatever it waits for here.
   const Cancellation::Id hook = context.cancellation_.Add([this] {
     MutexLock lock(mutex_);
@@ -177,7 +188,6 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Channel::ConnectOrWait(const Boun
       if (session.ok()) {
         session_ = *std::move(session);
         last_error_ = absl::OkStatus();
-        pause_ = absl::ZeroDuration();
         SetState(ChannelState::kReady);
       } else if (context.cancellation_.requested() || deadline.HasPassed()) {
         // Cut short by this caller; that says nothing about the server.
@@ -198,6 +208,7 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Channel::Attempt(ClientContext& c
   // The session may outlive the channel, and its end is then nobody's business.
   auto session =
       std::make_shared<ClientSession>(*std::move(connection), address_.ToString(), options_);
+  if (absl::Status status = session->Open(); !status.ok()) return status;
   session->OnEnd([channel = weak_from_this(), ended = session.get()] {
     if (const std::shared_ptr<Channel> alive = channel.lock()) alive->Retire(*ended);
   });

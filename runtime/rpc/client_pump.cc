@@ -27,6 +27,12 @@
 #include "nigh/wire/hello.h"
 
 namespace nigh {
+namespace {
+
+// Frames dispatched in one go by a caller that does not wait for any of them.
+constexpr int kFramesPerTurn = 64;
+
+}  // namespace
 
 bool ClientSession::IsReady(const ClientCall& call, Event event) const {
   if (call.state_.closed()) return true;
@@ -37,6 +43,8 @@ bool ClientSession::IsReady(const ClientCall& call, Event event) const {
       return call.got_initial_metadata_;
     case Event::kRoom:
       return call.credit_ > 0 && !sender_.congested();
+    case Event::kFlushed:
+      return sender_.idle();
     case Event::kEnd:
       return false;
   }
@@ -47,8 +55,13 @@ void ClientSession::Await(ClientCall& call, Event event) {
   const Deadline deadline = call.context_.deadline_;
   while (!IsReady(call, event)) {
     if (deadline.HasPassed()) {
-      return Abandon(call, absl::DeadlineExceededError(absl::StrCat(
-                               name_, ": ", call.method_.method->name, ": deadline exceeded")));
+      // What had arrived by then still counts.
+      if (!pumping_) PumpWhatArrived(SelfFor(call, event));
+      if (!IsReady(call, event)) {
+        Abandon(call, absl::DeadlineExceededError(absl::StrCat(
+                          name_, ": ", call.method_.method->name, ": deadline exceeded")));
+      }
+      break;
     }
     if (!pumping_) {
       Lead(call, event);
@@ -61,6 +74,27 @@ void ClientSession::Await(ClientCall& call, Event event) {
   PromoteFollower();
 }
 
+ClientCall* ClientSession::SelfFor(ClientCall& call, Event event) {
+  // A writer that leads must leave its call's next message to the reader, maybe another thread.
+  return event == Event::kMessage || event == Event::kEnd ? &call : nullptr;
+}
+
+void ClientSession::PumpWhatArrived(ClientCall* self) {
+  pumping_ = true;
+  {
+    MutexUnlock unlock(mutex_);
+    for (int frames = 0; frames < kFramesPerTurn && Pump(self); ++frames) {
+    }
+  }
+  pumping_ = false;
+  last_looked_ = SteadyNanos();
+}
+
+void ClientSession::WakeWriters() {
+  if (writers_waiting_ == 0) return;
+  for (ClientCall* follower : followers_) follower->changed_.SignalAll();
+}
+
 void ClientSession::PromoteFollower() {
   // All of a call's waiters, a reader and a writer; the one that runs first leads.
   if (!pumping_ && !followers_.empty()) followers_.front()->changed_.SignalAll();
@@ -68,6 +102,7 @@ void ClientSession::PromoteFollower() {
 
 void ClientSession::Lead(ClientCall& call, Event event) {
   const Deadline deadline = call.context_.deadline_;
+  ClientCall* const self = SelfFor(call, event);
   pumping_ = true;
   waiter_.Reset();
   while (!IsReady(call, event) && !deadline.HasPassed()) {
@@ -75,7 +110,7 @@ void ClientSession::Lead(ClientCall& call, Event event) {
     {
       MutexUnlock unlock(mutex_);
       do {
-        found = Pump(&call);
+        found = Pump(self);
       } while (!found && waiter_.PollAgain(connection_->poll_cost()));
     }
     if (found) {
@@ -85,7 +120,7 @@ void ClientSession::Lead(ClientCall& call, Event event) {
       waiter_.Slept();
     }
   }
-  last_heard_ = SteadyNanos();
+  last_looked_ = SteadyNanos();
   pumping_ = false;
 }
 
@@ -141,7 +176,7 @@ bool ClientSession::Pump(ClientCall* self) {
     const absl::StatusOr<bool> sent = sender_.Resume();
     if (sent.ok() && *sent) {
       MutexLock lock(mutex_);
-      for (ClientCall* follower : followers_) follower->changed_.SignalAll();
+      WakeWriters();
       return true;
     }
   }
@@ -187,7 +222,7 @@ absl::Status ClientSession::Handshake(Deadline deadline, const std::function<boo
       }
       server_ = *theirs;
       MutexLock lock(mutex_);
-      last_heard_ = SteadyNanos();
+      last_looked_ = SteadyNanos();
       return absl::OkStatus();
     }
     if (abandon()) return fail(absl::CancelledError("cancelled"));
@@ -247,6 +282,7 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
       {
         MutexLock lock(mutex_);
         going_away_ = true;
+        farewell_ = std::string(AsText(frame.payload));
       }
       NotifyEnd();
       return absl::OkStatus();
@@ -259,8 +295,7 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
 
 bool ClientSession::WithinLimit(const FrameHeader& header, ConstByteSpan payload,
                                 ClientCall& call) {
-  size_t size = size_t{header.length} + header.rest;
-  if ((header.flags & kSections) != 0) size -= std::min(size, SectionReader(payload).block_size());
+  const size_t size = MessageSize(header, payload);
   if (size <= limits_.max_message) return true;
   absl::Status status = absl::ResourceExhaustedError(absl::StrCat(
       name_, ": ", call.method_.method->name, ": received a message of ", size, " bytes, where ",
@@ -281,11 +316,16 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
   if (call == nullptr || !WithinLimit(header, payload, *call)) return absl::OkStatus();
   const bool ends = header.kind == FrameKind::kResponse;
   absl::Status status;
-  absl::Status taken =
-      ends ? TakeResponse(header, limits_.max_metadata, payload, call->context_.initial_,
-                          call->context_.trailing_, status)
-           : TakeMetadata(header, limits_.max_metadata, payload, call->context_.initial_);
-  call->got_initial_metadata_ = true;
+  // From the first frame on the call's owner may be reading the initial metadata.
+  const bool first = !std::exchange(call->got_initial_metadata_, true);
+  Metadata late;
+  Metadata& initial = first ? call->context_.initial_ : late;
+  absl::Status taken = ends ? TakeResponse(header, limits_.max_metadata, payload, initial,
+                                           call->context_.trailing_, status)
+                            : TakeMetadata(header, limits_.max_metadata, payload, initial);
+  if (taken.ok() && !late.empty()) {
+    taken = absl::InternalError("initial metadata after the call's first frame");
+  }
   const auto describe = [&](absl::string_view what) {
     return absl::StrCat(name_, ": ", call->method_.method->name, ": ", what);
   };
@@ -316,6 +356,7 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
   if (status.code() == absl::StatusCode::kCancelled && call->context_.deadline_.HasPassed()) {
     status = absl::DeadlineExceededError(describe("deadline exceeded"));
   }
+  if (!proven_) proven_ = true;
   // The id is free from here on, and nobody may cancel the call any more, whatever Deliver finds.
   Release(*call);
   call->status_ = status;

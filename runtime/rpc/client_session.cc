@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/base/deadline.h"
+#include "nigh/base/errno_status.h"
 #include "nigh/base/mutex.h"
 #include "nigh/call_sections.h"
 #include "nigh/call_state.h"
@@ -47,9 +49,16 @@ ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string
 
 ClientSession::~ClientSession() { connection_->Close(); }
 
-bool ClientSession::accepts_calls() const {
+absl::Status ClientSession::Open() const {
+  if (interrupt_) return absl::OkStatus();
+  return UnavailableErrno(errno, name_, "connect: eventfd");
+}
+
+absl::Status ClientSession::EndStatus() const {
   MutexLock lock(mutex_);
-  return dead_.ok() && !going_away_;
+  if (!dead_.ok()) return dead_;
+  return absl::UnavailableError(
+      absl::StrCat(name_, ": ", farewell_.empty() ? "the connection is closing" : farewell_));
 }
 
 bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end) {
@@ -74,7 +83,7 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
   }
   const absl::StatusOr<bool> sent =
       sender_.SendRequest(header, call.method_.method->name, sections.block(), first);
-  if (sent.ok() && *sent) return true;
+  if (sent.ok() && *sent && writers_waiting_ == 0) return true;
   MutexLock lock(mutex_);
   AfterSend(sent);
   if (sent.ok()) return true;
@@ -130,7 +139,8 @@ bool ClientSession::Write(ClientCall& call, const MessageSource& message, bool e
   FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage};
   {
     MutexLock lock(mutex_);
-    if (call.state_.can_send()) Await(call, Event::kRoom);
+    NoticeDeath();
+    if (call.state_.can_send()) AwaitSender(call, Event::kRoom);
     if (!call.state_.can_send()) return false;
     if (message.size() > server_.max_message) {
       Abandon(call, absl::ResourceExhaustedError(
@@ -145,18 +155,29 @@ bool ClientSession::Write(ClientCall& call, const MessageSource& message, bool e
     if (end) header.flags |= kEnd;
     // The mutex stays held: the id is this call's only until the server's RESPONSE has been
     // dispatched.
-    AfterSend(sender_.Send(header, "", &message));
+    const absl::StatusOr<bool> sent = sender_.Send(header, "", &message);
+    AfterSend(sent);
+    // What does not fit leaves while somebody pumps; that is this thread, for nobody else may.
+    if (sent.ok() && !*sent) AwaitSender(call, Event::kFlushed);
+    return sent.ok();
   }
-  return true;
+}
+
+void ClientSession::AwaitSender(ClientCall& call, Event event) {
+  if (call.context_.deadline_.HasPassed()) return Await(call, Event::kEnd);
+  ++writers_waiting_;
+  Await(call, event);
+  --writers_waiting_;
 }
 
 bool ClientSession::WritesDone(ClientCall& call) {
   MutexLock lock(mutex_);
-  const Verdict verdict = call.state_.Send(/*message=*/false, /*end=*/true);
-  if (verdict != Verdict::kOk && verdict != Verdict::kTooFew) return false;
-  AfterSend(
-      sender_.Send({.kind = FrameKind::kMessage, .flags = kEnd, .call = call.id_}, "", nullptr));
-  return true;
+  if (call.state_.Send(/*message=*/false, /*end=*/true) != Verdict::kOk) return false;
+  const absl::StatusOr<bool> sent =
+      sender_.Send({.kind = FrameKind::kMessage, .flags = kEnd, .call = call.id_}, "", nullptr);
+  AfterSend(sent);
+  if (sent.ok() && !*sent) AwaitSender(call, Event::kFlushed);
+  return sent.ok();
 }
 
 void ClientSession::ParseInbox(ClientCall& call) {
@@ -261,9 +282,10 @@ ClientCall* ClientSession::FindCall(const FrameHeader& header) {
 }
 
 void ClientSession::AfterSend(const absl::StatusOr<bool>& sent) {
-  if (sent.ok() && *sent) return;
-  // What cannot be sent to cannot be used; the pump will find it closed and end the calls.
-  if (!sent.ok()) connection_->Close();
+  if (sent.ok() && *sent) return WakeWriters();
+  // Not closed yet: what the server had sent before it went away is still to be received, and then
+  // the pump finds the end.
+  if (!sent.ok()) going_away_ = true;
   WakePump();
 }
 
@@ -282,7 +304,10 @@ void ClientSession::Fail(absl::Status status) {
   {
     MutexLock lock(mutex_);
     if (!dead_.ok()) return;
-    dead_ = std::move(status);
+    dead_ = farewell_.empty()
+                ? std::move(status)
+                : absl::Status(status.code(), absl::StrCat(status.message(),
+                                                           "; the server had said: ", farewell_));
     for (ClientCall* call : calls_) {
       if (call != nullptr && call != kAbandoned) End(*call, dead_);
     }
@@ -301,16 +326,8 @@ void ClientSession::NotifyEnd() {
 }
 
 void ClientSession::NoticeDeath() {
-  if (pumping_ || SteadyNanos() - last_heard_ < kStaleNanos) return;
-  pumping_ = true;
-  {
-    MutexUnlock unlock(mutex_);
-    // A turn's work at most; a peer that floods must not keep the call from starting.
-    for (int frames = 0; frames < 64 && Pump(nullptr); ++frames) {
-    }
-  }
-  pumping_ = false;
-  last_heard_ = SteadyNanos();
+  if (pumping_ || SteadyNanos() - last_looked_ < kStaleNanos) return;
+  PumpWhatArrived(nullptr);
   PromoteFollower();
 }
 

@@ -1,6 +1,7 @@
 #ifndef NIGH_CLIENT_SESSION_H_
 #define NIGH_CLIENT_SESSION_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -40,12 +41,15 @@ class ClientSession {
                 const ChannelOptions& options);
   ~ClientSession();
 
+  // To be called first. UNAVAILABLE when the system has no descriptor to give.
+  absl::Status Open() const;
+
   // `callback` is called once, with no lock held, when the session takes no new calls any more. To
   // be set before Handshake.
   void OnEnd(std::function<void()> callback) { on_end_ = std::move(callback); }
 
   // Exchanges hellos. By the connecting thread, before any other use. `abandon` is asked after
-  // every Interrupt. UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED.
+  // every Interrupt. Fails with UNAVAILABLE; the message tells why.
   absl::Status Handshake(Deadline deadline, const std::function<bool()>& abandon);
 
   // Wakes the pump from its sleep, for it to look around.
@@ -64,12 +68,15 @@ class ClientSession {
   // The caller will wait for nothing of it any more. Any thread.
   void Cancel(ClientCall& call, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  bool accepts_calls() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether the server has answered a call.
+  bool proven() const { return proven_; }
+  // Why the session takes no calls any more.
+  absl::Status EndStatus() const ABSL_LOCKS_EXCLUDED(mutex_);
   const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }
 
  private:
   // What a caller waits for. A call that is over ends every wait.
-  enum class Event { kMessage, kInitialMetadata, kRoom, kEnd };
+  enum class Event { kMessage, kInitialMetadata, kRoom, kFlushed, kEnd };
 
   // client_session.cc
   bool CheckStart(ClientCall& call, const MessageSource* first)
@@ -90,6 +97,8 @@ class ClientSession {
   void Release(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FreeId(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakePump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Waits for kRoom or kFlushed.
+  void AwaitSender(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterSend(const absl::StatusOr<bool>& sent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The connection is no more; every call ends with `status`.
   void Fail(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -100,6 +109,13 @@ class ClientSession {
   // Waits for `event`, leading or following, until the call's deadline, which ends it.
   void Await(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lead(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whose messages a caller that waits for `event` may parse in place while it pumps: its own
+  // call's, or nobody's.
+  static ClientCall* SelfFor(ClientCall& call, Event event);
+  // Dispatches what has arrived, without waiting. Nobody else may be pumping.
+  void PumpWhatArrived(ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What waited for room has left.
+  void WakeWriters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PromoteFollower() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // One frame, or one attempt to send what waits. False: there was nothing to do. By the pump only.
   bool Pump(ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -135,7 +151,12 @@ class ClientSession {
   bool going_away_ ABSL_GUARDED_BY(mutex_) = false;
   bool end_notified_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status dead_ ABSL_GUARDED_BY(mutex_);
-  int64_t last_heard_ ABSL_GUARDED_BY(mutex_) = 0;
+  // When somebody last received on the connection; steady nanoseconds.
+  int64_t last_looked_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string farewell_ ABSL_GUARDED_BY(mutex_);  // what the server's GO_AWAY said
+  // Callers that wait for the sender, which other threads' sends can empty as well as the pump.
+  std::atomic<int> writers_waiting_ = 0;
+  std::atomic<bool> proven_ = false;
   // By call id. A call that has ended here while the server still has to say so is `kAbandoned`.
   std::vector<ClientCall*> calls_ ABSL_GUARDED_BY(mutex_);
   std::vector<uint32_t> free_ids_ ABSL_GUARDED_BY(mutex_);

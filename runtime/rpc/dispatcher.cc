@@ -76,10 +76,11 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
   const bool sample = method.TakesSample();
   const int64_t start = sample ? SteadyNanos() : 0;
   call->Run();
+  // Inside the mark: it waits for the call's cancel callback if that is just running.
+  ServerSession::Recycle(std::move(call));
   const bool kept = mark.Leave(entered);
   if (sample) method.Learn(SteadyNanos() - start);
   if (!kept) method.Learn(INT64_MAX);
-  ServerSession::Recycle(std::move(call));
   return kept;
 }
 

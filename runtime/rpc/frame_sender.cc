@@ -12,6 +12,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "nigh/base/mutex.h"
 #include "nigh/message_io.h"
@@ -21,6 +22,9 @@
 
 namespace nigh {
 namespace {
+
+// Control frames that may wait: more than all calls can have of them, less than a flood of pings.
+constexpr size_t kMaxWaitingControl = 65'536;
 
 // Frames that carry a call's messages keep their order within the call; the others may overtake.
 bool IsControl(FrameKind kind) {
@@ -82,13 +86,30 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
   Waiting waiting{.header = header, .payload = std::string(size, '\0')};
   WritePayload(sections, message, reinterpret_cast<std::byte*>(waiting.payload.data()));
   if (IsControl(header.kind)) {
+    if (control_.size() >= kMaxWaitingControl) {
+      return Break(absl::ResourceExhaustedError(
+          absl::StrCat(connection_.peer().address, ": send: ", control_.size(),
+                       " answers wait for a peer that sends but does not receive")));
+    }
     control_.push_back(std::move(waiting));
   } else {
     std::deque<Waiting>& queue = queues_[header.call];
     if (queue.empty()) turns_.push_back(header.call);
     queue.push_back(std::move(waiting));
   }
-  return ResumeLocked();
+  // Taken over, whatever happens from here on: the frame may have left before the connection
+  // failed, so its sender must not be told that it was refused.
+  const absl::StatusOr<bool> resumed = ResumeLocked();
+  return resumed.ok() && *resumed;
+}
+
+absl::Status FrameSender::Break(absl::Status error) {
+  error_ = std::move(error);
+  control_.clear();
+  queues_.clear();
+  turns_.clear();
+  unflushed_ = false;
+  return error_;
 }
 
 bool FrameSender::CommitPiece(Waiting& waiting) {
@@ -146,13 +167,8 @@ bool FrameSender::TakeTurn() {
 
 absl::StatusOr<bool> FrameSender::FlushLocked() {
   absl::StatusOr<bool> flushed = connection_.Flush();
-  if (!flushed.ok()) {
-    error_ = flushed.status();
-    control_.clear();
-    queues_.clear();
-    turns_.clear();
-  }
-  unflushed_ = flushed.ok() && !*flushed;
+  if (!flushed.ok()) return Break(flushed.status());
+  unflushed_ = !*flushed;
   return flushed;
 }
 
@@ -165,6 +181,11 @@ bool FrameSender::Drop(uint32_t call) {
   queues_.erase(queue);
   turns_.erase(absl::c_find(turns_, call));
   return untouched;
+}
+
+bool FrameSender::Holds(uint32_t call) const {
+  MutexLock lock(mutex_);
+  return queues_.contains(call);
 }
 
 bool FrameSender::idle() const {

@@ -52,6 +52,9 @@ class FrameSender {
   // the peer will never hear of the call.
   bool Drop(uint32_t call) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Whether frames of `call` wait.
+  bool Holds(uint32_t call) const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Whether everything that was sent has left.
   bool idle() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -77,6 +80,8 @@ class FrameSender {
   bool CommitPiece(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Commits a piece of the call whose turn it is. False: no room.
   bool TakeTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Gives the connection up; nothing waits any more.
+  absl::Status Break(absl::Status error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool AnythingWaits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !control_.empty() || !turns_.empty();

@@ -56,6 +56,10 @@ struct ServerOptions {
   TransportTable transports = AllTransports();
 };
 
+// INVALID_ARGUMENT that names the first option whose value makes no sense.
+absl::Status CheckOptions(const ChannelOptions& options);
+absl::Status CheckOptions(const ServerOptions& options);
+
 }  // namespace nigh
 
 #endif  // NIGH_OPTIONS_H_

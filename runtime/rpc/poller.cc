@@ -14,6 +14,8 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/status/statusor.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/errno_status.h"
 #include "nigh/base/mutex.h"
 #include "nigh/base/waiter.h"
 #include "nigh/server_session.h"
@@ -23,8 +25,10 @@
 namespace nigh {
 namespace {
 
-// Even while hot connections have work, the others are looked at once in so many passes.
+// Even while hot connections have work, the others are looked at once in so many passes, and within
+// so many nanoseconds and a handler.
 constexpr uint32_t kEventsEvery = 16;
+constexpr int64_t kEventsWithin = 200'000;
 // A connection that had nothing in so many passes is no longer hot.
 constexpr int kCoolAfter = 64;
 // New connections taken in before the open ones get their turn.
@@ -40,6 +44,12 @@ Poller::Poller(const WaitPolicy& policy)
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       waiter_(policy) {
   Control(EPOLL_CTL_ADD, wake_.get(), kWakeToken, EPOLLIN);
+}
+
+absl::Status Poller::Open() const {
+  if (epoll_ && wake_) return absl::OkStatus();
+  return ErrnoStatus(absl::StatusCode::kResourceExhausted, EMFILE, "start",
+                     "epoll_create, eventfd");
 }
 
 void Poller::Control(int operation, int fd, Token token, uint32_t events) {
@@ -138,8 +148,8 @@ void Poller::Remove(Token token) {
 }
 
 void Poller::MakeHot(Token token, Source& source) {
-  source.idle_passes = 0;
   if (std::exchange(source.hot, true)) return;
+  source.idle_passes = 0;
   hot_.push_back(token);
 }
 
@@ -166,14 +176,21 @@ void Poller::AcceptFrom(Token token, Source& source) {
 void Poller::Watch(Token token, Source& source, const Wake& wake) {
   source.receive_fd = wake.fd;
   source.edge_triggered = wake.edge_triggered;
-  Control(EPOLL_CTL_ADD, wake.fd, token,
-          static_cast<uint32_t>(wake.events) | (wake.edge_triggered ? uint32_t{EPOLLET} : 0));
+  const uint32_t events =
+      static_cast<uint32_t>(wake.events) | (wake.edge_triggered ? uint32_t{EPOLLET} : 0);
+  if (source.send_fd == wake.fd) {
+    // It is in the set already, for sending.
+    Control(EPOLL_CTL_MOD, wake.fd, token, events | EPOLLOUT);
+  } else {
+    Control(EPOLL_CTL_ADD, wake.fd, token, events);
+  }
 }
 
 void Poller::WatchSend(Token token, Source& source) {
   const std::optional<Wake> wake = source.session->ArmSend();
-  if (!wake.has_value()) return;
-  if (wake->ready()) return ResumeSend(token, source);
+  // Nothing waits any more: another thread's send took it along, and those who wait must hear of
+  // it.
+  if (!wake.has_value() || wake->ready()) return ResumeSend(token, source);
   source.send_fd = wake->fd;
   const auto events = static_cast<uint32_t>(wake->events);
   if (wake->fd != source.receive_fd) {
@@ -252,6 +269,7 @@ bool Poller::ArmHot() {
 }
 
 void Poller::PollEvents(int timeout_millis) {
+  last_events_ = SteadyNanos();
   std::array<epoll_event, 64> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), timeout_millis);
   for (int i = 0; i < count; ++i) {
@@ -288,7 +306,9 @@ bool Poller::Drive() {
         return false;
       case Pass::kBusy:
         waiter_.Found();
-        if (++passes_ % kEventsEvery == 0) PollEvents(0);
+        if (++passes_ % kEventsEvery == 0 || SteadyNanos() - last_events_ > kEventsWithin) {
+          PollEvents(0);
+        }
         break;
       case Pass::kNothing:
         if (++passes_ % kEventsEvery == 0) PollEvents(0);

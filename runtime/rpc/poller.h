@@ -32,6 +32,9 @@ class Poller {
 
   explicit Poller(const WaitPolicy& policy);
 
+  // To be called first. RESOURCE_EXHAUSTED when the system has no descriptors to give.
+  absl::Status Open() const;
+
   // Takes the role and keeps it until Stop or until it is taken away. True: until Stop.
   bool Drive();
 
@@ -101,6 +104,7 @@ class Poller {
   std::vector<Token> hot_;
   Token next_token_ = 1;
   uint32_t passes_ = 0;
+  int64_t last_events_ = 0;  // steady nanoseconds
 
   bool stopping_ = false;
 

@@ -55,7 +55,8 @@ class Server::State {
  private:
   enum class Phase { kNew, kServing, kDraining, kStopped };
 
-  void Drive(Poller& poller);
+  // Has a thread of the pool take the polling role. False: the system has none to give.
+  bool Drive(Poller& poller);
   void Accept(const std::string& address, absl::StatusOr<std::unique_ptr<Connection>> connection)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Forget(ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -87,7 +88,8 @@ Server::State::State(ServerOptions options)
   for (int i = 0; i < PollerCount(options_); ++i) {
     Poller& poller = *pollers_.emplace_back(std::make_unique<Poller>(options_.wait));
     poller.OnSessionEnd([this](ServerSession& session) { Forget(session); });
-    dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { Drive(poller); });
+    // There is a thread: the one that has just lost the role.
+    dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { (void)Drive(poller); });
   }
 }
 
@@ -122,17 +124,25 @@ std::vector<std::string> Server::State::addresses() const {
 
 absl::Status Server::State::Start() {
   if (!registered_.ok()) return registered_;
+  if (absl::Status status = CheckOptions(options_); !status.ok()) return status;
   MutexLock lock(mutex_);
   if (phase_ == Phase::kServing) return absl::OkStatus();
   if (phase_ != Phase::kNew) return absl::UnavailableError("start: the server is shut down");
+  for (const std::unique_ptr<Poller>& poller : pollers_) {
+    if (absl::Status status = poller->Open(); !status.ok()) return status;
+  }
+  bool started = dispatcher_.watchdog().Start();
+  for (const std::unique_ptr<Poller>& poller : pollers_) started = started && Drive(*poller);
+  if (!started) {
+    return absl::ResourceExhaustedError(
+        "start: the system has no thread to give (raise the limit on processes, ulimit -u)");
+  }
   phase_ = Phase::kServing;
-  dispatcher_.watchdog().Start();
-  for (const std::unique_ptr<Poller>& poller : pollers_) Drive(*poller);
   return absl::OkStatus();
 }
 
-void Server::State::Drive(Poller& poller) {
-  dispatcher_.pool().Submit([&poller] { poller.Drive(); });
+bool Server::State::Drive(Poller& poller) {
+  return dispatcher_.pool().SubmitUrgent([&poller] { poller.Drive(); });
 }
 
 void Server::State::Accept(const std::string& address,

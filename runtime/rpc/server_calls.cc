@@ -26,8 +26,8 @@
 namespace nigh {
 namespace {
 
-// Calls kept for later requests, a method and connection.
-constexpr size_t kSpareCalls = 8;
+// Calls kept for later requests, by one connection.
+constexpr int kSpareCalls = 32;
 // Messages that were larger than this are not kept: the memory may not be needed again.
 constexpr size_t kLargeMessage = size_t{64} << 10;
 
@@ -99,6 +99,7 @@ std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
   } else {
     call = std::move(declared.spare.back());
     declared.spare.pop_back();
+    --spares_;
     // A spare call does not keep its session alive.
     call->session_ = shared_from_this();
   }
@@ -121,7 +122,7 @@ void ServerSession::Recycle(std::unique_ptr<ServerCall> call) {
 
 void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
   std::vector<std::unique_ptr<ServerCall>>& spare = methods_[call->method_id_].spare;
-  if (spare.size() >= kSpareCalls || ended_) return;
+  if (spares_ >= kSpareCalls || ended_) return;
   if (call->request_size_ > kLargeMessage) call->request_.reset();
   if (call->reply_ != nullptr && call->reply_->ByteSizeLong() > kLargeMessage) call->reply_.reset();
   if (call->reply_ != nullptr) call->reply_->Clear();
@@ -137,6 +138,7 @@ void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
   context.trailing_.Clear();
   context.cancellation_.Reset();
   spare.push_back(std::move(call));
+  ++spares_;
 }
 
 void ServerSession::AfterSend(const absl::StatusOr<bool>& sent) {
@@ -172,12 +174,9 @@ void ServerSession::Respond(ServerCall& call, absl::Status status) {
   const auto describe = [&](absl::string_view what) {
     return absl::StrCat(context.method(), ": ", what);
   };
-  if (status.ok()) {
-    for (const Metadata* metadata : {&context.initial_, &context.trailing_}) {
-      if (!metadata->status().ok()) {
-        status = absl::InternalError(describe(metadata->status().message()));
-      }
-    }
+  if (status.ok()) status = CheckMetadata(context);
+  if (status.ok() && context.deadline_.HasPassed()) {
+    status = absl::DeadlineExceededError(describe("deadline exceeded"));
   }
   std::optional<MessageSource> reply;
   if (status.ok() && call.reply_ != nullptr) {
@@ -193,7 +192,9 @@ void ServerSession::Respond(ServerCall& call, absl::Status status) {
   {
     MutexLock lock(mutex_);
     if (call.state_.closed()) return;  // cancelled: the client has its answer already
-    if (call.initial_sent_) context.initial_.Clear();
+    if (call.initial_sent_ || context.initial_.byte_size() > client_.max_metadata) {
+      context.initial_.Clear();
+    }
     // From here on the id may come again; the response goes out first, for whoever reads the next
     // request is the client's answer to this one.
     Detach(call);
@@ -209,16 +210,16 @@ void ServerSession::Terminate(ServerCall& call, const absl::Status& status) {
     MutexUnlock unlock(mutex_);
     SendResponse(call.id_, status, nullptr, nullptr);
   }
-  if (call.context_.cancellation_.RequestIfSilent()) {
+  // Callbacks are somebody else's code and may take their time: they run on a thread of the pool,
+  // ahead of handlers, which may all be waiting for just this.
+  const bool callbacks = call.context_.cancellation_.Mark();
+  if (!callbacks || !dispatcher_.pool().SubmitUrgent([session = shared_from_this(), &call] {
+        call.context_.cancellation_.RunCallbacks();
+        MutexLock lock(session->mutex_);
+        --call.pins_;
+        call.changed_.SignalAll();
+      })) {
     --call.pins_;
-  } else {
-    // Somebody else's code is to run, and it may take its time.
-    dispatcher_.pool().Submit([session = shared_from_this(), &call] {
-      call.context_.cancellation_.Request();
-      MutexLock lock(session->mutex_);
-      --call.pins_;
-      call.changed_.SignalAll();
-    });
   }
   call.changed_.SignalAll();
 }
@@ -244,6 +245,7 @@ uint64_t ServerSession::AddDeadlineTimer(ServerCall& call) {
 
 void ServerSession::CancelAll(const absl::Status& status) {
   MutexLock lock(mutex_);
+  over_ = status;
   for (size_t id = 0; id < calls_.size(); ++id) {
     if (calls_[id] != nullptr) Terminate(*calls_[id], status);
   }
@@ -286,6 +288,18 @@ void ServerSession::Consumed(ServerCall& call, size_t size) {
       nullptr));
 }
 
+absl::Status ServerSession::CheckMetadata(const ServerContext& context) const {
+  for (const Metadata* metadata : {&context.initial_, &context.trailing_}) {
+    if (metadata->status().ok()) continue;
+    return absl::InternalError(absl::StrCat(context.method(), ": ", metadata->status().message()));
+  }
+  if (context.initial_.byte_size() <= client_.max_metadata) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat(context.method(), ": initial metadata of ", context.initial_.byte_size(),
+                   " bytes, where the client accepts ", client_.max_metadata,
+                   " (raise its ChannelOptions::limits)"));
+}
+
 void ServerSession::TakeInitialMetadata(ServerCall& call, SectionWriter& sections) {
   if (std::exchange(call.initial_sent_, true)) return;
   AddMetadata(call.context_.initial_, SectionType::kMetadata, sections);
@@ -308,6 +322,12 @@ bool ServerSession::Write(ServerCall& call, const MessageSource& message) {
   }
   if (call.state_.Send(/*message=*/true, /*end=*/false) != Verdict::kOk) return false;
   call.credit_ -= MessageCost(message.size());
+  if (!call.initial_sent_) {
+    if (absl::Status status = CheckMetadata(call.context_); !status.ok()) {
+      Terminate(call, status);
+      return false;
+    }
+  }
   SectionWriter sections;
   TakeInitialMetadata(call, sections);
   // Under the mutex: a response, after which nothing of this call may be sent, waits for it.
@@ -319,6 +339,9 @@ bool ServerSession::Write(ServerCall& call, const MessageSource& message) {
 void ServerSession::SendInitialMetadata(ServerCall& call) {
   MutexLock lock(mutex_);
   if (!call.state_.can_send() || call.initial_sent_) return;
+  if (absl::Status status = CheckMetadata(call.context_); !status.ok()) {
+    return Terminate(call, status);
+  }
   SectionWriter sections;
   TakeInitialMetadata(call, sections);
   AfterSend(
@@ -350,7 +373,7 @@ void ServerSession::Drain() {
 
 bool ServerSession::Drained() const {
   MutexLock lock(mutex_);
-  return running_ == 0 && sender_.idle();
+  return running_ == 0 && (ended_ || sender_.idle());
 }
 
 }  // namespace nigh

@@ -26,7 +26,7 @@ namespace nigh {
 namespace {
 
 // Frames of one connection before the others get their turn: a flood starves nobody else.
-constexpr int kFramesPerTurn = 64;
+constexpr int kFramesPerTurn = 16;
 
 Hello MakeHello(const Limits& limits) {
   return {.min_version = kProtocolVersion,
@@ -35,13 +35,6 @@ Hello MakeHello(const Limits& limits) {
           .max_message = limits.max_message,
           .max_metadata = static_cast<uint32_t>(limits.max_metadata),
           .max_calls = limits.max_calls};
-}
-
-// Bytes of message in a payload that may still be coming.
-size_t MessageSize(const FrameHeader& header, ConstByteSpan payload) {
-  const size_t size = size_t{header.length} + header.rest;
-  if ((header.flags & kSections) == 0) return size;
-  return size - std::min(size, SectionReader(payload).block_size());
 }
 
 }  // namespace
@@ -67,7 +60,7 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
   for (int frames = 0; frames < kFramesPerTurn; ++frames) {
     absl::StatusOr<std::optional<Frame>> received = connection_->Receive();
     if (!received.ok()) {
-      Fail(received.status());
+      Fail(received.status(), received.status().code() == absl::StatusCode::kInternal);
       return Turn::kEnded;
     }
     if (!received->has_value()) return frames == 0 ? Turn::kNothing : Turn::kBusy;
@@ -78,7 +71,7 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
       // The last thing the client hears, so that its user learns what is wrong.
       (void)sender_.SendText({.kind = FrameKind::kGoAway},
                              handled.message().substr(0, kMinMaxPayload));
-      Fail(handled);
+      Fail(handled, /*broken=*/true);
       return Turn::kEnded;
     }
     if (to_run != nullptr && !dispatcher_.Run(std::move(to_run), mark)) return Turn::kRoleLost;
@@ -168,7 +161,9 @@ absl::Status ServerSession::OnMethod(const FrameHeader& header, ConstByteSpan pa
 absl::Status ServerSession::CheckRequest(const FrameHeader& header, ConstByteSpan payload,
                                          absl::Status& refusal) {
   MutexLock lock(mutex_);
-  if (header.call >= limits_.max_calls || FindCall(header.call) != nullptr) {
+  // An answer that has not left yet cannot have told the client that the number is free.
+  if (header.call >= limits_.max_calls || FindCall(header.call) != nullptr ||
+      sender_.Holds(header.call)) {
     return absl::InternalError(
         absl::StrCat("REQUEST frame for call ", header.call, ", which is ",
                      header.call >= limits_.max_calls ? "beyond the limit" : "still open"));
@@ -241,7 +236,6 @@ absl::Status ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan p
   }
   refusal = TakeMetadata(header, limits_.max_metadata, payload, context.client_metadata_);
   const bool message = (header.flags & kMessage) != 0;
-  const bool end = (header.flags & kEnd) != 0;
   if (refusal.ok() && message && call->request_ != nullptr) {
     refusal = MessageTarget(call->request_.get()).Parse(payload);
     call->request_size_ = payload.size();
@@ -252,19 +246,35 @@ absl::Status ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan p
     Recycle(std::move(call));
     return absl::OkStatus();
   }
-  MutexLock lock(mutex_);
+  absl::Status over;
+  {
+    MutexLock lock(mutex_);
+    over = over_;
+    if (over.ok()) Admit(header, payload, *call);
+  }
+  if (over.ok()) {
+    to_run = std::move(call);
+  } else {
+    // All calls were cancelled while this one was being parsed.
+    Refuse(header.call, over);
+    Recycle(std::move(call));
+  }
+  return absl::OkStatus();
+}
+
+void ServerSession::Admit(const FrameHeader& header, ConstByteSpan payload, ServerCall& admitted) {
+  ServerCall* const call = &admitted;
   call->id_ = header.call;
   call->credit_ = client_.window;
   call->allowance_ = limits_.window;
-  (void)call->state_.Receive(message, end);
+  const bool message = (header.flags & kMessage) != 0;
+  (void)call->state_.Receive(message, (header.flags & kEnd) != 0);
   if (message && call->request_ == nullptr) {
     call->inbox_.emplace_back(AsText(payload).data(), payload.size());
     call->allowance_ -= MessageCost(payload.size());
   }
   if (header.call >= calls_.size()) calls_.resize(header.call + 1);
-  calls_[header.call] = call.get();
-  to_run = std::move(call);
-  return absl::OkStatus();
+  calls_[header.call] = call;
 }
 
 absl::Status ServerSession::OnMessage(const FrameHeader& header, ConstByteSpan payload,
@@ -337,15 +347,21 @@ absl::Status ServerSession::OnCredit(const FrameHeader& header) {
   return absl::OkStatus();
 }
 
-void ServerSession::Fail(const absl::Status& status) {
+void ServerSession::Fail(const absl::Status& status, bool broken) {
+  bool drained = false;
   {
     MutexLock lock(mutex_);
     ended_ = true;
   }
   CancelAll(status);
   connection_->Close();
+  {
+    MutexLock lock(mutex_);
+    drained = draining_ && running_ == 0;
+  }
+  if (drained && on_drained_) on_drained_();
   // A client that left is nothing to report.
-  if (status.code() != absl::StatusCode::kUnavailable && on_broken_) on_broken_(status);
+  if (broken && on_broken_) on_broken_(status);
 }
 
 }  // namespace nigh

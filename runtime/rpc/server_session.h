@@ -103,6 +103,9 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status OnRequest(const FrameHeader& header, ConstByteSpan payload,
                          std::unique_ptr<ServerCall>& to_run) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Makes a request whose message is parsed one of the open calls.
+  void Admit(const FrameHeader& header, ConstByteSpan payload, ServerCall& admitted)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OnMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status BeginPieces(const Frame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -110,7 +113,8 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
   absl::Status OnCredit(const FrameHeader& header) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckRequest(const FrameHeader& header, ConstByteSpan payload, absl::Status& refusal)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void Fail(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The connection is over. `broken`: because the client broke the protocol.
+  void Fail(const absl::Status& status, bool broken) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // server_calls.cc: what handlers do.
   std::unique_ptr<ServerCall> NewCall(uint16_t method) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -125,10 +129,12 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SendResponse(uint32_t id, const absl::Status& status, ServerContext* context,
                     const MessageSource* reply);
+  // Whether what the handler wants to send as metadata may be sent.
+  absl::Status CheckMetadata(const ServerContext& context) const;
   void TakeInitialMetadata(ServerCall& call, SectionWriter& sections)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The deadline has passed under the handler's eyes: the call ends here and now, for a handler that takes
-  // it for the end of the requests must not answer OK. False, for the caller to return.
+  // The deadline has passed under the handler's eyes: the call ends here and now, for a handler
+  // that takes it for the end of the requests must not answer OK. False, for the caller to return.
   bool Expire(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consumed(ServerCall& call, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterSend(const absl::StatusOr<bool>& sent);
@@ -153,6 +159,8 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
 
   mutable Mutex mutex_;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status over_ ABSL_GUARDED_BY(mutex_);  // once CancelAll has been called
+  int spares_ ABSL_GUARDED_BY(mutex_) = 0;     // in all of methods_
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   int running_ ABSL_GUARDED_BY(mutex_) = 0;  // calls whose handlers have not returned
   std::vector<ServerCall*> calls_ ABSL_GUARDED_BY(mutex_);       // by call id

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -25,8 +26,13 @@ void Watchdog::Watch(InlineMark& mark, absl::AnyInvocable<void()> taken) {
   watched_.push_back({.mark = &mark, .taken = std::move(taken)});
 }
 
-void Watchdog::Start() {
-  thread_ = std::thread([this] { Run(); });
+bool Watchdog::Start() {
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error&) {
+    return false;
+  }
+  return true;
 }
 
 void Watchdog::Stop() {

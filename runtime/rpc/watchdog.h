@@ -47,7 +47,8 @@ class Watchdog {
   // must soon give it to another thread.
   void Watch(InlineMark& mark, absl::AnyInvocable<void()> taken);
 
-  void Start();
+  // False: the system has no thread to give.
+  bool Start();
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // To be called by a poller after InlineMark::Enter.

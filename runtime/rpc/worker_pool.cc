@@ -1,6 +1,6 @@
 #include "nigh/worker_pool.h"
 
-#include <algorithm>
+#include <limits>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -19,16 +19,31 @@ constexpr absl::Duration kIdleTime = absl::Seconds(10);
 void WorkerPool::Submit(Task task) {
   MutexLock lock(mutex_);
   tasks_.push_back(std::move(task));
-  if (static_cast<int>(tasks_.size()) <= idle_) return work_.Signal();
-  if (threads_ >= max_threads_) return;
+  (void)Staff(max_threads_);
+}
+
+bool WorkerPool::SubmitUrgent(Task task) {
+  MutexLock lock(mutex_);
+  tasks_.push_front(std::move(task));
+  if (Staff(std::numeric_limits<int>::max())) return true;
+  tasks_.pop_front();
+  return false;
+}
+
+bool WorkerPool::Staff(int max_threads) {
+  if (static_cast<int>(tasks_.size()) <= idle_) {
+    work_.Signal();
+    return true;
+  }
+  if (threads_ >= max_threads) return true;
   // Detached, and counted instead: a thread that ends by itself needs nobody to join it.
   try {
     std::thread([this] { Work(); }).detach();
     ++threads_;
   } catch (const std::system_error&) {
-    // The system has no thread to give; the task waits for one of those there are.
-    if (threads_ == 0) throw;
+    // The system has no thread to give; one of those there are takes the task when it is free.
   }
+  return threads_ > 0;
 }
 
 void WorkerPool::Work() {

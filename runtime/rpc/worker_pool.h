@@ -23,11 +23,18 @@ class WorkerPool {
   // Runs `task` on one of the threads, soon.
   void Submit(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The same, ahead of all others, and on a thread beyond `max_threads` if need be: for what
+  // blocked handlers wait for, or all calls do. False: there is no thread at all, nor can one be
+  // made.
+  bool SubmitUrgent(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Waits until every task that was submitted has run, and ends the threads. Not from a task.
   void Join() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void Work() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Makes sure that a thread will take what was just queued. False: only if there is none at all.
+  bool Staff(int max_threads) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int max_threads_;
   Mutex mutex_;

@@ -1,5 +1,6 @@
 #include "nigh/wire/sections.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -55,6 +56,14 @@ std::optional<Section> SectionReader::Next() {
   status_ = absl::InternalError("section that ends beyond its block");
   left_ = {};
   return std::nullopt;
+}
+
+size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece) {
+  const size_t size = size_t{header.length} + header.rest;
+  if ((header.flags & kSections) == 0 || first_piece.size() < kSectionBlockHeader) return size;
+  // The count alone: the block itself may go on in the pieces to come.
+  const size_t sections = kSectionBlockHeader + LoadLittle<uint32_t>(first_piece.data());
+  return size - std::min(size, sections);
 }
 
 }  // namespace nigh

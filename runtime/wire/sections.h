@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
 
 namespace nigh {
 
@@ -70,6 +71,10 @@ class SectionReader {
   size_t block_size_ = 0;
   absl::Status status_;
 };
+
+// Bytes of message in a payload of which `first_piece` is here: all of it but the sections. A
+// section block that claims more than there is leaves none; reading it then says what is wrong.
+size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece);
 
 }  // namespace nigh
 

@@ -1,0 +1,66 @@
+#include "nigh/options.h"
+
+#include <cstdint>
+#include <limits>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace nigh {
+namespace {
+
+// What the wire and protobuf can express.
+constexpr size_t kMaxMessage = std::numeric_limits<int32_t>::max();
+constexpr size_t kMaxMetadata = size_t{64} << 20;
+constexpr uint32_t kMaxCalls = 1u << 20;
+
+absl::Status Refuse(absl::string_view option, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("option ", option, ": ", what));
+}
+
+absl::Status Check(const Limits& limits) {
+  if (limits.max_message == 0 || limits.max_message > kMaxMessage) {
+    return Refuse("limits.max_message", absl::StrCat("must be 1 to ", kMaxMessage, " bytes"));
+  }
+  if (limits.max_metadata > kMaxMetadata) {
+    return Refuse("limits.max_metadata", absl::StrCat("must be at most ", kMaxMetadata, " bytes"));
+  }
+  if (limits.max_calls == 0 || limits.max_calls > kMaxCalls) {
+    return Refuse("limits.max_calls", absl::StrCat("must be 1 to ", kMaxCalls));
+  }
+  if (limits.window == 0) return Refuse("limits.window", "must be at least 1 byte");
+  return absl::OkStatus();
+}
+
+absl::Status Check(const WaitPolicy& wait) {
+  if (wait.spins < 0 || wait.yields < 0) return Refuse("wait", "must not be negative");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckOptions(const ChannelOptions& options) {
+  if (absl::Status status = Check(options.limits); !status.ok()) return status;
+  if (absl::Status status = Check(options.wait); !status.ok()) return status;
+  if (options.connect_timeout <= absl::ZeroDuration()) {
+    return Refuse("connect_timeout", "must be positive");
+  }
+  if (options.min_backoff <= absl::ZeroDuration() || options.max_backoff < options.min_backoff) {
+    return Refuse("min_backoff, max_backoff",
+                  "must be positive, and the first not above the second");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckOptions(const ServerOptions& options) {
+  if (absl::Status status = Check(options.limits); !status.ok()) return status;
+  if (absl::Status status = Check(options.wait); !status.ok()) return status;
+  if (options.pollers < 0 || options.max_threads < 1) {
+    return Refuse("pollers, max_threads", "must not be negative; there is at least one thread");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace nigh
