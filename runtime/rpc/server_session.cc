@@ -326,7 +326,11 @@ void ServerSession::OnCancel(uint32_t id) {
   const absl::Status cancelled = absl::CancelledError("cancelled by the client");
   {
     MutexLock lock(mutex_);
-    if (ServerCall* const call = FindCall(id)) return Terminate(*call, cancelled);
+    if (ServerCall* const call = FindCall(id)) {
+      // Megabytes may lie there until the id comes again.
+      assembler_.Abandon(id);
+      return Terminate(*call, cancelled);
+    }
   }
   // A request that has not arrived in full is answered too: every request is, once. An unfinished
   // message belongs to a call that has had its answer.
