@@ -43,8 +43,8 @@ bool ClientSession::IsReady(const ClientCall& call, Event event) const {
       return call.got_initial_metadata_;
     case Event::kRoom:
       return call.credit_ > 0 && !sender_.congested();
-    case Event::kFlushed:
-      return sender_.idle();
+    case Event::kLeft:
+      return sender_.HasLeft(call.id_);
     case Event::kEnd:
       return false;
   }

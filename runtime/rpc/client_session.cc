@@ -158,7 +158,7 @@ bool ClientSession::Write(ClientCall& call, const MessageSource& message, bool e
     const absl::StatusOr<bool> sent = sender_.Send(header, "", &message);
     AfterSend(sent);
     // What does not fit leaves while somebody pumps; that is this thread, for nobody else may.
-    if (sent.ok() && !*sent) AwaitSender(call, Event::kFlushed);
+    if (sent.ok() && !*sent) AwaitSender(call, Event::kLeft);
     return sent.ok();
   }
 }
@@ -176,7 +176,7 @@ bool ClientSession::WritesDone(ClientCall& call) {
   const absl::StatusOr<bool> sent =
       sender_.Send({.kind = FrameKind::kMessage, .flags = kEnd, .call = call.id_}, "", nullptr);
   AfterSend(sent);
-  if (sent.ok() && !*sent) AwaitSender(call, Event::kFlushed);
+  if (sent.ok() && !*sent) AwaitSender(call, Event::kLeft);
   return sent.ok();
 }
 

@@ -76,7 +76,7 @@ class ClientSession {
 
  private:
   // What a caller waits for. A call that is over ends every wait.
-  enum class Event { kMessage, kInitialMetadata, kRoom, kFlushed, kEnd };
+  enum class Event { kMessage, kInitialMetadata, kRoom, kLeft, kEnd };
 
   // client_session.cc
   bool CheckStart(ClientCall& call, const MessageSource* first)
@@ -97,7 +97,7 @@ class ClientSession {
   void Release(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FreeId(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakePump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Waits for kRoom or kFlushed.
+  // Waits for kRoom or kLeft.
   void AwaitSender(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterSend(const absl::StatusOr<bool>& sent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The connection is no more; every call ends with `status`.

@@ -183,6 +183,11 @@ bool FrameSender::Drop(uint32_t call) {
   return untouched;
 }
 
+bool FrameSender::HasLeft(uint32_t call) const {
+  MutexLock lock(mutex_);
+  return !error_.ok() || (!unflushed_ && !queues_.contains(call));
+}
+
 bool FrameSender::Holds(uint32_t call) const {
   MutexLock lock(mutex_);
   return queues_.contains(call);

@@ -52,6 +52,9 @@ class FrameSender {
   // the peer will never hear of the call.
   bool Drop(uint32_t call) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Whether everything that was sent for `call` has left.
+  bool HasLeft(uint32_t call) const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Whether frames of `call` wait.
   bool Holds(uint32_t call) const ABSL_LOCKS_EXCLUDED(mutex_);
 
