@@ -88,7 +88,7 @@ TEST_P(Statuses, ALongMessageIsCutAndTheCodeKept) {
   const absl::Status status = stub.Unary(context, Blob(), &reply);
   EXPECT_THAT(status, HasCode(kAborted));
   EXPECT_TRUE(absl::StartsWith(message, status.message()));
-  EXPECT_GT(status.message().size(), 500u);
+  EXPECT_GE(status.message().size(), 500u);
   EXPECT_LE(status.message().size(), 1000u);
 }
 

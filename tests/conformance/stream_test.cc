@@ -1,9 +1,13 @@
 // Streams: their ends, and how fast they may go.
 
 #include <atomic>
+#include <latch>
+#include <memory>
+#include <string>
 #include <thread>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/call_suite.h"
 
@@ -153,6 +157,34 @@ TEST_P(CallSuite, ASlowClientBlocksItsOwnHandlerAndNobodyElse) {
   for (int i = 0; i < count; ++i) ASSERT_TRUE(slow.Read(&reply));
   Await("written");
   EXPECT_EQ(slow.Finish(), absl::OkStatus());
+}
+
+TEST_P(CallSuite, AReplyReachesItsReaderWhileTheWriterIsBlocked) {
+  ServerSettings settings;
+  settings.set_window(30'000);
+  Serve(settings);
+  for (int round = 0; round < 20; ++round) {
+    ClientContext context;
+    const std::string reply = absl::StrCat("reply ", round), go = absl::StrCat("go ", round);
+    Play().Await(reply).Write(1).Await(go).ReadAll().In(context);
+    StreamCall call(stub(), MethodKind::kBidiStreaming, context);
+    std::latch nearly_blocked(1);
+    std::thread writer([&] {
+      // Three messages and a bit of credit for the fourth; the fifth has to wait.
+      for (int i = 0; i < 6; ++i) {
+        ASSERT_TRUE(call.Write(BlobOf(9'900)));
+        if (i == 3) nearly_blocked.count_down();
+      }
+    });
+    nearly_blocked.wait();
+    std::thread prompter([&] { Raise(reply); });
+    Blob blob;
+    EXPECT_TRUE(call.Read(&blob));
+    prompter.join();
+    Raise(go);
+    writer.join();
+    EXPECT_EQ(call.Finish(), absl::OkStatus());
+  }
 }
 
 TEST_P(CallSuite, AWindowOfOneByteIsSlowButWorks) {
