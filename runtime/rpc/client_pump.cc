@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <ctime>
@@ -22,6 +23,7 @@
 #include "nigh/client_call.h"
 #include "nigh/client_session.h"
 #include "nigh/flow.h"
+#include "nigh/metadata.h"
 #include "nigh/transport/connection.h"
 #include "nigh/wire/frame.h"
 #include "nigh/wire/hello.h"
@@ -167,8 +169,11 @@ bool ClientSession::Pump(ClientCall* self) {
   if (received->has_value()) {
     const absl::Status handled = Dispatch(**received, self);
     connection_->Release();
-    if (!handled.ok())
+    if (!handled.ok()) {
+      (void)sender_.SendText({.kind = FrameKind::kGoAway},
+                             handled.message().substr(0, kMinMaxPayload));
       Fail(absl::Status(handled.code(), absl::StrCat(name_, ": ", handled.message())));
+    }
     return true;
   }
   // Nothing to receive: the moment to send what waited for room.
@@ -316,15 +321,15 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
   if (call == nullptr || !WithinLimit(header, payload, *call)) return absl::OkStatus();
   const bool ends = header.kind == FrameKind::kResponse;
   absl::Status status;
-  // From the first frame on the call's owner may be reading the initial metadata.
-  const bool first = !std::exchange(call->got_initial_metadata_, true);
+  // The call's own thread may read its initial metadata from the first frame on.
   Metadata late;
-  Metadata& initial = first ? call->context_.initial_ : late;
+  Metadata& initial =
+      std::exchange(call->got_initial_metadata_, true) ? late : call->context_.initial_;
   absl::Status taken = ends ? TakeResponse(header, limits_.max_metadata, payload, initial,
                                            call->context_.trailing_, status)
                             : TakeMetadata(header, limits_.max_metadata, payload, initial);
   if (taken.ok() && !late.empty()) {
-    taken = absl::InternalError("initial metadata after the call's first frame");
+    taken = absl::InternalError("initial metadata after the first message");
   }
   const auto describe = [&](absl::string_view what) {
     return absl::StrCat(name_, ": ", call->method_.method->name, ": ", what);
