@@ -68,6 +68,9 @@ absl::StatusOr<HostPort> ParseHostPort(const Address& address) {
     }
   }
   if (host.empty()) return Malformed(address, "it has no host");
+  if (host.find_first_of("[]") != absl::string_view::npos) {
+    return Malformed(address, "its host has a bracket too many");
+  }
   if (!absl::ConsumePrefix(&text, ":")) return Malformed(address, "it has no port");
   uint32_t port = 0;
   if (!absl::c_all_of(text, absl::ascii_isdigit) || !absl::SimpleAtoi(text, &port) ||
