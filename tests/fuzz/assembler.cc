@@ -1,0 +1,146 @@
+// Pieces of payloads, as a session hands them to the reassembler, against a model of what should
+// come out. Each step: a byte of what, a byte of which call, a byte of length, two of rest.
+
+#include "nigh/assembler.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+#include "tests/fuzz/input.h"
+
+namespace nigh::testing {
+namespace {
+
+struct Expected {
+  FrameHeader first;
+  std::string payload;
+  uint32_t missing = 0;
+};
+
+// Bytes that differ from step to step and have a beginning.
+std::string Payload(uint32_t length, uint8_t step) {
+  std::string payload(length, static_cast<char>(step));
+  if (length != 0) payload[0] = '^';
+  return payload;
+}
+
+class Steps {
+ public:
+  // False: the session would end the connection here.
+  bool Interrupt(const FrameHeader& header) {
+    const absl::Status status = assembler_.Interrupt(header);
+    Expect(status.ok() == GiveWay(header), "a frame waits for its call's pieces, or ends the call");
+    return status.ok();
+  }
+
+  bool Begin(const FrameHeader& header, const std::string& payload) {
+    const absl::Status begun = assembler_.Begin({header, AsBytes(payload)});
+    const bool fresh = GiveWay(header);
+    Expect(begun.ok() == fresh, "a payload begins only where no other of its call is unfinished");
+    if (fresh) model_[header.call] = {header, payload, header.rest};
+    return begun.ok();
+  }
+
+  bool Add(const FrameHeader& header, const std::string& payload) {
+    const absl::StatusOr<std::optional<Assembler::Whole>> whole =
+        assembler_.Add({header, AsBytes(payload)});
+    const auto entry = model_.find(header.call);
+    if (entry == model_.end()) {
+      Expect(whole.ok() && !whole->has_value(), "a piece of nothing yields nothing");
+      return true;
+    }
+    Expected& expected = entry->second;
+    if (uint64_t{header.length} + header.rest != expected.missing) {
+      Expect(absl::IsInternal(whole.status()), "a piece must continue what came before");
+      return false;
+    }
+    Expect(whole.ok() && whole->has_value() == (header.rest == 0),
+           "the last piece, and no other, makes the payload whole");
+    expected.payload += payload;
+    expected.missing = header.rest;
+    if (header.rest != 0) return true;
+    Expect((*whole)->payload == expected.payload, "the whole is its pieces");
+    expected.first.length = static_cast<uint32_t>(expected.payload.size());
+    expected.first.rest = 0;
+    Expect((*whole)->header == expected.first, "its header is the first piece's");
+    model_.erase(entry);
+    return true;
+  }
+
+  void Abandon(uint32_t call) {
+    assembler_.Abandon(call);
+    model_.erase(call);
+  }
+
+  uint32_t missing(uint32_t call) const {
+    const auto entry = model_.find(call);
+    return entry == model_.end() ? 0 : entry->second.missing;
+  }
+  void CheckUnfinished(uint32_t call) const {
+    const auto entry = model_.find(call);
+    Expect(assembler_.Unfinished(call) ==
+               (entry == model_.end() ? std::nullopt : std::optional(entry->second.first.kind)),
+           "what is unfinished is known");
+  }
+
+ private:
+  // A message gives way to a frame that opens or ends its call. False: something is in the way.
+  bool GiveWay(const FrameHeader& header) {
+    const auto entry = model_.find(header.call);
+    if (entry == model_.end()) return true;
+    const bool message = entry->second.first.kind == FrameKind::kMessage;
+    if (!message || header.kind == FrameKind::kMessage) return false;
+    model_.erase(entry);
+    return true;
+  }
+
+  Assembler assembler_;
+  std::map<uint32_t, Expected> model_;
+};
+
+}  // namespace
+}  // namespace nigh::testing
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace nigh;           // NOLINT(google-build-using-namespace)
+  using namespace nigh::testing;  // NOLINT(google-build-using-namespace)
+  Input input(data, size);
+  Steps steps;
+  for (uint8_t step = 0; !input.empty(); ++step) {
+    const auto what = input.Take();
+    constexpr FrameKind kBeginnings[] = {FrameKind::kMessage, FrameKind::kMessage,
+                                         FrameKind::kRequest, FrameKind::kResponse};
+    FrameHeader header{.kind = what % 2 == 0 ? kBeginnings[what / 64] : FrameKind::kPiece,
+                       .call = uint32_t{input.Take()} % 4};
+    if (what % 2 == 0) header.flags = kMessage;
+    if (what % 8 == 7) {
+      steps.Abandon(header.call);
+      steps.CheckUnfinished(header.call);
+      continue;
+    }
+    header.length = input.Take();
+    header.rest = input.Take<uint16_t>();
+    // Most of the time a piece that fits, which chance would hardly find.
+    if (what % 8 < 5 && header.kind == FrameKind::kPiece) {
+      const uint32_t missing = steps.missing(header.call);
+      header.length = std::min(header.length, missing);
+      header.rest = missing - header.length;
+    }
+    // The session has validated every header.
+    if (!ValidateFrameHeader(header, UINT8_MAX).ok()) continue;
+    const std::string payload = Payload(header.length, step);
+    const bool in_order = header.kind == FrameKind::kPiece ? steps.Add(header, payload)
+                          : header.rest == 0               ? steps.Interrupt(header)
+                                                           : steps.Begin(header, payload);
+    if (!in_order) return 0;
+    steps.CheckUnfinished(header.call);
+  }
+  return 0;
+}

@@ -1,0 +1,221 @@
+// A whole channel with calls of all four kinds, and a server that has said all it will say before
+// the client begins: a byte of settings, a byte of how many calls' steps follow, those, then
+// records (frame_script.h). A frame of kind 15 ends the connection; the next one gets the frames
+// behind it. The calls must end, and the client keep to the protocol.
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/nigh.h"
+#include "nigh/transport/transport.h"
+#include "nigh/transports/stream/socket_stream.h"
+#include "nigh/transports/stream/stream_connection.h"
+#include "tests/fuzz/frame_script.h"
+#include "tests/fuzz/fuzzed.nigh.h"
+#include "tests/fuzz/input.h"
+
+namespace nigh::testing {
+namespace {
+
+// The byte of settings.
+enum Settings : uint8_t {
+  kGoodBeginning = 1,  // each connection begins with a hello
+  kSmallLimits = 2,
+};
+
+// What the server says on each connection, and the ends that hold what the client said.
+struct Scripts {
+  std::deque<std::string> waiting;
+  std::vector<UniqueFd> ends;
+};
+
+Scripts& TheScripts() {
+  static Scripts& scripts = *new Scripts;
+  return scripts;
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> DialScript(const Address& address) {
+  Scripts& scripts = TheScripts();
+  if (scripts.waiting.empty()) return absl::UnavailableError("fuzz: the script is over");
+  const std::string bytes = std::move(scripts.waiting.front());
+  scripts.waiting.pop_front();
+  std::array<int, 2> sockets;
+  Expect(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets.data()) == 0,
+         "there are sockets");
+  UniqueFd end(sockets[1]);
+  // What is too long for the socket is cut; the client sees a server that went away amid a frame.
+  (void)::send(end.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  ::shutdown(end.get(), SHUT_WR);
+  scripts.ends.push_back(std::move(end));
+  return std::make_unique<StreamConnection>(std::make_unique<SocketStream>(UniqueFd(sockets[0])),
+                                            PeerIdentity{.address = address.ToString()});
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> ListenScript(const Address&) {
+  return absl::UnimplementedError("fuzz: nobody listens");
+}
+
+constexpr Transport kTransports[] = {{"fuzz", DialScript, ListenScript}};
+
+void CheckStatus(const absl::Status& status) {
+  // Whatever a server says, the application gets one of gRPC's codes.
+  Expect(status.raw_code() >= 0 && status.raw_code() <= 16, "a status has one of gRPC's codes");
+}
+
+// The calls in progress; a step is a byte: what in the low four bits, with what above.
+class Calls {
+ public:
+  explicit Calls(std::shared_ptr<Channel> channel) : stub_(std::move(channel)) {}
+
+  void Step(uint8_t step) {
+    const int size = (step >> 4) * 4096;
+    switch (step & 0x0f) {
+      case 0:
+        return Unary(size, absl::InfiniteDuration());
+      case 1:
+        return Unary(size, absl::Milliseconds(step >> 4));
+      case 2:
+        reader_.emplace(stub_.Replies(Message(size)));
+        return;
+      case 3:
+        writer_.emplace(stub_.Requests());
+        return;
+      case 4:
+        stream_.emplace(stub_.Both());
+        return;
+      case 5:
+        if (reader_.has_value()) (void)reader_->Read();
+        return;
+      case 6:
+        if (writer_.has_value()) (void)writer_->Write(Message(size));
+        return;
+      case 7:
+        if (stream_.has_value()) (void)stream_->Write(Message(size));
+        return;
+      case 8:
+        if (stream_.has_value()) (void)stream_->Read();
+        return;
+      case 9:
+        if (stream_.has_value()) stream_->WaitForInitialMetadata();
+        return;
+      case 10:
+        if (stream_.has_value()) stream_->TryCancel();
+        return;
+      case 11:
+        if (reader_.has_value()) CheckStatus(reader_->Finish());
+        reader_.reset();
+        return;
+      case 12:
+        if (writer_.has_value()) CheckStatus(writer_->Finish().status());
+        writer_.reset();
+        return;
+      case 13:
+        if (stream_.has_value()) CheckStatus(stream_->Finish());
+        stream_.reset();
+        return;
+      case 14:  // cancels what is open
+        reader_.reset();
+        writer_.reset();
+        stream_.reset();
+        return;
+      default:
+        if (stream_.has_value()) (void)stream_->WritesDone();
+        return;
+    }
+  }
+
+ private:
+  static Tree Message(int size) {
+    Tree message;
+    message.set_name(std::string(static_cast<size_t>(size), 'n'));
+    return message;
+  }
+
+  void Unary(int size, absl::Duration timeout) {
+    ClientContext context;
+    if (timeout != absl::InfiniteDuration()) context.set_timeout(timeout);
+    context.AddMetadata("key-bin", "\xff");
+    Tree reply;
+    CheckStatus(stub_.Unary(context, Message(size), &reply));
+    for (const Metadata* metadata : {&context.initial_metadata(), &context.trailing_metadata()}) {
+      for (const auto& [key, value] : *metadata) {
+        Expect(CheckMetadata(key, value).ok(), "no illegal metadata reach the application");
+      }
+    }
+  }
+
+  Fuzzed::Stub stub_;
+  std::optional<ClientReader<Tree>> reader_;
+  std::optional<ClientWriter<Tree, Tree>> writer_;
+  std::optional<ClientStream<Tree, Tree>> stream_;
+};
+
+void WriteScripts(Input& input, bool good_beginning) {
+  Scripts& scripts = TheScripts();
+  scripts = Scripts();
+  const std::string beginning = good_beginning ? HelloBytes() : "";
+  scripts.waiting.push_back(beginning);
+  while (!input.empty()) {
+    const Record record = NextRecord(input);
+    if (record.header.has_value() && static_cast<int>(record.header->kind) == 15) {
+      scripts.waiting.push_back(beginning);
+    } else {
+      scripts.waiting.back() += record.bytes;
+    }
+  }
+}
+
+void CheckWhatWasSent() {
+  for (const UniqueFd& end : TheScripts().ends) {
+    FrameChecker checker(FrameChecker::End::kClient);
+    std::array<char, 16 << 10> buffer;
+    ssize_t count;
+    while ((count = ::recv(end.get(), buffer.data(), buffer.size(), 0)) > 0) {
+      checker.Take(absl::string_view(buffer.data(), static_cast<size_t>(count)));
+    }
+    Expect(count == 0 || errno != EAGAIN, "the client has hung up");
+  }
+}
+
+}  // namespace
+}  // namespace nigh::testing
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace nigh;           // NOLINT(google-build-using-namespace)
+  using namespace nigh::testing;  // NOLINT(google-build-using-namespace)
+  Input input(data, size);
+  const uint8_t settings = input.Take();
+  const ConstByteSpan steps = input.TakeBytes(input.Take());
+  WriteScripts(input, (settings & kGoodBeginning) != 0);
+
+  ChannelOptions options;
+  options.transports = kTransports;
+  // There is nobody to be considerate of.
+  options.min_backoff = options.max_backoff = absl::ZeroDuration();
+  if ((settings & kSmallLimits) != 0) {
+    options.limits = {.max_message = 64, .max_metadata = 32, .max_calls = 3, .window = 200};
+  }
+  {
+    absl::StatusOr<std::shared_ptr<Channel>> channel = Dial("fuzz:server", options);
+    Expect(channel.ok(), "there is such a transport");
+    Calls calls(*std::move(channel));
+    for (const std::byte step : steps) calls.Step(static_cast<uint8_t>(step));
+  }
+  CheckWhatWasSent();
+  return 0;
+}
