@@ -2,7 +2,6 @@
 #define NIGH_CLIENT_CALL_H_
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 
@@ -11,6 +10,7 @@
 #include "nigh/call_state.h"
 #include "nigh/cancellation.h"
 #include "nigh/client_context.h"
+#include "nigh/fifo.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
 
@@ -89,12 +89,12 @@ class ClientCall {
   MessageTarget target_;        // where the reader wants the next message
   bool target_filled_ = false;  // the target holds a message its reader has not fetched
   bool got_initial_metadata_ = false;
-  bool discard_ = false;           // nobody will read any more
-  std::deque<std::string> inbox_;  // messages that came before they were asked for
-  int64_t credit_ = 0;     // bytes that may be sent; a message may begin while it is positive
-  int64_t allowance_ = 0;  // bytes that the server may send
-  uint64_t consumed_ = 0;  // bytes read and not yet granted anew
-  absl::Status status_;    // once state_.closed()
+  bool discard_ = false;     // nobody will read any more
+  Fifo<std::string> inbox_;  // messages that came before they were asked for
+  int64_t credit_ = 0;       // bytes that may be sent; a message may begin while it is positive
+  int64_t allowance_ = 0;    // bytes that the server may send
+  uint64_t consumed_ = 0;    // bytes read and not yet granted anew
+  absl::Status status_;      // once state_.closed()
   CondVar changed_;
 };
 

@@ -386,7 +386,7 @@ void ClientSession::Deliver(ClientCall& call, ConstByteSpan message, std::string
   if (owned != nullptr && owned->size() == message.size()) {
     call.inbox_.push_back(std::move(*owned));
   } else {
-    call.inbox_.emplace_back(AsText(message).data(), message.size());
+    call.inbox_.push_back(std::string(AsText(message)));
   }
   call.changed_.SignalAll();
 }

@@ -1,0 +1,44 @@
+#ifndef NIGH_FIFO_H_
+#define NIGH_FIFO_H_
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace nigh {
+
+// A queue that allocates nothing until it holds something, which most calls' inboxes never do;
+// std::deque allocates when it is made. An index stands for the front, so that taking from it moves
+// nothing until half of the memory has been taken from.
+template <class T>
+class Fifo {
+ public:
+  bool empty() const { return front_ == items_.size(); }
+  T& front() { return items_[front_]; }
+  void push_back(T item) { items_.push_back(std::move(item)); }
+
+  void pop_front() {
+    ++front_;
+    if (front_ * 2 < items_.size()) return;
+    items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(front_));
+    front_ = 0;
+  }
+
+  void clear() {
+    items_.clear();
+    front_ = 0;
+  }
+
+  typename std::vector<T>::const_iterator begin() const {
+    return items_.begin() + static_cast<std::ptrdiff_t>(front_);
+  }
+  typename std::vector<T>::const_iterator end() const { return items_.end(); }
+
+ private:
+  std::vector<T> items_;
+  size_t front_ = 0;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_FIFO_H_
