@@ -34,7 +34,9 @@ class Assembler {
   absl::StatusOr<std::optional<Whole>> Add(const Frame& piece);
 
   // The call's unfinished payload, if any, will not be finished.
-  void Abandon(uint32_t call) { unfinished_.erase(call); }
+  void Abandon(uint32_t call) {
+    if (!unfinished_.empty()) unfinished_.erase(call);
+  }
 
   // The kind of frame that the call's unfinished payload began with, if there is one.
   std::optional<FrameKind> Unfinished(uint32_t call) const;

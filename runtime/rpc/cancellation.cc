@@ -62,7 +62,6 @@ void Cancellation::Remove(Id id) {
 }
 
 void Cancellation::Reset() {
-  MutexLock lock(mutex_);
   requested_.store(false, std::memory_order_relaxed);
   entries_.clear();
 }

@@ -174,6 +174,7 @@ absl::StatusOr<bool> FrameSender::FlushLocked() {
 
 bool FrameSender::Drop(uint32_t call) {
   MutexLock lock(mutex_);
+  if (queues_.empty()) return false;
   const auto queue = queues_.find(call);
   if (queue == queues_.end()) return false;
   const Waiting& first = queue->second.front();
