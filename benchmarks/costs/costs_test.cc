@@ -1,0 +1,119 @@
+// What a steady unary call over a Unix socket costs, counted, in one process: client and server.
+// Prints what it counted as lines "cost NAME VALUE", which ./dev bench takes up.
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "benchmarks/costs/counted.h"
+#include "benchmarks/echo.nigh.h"
+#include "nigh/nigh.h"
+
+namespace nigh::benchmarks {
+namespace {
+
+constexpr int kCalls = 2000;
+
+class EchoService final : public Echo::Service {
+  absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
+    reply->set_data(request.data());
+    return absl::OkStatus();
+  }
+};
+
+// A server and a channel to it that wait as `wait` says.
+class Pair {
+ public:
+  explicit Pair(WaitPolicy wait) : server_({.wait = wait, .pollers = 1}) {
+    server_.Register(echo_);
+    EXPECT_TRUE(server_.Listen(address_).ok());
+    EXPECT_TRUE(server_.Start().ok());
+    stub_ = std::make_unique<Echo::Stub>(*Dial(address_, {.wait = wait}));
+  }
+
+  // Everything that is set up once has been when this returns.
+  void WarmUp(const Payload& request) { Call(request, 200); }
+
+  void Call(const Payload& request, int calls) {
+    for (int i = 0; i < calls; ++i) {
+      ClientContext context;
+      const absl::Status status = stub_->Unary(context, request, &reply_);
+      ASSERT_TRUE(status.ok()) << status;
+    }
+    ASSERT_EQ(reply_.data(), request.data());
+  }
+
+ private:
+  const std::string address_ = absl::StrCat("unix-abstract:nigh-costs-", ::getpid());
+  EchoService echo_;
+  Server server_;
+  std::unique_ptr<Echo::Stub> stub_;
+  Payload reply_;
+};
+
+Payload PayloadOf(size_t size) {
+  Payload payload;
+  payload.set_data(std::string(size, 'x'));
+  return payload;
+}
+
+void Report(const char* name, double value) { std::printf("cost %s %.3f\n", name, value); }
+
+double ACall(int64_t count) { return static_cast<double>(count) / kCalls; }
+
+TEST(CostsTest, ASteadyUnaryCallAllocatesNothing) {
+  if (!CountsAllocations()) GTEST_SKIP() << "the sanitizer's allocator cannot be counted";
+  Pair pair({});
+  for (const size_t size : {0, 64, 4096}) {
+    const Payload request = PayloadOf(size);
+    pair.WarmUp(request);
+    counts.Reset();
+    pair.Call(request, kCalls);
+    const int64_t allocations = counts.allocations;
+    Report(absl::StrCat("allocations_", size).c_str(), ACall(allocations));
+    EXPECT_EQ(allocations, 0) << "in " << kCalls << " calls of " << size << " bytes";
+  }
+}
+
+// One send and one receive of each side is what a byte stream costs at least. Beyond that: polls
+// that found nothing, and waits.
+TEST(CostsTest, ACallThatSleepsMakesEightSystemCalls) {
+  Pair pair({.spins = 0, .yields = 0});
+  const Payload request = PayloadOf(64);
+  pair.WarmUp(request);
+  counts.Reset();
+  pair.Call(request, kCalls);
+  const double carrying = ACall(counts.sends + counts.receives);
+  const double waiting = ACall(counts.blocked + counts.sleeps + counts.looks + counts.wakeups);
+  Report("system_calls_asleep_carrying", carrying);
+  Report("system_calls_asleep_empty", ACall(counts.blocked));
+  Report("system_calls_asleep_waits", ACall(counts.sleeps));
+  Report("system_calls_asleep_other", ACall(counts.looks + counts.wakeups));
+  EXPECT_NEAR(carrying, 4, 0.01);
+  EXPECT_LE(waiting, 4.2);
+  EXPECT_EQ(counts.yields, 0);
+}
+
+// How many polls and yields there are depends on the machine; what carries bytes does not.
+TEST(CostsTest, ACallThatPollsMakesFourSystemCallsAndNoOthersButPollsAndYields) {
+  Pair pair({});
+  const Payload request = PayloadOf(64);
+  pair.WarmUp(request);
+  counts.Reset();
+  pair.Call(request, kCalls);
+  const double carrying = ACall(counts.sends + counts.receives);
+  Report("system_calls_busy_carrying", carrying);
+  Report("system_calls_busy_empty", ACall(counts.blocked));
+  Report("system_calls_busy_yields", ACall(counts.yields));
+  Report("system_calls_busy_waits", ACall(counts.sleeps));
+  Report("system_calls_busy_other", ACall(counts.looks + counts.wakeups));
+  EXPECT_NEAR(carrying, 4, 0.01);
+  EXPECT_LE(ACall(counts.sleeps), 2.5);
+  EXPECT_LE(ACall(counts.wakeups), 0.1);
+}
+
+}  // namespace
+}  // namespace nigh::benchmarks

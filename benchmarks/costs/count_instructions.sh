@@ -1,0 +1,38 @@
+#!/bin/bash
+# Counts the instructions of a unary call of 64 bytes over a Unix socket, both sides, with callgrind:
+# two runs of different lengths, the difference divided by the difference of the calls. That leaves
+# starting up and shutting down out, and is repeatable to a few parts in a hundred on any machine.
+#
+#   count_instructions.sh UNARY_CALLS [LIMIT]
+#
+# Prints "cost instructions N"; fails when N is more than LIMIT.
+set -euo pipefail
+program=$1
+limit=${2:-}
+readonly short=5000 long=20000
+
+if ! command -v valgrind >/dev/null; then
+  echo "count_instructions.sh: valgrind is missing; apt-get install valgrind" >&2
+  exit 1
+fi
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# Valgrind runs one thread at a time; fair scheduling passes the turn on when one yields or waits.
+instructions() {
+  valgrind --tool=callgrind --callgrind-out-file="$scratch/out" --fair-sched=yes \
+    "$program" both "unix:$scratch/socket" "$1" >"$scratch/log" 2>&1 || {
+    cat "$scratch/log" >&2
+    exit 1
+  }
+  sed -n 's/.*Collected : //p' "$scratch/log"
+}
+
+few=$(instructions "$short")
+many=$(instructions "$long")
+count=$(((many - few) / (long - short)))
+echo "cost instructions $count"
+if [[ -n "$limit" ]] && ((count > limit)); then
+  echo "a unary call takes $count instructions, where it may take $limit; callgrind_annotate says where they go" >&2
+  exit 1
+fi

@@ -1,0 +1,125 @@
+// Stands in front of libc's functions: a definition in the program comes before that in a library.
+
+#include "benchmarks/costs/counted.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+
+namespace nigh::benchmarks {
+
+constinit Counts counts;
+
+void Counts::Reset() {
+  for (std::atomic<int64_t>* count :
+       {&allocations, &sends, &receives, &blocked, &yields, &sleeps, &looks, &wakeups}) {
+    *count = 0;
+  }
+}
+
+namespace {
+
+void Count(std::atomic<int64_t>& count) { count.fetch_add(1, std::memory_order_relaxed); }
+
+ssize_t CountTransfer(std::atomic<int64_t>& moved, ssize_t result) {
+  Count(result > 0 ? moved : counts.blocked);
+  return result;
+}
+
+}  // namespace
+}  // namespace nigh::benchmarks
+
+using nigh::benchmarks::Count;
+using nigh::benchmarks::counts;
+using nigh::benchmarks::CountTransfer;
+
+extern "C" {
+
+ssize_t recv(int fd, void* to, size_t size, int flags) {
+  return CountTransfer(counts.receives,
+                       ::syscall(SYS_recvfrom, fd, to, size, flags, nullptr, nullptr));
+}
+
+ssize_t send(int fd, const void* from, size_t size, int flags) {
+  return CountTransfer(counts.sends, ::syscall(SYS_sendto, fd, from, size, flags, nullptr, 0));
+}
+
+int sched_yield() noexcept {
+  Count(counts.yields);
+  return static_cast<int>(::syscall(SYS_sched_yield));
+}
+
+int ppoll(pollfd* fds, nfds_t size, const timespec* timeout, const sigset_t* mask) {
+  Count(counts.sleeps);
+  // The kernel writes the time that is left; libc's does not.
+  timespec left{};
+  if (timeout != nullptr) left = *timeout;
+  return static_cast<int>(
+      ::syscall(SYS_ppoll, fds, size, timeout == nullptr ? nullptr : &left, mask, _NSIG / 8));
+}
+
+int epoll_wait(int fd, epoll_event* events, int size, int timeout) {
+  Count(timeout == 0 ? counts.looks : counts.sleeps);
+  return static_cast<int>(::syscall(SYS_epoll_pwait, fd, events, size, timeout, nullptr, 0));
+}
+
+int eventfd_read(int fd, eventfd_t* value) {
+  Count(counts.wakeups);
+  return ::read(fd, value, sizeof(*value)) == sizeof(*value) ? 0 : -1;
+}
+
+int eventfd_write(int fd, eventfd_t value) {
+  Count(counts.wakeups);
+  return ::write(fd, &value, sizeof(value)) == sizeof(value) ? 0 : -1;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+}  // extern "C"
+
+bool nigh::benchmarks::CountsAllocations() { return false; }
+#else
+
+void* __libc_malloc(size_t size);
+void* __libc_calloc(size_t count, size_t size);
+void* __libc_realloc(void* old, size_t size);
+void* __libc_memalign(size_t alignment, size_t size);
+
+// operator new comes down to these, too.
+void* malloc(size_t size) {
+  Count(counts.allocations);
+  return __libc_malloc(size);
+}
+
+void* calloc(size_t count, size_t size) {
+  Count(counts.allocations);
+  return __libc_calloc(count, size);
+}
+
+void* realloc(void* old, size_t size) {
+  Count(counts.allocations);
+  return __libc_realloc(old, size);
+}
+
+void* aligned_alloc(size_t alignment, size_t size) {
+  Count(counts.allocations);
+  return __libc_memalign(alignment, size);
+}
+
+int posix_memalign(void** result, size_t alignment, size_t size) {
+  Count(counts.allocations);
+  *result = __libc_memalign(alignment, size);
+  return *result == nullptr ? ENOMEM : 0;
+}
+
+}  // extern "C"
+
+bool nigh::benchmarks::CountsAllocations() { return true; }
+#endif
