@@ -1,0 +1,89 @@
+"""What ./dev bench measures: a list of measurements, grouped by what they are compared with."""
+
+import dataclasses
+
+PLACEMENTS = ("split", "stacked", "free")
+
+NIGH = "nigh_bench"
+RAW = "raw_bench"
+GRPC = "grpc/grpc_bench"
+
+# What a table calls it -> program and address.
+SUBJECTS = {
+    "cache lines": (RAW, "cache-lines"),
+    "raw socketpair": (RAW, "socketpair"),
+    "raw pipe": (RAW, "pipe"),
+    "nigh unix": (NIGH, "unix:{scratch}/{pid}"),
+    "nigh unix-abstract": (NIGH, "unix-abstract:nigh-bench-{pid}"),
+    "nigh tcp": (NIGH, "tcp://127.0.0.1:0"),
+    "nigh inproc": (NIGH, "inproc:bench"),
+    "gRPC unix": (GRPC, "unix:{scratch}/{pid}"),
+    "gRPC tcp": (GRPC, "127.0.0.1:0"),
+}
+
+# WaitPolicy::yields, the only part of the policy that counts where a poll is a system call.
+HAND_TUNED_YIELDS = (0, 4, 12, 100, 400)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    group: str
+    subject: str
+    placement: str
+    flags: tuple = ()
+    copies: int = 1  # of the whole pair, at the same time
+    label: str = ""  # beside the subject's name
+
+    @property
+    def name(self):
+        return " ".join(filter(None, (self.subject, self.label)))
+
+    @property
+    def key(self):
+        return (self.group, self.name, self.placement)
+
+
+def size_name(size):
+    for unit, suffix in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit and size % unit == 0:
+            return "%d %s" % (size // unit, suffix)
+    return "%d B" % size
+
+
+def make_plan(quick):
+    plan = []
+
+    def add(group, subjects, placements, *flags, **more):
+        for placement in placements:
+            for subject in subjects:
+                if subject == "cache lines" and placement == "stacked":
+                    continue  # each burns its whole time slice: that is known
+                plan.append(Measurement(group, subject, placement, flags, **more))
+
+    add("unary 64 B", SUBJECTS, PLACEMENTS)
+    sizes = (0, 4096, 1 << 20) if quick else (0, 1024, 4096, 65536, 1 << 20, 16 << 20)
+    for size in sizes:
+        add("unary " + size_name(size),
+            ("raw socketpair", "nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),
+            ("split", "stacked"), "--payload=%d" % size)
+    for threads, channels in ((4, 1), (16, 1), (16, 16)):
+        add("%d threads, %d channel%s" % (threads, channels, "s" * (channels > 1)),
+            ("nigh unix", "nigh tcp", "gRPC unix"), ("free",),
+            "--threads=%d" % threads, "--channels=%d" % channels)
+    add("stream of 64 B", ("nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),
+        ("split", "stacked", "free"), "--workload=stream")
+    for idle in (0, 64):
+        add("1 active, %d idle" % idle, ("nigh unix", "gRPC unix"), ("split", "stacked"),
+            "--idle=%d" % idle)
+    add("100 idle connections", ("nigh unix", "nigh tcp", "gRPC unix"), ("free",),
+        "--workload=idle", "--idle=100")
+    for rate in (1000,) if quick else (1000, 5000, 20000):
+        add("open loop, %d/s" % rate, ("nigh unix", "gRPC unix"), ("split", "free"),
+            "--rate=%d" % rate, "--threads=4", "--channels=4")
+    for placement, copies in (("split", 1), ("stacked", 1), ("free", 1), ("free", 4)):
+        group = "wait policy" + (", %d pairs" % copies) * (copies > 1)
+        add(group, ("nigh unix",), (placement,), copies=copies, label="default")
+        for yields in HAND_TUNED_YIELDS:
+            add(group, ("nigh unix",), (placement,), "--yields=%d" % yields, copies=copies,
+                label="yields=%d" % yields)
+    return plan
