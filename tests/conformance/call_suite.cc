@@ -28,6 +28,8 @@ void CallSuite::SetUp() {
 }
 
 void CallSuite::TearDown() {
+  // A server that answers also heeds signals.
+  if (server_ != nullptr && server_->runs()) (void)WeighServer();
   channel_ = nullptr;
   flags_ = nullptr;
   if (server_ != nullptr && server_->runs()) {

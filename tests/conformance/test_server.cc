@@ -47,11 +47,10 @@ ServerHost::ServerHost(const ServerSettings& settings)
   server_.Register(twin_two_);
 }
 
-absl::StatusOr<std::string> ServerHost::Start() {
+absl::StatusOr<std::string> ServerHost::Listen() {
   if (absl::Status status = server_.Listen(settings_.address()); !status.ok()) return status;
   const std::string address = server_.addresses().front();
   scripted_.CallItselfAt(address);
-  if (absl::Status status = server_.Start(); !status.ok()) return status;
   return address;
 }
 
@@ -61,8 +60,9 @@ absl::StatusOr<std::unique_ptr<TestServer>> TestServer::Start(Placement placemen
   auto server = std::unique_ptr<TestServer>(new TestServer());
   if (placement == Placement::kThread) {
     auto host = std::make_unique<ServerHost>(settings);
-    absl::StatusOr<std::string> address = host->Start();
+    absl::StatusOr<std::string> address = host->Listen();
     if (!address.ok()) return address.status();
+    if (absl::Status status = host->server().Start(); !status.ok()) return status;
     settings.set_address(*address);
     server->host_ = std::move(host);
   } else {
@@ -110,7 +110,7 @@ std::optional<int> ServeIfAsked(int argc, char** argv) {
   ServerSettings settings;
   settings.ParseFromString(absl::HexStringToBytes(argv[2]));
   ServerHost host(settings);
-  absl::StatusOr<std::string> address = host.Start();
+  absl::StatusOr<std::string> address = host.Listen();
   Say(address.ok() ? "serving " + *address : address.status().ToString());
   if (!address.ok()) return 1;
   return host.server().Run().ok() ? 0 : 1;

@@ -24,8 +24,8 @@ class ServerHost {
   // What handlers wait for will not come.
   ~ServerHost() { board_.GiveUp(); }
 
-  // Listens and starts; the address to dial.
-  absl::StatusOr<std::string> Start();
+  // The address to dial. The server has still to be started, or run.
+  absl::StatusOr<std::string> Listen();
 
   Server& server() { return server_; }
 
