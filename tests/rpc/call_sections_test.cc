@@ -81,7 +81,8 @@ TEST(CallSections, OkNeedsNoSections) {
 }
 
 TEST(CallSections, TextIsDeliveredByteForByte) {
-  const std::string text("\t\n\r\0 \xf0\x9f\x98\x88 \xe2\x82\xac\x7f", 17);
+  constexpr char kBytes[] = "\t\n\r\0 \xf0\x9f\x98\x88 \xe2\x82\xac\x7f";
+  const std::string text(kBytes, sizeof(kBytes) - 1);
   EXPECT_EQ(RoundTrip(absl::AbortedError(text)).status.message(), text);
 }
 
