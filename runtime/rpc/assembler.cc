@@ -16,6 +16,9 @@ namespace {
 
 // A peer announces the size before it sends the bytes; no more than this is believed in advance.
 constexpr size_t kMaxReserve = size_t{64} << 10;
+// A peer that has sent so much is believed to send as much again, so many times over: doubling
+// would copy a long message twice as often.
+constexpr size_t kGrowth = 4;
 
 }  // namespace
 
@@ -53,6 +56,10 @@ absl::StatusOr<std::optional<Assembler::Whole>> Assembler::Add(const Frame& piec
     return absl::InternalError(absl::StrCat(
         "PIECE frame of call ", piece.header.call, ": ", piece.header.length, " bytes and ",
         piece.header.rest, " to come, where ", whole.header.rest, " were missing"));
+  }
+  const size_t size = whole.payload.size() + piece.payload.size();
+  if (size > whole.payload.capacity()) {
+    whole.payload.reserve(std::min(size + piece.header.rest, kGrowth * size));
   }
   whole.payload.append(AsText(piece.payload).data(), piece.payload.size());
   whole.header.rest = piece.header.rest;

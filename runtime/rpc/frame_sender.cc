@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -83,8 +84,9 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
       return FlushLocked();
     }
   }
-  Waiting waiting{.header = header, .payload = std::string(size, '\0')};
-  WritePayload(sections, message, reinterpret_cast<std::byte*>(waiting.payload.data()));
+  Waiting waiting{
+      .header = header, .payload = std::unique_ptr<std::byte[]>(new std::byte[size]), .size = size};
+  WritePayload(sections, message, waiting.payload.get());
   if (IsControl(header.kind)) {
     if (control_.size() >= kMaxWaitingControl) {
       return Break(absl::ResourceExhaustedError(
@@ -113,11 +115,11 @@ absl::Status FrameSender::Break(absl::Status error) {
 }
 
 bool FrameSender::CommitPiece(Waiting& waiting) {
-  const size_t left = waiting.payload.size() - waiting.sent;
+  const size_t left = waiting.size - waiting.sent;
   const size_t piece = std::min(left, connection_.max_payload());
   std::optional<ByteSpan> claim = connection_.Claim(piece);
   if (!claim.has_value()) return false;
-  std::memcpy(claim->data(), waiting.payload.data() + waiting.sent, piece);
+  std::memcpy(claim->data(), waiting.payload.get() + waiting.sent, piece);
   FrameHeader header = waiting.sent == 0
                            ? waiting.header
                            : FrameHeader{.kind = FrameKind::kPiece, .call = waiting.header.call};
@@ -155,7 +157,7 @@ bool FrameSender::TakeTurn() {
   const auto queue = queues_.find(call);
   Waiting& waiting = queue->second.front();
   if (!CommitPiece(waiting)) return false;
-  if (waiting.sent == waiting.payload.size()) queue->second.pop_front();
+  if (waiting.sent == waiting.size) queue->second.pop_front();
   turns_.pop_front();
   if (queue->second.empty()) {
     queues_.erase(queue);

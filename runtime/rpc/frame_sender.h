@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -71,8 +72,9 @@ class FrameSender {
  private:
   struct Waiting {
     FrameHeader header;
-    std::string payload;
-    size_t sent = 0;  // bytes of payload
+    std::unique_ptr<std::byte[]> payload;  // not zeroed: a long message is written once
+    size_t size = 0;                       // bytes of payload
+    size_t sent = 0;                       // of these
   };
 
   absl::StatusOr<bool> SendLocked(FrameHeader header, absl::string_view sections,
