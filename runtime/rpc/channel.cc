@@ -127,7 +127,7 @@ void Channel::Retire(const ClientSession& session) {
       pause_ = absl::ZeroDuration();
       SetState(ChannelState::kIdle);
     } else {
-      // It said hello and never answered a call: no better than a server that is not there.
+      // It said hello and took no call: no better than a server that is not there.
       last_error_ = session.EndStatus();
       next_attempt_ = Deadline::After(NextPause());
       SetState(ChannelState::kTransientFailure);

@@ -361,7 +361,6 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
   if (status.code() == absl::StatusCode::kCancelled && call->context_.deadline_.HasPassed()) {
     status = absl::DeadlineExceededError(describe("deadline exceeded"));
   }
-  if (!proven_) proven_ = true;
   // The id is free from here on, and nobody may cancel the call any more, whatever Deliver finds.
   Release(*call);
   call->status_ = status;

@@ -83,6 +83,7 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
   }
   const absl::StatusOr<bool> sent =
       sender_.SendRequest(header, call.method_.method->name, sections.block(), first);
+  if (sent.ok() && !proven_) proven_ = true;
   if (sent.ok() && *sent && writers_waiting_ == 0) return true;
   MutexLock lock(mutex_);
   AfterSend(sent);

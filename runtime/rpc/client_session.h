@@ -68,7 +68,7 @@ class ClientSession {
   // The caller will wait for nothing of it any more. Any thread.
   void Cancel(ClientCall& call, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Whether the server has answered a call.
+  // Whether the medium has taken a request of it.
   bool proven() const { return proven_; }
   // Why the session takes no calls any more.
   absl::Status EndStatus() const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -237,6 +237,7 @@ TEST_F(HostileClient, OfAnotherVersionIsToldBothRanges) {
   EXPECT_THAT(peer.ReceiveKind(FrameKind::kGoAway).payload,
               HasSubstr("the peer speaks versions 7 to 9 of nigh's protocol, this process 1 to 1"));
   EXPECT_TRUE(peer.ReceiveAll().empty());
+  EXPECT_THAT(NextError().message(), HasSubstr("the peer speaks versions 7 to 9"));
 }
 
 TEST_F(HostileClient, OfALaterVersionThatStillSpeaksThisOneIsServed) {

@@ -126,15 +126,21 @@ TEST(Cancellation, WhatACallbackHoldsIsGoneWhenRemoveReturns) {
   requesting.join();
 }
 
-TEST(Cancellation, RequestIfSilentLeavesCallbacksAlone) {
+TEST(Cancellation, MarkRequestsAndLeavesTheCallbacksToRunCallbacks) {
   Cancellation cancellation;
   int ran = 0;
-  const Cancellation::Id id = cancellation.Add([&] { ++ran; });
-  EXPECT_FALSE(cancellation.RequestIfSilent());
-  EXPECT_FALSE(cancellation.requested());
+  cancellation.Add([&] { ++ran; });
+  EXPECT_TRUE(cancellation.Mark());
+  EXPECT_TRUE(cancellation.requested());
   EXPECT_EQ(ran, 0);
-  cancellation.Remove(id);
-  EXPECT_TRUE(cancellation.RequestIfSilent());
+  cancellation.RunCallbacks();
+  EXPECT_EQ(ran, 1);
+  EXPECT_FALSE(cancellation.Mark()) << "once";
+}
+
+TEST(Cancellation, MarkFindsNoCallbacksWhereThereAreNone) {
+  Cancellation cancellation;
+  EXPECT_FALSE(cancellation.Mark());
   EXPECT_TRUE(cancellation.requested());
 }
 
