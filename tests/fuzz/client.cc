@@ -206,7 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   ChannelOptions options;
   options.transports = kTransports;
   // There is nobody to be considerate of.
-  options.min_backoff = options.max_backoff = absl::ZeroDuration();
+  options.min_backoff = options.max_backoff = absl::Nanoseconds(1);
   if ((settings & kSmallLimits) != 0) {
     options.limits = {.max_message = 64, .max_metadata = 32, .max_calls = 3, .window = 200};
   }
