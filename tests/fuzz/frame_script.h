@@ -22,7 +22,7 @@ namespace nigh::testing {
 //           length 2 and a byte that the payload repeats
 //         0x10: wait for what comes of it
 struct Record {
-  std::string bytes = "";
+  std::string bytes;
   std::optional<FrameHeader> header = std::nullopt;  // none where the bytes are raw
   bool settle = false;
 };
