@@ -33,7 +33,7 @@ ClientCall* const kAbandoned = reinterpret_cast<ClientCall*>(alignof(ClientCall)
 
 // A connection that has been silent for longer than this is looked at before a call is entrusted to
 // it: the server may have been restarted.
-constexpr int64_t kStaleNanos = 10'000'000;
+constexpr int64_t kStaleNanos = 200'000;
 
 }  // namespace
 

@@ -191,9 +191,13 @@ bool FrameSender::HasLeft(uint32_t call) const {
   return !error_.ok() || (!unflushed_ && !queues_.contains(call));
 }
 
-bool FrameSender::Holds(uint32_t call) const {
+bool FrameSender::OwesResponse(uint32_t call) const {
   MutexLock lock(mutex_);
-  return queues_.contains(call);
+  if (queues_.empty()) return false;
+  const auto queue = queues_.find(call);
+  if (queue == queues_.end()) return false;
+  const Waiting& last = queue->second.back();
+  return last.header.kind == FrameKind::kResponse && last.sent == 0;
 }
 
 bool FrameSender::idle() const {

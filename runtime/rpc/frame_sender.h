@@ -56,8 +56,8 @@ class FrameSender {
   // Whether everything that was sent for `call` has left.
   bool HasLeft(uint32_t call) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Whether frames of `call` wait.
-  bool Holds(uint32_t call) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether a RESPONSE of `call` waits of which nothing has left.
+  bool OwesResponse(uint32_t call) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Whether everything that was sent has left.
   bool idle() const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -163,7 +163,7 @@ absl::Status ServerSession::CheckRequest(const FrameHeader& header, ConstByteSpa
   MutexLock lock(mutex_);
   // An answer that has not left yet cannot have told the client that the number is free.
   if (header.call >= limits_.max_calls || FindCall(header.call) != nullptr ||
-      sender_.Holds(header.call)) {
+      sender_.OwesResponse(header.call)) {
     return absl::InternalError(
         absl::StrCat("REQUEST frame for call ", header.call, ", which is ",
                      header.call >= limits_.max_calls ? "beyond the limit" : "still open"));
