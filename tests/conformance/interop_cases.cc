@@ -39,9 +39,9 @@ absl::Status CheckStatus(const absl::Status& status, absl::StatusCode code) {
 }
 
 absl::Status CheckSize(const grpc::testing::Payload& payload, int size) {
-  return Check(payload.body() == std::string(size, '\0'),
-               absl::StrCat("a reply of ", payload.body().size(), " bytes instead of ", size,
-                            " zeros"));
+  return Check(
+      payload.body() == std::string(size, '\0'),
+      absl::StrCat("a reply of ", payload.body().size(), " bytes instead of ", size, " zeros"));
 }
 
 // The first that is not OK.

@@ -91,8 +91,7 @@ absl::Status InteropService::FullDuplexCall(
 }
 
 absl::Status InteropService::HalfDuplexCall(
-    ServerContext&,
-    ServerStream<StreamingOutputCallRequest, StreamingOutputCallResponse>& stream) {
+    ServerContext&, ServerStream<StreamingOutputCallRequest, StreamingOutputCallResponse>& stream) {
   std::vector<StreamingOutputCallRequest> requests;
   for (StreamingOutputCallRequest request; stream.Read(&request);) requests.push_back(request);
   for (const StreamingOutputCallRequest& request : requests) {

@@ -6,7 +6,8 @@
 
 namespace nigh::testing {
 
-// The server of gRPC's interoperability tests, as doc/interop-test-descriptions.md of gRPC wants it.
+// The server of gRPC's interoperability tests, as doc/interop-test-descriptions.md of gRPC wants
+// it.
 class InteropService final : public grpc::testing::TestService::Service {
   absl::Status EmptyCall(ServerContext& context, const grpc::testing::Empty& request,
                          grpc::testing::Empty* reply) override;
@@ -15,17 +16,17 @@ class InteropService final : public grpc::testing::TestService::Service {
   absl::Status StreamingOutputCall(
       ServerContext& context, const grpc::testing::StreamingOutputCallRequest& request,
       ServerWriter<grpc::testing::StreamingOutputCallResponse>& replies) override;
-  absl::Status StreamingInputCall(
-      ServerContext& context, ServerReader<grpc::testing::StreamingInputCallRequest>& requests,
-      grpc::testing::StreamingInputCallResponse* reply) override;
-  absl::Status FullDuplexCall(ServerContext& context,
-                              ServerStream<grpc::testing::StreamingOutputCallRequest,
-                                           grpc::testing::StreamingOutputCallResponse>& stream)
-      override;
-  absl::Status HalfDuplexCall(ServerContext& context,
-                              ServerStream<grpc::testing::StreamingOutputCallRequest,
-                                           grpc::testing::StreamingOutputCallResponse>& stream)
-      override;
+  absl::Status StreamingInputCall(ServerContext& context,
+                                  ServerReader<grpc::testing::StreamingInputCallRequest>& requests,
+                                  grpc::testing::StreamingInputCallResponse* reply) override;
+  absl::Status FullDuplexCall(
+      ServerContext& context,
+      ServerStream<grpc::testing::StreamingOutputCallRequest,
+                   grpc::testing::StreamingOutputCallResponse>& stream) override;
+  absl::Status HalfDuplexCall(
+      ServerContext& context,
+      ServerStream<grpc::testing::StreamingOutputCallRequest,
+                   grpc::testing::StreamingOutputCallResponse>& stream) override;
 };
 
 }  // namespace nigh::testing

@@ -105,8 +105,8 @@ TEST_P(CallSuite, MetadataIsNotForwardedToNestedCalls) {
 
 TEST_P(CallSuite, IllegalMetadataFailsItsCallAlone) {
   const std::pair<std::string, std::string> illegal[] = {
-      {"", "v"}, {"Upper", "v"}, {"sp ace", "v"}, {"nigh-x", "v"}, {"grpc-x", "v"},
-      {"\xc3\xa4", "v"}, {"k", "new\nline"}, {"k", "\x7f"}, {"k", "\xc3\xa4"}};
+      {"", "v"},         {"Upper", "v"},     {"sp ace", "v"}, {"nigh-x", "v"},  {"grpc-x", "v"},
+      {"\xc3\xa4", "v"}, {"k", "new\nline"}, {"k", "\x7f"},   {"k", "\xc3\xa4"}};
   for (const auto& [key, value] : illegal) {
     ClientContext context;
     Play().Raise("runs").In(context);

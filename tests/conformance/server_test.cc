@@ -118,8 +118,7 @@ TEST_P(Servers, AreRefusedWhereALiveOneIs) {
   EXPECT_EQ(Scripted::Stub(Dial()).Unary(BlobOf(1)).status(), absl::OkStatus());
 }
 
-TEST_P(Servers, ListenAtManyAddresses) {
-  if (GetParam() == Placement::kProcess) GTEST_SKIP() << "the same as in a thread";
+TEST(ServersOfThisProcess, ListenAtManyAddresses) {
   Board board;
   ScriptedService service(board);
   Server server({.transports = {&TheSubject().transport, 1}});

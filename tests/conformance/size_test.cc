@@ -25,9 +25,7 @@ Blob BlobOfWireSize(size_t size) {
   return blob;
 }
 
-ChannelOptions Accepting(size_t max_message) {
-  return {.limits = {.max_message = max_message}};
-}
+ChannelOptions Accepting(size_t max_message) { return {.limits = {.max_message = max_message}}; }
 
 ServerSettings Serving(size_t max_message) {
   ServerSettings settings;

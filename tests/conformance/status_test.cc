@@ -42,7 +42,8 @@ TEST_P(Statuses, EveryCodeArrives) {
 }
 
 TEST_P(Statuses, CodesOutOfRangeAreUnknown) {
-  for (const int code : {17, 99, -1, std::numeric_limits<int>::max(), std::numeric_limits<int>::min()}) {
+  for (const int code :
+       {17, 99, -1, std::numeric_limits<int>::max(), std::numeric_limits<int>::min()}) {
     const absl::Status unknown = absl::UnknownError("strange");
     const absl::Status unary = UnaryStatus(Play().End(code, "strange"));
     EXPECT_EQ(unary, unknown) << code;
@@ -56,9 +57,13 @@ TEST_P(Statuses, OkCarriesNoMessage) {
 }
 
 TEST_P(Statuses, MessagesArriveByteForByte) {
-  const std::string messages[] = {
-      "", " ", "\t\r\n", std::string("nul \0 inside", 12), std::string(1, '\0'),
-      "\u00e4\u263a\U0001F608", "100% %20 \\ \" percent"};
+  const std::string messages[] = {"",
+                                  " ",
+                                  "\t\r\n",
+                                  std::string("nul \0 inside", 12),
+                                  std::string(1, '\0'),
+                                  "\u00e4\u263a\U0001F608",
+                                  "100% %20 \\ \" percent"};
   for (const std::string& message : messages) {
     const absl::Status status = absl::AbortedError(message);
     EXPECT_EQ(UnaryStatus(Play().End(status)).message(), message);

@@ -31,7 +31,8 @@ class StreamCall {
   const Blob& reply() const { return reply_; }
 
  private:
-  using Variant = std::variant<ClientReader<Blob>, ClientWriter<Blob, Blob>, ClientStream<Blob, Blob>>;
+  using Variant =
+      std::variant<ClientReader<Blob>, ClientWriter<Blob, Blob>, ClientStream<Blob, Blob>>;
   static Variant Open(const Scripted::Stub& stub, MethodKind kind, ClientContext& context);
 
   Variant stream_;

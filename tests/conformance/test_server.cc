@@ -96,6 +96,8 @@ absl::Status TestServer::AwaitStop() {
   return absl::OkStatus();
 }
 
+void TestServer::Interrupt() { child_->Signal(SIGINT); }
+
 void TestServer::Kill() {
   child_->Signal(SIGKILL);
   (void)std::exchange(child_, nullptr)->Wait();

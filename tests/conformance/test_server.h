@@ -63,7 +63,9 @@ class TestServer {
   }
   bool runs() const { return host_ != nullptr || child_ != nullptr; }
 
-  // Of a process only. Kill returns when it has ended.
+  // Of a process only. An interrupt is another way to begin to stop; Kill returns when it has
+  // ended.
+  void Interrupt();
   void Kill();
   void Freeze();
   void Thaw();
