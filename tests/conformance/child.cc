@@ -59,7 +59,10 @@ std::string Child::Hear() {
   }
 }
 
-void Child::Signal(int signal) { ::kill(pid_, signal); }
+void Child::Signal(int signal) {
+  // A pid of -1 would be everybody.
+  if (pid_ > 0) ::kill(pid_, signal);
+}
 
 absl::Status Child::Wait() {
   int status = 0;
