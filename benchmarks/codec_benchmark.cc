@@ -28,7 +28,7 @@ void EchoCodec(benchmark::State& state) {
   Payload received;
   Payload reply;
   Payload answer;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     Carry(request, bytes, received);
     reply.set_data(received.data());
     Carry(reply, bytes, answer);
@@ -41,7 +41,7 @@ BENCHMARK(EchoCodec)->Arg(0)->Arg(64)->Arg(4 << 10)->Arg(64 << 10)->Arg(1 << 20)
 void EchoHeaders(benchmark::State& state) {
   std::byte bytes[kFrameHeaderSize];
   const FrameHeader header{.length = 66, .kind = FrameKind::kRequest, .flags = kMessage | kEnd};
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     for (int i = 0; i < 2; ++i) {
       EncodeFrameHeader(header, bytes);
       benchmark::DoNotOptimize(bytes);

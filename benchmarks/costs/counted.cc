@@ -87,10 +87,13 @@ int eventfd_write(int fd, eventfd_t value) {
 bool nigh::benchmarks::CountsAllocations() { return false; }
 #else
 
+// glibc's own, under the names that it keeps for programs like this one.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 void* __libc_malloc(size_t size);
 void* __libc_calloc(size_t count, size_t size);
 void* __libc_realloc(void* old, size_t size);
 void* __libc_memalign(size_t alignment, size_t size);
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 // operator new comes down to these, too.
 void* malloc(size_t size) {

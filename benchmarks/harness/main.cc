@@ -73,7 +73,7 @@ absl::StatusOr<Results> Measure(std::unique_ptr<Subject> (*make_subject)(),
     address = ServeHere(make_subject, *address, placement);
     if (!address.ok()) return address.status();
   } else {
-    server_arguments.push_back("--serve");
+    server_arguments.emplace_back("--serve");
     server_arguments.push_back(absl::StrCat("--address=", *address));
     absl::StatusOr<std::unique_ptr<ServerProcess>> started = ServerProcess::Start(server_arguments);
     if (!started.ok()) return started.status();
