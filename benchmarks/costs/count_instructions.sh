@@ -1,7 +1,7 @@
 #!/bin/bash
 # Counts the instructions of a unary call of 64 bytes over a Unix socket, both sides, with callgrind:
 # two runs of different lengths, the difference divided by the difference of the calls. That leaves
-# starting up and shutting down out, and is repeatable to a few parts in a hundred on any machine.
+# starting up and shutting down out, and is repeatable to a few parts in a hundred.
 #
 #   count_instructions.sh UNARY_CALLS [LIMIT]
 #
@@ -28,9 +28,15 @@ instructions() {
   sed -n 's/.*Collected : //p' "$scratch/log"
 }
 
-few=$(instructions "$short")
-many=$(instructions "$long")
-count=$(((many - few) / (long - short)))
+# Once in a while the two sides fall into sleeping where they mostly yield; the least of three is the
+# usual case.
+count=
+for _ in 1 2 3; do
+  few=$(instructions "$short")
+  many=$(instructions "$long")
+  found=$(((many - few) / (long - short)))
+  if [[ -z "$count" ]] || ((found < count)); then count=$found; fi
+done
 echo "cost instructions $count"
 if [[ -n "$limit" ]] && ((count > limit)); then
   echo "a unary call takes $count instructions, where it may take $limit; callgrind_annotate says where they go" >&2
