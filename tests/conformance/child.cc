@@ -61,7 +61,10 @@ std::string Child::Hear() {
 
 void Child::Signal(int signal) {
   // A pid of -1 would be everybody.
-  if (pid_ > 0) ::kill(pid_, signal);
+  if (pid_ <= 0) return;
+  ::kill(pid_, signal);
+  // Its threads run on for a moment; stopped is what the kernel calls so.
+  if (signal == SIGSTOP) ::waitpid(pid_, nullptr, WUNTRACED);
 }
 
 absl::Status Child::Wait() {
