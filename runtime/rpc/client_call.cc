@@ -44,6 +44,7 @@ void ClientCall::Start(const MessageSource* first, bool end) {
     parent_hook_ = context_.parent_->cancellation_.Add([this] { context_.TryCancel(); });
   }
   absl::Status status = ReadyToStart();
+  std::shared_ptr<Channel> alive;
   while (status.ok()) {
     absl::StatusOr<std::shared_ptr<ClientSession>> session =
         method_.channel->Session(method_, context_);
@@ -55,6 +56,8 @@ void ClientCall::Start(const MessageSource* first, bool end) {
       cancel_hook_ = context_.cancellation_.Add([this] { Cancel(); });
       return;
     } else {
+      // A callback of the channel's may let go of it.
+      alive = method_.channel->shared_from_this();
       method_.channel->Retire(**session);
     }
   }
