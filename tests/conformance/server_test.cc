@@ -78,6 +78,8 @@ TEST_P(Servers, CancelWhatRunsAtTheEndOfTheGrace) {
   ServeWithGrace(1);
   for (const MethodKind kind : kStreamKinds) {
     ClientContext context;
+    // The channel has yet to learn that there is another server.
+    context.set_wait_for_ready(true);
     Play().Raise("runs").AwaitCancel().In(context);
     StreamCall running(stub(), kind, context);
     Await("runs");
