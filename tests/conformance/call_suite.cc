@@ -128,7 +128,7 @@ Report ReportIn(const Blob& blob) {
 
 int Times(int usual) { return TheSubject().slow ? std::max(1, usual / 20) : usual; }
 
-size_t Bytes(size_t usual) { return TheSubject().slow ? std::min<size_t>(usual, 100'000) : usual; }
+size_t Bytes(size_t usual) { return TheSubject().slow ? std::min<size_t>(usual, 20'000) : usual; }
 
 INSTANTIATE_TEST_SUITE_P(Peer, CallSuite, ::testing::ValuesIn(Placements()), PlacementName);
 // inproc: has no process to run these with.

@@ -61,10 +61,13 @@ std::string Child::Hear() {
 
 void Child::Signal(int signal) {
   // A pid of -1 would be everybody.
-  if (pid_ <= 0) return;
-  ::kill(pid_, signal);
+  if (pid_ > 0) ::kill(pid_, signal);
+}
+
+void Child::Freeze() {
+  Signal(SIGSTOP);
   // Its threads run on for a moment; stopped is what the kernel calls so.
-  if (signal == SIGSTOP) ::waitpid(pid_, nullptr, WUNTRACED);
+  ::waitpid(pid_, nullptr, WUNTRACED);
 }
 
 absl::Status Child::Wait() {

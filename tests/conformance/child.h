@@ -24,6 +24,8 @@ class Child {
   std::string Hear();
 
   void Signal(int signal);
+  // Stops it as a debugger does; returns when all its threads stand still.
+  void Freeze();
   // Waits for its end. OK: exit code 0. Otherwise the error tells how it ended.
   absl::Status Wait();
 

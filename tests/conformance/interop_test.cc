@@ -33,7 +33,7 @@ TEST_P(Interop, CancelAfterBegin) { Passes("cancel_after_begin"); }
 TEST_P(Interop, CancelAfterFirstResponse) { Passes("cancel_after_first_response"); }
 TEST_P(Interop, TimeoutOnSleepingServer) { Passes("timeout_on_sleeping_server"); }
 TEST_P(Interop, ConcurrentLargeUnary) {
-  EXPECT_EQ(ConcurrentLargeUnary(channel(), TheSubject().slow ? 3 : 1000), absl::OkStatus());
+  EXPECT_EQ(ConcurrentLargeUnary(channel(), TheSubject().slow ? 2 : 1000), absl::OkStatus());
 }
 
 }  // namespace

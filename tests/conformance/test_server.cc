@@ -103,7 +103,7 @@ void TestServer::Kill() {
   (void)std::exchange(child_, nullptr)->Wait();
 }
 
-void TestServer::Freeze() { child_->Signal(SIGSTOP); }
+void TestServer::Freeze() { child_->Freeze(); }
 void TestServer::Thaw() { child_->Signal(SIGCONT); }
 
 std::optional<int> ServeIfAsked(int argc, char** argv) {
