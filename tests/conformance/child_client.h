@@ -10,9 +10,10 @@
 
 namespace nigh::testing {
 
-// A client in a process of its own, which makes one bidi call with that script, writes a message
-// and then reads as long as there is anything.
-std::unique_ptr<Child> StartClient(const std::string& address, const Play& play);
+// A client in a process of its own, which makes a bidi call with that script on each of so many
+// connections, writes a message to each and then reads the last as long as there is anything.
+std::unique_ptr<Child> StartClient(const std::string& address, const Play& play,
+                                   int connections = 1);
 
 // When this process was started to be such a client, is one; what main() is to return then.
 std::optional<int> CallIfAsked(int argc, char** argv);

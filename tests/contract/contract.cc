@@ -20,21 +20,34 @@
 
 namespace nigh::testing {
 
+namespace {
+
+std::vector<Peering> ProcessPeerings() {
+  if (!TheSubject().processes) return {};
+  return {{Placement::kProcess, false}, {Placement::kProcess, true}};
+}
+
+std::vector<Peering> Peerings() {
+  std::vector<Peering> peerings = ProcessPeerings();
+  peerings.push_back({Placement::kThread, false});
+  peerings.push_back({Placement::kThread, true});
+  return peerings;
+}
+
+std::vector<const char*> Strangers() {
+  if (*TheSubject().stranger == '\0') return {};
+  return {TheSubject().stranger};
+}
+
+// "PeerIsAProcessAndListens" and so on.
 std::string PeeringName(const ::testing::TestParamInfo<Peering>& info) {
   return absl::StrCat("PeerIsA", info.param.peer == Placement::kThread ? "Thread" : "Process",
                       "And", info.param.peer_listens ? "Listens" : "Dials");
 }
 
-std::vector<Peering> Peerings() {
-  std::vector<Peering> peerings = {{Placement::kThread, false}, {Placement::kThread, true}};
-  if (TheSubject().processes) {
-    peerings.push_back({Placement::kProcess, false});
-    peerings.push_back({Placement::kProcess, true});
-  }
-  return peerings;
-}
+}  // namespace
 
-void TransportContract::Connect(std::unique_ptr<Puppet>& puppet,
+void PeerContract::Connect(std::unique_ptr<Puppet>& puppet,
                                 std::unique_ptr<Connection>& mine) {
   puppet = Puppet::Start(GetParam().peer);
   absl::StatusOr<std::unique_ptr<Connection>> connection;
@@ -69,6 +82,15 @@ uint32_t ConnectionContract::Fill(size_t size) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(, PeerContract, ::testing::ValuesIn(Peerings()), PeeringName);
+INSTANTIATE_TEST_SUITE_P(, ConnectionContract, ::testing::ValuesIn(Peerings()), PeeringName);
+// A medium inside one process has no such peers, and perhaps no strangers.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(KilledPeerContract);
+INSTANTIATE_TEST_SUITE_P(, KilledPeerContract, ::testing::ValuesIn(ProcessPeerings()), PeeringName);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StrangerContract);
+INSTANTIATE_TEST_SUITE_P(, StrangerContract, ::testing::ValuesIn(Strangers()),
+                         [](const auto&) { return "Speaks"; });
 
 int Rounds(int usual) { return TheSubject().slow ? std::max(1, usual / 20) : usual; }
 

@@ -3,10 +3,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <vector>
 
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
@@ -21,23 +18,22 @@ struct Peering {
   bool peer_listens;
 };
 
-// "PeerIsAProcessAndListens" and so on.
-std::string PeeringName(const ::testing::TestParamInfo<Peering>& info);
-// What the subject can do.
-std::vector<Peering> Peerings();
+// Clauses that need no peer but the test itself.
+class TransportContract : public ::testing::Test {
+ protected:
+  const Transport& transport() const { return TheSubject().transport; }
+};
 
-// The subject, with nothing connected yet.
-class TransportContract : public ::testing::TestWithParam<Peering> {
+// Clauses about a peer: in a thread or in a process, listening or dialling. Nothing is connected
+// yet.
+class PeerContract : public TransportContract, public ::testing::WithParamInterface<Peering> {
  protected:
   // Starts `puppet` where the parameter wants it and connects it, whoever listens.
   void Connect(std::unique_ptr<Puppet>& puppet, std::unique_ptr<Connection>& mine);
-
-  const Transport& transport() const { return TheSubject().transport; }
-  bool peer_is_process() const { return GetParam().peer == Placement::kProcess; }
 };
 
-// One connection between this test and a puppet.
-class ConnectionContract : public TransportContract {
+// Clauses about one connection between the test and a puppet.
+class ConnectionContract : public PeerContract {
  protected:
   void SetUp() override { ASSERT_NO_FATAL_FAILURE(Connect(puppet_, mine_)); }
 
@@ -49,6 +45,14 @@ class ConnectionContract : public TransportContract {
   std::unique_ptr<Puppet> puppet_;
   std::unique_ptr<Connection> mine_;
 };
+
+// Clauses about a peer that is killed, which only a process can be.
+class KilledPeerContract : public ConnectionContract {};
+
+// Clauses about a program that is not nigh, where one can reach the medium. The parameter is how
+// (Subject::stranger).
+class StrangerContract : public TransportContract,
+                         public ::testing::WithParamInterface<const char*> {};
 
 // A count of rounds that a slow medium gets through as well.
 int Rounds(int usual);

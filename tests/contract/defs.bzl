@@ -1,16 +1,15 @@
 """Judges a transport by the suites that every transport of nigh passes.
 
-    load("//tests/contract:defs.bzl", "medium", "transport_contract_test")
+    load("//tests/contract:defs.bzl", "medium", "transport_conformance_test", "transport_contract_test")
 
-    transport_contract_test(
-        name = "contract_test",
-        medium = medium(
-            header = "nigh/transports/unix/unix.h",
-            transport = "nigh::kUnixTransport",
-            address = "unix:{dir}/{n}",
-            deps = ["//transports/unix"],
-        ),
+    UNIX = medium(
+        header = "nigh/transports/unix/unix.h",
+        transport = "nigh::kUnixTransport",
+        address = "unix:{dir}/{n}",
+        deps = ["//transports/unix"],
     )
+    transport_contract_test(name = "contract_test", medium = UNIX)
+    transport_conformance_test(name = "conformance_test", medium = UNIX)
 """
 
 def medium(header, transport, address, deps, processes = True, slow = False, stranger = ""):
@@ -72,7 +71,7 @@ _write_subject = rule(
     },
 )
 
-def transport_suite_test(name, suite, medium, **kwargs):
+def _transport_suite_test(name, suite, medium, **kwargs):
     """A cc_test of `suite`, a library of tests over TheSubject() with a main(), over one medium.
 
     Args:
@@ -101,9 +100,19 @@ def transport_suite_test(name, suite, medium, **kwargs):
 
 def transport_contract_test(name, medium, **kwargs):
     """The contract of transports/README.md, C1 and on, over one medium."""
-    transport_suite_test(
+    _transport_suite_test(
         name = name,
         suite = str(Label("//tests/contract:suite")),
         medium = medium,
+        **kwargs
+    )
+
+def transport_conformance_test(name, medium, **kwargs):
+    """Calls as users of gRPC expect them, over one medium."""
+    _transport_suite_test(
+        name = name,
+        suite = str(Label("//tests/conformance:suite")),
+        medium = medium,
+        shard_count = 4,
         **kwargs
     )

@@ -130,8 +130,7 @@ TEST_P(ConnectionContract, C10ErrorsBeginWithTheAddress) {
   EXPECT_THAT(std::string(SendEnd(*mine_).message()), StartsWith(mine_->peer().address + ": "));
 }
 
-TEST_P(ConnectionContract, C11AKilledPeerIsUnavailable) {
-  if (!peer_is_process()) GTEST_SKIP() << "a thread cannot be killed";
+TEST_P(KilledPeerContract, C11AKilledPeerIsUnavailable) {
   std::thread receiver([&] { EXPECT_EQ(ReceiveEnd(*mine_).code(), kUnavailable); });
   const int64_t start = SteadyNanos();
   puppet_->Kill();
@@ -140,8 +139,7 @@ TEST_P(ConnectionContract, C11AKilledPeerIsUnavailable) {
                  static_cast<int>((SteadyNanos() - start) / 1000));
 }
 
-TEST_P(ConnectionContract, C11FramesOfAKilledPeerComeFirst) {
-  if (!peer_is_process()) GTEST_SKIP() << "a thread cannot be killed";
+TEST_P(KilledPeerContract, C11FramesOfAKilledPeerComeFirst) {
   ASSERT_TRUE(Send(*mine_, 1, Pattern(1, 10)).ok());
   for (int call = 1; call <= 3; ++call) {
     ASSERT_EQ(puppet_->Ask(absl::StrCat("send ", call, " 10")), "ok");
@@ -151,15 +149,12 @@ TEST_P(ConnectionContract, C11FramesOfAKilledPeerComeFirst) {
   EXPECT_EQ(ReceiveEnd(*mine_).code(), kUnavailable);
 }
 
-TEST_P(ConnectionContract, C11ASenderWithoutRoomLearnsThatThePeerWasKilled) {
-  if (!peer_is_process()) GTEST_SKIP() << "a thread cannot be killed";
+TEST_P(KilledPeerContract, C11ASenderWithoutRoomLearnsThatThePeerWasKilled) {
   Fill(1000);
   std::thread sender([&] { EXPECT_EQ(SendEnd(*mine_).code(), kUnavailable); });
   puppet_->Kill();
   sender.join();
 }
-
-INSTANTIATE_TEST_SUITE_P(, TransportContract, ::testing::ValuesIn(Peerings()), PeeringName);
 
 // What a stranger may send: other protocols' first words, and nigh's own header gone wrong.
 std::vector<std::string> Garbage() {
@@ -183,9 +178,7 @@ std::vector<std::string> Garbage() {
   return garbage;
 }
 
-TEST_P(TransportContract, C12GarbageIsAnErrorAndNeverACrash) {
-  if (*TheSubject().stranger == '\0') GTEST_SKIP() << "no stranger can reach this medium";
-  if (GetParam().peer_listens || peer_is_process()) GTEST_SKIP() << "the stranger is the peer here";
+TEST_P(StrangerContract, C12GarbageIsAnErrorAndNeverACrash) {
   auto listener = transport().listen(FreshAddress()).value();
   for (const std::string& bytes : Garbage()) {
     Stranger stranger(listener->address());
@@ -201,9 +194,7 @@ TEST_P(TransportContract, C12GarbageIsAnErrorAndNeverACrash) {
   EXPECT_TRUE(testing::Connect(transport(), *listener).ok()) << "the listener is none the worse";
 }
 
-TEST_P(TransportContract, C12GarbageClosesTheConnection) {
-  if (*TheSubject().stranger == '\0') GTEST_SKIP() << "no stranger can reach this medium";
-  if (GetParam().peer_listens || peer_is_process()) GTEST_SKIP() << "the stranger is the peer here";
+TEST_P(StrangerContract, C12GarbageClosesTheConnection) {
   auto listener = transport().listen(FreshAddress()).value();
   Stranger stranger(listener->address());
   stranger.Write("GET / HTTP/1.1\r\n\r\n");

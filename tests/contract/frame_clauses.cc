@@ -21,8 +21,6 @@
 namespace nigh::testing {
 namespace {
 
-INSTANTIATE_TEST_SUITE_P(, ConnectionContract, ::testing::ValuesIn(Peerings()), PeeringName);
-
 TEST_P(ConnectionContract, C01FramesArriveInTheOrderOfTheirCommits) {
   const uint32_t count = Rounds(5000);
   puppet_->Tell(absl::StrCat("flood ", count));

@@ -40,7 +40,7 @@ std::ptrdiff_t SocketsNamed(absl::string_view name) {
   return count;
 }
 
-TEST_P(TransportContract, C13ConnectionsLeaveNothingBehind) {
+TEST_P(PeerContract, C13ConnectionsLeaveNothingBehind) {
   const std::ptrdiff_t names = EntriesOf(SubjectDirectory());
   const std::ptrdiff_t descriptors = OpenDescriptors();
   for (int i = 0; i < 20; ++i) {
@@ -57,8 +57,7 @@ TEST_P(TransportContract, C13ConnectionsLeaveNothingBehind) {
   EXPECT_EQ(EntriesOf(SubjectDirectory()), names);
 }
 
-TEST_P(TransportContract, C13KilledPeersLeaveNothingBehindHere) {
-  if (!peer_is_process()) GTEST_SKIP() << "a thread cannot be killed";
+TEST_P(KilledPeerContract, C13KilledPeersLeaveNothingBehindHere) {
   const std::ptrdiff_t descriptors = OpenDescriptors();
   for (int i = 0; i < 10; ++i) {
     std::unique_ptr<Puppet> puppet;
@@ -70,7 +69,7 @@ TEST_P(TransportContract, C13KilledPeersLeaveNothingBehindHere) {
   EXPECT_EQ(OpenDescriptors(), descriptors);
 }
 
-TEST_P(TransportContract, C13AListenersNameGoesWithIt) {
+TEST_F(TransportContract, C13AListenersNameGoesWithIt) {
   const std::ptrdiff_t names = EntriesOf(SubjectDirectory());
   auto listener = transport().listen(FreshAddress()).value();
   const Address address = listener->address();
@@ -80,7 +79,7 @@ TEST_P(TransportContract, C13AListenersNameGoesWithIt) {
   EXPECT_EQ(SocketsNamed(address.name), 0);
 }
 
-TEST_P(TransportContract, C13ConnectionsOutliveTheirListener) {
+TEST_F(TransportContract, C13ConnectionsOutliveTheirListener) {
   auto listener = transport().listen(FreshAddress()).value();
   auto pair = testing::Connect(transport(), *listener).value();
   listener.reset();
@@ -88,7 +87,7 @@ TEST_P(TransportContract, C13ConnectionsOutliveTheirListener) {
   EXPECT_EQ(Receive(*pair.server).value().payload, "still there");
 }
 
-TEST_P(TransportContract, C14ALiveServerIsRespected) {
+TEST_F(TransportContract, C14ALiveServerIsRespected) {
   auto first = transport().listen(FreshAddress()).value();
   const absl::Status refused = transport().listen(first->address()).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists) << refused;
@@ -98,7 +97,7 @@ TEST_P(TransportContract, C14ALiveServerIsRespected) {
   EXPECT_TRUE(testing::Connect(transport(), *first).ok());
 }
 
-TEST_P(TransportContract, C14AnAddressIsFreeAgainAfterItsServer) {
+TEST_F(TransportContract, C14AnAddressIsFreeAgainAfterItsServer) {
   auto listener = transport().listen(FreshAddress()).value();
   const Address address = listener->address();
   for (int i = 0; i < 3; ++i) {
@@ -110,8 +109,7 @@ TEST_P(TransportContract, C14AnAddressIsFreeAgainAfterItsServer) {
   }
 }
 
-TEST_P(TransportContract, C14AKilledServersAddressIsTakenOver) {
-  if (!peer_is_process() || !GetParam().peer_listens) GTEST_SKIP() << "no server to kill";
+TEST_P(KilledPeerContract, C14AKilledServersAddressIsTakenOver) {
   auto puppet = Puppet::Start(Placement::kProcess);
   std::string address = puppet->Ask(absl::StrCat("listen ", FreshAddress().ToString()));
   ASSERT_THAT(address, StartsWith("ok "));
@@ -122,7 +120,7 @@ TEST_P(TransportContract, C14AKilledServersAddressIsTakenOver) {
   EXPECT_TRUE(testing::Connect(transport(), **listener).ok());
 }
 
-TEST_P(TransportContract, C15NobodyThereIsUnavailable) {
+TEST_F(TransportContract, C15NobodyThereIsUnavailable) {
   auto listener = transport().listen(FreshAddress()).value();
   const Address address = listener->address();
   listener.reset();
@@ -133,7 +131,7 @@ TEST_P(TransportContract, C15NobodyThereIsUnavailable) {
               StartsWith(absl::StrCat(address.ToString(), ": connect: ")));
 }
 
-TEST_P(TransportContract, C15AParameterThatMeansNothingIsRefused) {
+TEST_F(TransportContract, C15AParameterThatMeansNothingIsRefused) {
   Address address = FreshAddress();
   address.parameters.emplace_back("no-such-parameter", "1");
   EXPECT_EQ(transport().dial(address).status().code(), absl::StatusCode::kInvalidArgument);

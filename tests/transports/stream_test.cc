@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -156,6 +158,34 @@ TEST_F(StreamFraming, OwnCloseSaysWhoClosed) {
   EXPECT_EQ(Send(*connection_, kHeader, ""),
             absl::UnavailableError("test:peer: send: this side closed the connection"));
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Buffers are long, but what is never used of them never becomes memory.
+TEST(StreamMemory, AnIdleConnectionCostsFewPages) {
+  const auto resident_pages = [] {
+    long total = 0, resident = 0;
+    std::ifstream("/proc/self/statm") >> total >> resident;
+    return resident;
+  };
+  std::vector<std::unique_ptr<StreamConnection>> connections;
+  const long before = resident_pages();
+  constexpr int kPairs = 100;
+  for (int i = 0; i < kPairs; ++i) {
+    int sockets[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets), 0);
+    for (const int socket : sockets) {
+      connections.push_back(std::make_unique<StreamConnection>(
+          std::make_unique<SocketStream>(UniqueFd(socket)), PeerIdentity{.address = "test:peer"}));
+    }
+    for (uint32_t call = 0; call < 100; ++call) {
+      ASSERT_TRUE(Send(*connections[2 * i], call, "a small frame").ok());
+      ASSERT_TRUE(testing::Receive(*connections[2 * i + 1]).ok());
+    }
+  }
+  const long pages = (resident_pages() - before) / (2 * kPairs);
+  EXPECT_LE(pages, 4) << "pages a connection";
+}
+#endif
 
 TEST_F(StreamFraming, CloseWakesBothPollingThreads) {
   // Fill the socket, so that the sender has to wait.

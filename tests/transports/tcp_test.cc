@@ -48,7 +48,7 @@ Address NobodysAddress() { return Listen("tcp://127.0.0.1:0")->address(); }
 
 bool HasIpv6() { return ListenTcp(MakeAddress("tcp://[::1]:0")).ok(); }
 
-std::vector<Endpoint> ResolveAll(std::vector<Address> addresses) {
+std::vector<Endpoint> ResolveAll(const std::vector<Address>& addresses) {
   std::vector<Endpoint> endpoints;
   for (const Address& address : addresses) {
     endpoints.push_back(Resolve(ParseHostPort(address).value(), "test").value().front());

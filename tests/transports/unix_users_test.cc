@@ -1,0 +1,108 @@
+// Unix sockets between two users. Needs root, who alone can act as another, and no sandbox, which
+// knows one user only.
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/address.h"
+#include "nigh/transports/unix/socket_name.h"
+#include "nigh/transports/unix/unix.h"
+#include "tests/contract/frames.h"
+
+namespace nigh {
+namespace {
+
+using ::nigh::testing::MakeAddress;
+
+constexpr uid_t kNobody = 65534;
+
+// What `action` returns when another user runs it, in a process of its own.
+template <typename Action>
+std::string AsNobody(Action action) {
+  int ends[2];
+  EXPECT_EQ(::pipe(ends), 0);
+  UniqueFd from_child(ends[0]), to_parent(ends[1]);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0) ::_exit(1);
+    const std::string result = action();
+    ::_exit(::write(to_parent.get(), result.data(), result.size()) < 0);
+  }
+  to_parent.reset();
+  std::string result(4096, '\0');
+  result.resize(std::max<ssize_t>(0, ::read(from_child.get(), result.data(), result.size())));
+  ::waitpid(child, nullptr, 0);
+  return result;
+}
+
+class UnixUsers : public ::testing::Test {
+ protected:
+  UnixUsers() {
+    char pattern[] = "/tmp/nigh_users_XXXXXX";
+    directory_ = ::mkdtemp(pattern);
+    path_ = directory_ + "/server.sock";
+    text_ = "unix:" + path_;
+    address_ = MakeAddress(text_);
+  }
+  ~UnixUsers() override { std::filesystem::remove_all(directory_); }
+
+  void SetUp() override {
+    if (AsNobody([] { return std::to_string(::getuid()); }) != std::to_string(kNobody)) {
+      GTEST_SKIP() << "only root can act as another user";
+    }
+  }
+
+  std::string directory_, path_, text_;
+  Address address_;
+};
+
+TEST_F(UnixUsers, DirectoryWithoutPermissionIsNamed) {
+  const std::string status = AsNobody([&] { return ListenUnix(address_).status().ToString(); });
+  EXPECT_EQ(status, absl::StrCat("PERMISSION_DENIED: ", text_,
+                                 ": listen: Permission denied (this process may not create files "
+                                 "in ",
+                                 directory_, ")"));
+}
+
+TEST_F(UnixUsers, SocketOfAnotherUserIsLeftAlone) {
+  {
+    // As a killed server leaves it.
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const SocketName name = MakeSocketName(path_, SocketNameKind::kPath);
+    ASSERT_EQ(::bind(socket.get(), name.get(), name.size), 0);
+  }
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
+  std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
+  const std::string status = AsNobody([&] { return ListenUnix(address_).status().ToString(); });
+  EXPECT_EQ(status, absl::StrCat("PERMISSION_DENIED: ", text_,
+                                 ": listen: Permission denied (the socket there belongs to another "
+                                 "user)"));
+  EXPECT_TRUE(std::filesystem::exists(path_));
+}
+
+TEST_F(UnixUsers, TellsWhichUserTheClientIs) {
+  auto listener = ListenUnix(address_).value();
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
+  std::filesystem::permissions(path_, std::filesystem::perms::all);
+  EXPECT_EQ(AsNobody([&] {
+              auto client = DialUnix(address_);
+              return client.ok() ? absl::StrCat((*client)->peer().uid.value_or(kNobody)) : "";
+            }),
+            "0");
+  auto server = testing::Accept(*listener).value();
+  EXPECT_EQ(server->peer().uid, kNobody);
+  EXPECT_EQ(server->peer().gid, kNobody);
+}
+
+}  // namespace
+}  // namespace nigh
