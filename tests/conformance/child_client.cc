@@ -23,8 +23,7 @@ constexpr char kCallArgument[] = "--call";
 
 }  // namespace
 
-std::unique_ptr<Child> StartClient(const std::string& address, const Play& play,
-                                   int connections) {
+std::unique_ptr<Child> StartClient(const std::string& address, const Play& play, int connections) {
   return std::make_unique<Child>(std::vector<std::string>{
       kCallArgument, address, absl::BytesToHexString(play.script().SerializeAsString()),
       absl::StrCat(connections)});

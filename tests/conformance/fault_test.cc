@@ -136,8 +136,8 @@ TEST_P(ProcessSuite, AThousandConnectionsKilledAmidTheirStreamsLeaveNothingBehin
   constexpr int kConnections = 25;
   const int before = WeighServer().fds();
   for (int i = 0; i < Times(40); ++i) {
-    const auto client = StartClient(server().address(),
-                                    Play().Raise("runs").Write(100'000, 1000), kConnections);
+    const auto client =
+        StartClient(server().address(), Play().Raise("runs").Write(100'000, 1000), kConnections);
     Await("runs", (i + 1) * kConnections);
     client->Signal(SIGKILL);
     EXPECT_THAT(client->Wait(), HasCode(kAborted));

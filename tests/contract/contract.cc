@@ -47,8 +47,7 @@ std::string PeeringName(const ::testing::TestParamInfo<Peering>& info) {
 
 }  // namespace
 
-void PeerContract::Connect(std::unique_ptr<Puppet>& puppet,
-                                std::unique_ptr<Connection>& mine) {
+void PeerContract::Connect(std::unique_ptr<Puppet>& puppet, std::unique_ptr<Connection>& mine) {
   puppet = Puppet::Start(GetParam().peer);
   absl::StatusOr<std::unique_ptr<Connection>> connection;
   if (GetParam().peer_listens) {
