@@ -2,11 +2,14 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "nigh/base/deadline.h"
 #include "nigh/client_context.h"
 #include "nigh/server_call.h"
 #include "nigh/server_context.h"
+#include "nigh/server_session.h"
 #include "nigh/transport/connection.h"
 
 namespace nigh {
@@ -30,6 +33,11 @@ void ClientContext::set_timeout(absl::Duration timeout) {
 const PeerIdentity& ClientContext::peer() const {
   static const PeerIdentity& nobody = *new PeerIdentity();
   return peer_ == nullptr ? nobody : *peer_;
+}
+
+void ServerContext::TryCancel() {
+  call_->session().Abort(*call_,
+                         absl::CancelledError(absl::StrCat(method(), ": cancelled by the server")));
 }
 
 void ServerContext::SetCancelCallback(absl::AnyInvocable<void()> callback) {

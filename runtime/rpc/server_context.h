@@ -16,7 +16,7 @@ namespace nigh {
 class ServerCall;
 
 // What a handler knows of the call it serves, and what it can say besides messages. Valid until the
-// handler returns. IsCancelled may be asked by any thread; the rest belongs to the handler's.
+// handler returns. IsCancelled and TryCancel are for any thread; the rest belongs to the handler's.
 class ServerContext {
  public:
   // "/package.Service/Method".
@@ -33,6 +33,10 @@ class ServerContext {
   // in this thread, if it has been already. A deadline that passes counts. After the handler's
   // return it does not run any more. The last one set counts.
   void SetCancelCallback(absl::AnyInvocable<void()> callback);
+
+  // Ends the call with CANCELLED, as the client learns at once; what the handler returns does not
+  // count any more. Does nothing when the call is over.
+  void TryCancel();
 
   const Metadata& client_metadata() const { return client_metadata_; }
 

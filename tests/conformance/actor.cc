@@ -88,6 +88,9 @@ bool Actor::Do(const Step& step, absl::Status& end) {
     case Step::kEnd:
       end = MakeStatus(step.end());
       return false;
+    case Step::kTryCancel:
+      stage_.context.TryCancel();
+      return true;
     case Step::STEP_NOT_SET:
       break;
   }

@@ -188,14 +188,37 @@ TEST_P(CallSuite, CancelInTheMiddleOfALongReplyLeavesTheConnectionUsable) {
 }
 
 // Before, during and after the handler's work.
+std::vector<Play> StagesOf(MethodKind kind) {
+  const bool reads = ClientStreams(kind), writes = ServerStreams(kind);
+  Play during, after;
+  if (reads) during.Read(1), after.ReadAll();
+  if (writes) during.Write(1), after.Write(3);
+  return {Play(), during, after};
+}
+
 TEST_P(CallSuite, CancelByTheServerIsNeverOk) {
+  for (const MethodKind kind : kStreamKinds) {
+    for (Play play : StagesOf(kind)) {
+      ClientContext context;
+      // The client learns of it while the handler still runs, which then returns OK.
+      play.TryCancel().AwaitCancel().Await("client knows").In(context);
+      StreamCall call(stub(), kind, context);
+      for (int i = 0; i < 3 && call.Write(BlobOf(1)); ++i) {
+      }
+      call.WritesDone();
+      Blob reply;
+      while (call.Read(&reply)) {
+      }
+      EXPECT_THAT(call.Finish(), HasCode(kCancelled)) << static_cast<int>(kind);
+      Raise("client knows");
+    }
+  }
+}
+
+TEST_P(CallSuite, CancelledAsAStatusIsNeverOk) {
   const absl::Status cancelled = absl::CancelledError("by the server");
   for (const MethodKind kind : kStreamKinds) {
-    const bool reads = ClientStreams(kind), writes = ServerStreams(kind);
-    Play during, after;
-    if (reads) during.Read(1), after.ReadAll();
-    if (writes) during.Write(1), after.Write(3);
-    for (Play play : {Play(), during, after}) {
+    for (Play play : StagesOf(kind)) {
       ClientContext context;
       play.End(cancelled).In(context);
       StreamCall call(stub(), kind, context);

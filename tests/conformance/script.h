@@ -77,6 +77,10 @@ class Play {
     Step().set_nested(play.script_.SerializeAsString());
     return *this;
   }
+  Play& TryCancel() {
+    Step().mutable_try_cancel();
+    return *this;
+  }
   Play& End(const absl::Status& status, absl::string_view detail = "") {
     return End(status.raw_code(), status.message(), detail);
   }
