@@ -4,8 +4,8 @@
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/call_suite.h"
-#include "tests/conformance/interop_cases.h"
 #include "tests/contract/subject.h"
+#include "tests/interop/cases.h"
 
 namespace nigh::testing {
 namespace {

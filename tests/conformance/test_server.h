@@ -11,9 +11,9 @@
 #include "nigh/server.h"
 #include "tests/conformance/board.h"
 #include "tests/conformance/child.h"
-#include "tests/conformance/interop_service.h"
 #include "tests/conformance/services.h"
 #include "tests/contract/puppet.h"
+#include "tests/interop/service.h"
 
 namespace nigh::testing {
 

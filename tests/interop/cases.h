@@ -1,5 +1,5 @@
-#ifndef NIGH_TESTS_CONFORMANCE_INTEROP_CASES_H_
-#define NIGH_TESTS_CONFORMANCE_INTEROP_CASES_H_
+#ifndef NIGH_TESTS_INTEROP_CASES_H_
+#define NIGH_TESTS_INTEROP_CASES_H_
 
 #include <memory>
 
@@ -28,4 +28,4 @@ absl::Status ConcurrentLargeUnary(const std::shared_ptr<Channel>& channel, int c
 
 }  // namespace nigh::testing
 
-#endif  // NIGH_TESTS_CONFORMANCE_INTEROP_CASES_H_
+#endif  // NIGH_TESTS_INTEROP_CASES_H_

@@ -1,5 +1,5 @@
-#ifndef NIGH_TESTS_CONFORMANCE_INTEROP_SERVICE_H_
-#define NIGH_TESTS_CONFORMANCE_INTEROP_SERVICE_H_
+#ifndef NIGH_TESTS_INTEROP_SERVICE_H_
+#define NIGH_TESTS_INTEROP_SERVICE_H_
 
 #include "absl/status/status.h"
 #include "grpc/testing/test.nigh.h"
@@ -31,4 +31,4 @@ class InteropService final : public grpc::testing::TestService::Service {
 
 }  // namespace nigh::testing
 
-#endif  // NIGH_TESTS_CONFORMANCE_INTEROP_SERVICE_H_
+#endif  // NIGH_TESTS_INTEROP_SERVICE_H_

@@ -1,4 +1,4 @@
-#include "tests/conformance/interop_cases.h"
+#include "tests/interop/cases.h"
 
 #include <memory>
 #include <string>

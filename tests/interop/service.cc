@@ -1,4 +1,4 @@
-#include "tests/conformance/interop_service.h"
+#include "tests/interop/service.h"
 
 #include <string>
 #include <vector>
