@@ -52,6 +52,7 @@ INSTANTIATE_TEST_SUITE_P(Peer, Sizes, ::testing::ValuesIn(Placements()), Placeme
 
 // Of more bytes than a slow medium moves.
 class GreatSizes : public Sizes {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GreatSizes);
 INSTANTIATE_TEST_SUITE_P(Peer, GreatSizes,
                          ::testing::ValuesIn(TheSubject().slow ? std::vector<Placement>()
                                                                : Placements()),
