@@ -47,7 +47,8 @@ void ForEachMutation(const std::string& bytes,
 }
 
 // One call of each kind, all open at once: each has a number of its own, so that what the client
-// says is right however fast it is said.
+// says is right however fast it is said. Over a channel whose window is smaller than a message, for
+// the server's second reply to wait for the reader of the first.
 void CallEachKind(Victim::Stub& stub) {
   Note note;
   note.set_data("some text");
@@ -107,7 +108,7 @@ class MutatedClient : public ServerFixture {
     const SocketFolder folder;
     RawListener listener(folder.path());
     auto calls = InThread([&] {
-      Victim::Stub stub(Dial(folder.address()).value());
+      Victim::Stub stub(Dial(folder.address(), {.limits = {.window = 1}}).value());
       CallEachKind(stub);
     });
     RawPeer client = listener.Accept();
