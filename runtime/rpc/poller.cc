@@ -1,10 +1,10 @@
 #include "nigh/poller.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <memory>
@@ -13,14 +13,12 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "nigh/base/deadline.h"
 #include "nigh/base/errno_status.h"
-#include "nigh/base/mutex.h"
 #include "nigh/base/waiter.h"
-#include "nigh/server_session.h"
+#include "nigh/pollable.h"
 #include "nigh/transport/connection.h"
-#include "nigh/transport/transport.h"
 
 namespace nigh {
 namespace {
@@ -31,25 +29,28 @@ constexpr uint32_t kEventsEvery = 16;
 constexpr int64_t kEventsWithin = 200'000;
 // A connection that had nothing in so many passes is no longer hot.
 constexpr int kCoolAfter = 64;
-// New connections taken in before the open ones get their turn.
-constexpr int kAcceptsPerTurn = 16;
-constexpr uint64_t kWakeToken = 0;
-// Marks, in an event, the token of a descriptor that is there for sending alone.
-constexpr uint64_t kSendOnly = uint64_t{1} << 63;
+// Tasks run before the connections get their turn.
+constexpr int kTasksPerTurn = 64;
+// What one Poll may take.
+constexpr int kPassesPerPoll = 64;
+constexpr uint64_t kTasksToken = 0;
+// Set in the token of a descriptor that tells of room alone; it may do so by becoming readable.
+constexpr uint64_t kRoomBit = uint64_t{1} << 63;
 
 }  // namespace
 
-Poller::Poller(const WaitPolicy& policy)
-    : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      waiter_(policy) {
-  Control(EPOLL_CTL_ADD, wake_.get(), kWakeToken, EPOLLIN);
+Poller::Poller(const WaitPolicy& policy, Watchdog* watchdog)
+    : watchdog_(watchdog), epoll_(::epoll_create1(EPOLL_CLOEXEC)), waiter_(policy) {
+  Control(EPOLL_CTL_ADD, tasks_.wake_fd(), kTasksToken, EPOLLIN);
+  Control(EPOLL_CTL_ADD, tasks_.timer_fd(), kTasksToken, EPOLLIN);
+  // What is posted before the first Poll makes fd() readable.
+  (void)tasks_.BeginSleep();
 }
 
 absl::Status Poller::Open() const {
-  if (epoll_ && wake_) return absl::OkStatus();
+  if (epoll_ && tasks_.wake_fd() >= 0 && tasks_.timer_fd() >= 0) return absl::OkStatus();
   return ErrnoStatus(absl::StatusCode::kResourceExhausted, EMFILE, "start",
-                     "epoll_create, eventfd");
+                     "epoll_create, eventfd, timerfd_create");
 }
 
 void Poller::Control(int operation, int fd, Token token, uint32_t events) {
@@ -57,120 +58,82 @@ void Poller::Control(int operation, int fd, Token token, uint32_t events) {
   (void)::epoll_ctl(epoll_.get(), operation, fd, &event);
 }
 
-void Poller::AddListener(std::unique_ptr<Listener> listener, ArrivalCallback arrived) {
-  auto source = std::make_unique<Source>();
-  source->listener = std::move(listener);
-  source->arrived = std::move(arrived);
-  MutexLock lock(mutex_);
-  arrivals_.push_back(std::move(source));
-  (void)::eventfd_write(wake_.get(), 1);
-}
-
-void Poller::AddSession(std::shared_ptr<ServerSession> session) {
+void Poller::Add(std::shared_ptr<Pollable> pollable) {
   load_.fetch_add(1, std::memory_order_relaxed);
-  auto source = std::make_unique<Source>();
-  source->session = std::move(session);
-  MutexLock lock(mutex_);
-  arrivals_.push_back(std::move(source));
-  (void)::eventfd_write(wake_.get(), 1);
+  Post(this, [this, pollable = std::move(pollable)]() mutable { AddNow(std::move(pollable)); });
 }
 
-void Poller::WatchRoom(ServerSession& session) {
-  MutexLock lock(mutex_);
-  want_room_.push_back(&session);
-  (void)::eventfd_write(wake_.get(), 1);
+void Poller::AddNow(std::shared_ptr<Pollable> pollable) {
+  const auto [known, added] = tokens_.try_emplace(pollable.get(), next_token_);
+  const Token token = known->second;
+  if (!added) {
+    load_.fetch_sub(1, std::memory_order_relaxed);
+    return MakeHot(token, *sources_[token]);
+  }
+  ++next_token_;
+  Source& source = *(sources_[token] = std::make_unique<Source>());
+  source.pollable = std::move(pollable);
+  MakeHot(token, source);
+  // What it sent before it was known here may still wait for room.
+  WatchSend(token, source);
 }
 
-void Poller::CloseListeners() {
-  MutexLock lock(mutex_);
-  close_listeners_ = true;
-  (void)::eventfd_write(wake_.get(), 1);
-  while (close_listeners_ && driven_) listeners_closed_.Wait(mutex_);
+void Poller::WatchRoom(const Pollable& pollable) {
+  Post(this, [this, key = &pollable] {
+    // One that has ended meanwhile is not known any more.
+    const auto token = tokens_.find(key);
+    if (token != tokens_.end()) WatchSend(token->second, *sources_[token->second]);
+  });
 }
 
-void Poller::DropListeners() {
-  MutexLock lock(mutex_);
-  arrivals_.clear();
+void Poller::Remove(std::shared_ptr<Pollable> pollable, Task removed) {
+  Post(this, [this, pollable = std::move(pollable), removed = std::move(removed)]() mutable {
+    const auto token = tokens_.find(pollable.get());
+    if (token != tokens_.end()) {
+      std::erase(hot_, token->second);
+      Drop(token->second);
+    }
+    pollable = nullptr;
+    removed();
+  });
 }
 
 void Poller::Stop() {
-  MutexLock lock(mutex_);
-  stop_ = true;
-  listeners_closed_.SignalAll();
-  (void)::eventfd_write(wake_.get(), 1);
+  Post(this, [this] { stopping_ = true; });
 }
 
-void Poller::TakeMail() {
-  std::vector<std::unique_ptr<Source>> arrivals;
-  std::vector<ServerSession*> want_room;
-  bool close_listeners = false;
-  {
-    MutexLock lock(mutex_);
-    arrivals.swap(arrivals_);
-    want_room.swap(want_room_);
-    close_listeners = close_listeners_;
-    stopping_ = stop_;
-  }
-  for (std::unique_ptr<Source>& arrival : arrivals) Add(std::move(arrival));
-  for (const ServerSession* session : want_room) {
-    // One that has ended meanwhile is not known any more.
-    const auto token = tokens_.find(session);
-    if (token != tokens_.end()) WatchSend(token->second, *sources_[token->second]);
-  }
-  if (!close_listeners) return;
-  absl::erase_if(sources_, [](const auto& entry) { return entry.second->listener != nullptr; });
-  MutexLock lock(mutex_);
-  close_listeners_ = false;
-  listeners_closed_.SignalAll();
-}
-
-void Poller::Add(std::unique_ptr<Source> source) {
-  const Token token = next_token_++;
-  Source& added = *(sources_[token] = std::move(source));
-  if (added.listener != nullptr) return AcceptFrom(token, added);
-  tokens_[added.session.get()] = token;
-  MakeHot(token, added);
-  // What the session sent before it was known here may still wait for room.
-  WatchSend(token, added);
-}
-
-void Poller::Remove(Token token) {
+void Poller::Drop(Token token) {
   const auto entry = sources_.find(token);
   const std::unique_ptr<Source> source = std::move(entry->second);
   sources_.erase(entry);
   for (const int fd : {source->receive_fd, source->send_fd}) {
     if (fd >= 0) Control(EPOLL_CTL_DEL, fd, token, 0);
   }
-  if (source->session == nullptr) return;
-  tokens_.erase(source->session.get());
+  tokens_.erase(source->pollable.get());
   load_.fetch_sub(1, std::memory_order_relaxed);
-  if (ended_) ended_(*source->session);
+}
+
+Poller::Pass Poller::RunTasks() {
+  if (!tasks_.any()) return Pass::kNothing;
+  bool kept = true;
+  for (int i = 0; i < kTasksPerTurn && kept; ++i) {
+    const bool ran = tasks_.RunNext([&](Owner owner, Task& task) {
+      // Its own are short and use what belongs to the role.
+      if (owner == this) return task();
+      const uint64_t entered = mark_.Enter();
+      if (watchdog_ != nullptr) watchdog_->Stir();
+      task();
+      kept = mark_.Leave(entered);
+    });
+    if (!ran) break;
+  }
+  return kept ? Pass::kBusy : Pass::kRoleLost;
 }
 
 void Poller::MakeHot(Token token, Source& source) {
   if (std::exchange(source.hot, true)) return;
   source.idle_passes = 0;
   hot_.push_back(token);
-}
-
-void Poller::AcceptFrom(Token token, Source& source) {
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    absl::StatusOr<std::unique_ptr<Connection>> connection = source.listener->Accept();
-    if (!connection.ok()) {
-      source.arrived(connection.status());
-      return Remove(token);
-    }
-    if (*connection != nullptr) {
-      source.arrived(std::move(connection));
-      continue;
-    }
-    const Wake wake = source.listener->Arm();
-    if (wake.ready()) continue;
-    if (source.receive_fd < 0) Watch(token, source, wake);
-    return;
-  }
-  // More may be waiting. epoll says so again, if it knows the listener already.
-  if (source.receive_fd < 0) AcceptFrom(token, source);
 }
 
 void Poller::Watch(Token token, Source& source, const Wake& wake) {
@@ -187,14 +150,14 @@ void Poller::Watch(Token token, Source& source, const Wake& wake) {
 }
 
 void Poller::WatchSend(Token token, Source& source) {
-  const std::optional<Wake> wake = source.session->ArmSend();
+  const std::optional<Wake> wake = source.pollable->ArmSend();
   // Nothing waits any more: another thread's send took it along, and those who wait must hear of
   // it.
   if (!wake.has_value() || wake->ready()) return ResumeSend(token, source);
   source.send_fd = wake->fd;
   const auto events = static_cast<uint32_t>(wake->events);
   if (wake->fd != source.receive_fd) {
-    Control(EPOLL_CTL_ADD, wake->fd, token | kSendOnly,
+    Control(EPOLL_CTL_ADD, wake->fd, token | kRoomBit,
             events | (wake->edge_triggered ? uint32_t{EPOLLET} : 0));
   } else {
     Control(EPOLL_CTL_MOD, wake->fd, token,
@@ -209,12 +172,12 @@ void Poller::ResumeSend(Token token, Source& source) {
   } else if (fd >= 0) {
     Control(EPOLL_CTL_DEL, fd, token, 0);
   }
-  source.session->ResumeSending();  // asks for WatchRoom again if it has to
+  source.pollable->ResumeSending();  // asks for WatchRoom again if it has to
 }
 
 Waiter::PollCost Poller::PollCostOfHot() const {
   const bool cheap = absl::c_all_of(hot_, [&](Token token) {
-    return sources_.at(token)->session->poll_cost() == Waiter::PollCost::kCheap;
+    return sources_.at(token)->pollable->poll_cost() == Waiter::PollCost::kCheap;
   });
   return cheap ? Waiter::PollCost::kCheap : Waiter::PollCost::kSystemCall;
 }
@@ -225,36 +188,39 @@ Poller::Pass Poller::PollHot() {
     const Token token = hot_[i];
     Source& source = *sources_[token];
     // A handler that overstays may find its session gone from here when it returns.
-    const std::shared_ptr<ServerSession> session = source.session;
-    switch (session->TakeTurn(mark_)) {
-      case ServerSession::Turn::kRoleLost:
+    const std::shared_ptr<Pollable> pollable = source.pollable;
+    bool cold = false;
+    switch (pollable->TakeTurn(mark_)) {
+      case Pollable::Turn::kRoleLost:
         return Pass::kRoleLost;
-      case ServerSession::Turn::kBusy:
+      case Pollable::Turn::kBusy:
         source.idle_passes = 0;
         result = Pass::kBusy;
-        ++i;
         break;
-      case ServerSession::Turn::kNothing:
-        if (++source.idle_passes > kCoolAfter && Cool(token, source)) {
-          hot_[i] = hot_.back();
-          hot_.pop_back();
-        } else {
-          ++i;
-        }
+      case Pollable::Turn::kNothing:
+        cold = ++source.idle_passes > kCoolAfter && Cool(token, source);
         break;
-      case ServerSession::Turn::kEnded:
-        hot_[i] = hot_.back();
-        hot_.pop_back();
-        Remove(token);
+      case Pollable::Turn::kQuiet:
+        cold = Cool(token, source);
+        break;
+      case Pollable::Turn::kEnded:
+        Drop(token);
         result = Pass::kBusy;
+        cold = true;
         break;
+    }
+    if (cold) {
+      hot_[i] = hot_.back();
+      hot_.pop_back();
+    } else {
+      ++i;
     }
   }
   return result;
 }
 
 bool Poller::Cool(Token token, Source& source) {
-  const Wake wake = source.session->ArmReceive();
+  const Wake wake = source.pollable->ArmReceive();
   if (wake.ready()) return false;
   if (source.receive_fd < 0) Watch(token, source, wake);
   source.hot = false;
@@ -273,57 +239,67 @@ void Poller::PollEvents(int timeout_millis) {
   std::array<epoll_event, 64> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), timeout_millis);
   for (int i = 0; i < count; ++i) {
-    const Token token = events[i].data.u64 & ~kSendOnly;
-    if (token == kWakeToken) {
-      eventfd_t ignored;
-      (void)::eventfd_read(wake_.get(), &ignored);
-      TakeMail();
+    const Token token = events[i].data.u64 & ~kRoomBit;
+    const bool room_only = token != events[i].data.u64;
+    if (token == kTasksToken) {
+      tasks_.TakeWake();
       continue;
     }
     const auto entry = sources_.find(token);
     if (entry == sources_.end()) continue;
     Source& source = *entry->second;
-    if (source.listener != nullptr) {
-      AcceptFrom(token, source);
-      continue;
-    }
-    // A doorbell for room is readable when it rings, not writable.
-    const bool send_only = (events[i].data.u64 & kSendOnly) != 0;
-    if (send_only || (events[i].events & EPOLLOUT) != 0) ResumeSend(token, source);
-    if (!send_only && (events[i].events & ~uint32_t{EPOLLOUT}) != 0) MakeHot(token, source);
+    if (room_only || (events[i].events & EPOLLOUT) != 0) ResumeSend(token, source);
+    if (!room_only && (events[i].events & ~uint32_t{EPOLLOUT}) != 0) MakeHot(token, source);
   }
 }
 
-bool Poller::Drive() {
-  {
-    MutexLock lock(mutex_);
-    driven_ = true;
+Poller::Pass Poller::TakePass() {
+  const Pass tasks = RunTasks();
+  if (tasks == Pass::kRoleLost) return tasks;
+  const Pass hot = PollHot();
+  if (hot == Pass::kRoleLost) return hot;
+  const Pass pass = hot == Pass::kNothing ? tasks : hot;
+  if (++passes_ % kEventsEvery == 0 ||
+      (pass == Pass::kBusy && SteadyNanos() - last_events_ > kEventsWithin)) {
+    PollEvents(0);
   }
-  TakeMail();
+  return pass;
+}
+
+bool Poller::Drive() {
+  tasks_.EndSleep();
   while (!stopping_) {
-    switch (PollHot()) {
+    switch (TakePass()) {
       case Pass::kRoleLost:
         return false;
       case Pass::kBusy:
         waiter_.Found();
-        if (++passes_ % kEventsEvery == 0 || SteadyNanos() - last_events_ > kEventsWithin) {
-          PollEvents(0);
-        }
         break;
       case Pass::kNothing:
-        if (++passes_ % kEventsEvery == 0) PollEvents(0);
         if (!hot_.empty() && waiter_.PollAgain(PollCostOfHot())) break;
-        // Stop may have been among the events just seen, and does not wake anybody twice.
-        if (stopping_ || !ArmHot()) break;
+        if (!ArmHot() || !tasks_.BeginSleep()) break;
         PollEvents(-1);
+        tasks_.EndSleep();
         waiter_.Slept();
         break;
     }
   }
-  MutexLock lock(mutex_);
-  driven_ = false;
-  listeners_closed_.SignalAll();
   return true;
+}
+
+void Poller::Poll() {
+  if (polling_.exchange(true, std::memory_order_acquire)) return;
+  tasks_.EndSleep();
+  PollEvents(0);
+  for (int passes = 0; passes < kPassesPerPoll; ++passes) {
+    // Not the waiter's policy: the program has other things to do, and fd() will tell it.
+    if (TakePass() == Pass::kNothing) PollEvents(0);
+    if (!tasks_.any() && ArmHot()) break;
+  }
+  // What is left to do keeps fd() readable.
+  if (!hot_.empty()) Post(this, [] {});
+  tasks_.BeginAway();
+  polling_.store(false, std::memory_order_release);
 }
 
 }  // namespace nigh

@@ -22,6 +22,7 @@
 #include "nigh/base/mutex.h"
 #include "nigh/base/unique_fd.h"
 #include "nigh/dispatcher.h"
+#include "nigh/listener_source.h"
 #include "nigh/options.h"
 #include "nigh/poller.h"
 #include "nigh/server_session.h"
@@ -57,6 +58,7 @@ class Server::State {
 
   // Has a thread of the pool take the polling role. False: the system has none to give.
   bool Drive(Poller& poller);
+  void CloseListeners() ABSL_LOCKS_EXCLUDED(mutex_);
   void Accept(const std::string& address, absl::StatusOr<std::unique_ptr<Connection>> connection)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Forget(ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -75,6 +77,7 @@ class Server::State {
   CondVar changed_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kNew;
   std::vector<std::string> addresses_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<ListenerSource>> listeners_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<ServerSession*, std::shared_ptr<ServerSession>> sessions_
       ABSL_GUARDED_BY(mutex_);
 };
@@ -86,8 +89,8 @@ Server::State::State(ServerOptions options)
       dispatcher_(std::max(options_.max_threads, PollerCount(options_) + 1)),
       stopped_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   for (int i = 0; i < PollerCount(options_); ++i) {
-    Poller& poller = *pollers_.emplace_back(std::make_unique<Poller>(options_.wait));
-    poller.OnSessionEnd([this](ServerSession& session) { Forget(session); });
+    Poller& poller = *pollers_.emplace_back(
+        std::make_unique<Poller>(options_.wait, &dispatcher_.watchdog()));
     // There is a thread: the one that has just lost the role.
     dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { (void)Drive(poller); });
   }
@@ -111,9 +114,10 @@ absl::Status Server::State::Listen(absl::string_view text) {
     return absl::UnavailableError(absl::StrCat(bound, ": listen: the server is shut down"));
   }
   addresses_.push_back(bound);
-  pollers_.front()->AddListener(*std::move(listener), [this, bound](auto connection) {
-    Accept(bound, std::move(connection));
-  });
+  listeners_.push_back(std::make_shared<ListenerSource>(
+      *std::move(listener),
+      [this, bound](auto connection) { Accept(bound, std::move(connection)); }));
+  if (phase_ == Phase::kServing) pollers_.front()->Add(listeners_.back());
   return absl::OkStatus();
 }
 
@@ -138,6 +142,7 @@ absl::Status Server::State::Start() {
         "start: the system has no thread to give (raise the limit on processes, ulimit -u)");
   }
   phase_ = Phase::kServing;
+  for (const auto& listener : listeners_) pollers_.front()->Add(listener);
   return absl::OkStatus();
 }
 
@@ -155,6 +160,7 @@ void Server::State::Accept(const std::string& address,
   session->OnBroken([this, address](const absl::Status& status) {
     Report(absl::Status(status.code(), absl::StrCat(address, ": ", status.message())));
   });
+  session->OnEnd([this, ended = session.get()] { Forget(*ended); });
   session->OnDrained([this] {
     MutexLock lock(mutex_);
     changed_.SignalAll();
@@ -165,7 +171,7 @@ void Server::State::Accept(const std::string& address,
     sessions_[session.get()] = session;
   }
   session->Open();
-  poller.AddSession(std::move(session));
+  poller.Add(std::move(session));
 }
 
 void Server::State::Forget(ServerSession& session) {
@@ -178,6 +184,21 @@ std::vector<std::shared_ptr<ServerSession>> Server::State::Sessions() const {
   std::vector<std::shared_ptr<ServerSession>> sessions;
   for (const auto& [key, session] : sessions_) sessions.push_back(session);
   return sessions;
+}
+
+void Server::State::CloseListeners() {
+  // Their names are gone from the system when this returns.
+  MutexLock lock(mutex_);
+  size_t left = listeners_.size();
+  for (std::shared_ptr<ListenerSource>& listener : listeners_) {
+    pollers_.front()->Remove(std::move(listener), [this, &left] {
+      MutexLock lock(mutex_);
+      --left;
+      changed_.SignalAll();
+    });
+  }
+  while (left > 0) changed_.Wait(mutex_);
+  listeners_.clear();
 }
 
 absl::Status Server::State::Run() {
@@ -201,13 +222,13 @@ void Server::State::Shutdown(absl::Duration grace) {
     if (phase_ == Phase::kNew) {
       phase_ = Phase::kStopped;
       (void)::eventfd_write(stopped_.get(), 1);
-      for (const std::unique_ptr<Poller>& poller : pollers_) poller->DropListeners();
+      listeners_.clear();
       return;
     }
     phase_ = Phase::kDraining;
   }
   (void)::eventfd_write(stopped_.get(), 1);
-  for (const std::unique_ptr<Poller>& poller : pollers_) poller->CloseListeners();
+  CloseListeners();
   const std::vector<std::shared_ptr<ServerSession>> sessions = Sessions();
   for (const auto& session : sessions) session->Drain();
   const Deadline end = Deadline::After(grace);

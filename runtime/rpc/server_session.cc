@@ -366,6 +366,7 @@ void ServerSession::Fail(const absl::Status& status, bool broken) {
   if (drained && on_drained_) on_drained_();
   // A client that left is nothing to report.
   if (broken && on_broken_) on_broken_(status);
+  if (on_end_) on_end_();
 }
 
 }  // namespace nigh

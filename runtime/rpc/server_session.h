@@ -17,6 +17,7 @@
 #include "nigh/frame_sender.h"
 #include "nigh/message_io.h"
 #include "nigh/options.h"
+#include "nigh/pollable.h"
 #include "nigh/server_call.h"
 #include "nigh/transport/connection.h"
 #include "nigh/wire/hello.h"
@@ -31,36 +32,30 @@ class Poller;
 // Threads: the receiving half belongs to whoever holds the polling role of the session's poller;
 // handlers send from any thread. mutex_ guards the calls, is taken before the sender's, and is
 // never held while user code runs or a message is parsed.
-class ServerSession : public std::enable_shared_from_this<ServerSession> {
+class ServerSession final : public Pollable, public std::enable_shared_from_this<ServerSession> {
  public:
   // `poller` and `dispatcher` outlive the session.
   ServerSession(std::unique_ptr<Connection> connection, Poller& poller, Dispatcher& dispatcher,
                 const Limits& limits);
-  ~ServerSession();
+  ~ServerSession() override;
 
   // `callback` is told when the client broke the protocol. Before Open.
   void OnBroken(std::function<void(const absl::Status&)> callback) {
     on_broken_ = std::move(callback);
   }
 
+  // `callback` is called in the poller's role when the connection is over. Before Open.
+  void OnEnd(std::function<void()> callback) { on_end_ = std::move(callback); }
+
   // Sends the hello.
   void Open();
 
   // For the poller that holds the role.
-  enum class Turn {
-    kNothing,   // nothing had arrived
-    kBusy,      // something was done, and there may be more
-    kEnded,     // the connection is over
-    kRoleLost,  // a handler overstayed; everything belongs to another thread now
-  };
-  Turn TakeTurn(InlineMark& mark);
-  Wake ArmReceive() { return connection_->Arm(Interest::kReceive); }
-  Waiter::PollCost poll_cost() const { return connection_->poll_cost(); }
-
-  // What to poll for while something waits for room; nothing when nothing does.
-  std::optional<Wake> ArmSend() { return sender_.Arm(); }
-  // There may be room again.
-  void ResumeSending() ABSL_LOCKS_EXCLUDED(mutex_);
+  Turn TakeTurn(InlineMark& mark) override;
+  Wake ArmReceive() override { return connection_->Arm(Interest::kReceive); }
+  Waiter::PollCost poll_cost() const override { return connection_->poll_cost(); }
+  std::optional<Wake> ArmSend() override { return sender_.Arm(); }
+  void ResumeSending() override ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Refuses new calls from now on and tells the client.
   void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -149,6 +144,7 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
   const std::shared_ptr<const PeerIdentity> peer_;
   FrameSender sender_;
   std::function<void()> on_drained_;
+  std::function<void()> on_end_;
   std::function<void(const absl::Status&)> on_broken_;
 
   // The role holder's own.

@@ -1,0 +1,46 @@
+#ifndef NIGH_LISTENER_SOURCE_H_
+#define NIGH_LISTENER_SOURCE_H_
+
+#include <memory>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "nigh/pollable.h"
+#include "nigh/transport/transport.h"
+
+namespace nigh {
+
+// A listener that a poller looks after. Its name is gone from the system when this goes.
+class ListenerSource final : public Pollable {
+ public:
+  // A new connection, or the error that ended the listener. Called in the poller's role.
+  using ArrivalCallback = absl::AnyInvocable<void(absl::StatusOr<std::unique_ptr<Connection>>)>;
+
+  ListenerSource(std::unique_ptr<Listener> listener, ArrivalCallback arrived)
+      : listener_(std::move(listener)), arrived_(std::move(arrived)) {}
+
+  Turn TakeTurn(InlineMark& /*mark*/) override {
+    for (int i = 0; i < kAcceptsPerTurn; ++i) {
+      absl::StatusOr<std::unique_ptr<Connection>> connection = listener_->Accept();
+      const bool failed = !connection.ok();
+      if (!failed && *connection == nullptr) return Turn::kQuiet;
+      arrived_(std::move(connection));
+      if (failed) return Turn::kEnded;
+    }
+    return Turn::kBusy;
+  }
+
+  Wake ArmReceive() override { return listener_->Arm(); }
+
+ private:
+  // New connections taken in before the open ones get their turn.
+  static constexpr int kAcceptsPerTurn = 16;
+
+  const std::unique_ptr<Listener> listener_;
+  ArrivalCallback arrived_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_LISTENER_SOURCE_H_

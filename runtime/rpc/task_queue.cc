@@ -1,0 +1,144 @@
+#include "nigh/task_queue.h"
+
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/algorithm/container.h"
+#include "absl/functional/function_ref.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+
+namespace nigh {
+
+TaskQueue::TaskQueue()
+    : wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {}
+
+TaskQueue::~TaskQueue() {
+  // What a task holds may post another as it goes.
+  for (;;) {
+    std::deque<Entry> tasks;
+    std::map<TimerId, Entry> timers;
+    MutexLock lock(mutex_);
+    if (tasks_.empty() && timers_.empty()) return;
+    tasks.swap(tasks_);
+    timers.swap(timers_);
+    MutexUnlock unlock(mutex_);
+    tasks.clear();
+    timers.clear();
+  }
+}
+
+void TaskQueue::Post(Owner owner, Task task) {
+  MutexLock lock(mutex_);
+  PostLocked(owner, std::move(task));
+}
+
+void TaskQueue::PostLocked(Owner owner, Task task) {
+  tasks_.push_back({owner, std::move(task)});
+  any_.store(true, std::memory_order_release);
+  if (std::exchange(sleeping_, false)) (void)::eventfd_write(wake_.get(), 1);
+}
+
+TaskQueue::TimerId TaskQueue::AddTimer(Deadline deadline, Owner owner, Task task) {
+  MutexLock lock(mutex_);
+  const TimerId id(deadline, next_timer_++);
+  if (deadline.is_infinite()) return id;
+  timers_.emplace(id, Entry{owner, std::move(task)});
+  if (timers_.begin()->first == id) SetTimer();
+  return id;
+}
+
+void TaskQueue::RemoveTimer(TimerId id) {
+  Entry removed;  // goes after the lock
+  MutexLock lock(mutex_);
+  const auto timer = timers_.find(id);
+  if (timer == timers_.end()) return;
+  removed = std::move(timer->second);
+  // The descriptor may now wake somebody for nothing, once; setting it costs as much.
+  timers_.erase(timer);
+}
+
+void TaskQueue::SetTimer() {
+  itimerspec when{};
+  if (!timers_.empty()) {
+    // 0 would disarm it.
+    const int64_t nanos = std::max<int64_t>(1, timers_.begin()->first.first.nanos());
+    when.it_value = {.tv_sec = nanos / 1'000'000'000, .tv_nsec = nanos % 1'000'000'000};
+  }
+  (void)::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+}
+
+void TaskQueue::Revoke(Owner owner) {
+  std::vector<Task> revoked;  // go after the lock
+  MutexLock lock(mutex_);
+  for (Entry& entry : tasks_) {
+    if (entry.owner == owner && entry.task) revoked.push_back(std::exchange(entry.task, nullptr));
+  }
+  const auto runs_elsewhere = [&](const auto& running) {
+    return running.first == owner && running.second != std::this_thread::get_id();
+  };
+  while (absl::c_any_of(running_, runs_elsewhere)) ran_.Wait(mutex_);
+}
+
+bool TaskQueue::RunNext(absl::FunctionRef<void(Owner, Task&)> run) {
+  MutexLock lock(mutex_);
+  while (!tasks_.empty() && !tasks_.front().task) tasks_.pop_front();
+  if (tasks_.empty()) {
+    any_.store(false, std::memory_order_relaxed);
+    return false;
+  }
+  Entry entry = std::move(tasks_.front());
+  tasks_.pop_front();
+  const auto self = std::make_pair(entry.owner, std::this_thread::get_id());
+  running_.push_back(self);
+  {
+    MutexUnlock unlock(mutex_);
+    run(entry.owner, entry.task);
+    entry.task = nullptr;
+  }
+  running_.erase(absl::c_find(running_, self));
+  ran_.SignalAll();
+  return true;
+}
+
+bool TaskQueue::BeginSleep() {
+  MutexLock lock(mutex_);
+  sleeping_ = tasks_.empty();
+  return sleeping_;
+}
+
+void TaskQueue::BeginAway() {
+  MutexLock lock(mutex_);
+  sleeping_ = tasks_.empty();
+  if (!sleeping_) (void)::eventfd_write(wake_.get(), 1);
+}
+
+void TaskQueue::EndSleep() {
+  MutexLock lock(mutex_);
+  sleeping_ = false;
+}
+
+void TaskQueue::TakeWake() {
+  uint64_t ignored;
+  eventfd_t also_ignored;
+  (void)::eventfd_read(wake_.get(), &also_ignored);
+  if (::read(timer_.get(), &ignored, sizeof(ignored)) < 0) return;  // that was not it
+  MutexLock lock(mutex_);
+  while (!timers_.empty() && timers_.begin()->first.first.HasPassed()) {
+    auto due = timers_.extract(timers_.begin());
+    PostLocked(due.mapped().owner, std::move(due.mapped().task));
+  }
+  SetTimer();
+}
+
+}  // namespace nigh
