@@ -16,6 +16,8 @@ struct Method {
   Method(const google::protobuf::MethodDescriptor& descriptor, const Names& names)
       : descriptor(descriptor),
         function(names.Function(descriptor)),
+        async_function(names.Derived("Async", descriptor)),
+        co_function(names.Derived("Co", descriptor)),
         request(names.Message(*descriptor.input_type(), *descriptor.service())),
         reply(names.Message(*descriptor.output_type(), *descriptor.service())),
         bound("methods_[" + std::to_string(descriptor.index()) + "]"),
@@ -25,10 +27,12 @@ struct Method {
 
   const google::protobuf::MethodDescriptor& descriptor;
   std::string function;
-  std::string request;   // its type
-  std::string reply;     // its type
-  std::string bound;     // the method on a stub's channel
-  std::string constant;  // its description
+  std::string async_function;  // with a callback
+  std::string co_function;     // for coroutines
+  std::string request;         // its type
+  std::string reply;           // its type
+  std::string bound;           // the method on a stub's channel
+  std::string constant;        // its description
   bool client_streams;
   bool server_streams;
 };

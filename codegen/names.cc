@@ -31,7 +31,7 @@ constexpr const char* kMembers[] = {"Stub",   "Service",      "CoService", "kMet
                                     "Handle", "kServiceName", "handlers",  "handlers_"};
 
 // The parameters of generated functions. A message of that name would be hidden by them.
-constexpr const char* kParameters[] = {"channel", "context", "options",  "replies",
+constexpr const char* kParameters[] = {"channel", "context", "done",     "options", "replies",
                                        "reply",   "request", "requests", "stream"};
 
 // In alphabetical order.
@@ -160,12 +160,19 @@ std::string Names::Function(const MethodDescriptor& method) const {
   return taken ? name + '_' : name;
 }
 
+std::string Names::Derived(const std::string& prefix, const MethodDescriptor& method) const {
+  const std::string name = prefix + method.name();
+  return method.service()->FindMethodByName(name) == nullptr ? name : name + '_';
+}
+
 std::string Names::Message(const Descriptor& message, const ServiceDescriptor& service) const {
   std::string name = google::protobuf::compiler::cpp::ClassName(&message);
   bool hidden = message.file()->package() != file_.package() || Contains(kMembers, name) ||
                 Contains(kParameters, name) || name == Class(service);
   for (int i = 0; i < service.method_count(); ++i) {
-    hidden = hidden || name == Function(*service.method(i));
+    const MethodDescriptor& method = *service.method(i);
+    hidden = hidden || name == Function(method) || name == Derived("Async", method) ||
+             name == Derived("Co", method);
   }
   if (!hidden) return name;
 

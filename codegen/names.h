@@ -28,6 +28,10 @@ class Names {
   std::string Namespace() const;
   std::string Class(const google::protobuf::ServiceDescriptor& service) const;
   std::string Function(const google::protobuf::MethodDescriptor& method) const;
+  // A variant of the method: "AsyncX" of X, with a callback, or "CoX", for coroutines. With a trailing
+  // "_" where the service has a method of that name.
+  std::string Derived(const std::string& prefix,
+                      const google::protobuf::MethodDescriptor& method) const;
   // `message` as code inside the class of `service` can write it: its plain name where nothing
   // there hides it, the full one with a leading "::" otherwise.
   std::string Message(const google::protobuf::Descriptor& message,

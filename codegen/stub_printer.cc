@@ -17,30 +17,43 @@ using google::protobuf::ServiceDescriptor;
 
 std::string Deprecated(bool deprecated) { return deprecated ? "[[deprecated]] " : ""; }
 
-// What a streaming function of the stub returns: the client's end of the stream.
-Listing StreamType(const Method& method) {
-  if (!method.client_streams) return {"::nigh::ClientReader", {method.reply}, "", "<>"};
+// What a streaming function of the stub returns: the client's end of the stream. `flavour`: "",
+// "Async" or "Co".
+Listing StreamType(const Method& method, const std::string& flavour) {
+  const std::string prefix =
+      Deprecated(method.descriptor.options().deprecated()) + "::nigh::" + flavour;
+  if (!method.client_streams) return {prefix + "ClientReader", {method.reply}, "", "<>"};
   const char* type = method.server_streams ? "ClientStream" : "ClientWriter";
-  return {std::string("::nigh::") + type, {method.request, method.reply}, "", "<>"};
+  return {prefix + type, {method.request, method.reply}, "", "<>"};
 }
 
 void PrintUnaryCall(const Method& method, SourceText& out) {
   const std::string deprecated = Deprecated(method.descriptor.options().deprecated());
   const std::string request = "const " + method.request + "& request";
+  const std::string options = "const ::nigh::CallOptions& options = {}";
+  const std::string context = "::nigh::ClientContext& context";
   const std::string call = "return ::nigh::internal::CallUnary";
   out.Function({deprecated + "::absl::StatusOr", {method.reply}, "", "<>"},
-               {method.function, {request, "const ::nigh::CallOptions& options = {}"}, " const"},
+               {method.function, {request, options}, " const"},
                {{call + "<" + method.reply + ">", {method.bound, "request", "options"}, ";"}});
   out.Function(Plain(deprecated + "::absl::Status"),
-               {method.function,
-                {"::nigh::ClientContext& context", request, method.reply + "* reply"},
-                " const"},
+               {method.function, {context, request, method.reply + "* reply"}, " const"},
                {{call, {method.bound, "context", "request", "reply"}, ";"}});
+  out.Function(Plain(deprecated + "void"),
+               {method.async_function,
+                {context, request, method.reply + "* reply", "::nigh::DoneCallback done"},
+                " const"},
+               {{"::nigh::internal::CallAsync",
+                 {method.bound, "context", "request", "reply", "std::move(done)"},
+                 ";"}});
+  const Listing unary = {deprecated + "::nigh::CoUnary", {method.reply}, "", "<>"};
+  out.Function(unary, {method.co_function, {request, options}, " const"},
+               {Plain("return {" + method.bound + ", request, options};")});
+  out.Function(unary, {method.co_function, {context, request}, " const"},
+               {Plain("return {" + method.bound + ", context, request};")});
 }
 
 void PrintStreamingCall(const Method& method, SourceText& out) {
-  Listing type = StreamType(method);
-  type.head.insert(0, Deprecated(method.descriptor.options().deprecated()));
   std::vector<std::string> with_options = {"const ::nigh::CallOptions& options = {}"};
   std::vector<std::string> with_context = {"::nigh::ClientContext& context"};
   std::string request;
@@ -50,13 +63,22 @@ void PrintStreamingCall(const Method& method, SourceText& out) {
     with_context.push_back(parameter);
     request = ", request";
   }
-  out.Function(type, {method.function, with_options, " const"},
-               {Plain("return {" + method.bound + request + ", options};")});
-  out.Function(type, {method.function, with_context, " const"},
-               {Plain("return {" + method.bound + ", context" + request + "};")});
+  const std::vector<Listing> begin_with_options = {
+      Plain("return {" + method.bound + request + ", options};")};
+  const std::vector<Listing> begin_with_context = {
+      Plain("return {" + method.bound + ", context" + request + "};")};
+  const Listing type = StreamType(method, "");
+  out.Function(type, {method.function, with_options, " const"}, begin_with_options);
+  out.Function(type, {method.function, with_context, " const"}, begin_with_context);
+  out.Function(StreamType(method, "Async"), {method.async_function, with_context, " const"},
+               begin_with_context);
+  const Listing co_type = StreamType(method, "Co");
+  out.Function(co_type, {method.co_function, with_options, " const"}, begin_with_options);
+  out.Function(co_type, {method.co_function, with_context, " const"}, begin_with_context);
 }
 
-// A method on the stub, twice: with options, and with a context for full control.
+// A method on the stub: with options, and with a context for full control; the same with a callback
+// and for coroutines.
 void PrintCall(const Method& method, SourceText& out) {
   PrintComment(method.descriptor, out);
   if (method.client_streams || method.server_streams) {

@@ -97,8 +97,7 @@ absl::Status Channel::WaitForReady(absl::Duration timeout) {
   return Connect({this, &kNone, 0}, context).status();
 }
 
-absl::StatusOr<std::shared_ptr<ClientSession>> Channel::Session(const BoundMethod& method,
-                                                                ClientContext& context) {
+absl::Status Channel::Check(const BoundMethod& method) const {
   if (method.id >= kMaxMethods) {
     return absl::ResourceExhaustedError(absl::StrCat(address_.ToString(), ": ", method.method->name,
                                                      ": more than ", kMaxMethods,
@@ -109,6 +108,12 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Channel::Session(const BoundMetho
                                             ": a method's name is at most ", kMaxMethodName,
                                             " bytes long"));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<ClientSession>> Channel::Session(const BoundMethod& method,
+                                                                ClientContext& context) {
+  if (absl::Status status = Check(method); !status.ok()) return status;
   {
     MutexLock lock(mutex_);
     if (session_ != nullptr) return session_;
@@ -168,7 +173,13 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Channel::ConnectOrWait(const Boun
     if (deadline.HasPassed()) {
       return absl::DeadlineExceededError(describe("deadline exceeded", last_error_));
     }
-    if (connecting_) {
+    if (connecting_ && on_poller_) {
+      // This may be the poller's own thread, in a callback: it connects by itself instead.
+      ++attempts_;
+      connecting_ = on_poller_ = false;
+      if (attempt_ != nullptr) attempt_->Close();
+      attempt_ = nullptr;
+    } else if (connecting_) {
       changed_.WaitUntil(mutex_, deadline);
     } else if (!next_attempt_.HasPassed()) {
       if (!context.wait_for_ready()) return last_error_;
@@ -182,36 +193,56 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Channel::ConnectOrWait(const Boun
         Announce();
         session = Attempt(context);
       }
-      connecting_ = false;
       attempt_ = nullptr;
-      changed_.SignalAll();
       if (session.ok()) {
-        session_ = *std::move(session);
-        last_error_ = absl::OkStatus();
-        SetState(ChannelState::kReady);
+        Connected(*std::move(session));
       } else if (context.cancellation_.requested() || deadline.HasPassed()) {
         // Cut short by this caller; that says nothing about the server.
+        connecting_ = false;
+        changed_.SignalAll();
         SetState(ChannelState::kIdle);
+        ServeWaiters();
       } else {
-        last_error_ = session.status();
-        next_attempt_ = Deadline::After(NextPause());
-        SetState(ChannelState::kTransientFailure);
+        FailedToConnect(session.status());
         if (!context.wait_for_ready()) return last_error_;
       }
     }
   }
 }
 
-absl::StatusOr<std::shared_ptr<ClientSession>> Channel::Attempt(ClientContext& context) {
-  absl::StatusOr<std::unique_ptr<Connection>> connection = transport_->dial(address_);
-  if (!connection.ok()) return absl::UnavailableError(connection.status().message());
+void Channel::Connected(std::shared_ptr<ClientSession> session) {
+  session_ = std::move(session);
+  last_error_ = absl::OkStatus();
+  connecting_ = false;
+  changed_.SignalAll();
+  SetState(ChannelState::kReady);
+  ServeWaiters();
+}
+
+void Channel::FailedToConnect(absl::Status status) {
+  last_error_ = std::move(status);
+  next_attempt_ = Deadline::After(NextPause());
+  connecting_ = false;
+  changed_.SignalAll();
+  SetState(ChannelState::kTransientFailure);
+  ServeWaiters();
+}
+
+std::shared_ptr<ClientSession> Channel::NewSession(std::unique_ptr<Connection> connection) {
   // The session may outlive the channel, and its end is then nobody's business.
   auto session =
-      std::make_shared<ClientSession>(*std::move(connection), address_.ToString(), options_);
-  if (absl::Status status = session->Open(); !status.ok()) return status;
+      std::make_shared<ClientSession>(std::move(connection), address_.ToString(), options_);
   session->OnEnd([channel = weak_from_this(), ended = session.get()] {
     if (const std::shared_ptr<Channel> alive = channel.lock()) alive->Retire(*ended);
   });
+  return session;
+}
+
+absl::StatusOr<std::shared_ptr<ClientSession>> Channel::Attempt(ClientContext& context) {
+  absl::StatusOr<std::unique_ptr<Connection>> connection = transport_->dial(address_);
+  if (!connection.ok()) return absl::UnavailableError(connection.status().message());
+  const std::shared_ptr<ClientSession> session = NewSession(*std::move(connection));
+  if (absl::Status status = session->Open(); !status.ok()) return status;
   {
     MutexLock lock(mutex_);
     attempt_ = session;

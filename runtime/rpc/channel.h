@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -25,6 +26,8 @@
 
 namespace nigh {
 
+class Poller;
+
 // gRPC's states of a channel.
 enum class ChannelState {
   kIdle,  // not connected, and nobody has asked it to be
@@ -40,15 +43,17 @@ absl::string_view ChannelStateName(ChannelState state);
 // a growing, jittered pause between attempts when it is lost. Cheap to share: any number of threads
 // and stubs call through one channel, and their calls share its one connection.
 //
-// There is no thread behind it. A caller connects, and a channel whose connection breaks while
-// nobody calls notices at the next call, which then connects anew.
+// There is no thread behind it as long as callers wait for their calls: a caller connects, and a
+// channel whose connection breaks while nobody calls notices at the next call, which then connects
+// anew. Calls that nobody waits for in a thread need ChannelOptions::event_loop or, without one, a
+// thread of the process.
 class Channel : public std::enable_shared_from_this<Channel> {
  public:
   // As nigh::Dial, below.
   static absl::StatusOr<std::shared_ptr<Channel>> Create(absl::string_view address,
                                                          const ChannelOptions& options);
 
-  ~Channel() = default;
+  ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
@@ -68,11 +73,51 @@ class Channel : public std::enable_shared_from_this<Channel> {
   uint16_t Bind(absl::Span<const Method> methods) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  friend class AsyncCall;
   friend class ClientCall;
+
+  // A session that accepts calls, or why there is none. In the role of poller(), with no lock held.
+  using SessionCallback =
+      absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<ClientSession>> session)>;
+  // Somebody who does not wait in a thread of his.
+  struct Waiter {
+    uint64_t id;
+    const void* owner;  // of the callback, as the poller's task
+    bool wait_for_ready;
+    SessionCallback callback;
+  };
 
   Channel(Address address, const Transport* transport, const ChannelOptions& options)
       : address_(std::move(address)), transport_(transport), options_(options) {}
 
+  // Whether calls of `method` can be made at all.
+  absl::Status Check(const BoundMethod& method) const;
+
+  // channel_async.cc
+  // Who runs callbacks; found or begun when first asked for.
+  std::shared_ptr<Poller> poller() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The session if there is one.
+  std::shared_ptr<ClientSession> SessionIfReady() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Calls `callback` once there is one, or when there will not be: connects if need be. Returns
+  // what StopWaiting takes.
+  uint64_t WhenReady(const void* owner, bool wait_for_ready, SessionCallback callback)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The callback goes, and is not called any more unless it has been posted already.
+  void StopWaiting(uint64_t id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Does for the waiters what there is to do: answers them, begins to connect, sets a timer.
+  void ServeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Answer(Waiter waiter, absl::StatusOr<std::shared_ptr<ClientSession>> session)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // An attempt to connect by the poller; one that is not the `attempt`th any more does nothing.
+  void AttemptOnPoller(uint64_t attempt) ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndAttemptOnPoller(uint64_t attempt, const std::shared_ptr<ClientSession>& session,
+                          const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // channel.cc
+  std::shared_ptr<ClientSession> NewSession(std::unique_ptr<Connection> connection);
+  // What an attempt has come to.
+  void Connected(std::shared_ptr<ClientSession> session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FailedToConnect(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A session that accepts calls, connecting if need be.
   absl::StatusOr<std::shared_ptr<ClientSession>> Session(const BoundMethod& method,
                                                          ClientContext& context)
@@ -101,6 +146,12 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::shared_ptr<ClientSession> session_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<ClientSession> attempt_ ABSL_GUARDED_BY(mutex_);  // shaking hands
   bool connecting_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<Poller> poller_ ABSL_GUARDED_BY(mutex_);
+  bool on_poller_ ABSL_GUARDED_BY(mutex_) = false;  // it is the poller that connects
+  uint64_t attempts_ ABSL_GUARDED_BY(mutex_) = 0;   // begun by the poller
+  std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_waiter_ ABSL_GUARDED_BY(mutex_) = 1;
+  bool timer_set_ ABSL_GUARDED_BY(mutex_) = false;  // for next_attempt_
   absl::Status last_error_ ABSL_GUARDED_BY(mutex_);
   absl::Duration pause_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   Deadline next_attempt_ ABSL_GUARDED_BY(mutex_) = Deadline::AtNanos(0);

@@ -18,7 +18,9 @@ ClientCall::ClientCall(BoundMethod method, ClientContext& context)
     : method_(method), context_(context), state_(method.method->kind, CallState::End::kClient) {}
 
 ClientCall::~ClientCall() {
-  if (!finished_) Cancel();
+  // Afterwards the context may be gone.
+  if (finished_) return;
+  Cancel();
   Unbind();
 }
 
@@ -39,30 +41,44 @@ absl::Status ClientCall::ReadyToStart() {
   return absl::OkStatus();
 }
 
-void ClientCall::Start(const MessageSource* first, bool end) {
+absl::Status ClientCall::Prepare() {
   if (context_.parent_ != nullptr) {
     parent_hook_ = context_.parent_->cancellation_.Add([this] { context_.TryCancel(); });
   }
-  absl::Status status = ReadyToStart();
+  return ReadyToStart();
+}
+
+bool ClientCall::StartOn(std::shared_ptr<ClientSession>& session, const MessageSource* first,
+                         bool end) {
+  if (!session->Start(*this, first, end)) return false;
+  session_ = std::move(session);
+  // Not earlier: a cancellation must not overtake the request.
+  cancel_hook_ = context_.cancellation_.Add([this] { Cancel(); });
+  return true;
+}
+
+void ClientCall::FailToStart(absl::Status status) {
+  status_ = std::move(status);
+  state_.Close();
+}
+
+void ClientCall::Start(const MessageSource* first, bool end) {
+  absl::Status status = Prepare();
+  // A callback of the channel's may let go of it.
   std::shared_ptr<Channel> alive;
   while (status.ok()) {
     absl::StatusOr<std::shared_ptr<ClientSession>> session =
         method_.channel->Session(method_, context_);
     if (!session.ok()) {
       status = session.status();
-    } else if ((*session)->Start(*this, first, end)) {
-      session_ = *std::move(session);
-      // Not earlier: a cancellation must not overtake the request.
-      cancel_hook_ = context_.cancellation_.Add([this] { Cancel(); });
+    } else if (StartOn(*session, first, end)) {
       return;
     } else {
-      // A callback of the channel's may let go of it.
       alive = method_.channel->shared_from_this();
-      method_.channel->Retire(**session);
+      alive->Retire(**session);
     }
   }
-  status_ = std::move(status);
-  state_.Close();
+  FailToStart(std::move(status));
 }
 
 void ClientCall::Unbind() {
@@ -87,8 +103,7 @@ void ClientCall::WaitForInitialMetadata() {
 }
 
 absl::Status ClientCall::Finish() {
-  if (session_ == nullptr) return status_;
-  absl::Status status = session_->Finish(*this);
+  absl::Status status = session_ == nullptr ? status_ : session_->Finish(*this);
   Unbind();
   finished_ = true;
   return status;
@@ -101,8 +116,7 @@ void ClientCall::Cancel() {
 void ClientCall::Fail(const absl::Status& status) {
   absl::Status named(status.code(), absl::StrCat(method_.method->name, ": ", status.message()));
   if (session_ != nullptr) return session_->Cancel(*this, std::move(named));
-  status_ = std::move(named);
-  state_.Close();
+  FailToStart(std::move(named));
 }
 
 }  // namespace nigh

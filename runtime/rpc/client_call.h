@@ -1,10 +1,12 @@
 #ifndef NIGH_CLIENT_CALL_H_
 #define NIGH_CLIENT_CALL_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "nigh/base/mutex.h"
 #include "nigh/call_state.h"
@@ -18,12 +20,25 @@ namespace nigh {
 
 class Channel;
 class ClientSession;
+class Poller;
 
 // A method as one channel knows it: what a stub calls.
 struct BoundMethod {
   Channel* channel;
   const Method* method;
   uint16_t id;  // on every connection of the channel; kMaxMethods: the channel has too many methods
+};
+
+// What a caller waits for. A call that is over ends every wait.
+// kRoom: a message may be written; kLeft: what was written has left.
+enum class CallEvent { kMessage, kInitialMetadata, kRoom, kLeft, kEnd };
+inline constexpr int kCallEvents = 5;
+
+// What a call has besides when nobody waits for it in a thread of his: who runs the callbacks, and
+// the callbacks that wait, by event, guarded by the session's mutex.
+struct CallWaiters {
+  std::shared_ptr<Poller> poller;
+  std::array<absl::AnyInvocable<void()>, kCallEvents> callbacks;
 };
 
 // One call of any kind, as its client sees it: the type-erased machine below stubs and streams, for
@@ -71,9 +86,16 @@ class ClientCall {
   void Fail(const absl::Status& status);
 
  private:
+  friend class AsyncCall;
   friend class ClientSession;
 
   void Unbind();
+  // What Start consists of: whether there is anything against it; an attempt, which takes `session`
+  // unless that takes no new calls and is to be retired; and the end of a call that has not reached
+  // any.
+  absl::Status Prepare();
+  bool StartOn(std::shared_ptr<ClientSession>& session, const MessageSource* first, bool end);
+  void FailToStart(absl::Status status);
   absl::Status ReadyToStart();
 
   const BoundMethod method_;
@@ -82,6 +104,7 @@ class ClientCall {
   Cancellation::Id cancel_hook_ = 0;
   Cancellation::Id parent_hook_ = 0;
   bool finished_ = false;
+  CallWaiters* waiters_ = nullptr;  // the AsyncCall's
 
   // From here on guarded by the session's mutex once the call has started.
   CallState state_;

@@ -60,6 +60,7 @@ class ClientContext {
   const PeerIdentity& peer() const;
 
  private:
+  friend class AsyncCall;
   friend class Channel;
   friend class ClientCall;
   friend class ClientSession;

@@ -55,10 +55,14 @@ bool ClientSession::IsReady(const ClientCall& call, Event event) const {
 
 void ClientSession::Await(ClientCall& call, Event event) {
   const Deadline deadline = call.context_.deadline_;
+  bool led = false;
   while (!IsReady(call, event)) {
     if (deadline.HasPassed()) {
       // What had arrived by then still counts.
-      if (!pumping_) PumpWhatArrived(SelfFor(call, event));
+      if (!pumping_) {
+        led = true;
+        PumpWhatArrived(SelfFor(call, event));
+      }
       if (!IsReady(call, event)) {
         Abandon(call, absl::DeadlineExceededError(absl::StrCat(
                           name_, ": ", call.method_.method->name, ": deadline exceeded")));
@@ -66,6 +70,7 @@ void ClientSession::Await(ClientCall& call, Event event) {
       break;
     }
     if (!pumping_) {
+      led = true;
       Lead(call, event);
     } else {
       followers_.push_back(&call);
@@ -74,6 +79,7 @@ void ClientSession::Await(ClientCall& call, Event event) {
     }
   }
   PromoteFollower();
+  if (led) HandOver();
 }
 
 ClientCall* ClientSession::SelfFor(ClientCall& call, Event event) {
@@ -95,6 +101,7 @@ void ClientSession::PumpWhatArrived(ClientCall* self) {
 void ClientSession::WakeWriters() {
   if (writers_waiting_ == 0) return;
   for (ClientCall* follower : followers_) follower->changed_.SignalAll();
+  if (open_async_ > 0) WakeAsyncWriters();
 }
 
 void ClientSession::PromoteFollower() {
@@ -188,62 +195,6 @@ bool ClientSession::Pump(ClientCall* self) {
   return false;
 }
 
-absl::Status ClientSession::Handshake(Deadline deadline, const std::function<bool()>& abandon) {
-  Hello mine{.min_version = kProtocolVersion,
-             .max_version = kProtocolVersion,
-             .window = limits_.window,
-             .max_message = limits_.max_message,
-             .max_metadata = static_cast<uint32_t>(limits_.max_metadata),
-             .max_calls = limits_.max_calls};
-  std::array<std::byte, kHelloSize> payload;
-  EncodeHello(mine, payload.data());
-  // Not sent yet while the medium still connects; what goes wrong shows up in Receive.
-  (void)sender_.SendText({.kind = FrameKind::kHello}, AsText(payload));
-  const auto fail = [&](const absl::Status& status) {
-    connection_->Close();
-    return absl::UnavailableError(status.message());
-  };
-  for (;;) {
-    absl::StatusOr<std::optional<Frame>> received = connection_->Receive();
-    if (!received.ok()) return fail(received.status());
-    if (received->has_value()) {
-      const Frame& frame = **received;
-      absl::Status valid = ValidateFrameHeader(frame.header, connection_->max_payload());
-      if (valid.ok() && frame.header.kind == FrameKind::kGoAway) {
-        return fail(absl::UnavailableError(
-            absl::StrCat(name_, ": connect: the server refused: ", AsText(frame.payload))));
-      }
-      if (valid.ok() && frame.header.kind != FrameKind::kHello) {
-        valid = absl::InternalError(
-            absl::StrCat("a ", FrameKindName(frame.header.kind), " frame before the hello"));
-      }
-      absl::StatusOr<Hello> theirs =
-          valid.ok() ? DecodeHello(frame.payload) : absl::StatusOr<Hello>(valid);
-      connection_->Release();
-      const absl::Status agreed =
-          theirs.ok() ? AgreeOnVersion(mine, *theirs).status() : theirs.status();
-      if (!agreed.ok()) {
-        return fail(absl::UnavailableError(absl::StrCat(name_, ": connect: ", agreed.message())));
-      }
-      server_ = *theirs;
-      MutexLock lock(mutex_);
-      last_looked_ = SteadyNanos();
-      return absl::OkStatus();
-    }
-    if (abandon()) return fail(absl::CancelledError("cancelled"));
-    if (deadline.HasPassed()) {
-      return fail(absl::UnavailableError(absl::StrCat(
-          name_,
-          ": connect: the server has not said hello in time (does it speak nigh's protocol?)")));
-    }
-    if (const absl::StatusOr<bool> sent = sender_.Resume(); !sent.ok()) return fail(sent.status());
-    if (waiter_.PollAgain(connection_->poll_cost())) continue;
-    MutexLock lock(mutex_);
-    Sleep(deadline);
-    waiter_.Slept();
-  }
-}
-
 absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
   const FrameHeader& header = frame.header;
   if (absl::Status valid = ValidateFrameHeader(header, connection_->max_payload()); !valid.ok()) {
@@ -274,7 +225,7 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
         return absl::InternalError("CREDIT frame with more credit than any window");
       }
       call->credit_ += static_cast<int64_t>(header.aux);
-      call->changed_.SignalAll();
+      Changed(*call);
       return absl::OkStatus();
     }
     case FrameKind::kPing:
@@ -354,7 +305,7 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
     } else if (has_message) {
       Deliver(*call, payload, owned, self);
     } else {
-      call->changed_.SignalAll();
+      Changed(*call);
     }
     return absl::OkStatus();
   }
@@ -387,7 +338,7 @@ void ClientSession::Deliver(ClientCall& call, ConstByteSpan message, std::string
   } else {
     call.inbox_.push_back(std::string(AsText(message)));
   }
-  call.changed_.SignalAll();
+  Changed(call);
 }
 
 }  // namespace nigh

@@ -22,14 +22,12 @@
 #include "nigh/client_call.h"
 #include "nigh/flow.h"
 #include "nigh/message_io.h"
+#include "nigh/poller.h"
 #include "nigh/wire/hello.h"
 #include "nigh/wire/sections.h"
 
 namespace nigh {
 namespace {
-
-// Stands in calls_ where the server still owes a RESPONSE to a call that nobody here waits for.
-ClientCall* const kAbandoned = reinterpret_cast<ClientCall*>(alignof(ClientCall));
 
 // A connection that has been silent for longer than this is looked at before a call is entrusted to
 // it: the server may have been restarted.
@@ -90,7 +88,10 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
   if (sent.ok()) return true;
   // A frame that the medium has refused cannot have been acted upon: the call may begin anew
   // elsewhere.
-  if (!call.state_.closed()) FreeId(call.id_);
+  if (!call.state_.closed()) {
+    NoLongerOpen(call);
+    FreeId(call.id_);
+  }
   call.state_ = CallState(call.method_.method->kind, CallState::End::kClient);
   call.status_ = absl::OkStatus();
   if (dead_.ok()) going_away_ = true;
@@ -128,6 +129,7 @@ bool ClientSession::TakeId(ClientCall& call) {
     return false;
   }
   calls_[call.id_] = &call;
+  Opened(call);
   return true;
 }
 
@@ -137,31 +139,36 @@ void ClientSession::FreeId(uint32_t id) {
 }
 
 bool ClientSession::Write(ClientCall& call, const MessageSource& message, bool end) {
-  FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage};
-  {
-    MutexLock lock(mutex_);
-    NoticeDeath();
-    if (call.state_.can_send()) AwaitSender(call, Event::kRoom);
-    if (!call.state_.can_send()) return false;
-    if (message.size() > server_.max_message) {
-      Abandon(call, absl::ResourceExhaustedError(
-                        absl::StrCat(name_, ": ", call.method_.method->name, ": a message of ",
-                                     message.size(), " bytes, where the server accepts ",
-                                     server_.max_message, " (raise its ServerOptions::limits)")));
-      return false;
-    }
-    if (call.state_.Send(/*message=*/true, end) != Verdict::kOk) return false;
-    call.credit_ -= MessageCost(message.size());
-    header.call = call.id_;
-    if (end) header.flags |= kEnd;
-    // The mutex stays held: the id is this call's only until the server's RESPONSE has been
-    // dispatched.
-    const absl::StatusOr<bool> sent = sender_.Send(header, "", &message);
-    AfterSend(sent);
-    // What does not fit leaves while somebody pumps; that is this thread, for nobody else may.
-    if (sent.ok() && !*sent) AwaitSender(call, Event::kLeft);
-    return sent.ok();
+  MutexLock lock(mutex_);
+  NoticeDeath();
+  if (call.state_.can_send()) AwaitSender(call, Event::kRoom);
+  const absl::StatusOr<bool> sent = WriteNow(call, message, end);
+  // What does not fit leaves while somebody pumps; that is this thread, for nobody else may.
+  if (sent.ok() && !*sent) AwaitSender(call, Event::kLeft);
+  return sent.ok();
+}
+
+absl::StatusOr<bool> ClientSession::WriteNow(ClientCall& call, const MessageSource& message,
+                                             bool end) {
+  // Nobody reads it: the call's own status tells.
+  const absl::Status refused = absl::CancelledError();
+  if (!call.state_.can_send()) return refused;
+  if (message.size() > server_.max_message) {
+    Abandon(call, absl::ResourceExhaustedError(
+                      absl::StrCat(name_, ": ", call.method_.method->name, ": a message of ",
+                                   message.size(), " bytes, where the server accepts ",
+                                   server_.max_message, " (raise its ServerOptions::limits)")));
+    return refused;
   }
+  if (call.state_.Send(/*message=*/true, end) != Verdict::kOk) return refused;
+  call.credit_ -= MessageCost(message.size());
+  FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = call.id_};
+  if (end) header.flags |= kEnd;
+  // The mutex stays held: the id is this call's only until the server's RESPONSE has been
+  // dispatched.
+  absl::StatusOr<bool> sent = sender_.Send(header, "", &message);
+  AfterSend(sent);
+  return sent;
 }
 
 void ClientSession::AwaitSender(ClientCall& call, Event event) {
@@ -177,7 +184,7 @@ bool ClientSession::WritesDone(ClientCall& call) {
   const absl::StatusOr<bool> sent =
       sender_.Send({.kind = FrameKind::kMessage, .flags = kEnd, .call = call.id_}, "", nullptr);
   AfterSend(sent);
-  if (sent.ok() && !*sent) AwaitSender(call, Event::kLeft);
+  if (sent.ok() && !*sent && call.waiters_ == nullptr) AwaitSender(call, Event::kLeft);
   return sent.ok();
 }
 
@@ -230,14 +237,17 @@ void ClientSession::WaitForInitialMetadata(ClientCall& call) {
   Await(call, Event::kInitialMetadata);
 }
 
+void ClientSession::DiscardNow(ClientCall& call) {
+  if (!ServerStreams(call.method_.method->kind)) return;
+  // The server's writer must not wait for a reader.
+  call.discard_ = true;
+  for (const std::string& message : call.inbox_) Consumed(call, message.size());
+  call.inbox_.clear();
+}
+
 absl::Status ClientSession::Finish(ClientCall& call) {
   MutexLock lock(mutex_);
-  if (ServerStreams(call.method_.method->kind)) {
-    // Nobody will read any more; the server's writer must not wait for that.
-    call.discard_ = true;
-    for (const std::string& message : call.inbox_) Consumed(call, message.size());
-    call.inbox_.clear();
-  }
+  DiscardNow(call);
   Await(call, Event::kEnd);
   // The reply came while another thread pumped.
   if (call.target_ && !call.inbox_.empty()) ParseInbox(call);
@@ -264,7 +274,8 @@ void ClientSession::Abandon(ClientCall& call, absl::Status status) {
 void ClientSession::End(ClientCall& call, absl::Status status) {
   call.status_ = std::move(status);
   call.state_.Close();
-  call.changed_.SignalAll();
+  NoLongerOpen(call);
+  Changed(call);
   // The leader may be asleep and the call its own.
   WakePump();
 }
@@ -288,6 +299,8 @@ void ClientSession::AfterSend(const absl::StatusOr<bool>& sent) {
   // the pump finds the end.
   if (!sent.ok()) going_away_ = true;
   WakePump();
+  if (open_async_ == 0) return;
+  if (const std::shared_ptr<Poller> poller = poller_.lock()) poller->WatchRoom(*this);
 }
 
 void ClientSession::WakePump() {
@@ -330,6 +343,7 @@ void ClientSession::NoticeDeath() {
   if (pumping_ || SteadyNanos() - last_looked_ < kStaleNanos) return;
   PumpWhatArrived(nullptr);
   PromoteFollower();
+  HandOver();
 }
 
 }  // namespace nigh

@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nigh/assembler.h"
 #include "nigh/base/deadline.h"
@@ -19,6 +21,7 @@
 #include "nigh/client_call.h"
 #include "nigh/frame_sender.h"
 #include "nigh/options.h"
+#include "nigh/pollable.h"
 #include "nigh/transport/connection.h"
 #include "nigh/wire/hello.h"
 #include "nigh/wire/sections.h"
@@ -32,14 +35,20 @@ namespace nigh {
 // one of those who wait takes its place. (Leader/followers: Schmidt et al., "Leader/Followers",
 // 2000.) A lone caller thus sends its request and parses its own reply with no hand-off.
 //
+// While calls are open that nobody waits for in a thread, a poller pumps whenever no caller does. A
+// caller that begins to lead takes the pump from it and gives it back when it leaves. Callbacks are
+// the poller's tasks, never the leader's.
+//
 // Locks. mutex_ guards the calls; it is taken before the sender's and never held while user code
 // runs or a thread sleeps. The receiving half of the connection belongs to whoever pumps.
-class ClientSession {
+class ClientSession final : public Pollable, public std::enable_shared_from_this<ClientSession> {
  public:
+  using Event = CallEvent;
+
   // `name`: the address, for messages.
   ClientSession(std::unique_ptr<Connection> connection, std::string name,
                 const ChannelOptions& options);
-  ~ClientSession();
+  ~ClientSession() override;
 
   // To be called first. UNAVAILABLE when the system has no descriptor to give.
   absl::Status Open() const;
@@ -51,6 +60,11 @@ class ClientSession {
   // Exchanges hellos. By the connecting thread, before any other use. `abandon` is asked after
   // every Interrupt. Fails with UNAVAILABLE; the message tells why.
   absl::Status Handshake(Deadline deadline, const std::function<bool()>& abandon);
+  // The same without waiting: `poller` does it, and calls `done` with no lock held.
+  void HandshakeOn(const std::shared_ptr<Poller>& poller, Deadline deadline,
+                   std::function<void(const absl::Status&)> done);
+  // Ends everything. Any thread.
+  void Close() { connection_->Close(); }
 
   // Wakes the pump from its sleep, for it to look around.
   void Interrupt() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -68,6 +82,24 @@ class ClientSession {
   // The caller will wait for nothing of it any more. Any thread.
   void Cancel(ClientCall& call, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // For calls with waiters. Posts `callback` to their poller once `event` has come.
+  void When(ClientCall& call, Event event, absl::AnyInvocable<void()> callback)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // As Write, or nothing when it would have to wait for room; what does not fit leaves later.
+  std::optional<bool> TryWrite(ClientCall& call, const MessageSource& message, bool end)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Nobody will read the call's messages any more.
+  void Discard(ClientCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether Read, Write or Finish would return at once.
+  bool Ready(const ClientCall& call, Event event) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // For the poller.
+  Turn TakeTurn(InlineMark& mark) override ABSL_LOCKS_EXCLUDED(mutex_);
+  Wake ArmReceive() override ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<Wake> ArmSend() override { return sender_.Arm(); }
+  void ResumeSending() override ABSL_LOCKS_EXCLUDED(mutex_);
+  Waiter::PollCost poll_cost() const override { return connection_->poll_cost(); }
+
   // Whether the medium has taken a request of it.
   bool proven() const { return proven_; }
   // Why the session takes no calls any more.
@@ -75,8 +107,14 @@ class ClientSession {
   const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }
 
  private:
-  // What a caller waits for. A call that is over ends every wait.
-  enum class Event { kMessage, kInitialMetadata, kRoom, kLeft, kEnd };
+  // An exchange of hellos that a poller does.
+  struct Greeting {
+    Deadline deadline;
+    std::function<void(const absl::Status&)> done;
+  };
+
+  // Stands in calls_ where the server still owes a RESPONSE to a call that nobody here waits for.
+  static inline ClientCall* const kAbandoned = reinterpret_cast<ClientCall*>(alignof(ClientCall));
 
   // client_session.cc
   bool CheckStart(ClientCall& call, const MessageSource* first)
@@ -89,6 +127,10 @@ class ClientSession {
   void Parsed(ClientCall& call, const absl::Status& status, size_t size)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consumed(ClientCall& call, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Fails when nothing of it was sent; whether it has left otherwise.
+  absl::StatusOr<bool> WriteNow(ClientCall& call, const MessageSource& message, bool end)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DiscardNow(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends the call here and tells the server.
   void Abandon(ClientCall& call, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends the call here.
@@ -103,6 +145,23 @@ class ClientSession {
   // The connection is no more; every call ends with `status`.
   void Fail(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
   void NotifyEnd() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // client_async.cc
+  // Something about `call` has changed: whoever waits for it looks, or is called.
+  void Changed(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Changed, for all calls with waiters: there may be room.
+  void WakeAsyncWriters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Opened(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoLongerOpen(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nobody leads: the poller is to pump if it has a reason to.
+  void HandOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nothing while the hellos are still being exchanged.
+  std::optional<Turn> TakeGreetingTurn() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // client_handshake.cc
+  void SendHello();
+  // One step of the exchange. Nothing: the server's hello has not come.
+  std::optional<absl::Status> HandshakeStep(Deadline deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // client_pump.cc
   bool IsReady(const ClientCall& call, Event event) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -146,6 +205,9 @@ class ClientSession {
 
   mutable Mutex mutex_;
   bool pumping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<Greeting> greeting_ ABSL_GUARDED_BY(mutex_);
+  std::weak_ptr<Poller> poller_ ABSL_GUARDED_BY(mutex_);
+  int open_async_ ABSL_GUARDED_BY(mutex_) = 0;  // calls with waiters that are not over
   bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;
   bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
   bool going_away_ ABSL_GUARDED_BY(mutex_) = false;

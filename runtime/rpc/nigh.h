@@ -3,15 +3,19 @@
 
 // All of nigh's public interface.
 
+#include "nigh/async_stream.h"
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/client_stream.h"
+#include "nigh/co_client.h"
+#include "nigh/event_loop.h"
 #include "nigh/metadata.h"
 #include "nigh/options.h"
 #include "nigh/server.h"
 #include "nigh/server_context.h"
 #include "nigh/server_stream.h"
 #include "nigh/service.h"
+#include "nigh/task.h"
 #include "nigh/version.h"
 
 #endif  // NIGH_NIGH_H_

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -12,6 +13,8 @@
 #include "nigh/transport/transport.h"
 
 namespace nigh {
+
+class EventLoop;
 
 // What one end of a connection accepts from the other; each announces its own in the hello.
 struct Limits {
@@ -39,6 +42,9 @@ struct ChannelOptions {
   absl::Duration min_backoff = absl::Milliseconds(50);
   absl::Duration max_backoff = absl::Seconds(5);
   TransportTable transports = AllTransports();
+  // Who runs the callbacks and resumes the coroutines of this channel's calls. Null: a thread that
+  // all channels of the process share, and that exists while one of them has need of it.
+  std::shared_ptr<EventLoop> event_loop = nullptr;
 };
 
 struct ServerOptions {

@@ -89,8 +89,8 @@ Server::State::State(ServerOptions options)
       dispatcher_(std::max(options_.max_threads, PollerCount(options_) + 1)),
       stopped_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   for (int i = 0; i < PollerCount(options_); ++i) {
-    Poller& poller = *pollers_.emplace_back(
-        std::make_unique<Poller>(options_.wait, &dispatcher_.watchdog()));
+    Poller& poller =
+        *pollers_.emplace_back(std::make_unique<Poller>(options_.wait, &dispatcher_.watchdog()));
     // There is a thread: the one that has just lost the role.
     dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { (void)Drive(poller); });
   }

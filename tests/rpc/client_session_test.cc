@@ -44,21 +44,22 @@ std::string HelloBytes() {
   return FrameBytes({.kind = FrameKind::kHello}, payload);
 }
 
-// What the server says on the next connection, and its end of that.
-std::string script;
+// The server's end of the one connection that can be made.
 UniqueFd server_end;
+
+void ServerSays(absl::string_view bytes) {
+  EXPECT_EQ(::send(server_end.get(), bytes.data(), bytes.size(), 0),
+            static_cast<ssize_t>(bytes.size()));
+}
 
 absl::StatusOr<std::unique_ptr<Connection>> DialScript(const Address& address) {
   std::array<int, 2> sockets;
-  if (script.empty() ||
+  if (server_end ||
       ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets.data()) != 0) {
     return absl::UnavailableError("no second connection");
   }
   server_end = UniqueFd(sockets[1]);
-  EXPECT_EQ(::send(sockets[1], script.data(), script.size(), 0),
-            static_cast<ssize_t>(script.size()));
-  ::shutdown(sockets[1], SHUT_WR);
-  script.clear();
+  ServerSays(HelloBytes());
   return std::make_unique<StreamConnection>(std::make_unique<SocketStream>(UniqueFd(sockets[0])),
                                             PeerIdentity{.address = address.ToString()});
 }
@@ -69,13 +70,15 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenScript(const Address&) {
 
 constexpr Transport kScript[] = {{"script", DialScript, ListenScript}};
 
-// One call: its messages, one after the other, and how it ended.
-std::pair<std::string, absl::Status> Call(BoundMethod method) {
+// One call, which the server answers with `script`: its messages, one after the other, and how it
+// ended.
+std::pair<std::string, absl::Status> Call(BoundMethod method, absl::string_view script) {
   ClientContext context;
   ClientCall call(method, context);
   MessageSource request(absl::string_view("request"));
   EXPECT_TRUE(request.Measure().ok());
   call.Start(&request, /*end=*/true);
+  ServerSays(script);
   std::string all;
   std::string message;
   while (call.Read(MessageTarget(&message))) all += message;
@@ -83,23 +86,22 @@ std::pair<std::string, absl::Status> Call(BoundMethod method) {
 }
 
 TEST(ClientSession, AResponseAbandonsTheMessageThatItInterrupts) {
-  script = HelloBytes() +
-           // The first call is cancelled by the server when half of a message has left.
-           FrameBytes({.kind = FrameKind::kMessage, .flags = kMessage, .rest = 4}, "half") +
-           FrameBytes({.kind = FrameKind::kResponse, .aux = 8}, "") +
-           // The second has the same number and gets a message in pieces, too.
-           FrameBytes({.kind = FrameKind::kMessage, .flags = kMessage, .rest = 3}, "who") +
-           FrameBytes({.kind = FrameKind::kPiece}, "le!") +
-           FrameBytes({.kind = FrameKind::kResponse}, "");
   ChannelOptions options;
   options.transports = kScript;
   const std::shared_ptr<Channel> channel = Dial("script:server", options).value();
   const BoundMethods methods(channel, {&kReplies, 1});
 
-  const auto [first, first_status] = Call(methods[0]);
+  // The first call is cancelled by the server when half of a message has left.
+  const auto [first, first_status] = Call(
+      methods[0], FrameBytes({.kind = FrameKind::kMessage, .flags = kMessage, .rest = 4}, "half") +
+                      FrameBytes({.kind = FrameKind::kResponse, .aux = 8}, ""));
   EXPECT_EQ(first, "");
   EXPECT_EQ(first_status.code(), absl::StatusCode::kResourceExhausted);
-  const auto [second, second_status] = Call(methods[0]);
+  // The second has the same number and gets a message in pieces, too.
+  const auto [second, second_status] = Call(
+      methods[0], FrameBytes({.kind = FrameKind::kMessage, .flags = kMessage, .rest = 3}, "who") +
+                      FrameBytes({.kind = FrameKind::kPiece}, "le!") +
+                      FrameBytes({.kind = FrameKind::kResponse}, ""));
   EXPECT_EQ(second, "whole!");
   EXPECT_TRUE(second_status.ok()) << second_status;
 }

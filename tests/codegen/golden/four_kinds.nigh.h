@@ -44,6 +44,18 @@ class Text final {
                            TextReply* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
     }
+    void AsyncReverse(::nigh::ClientContext& context, const TextRequest& request, TextReply* reply,
+                      ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<TextReply> CoReverse(const TextRequest& request,
+                                         const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<TextReply> CoReverse(::nigh::ClientContext& context,
+                                         const TextRequest& request) const {
+      return {methods_[0], context, request};
+    }
 
     // A comment of the other style,
     // on two lines.
@@ -57,6 +69,18 @@ class Text final {
                                           const TextRequest& request) const {
       return {methods_[1], context, request};
     }
+    ::nigh::AsyncClientReader<TextReply> AsyncSplit(::nigh::ClientContext& context,
+                                                    const TextRequest& request) const {
+      return {methods_[1], context, request};
+    }
+    ::nigh::CoClientReader<TextReply> CoSplit(const TextRequest& request,
+                                              const ::nigh::CallOptions& options = {}) const {
+      return {methods_[1], request, options};
+    }
+    ::nigh::CoClientReader<TextReply> CoSplit(::nigh::ClientContext& context,
+                                              const TextRequest& request) const {
+      return {methods_[1], context, request};
+    }
 
     // No blank behind the slashes, and a backslash at the end: C:\temp\.
     ::nigh::ClientWriter<TextRequest, TextReply> Join(
@@ -66,12 +90,35 @@ class Text final {
     ::nigh::ClientWriter<TextRequest, TextReply> Join(::nigh::ClientContext& context) const {
       return {methods_[2], context};
     }
+    ::nigh::AsyncClientWriter<TextRequest, TextReply> AsyncJoin(
+        ::nigh::ClientContext& context) const {
+      return {methods_[2], context};
+    }
+    ::nigh::CoClientWriter<TextRequest, TextReply> CoJoin(
+        const ::nigh::CallOptions& options = {}) const {
+      return {methods_[2], options};
+    }
+    ::nigh::CoClientWriter<TextRequest, TextReply> CoJoin(::nigh::ClientContext& context) const {
+      return {methods_[2], context};
+    }
 
     ::nigh::ClientStream<TextRequest, TextReply> Translate(
         const ::nigh::CallOptions& options = {}) const {
       return {methods_[3], options};
     }
     ::nigh::ClientStream<TextRequest, TextReply> Translate(::nigh::ClientContext& context) const {
+      return {methods_[3], context};
+    }
+    ::nigh::AsyncClientStream<TextRequest, TextReply> AsyncTranslate(
+        ::nigh::ClientContext& context) const {
+      return {methods_[3], context};
+    }
+    ::nigh::CoClientStream<TextRequest, TextReply> CoTranslate(
+        const ::nigh::CallOptions& options = {}) const {
+      return {methods_[3], options};
+    }
+    ::nigh::CoClientStream<TextRequest, TextReply> CoTranslate(
+        ::nigh::ClientContext& context) const {
       return {methods_[3], context};
     }
 

@@ -33,6 +33,20 @@ class Warehouse final {
                          ::google::protobuf::Empty* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
     }
+    void AsyncStore(::nigh::ClientContext& context,
+                    const ::codegen::testing::elsewhere::Box& request,
+                    ::google::protobuf::Empty* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::google::protobuf::Empty> CoStore(
+        const ::codegen::testing::elsewhere::Box& request,
+        const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<::google::protobuf::Empty> CoStore(
+        ::nigh::ClientContext& context, const ::codegen::testing::elsewhere::Box& request) const {
+      return {methods_[0], context, request};
+    }
 
     ::nigh::ClientReader<::codegen::testing::elsewhere::Box_Lid> Find(
         const ::google::protobuf::Timestamp& request,
@@ -40,6 +54,19 @@ class Warehouse final {
       return {methods_[1], request, options};
     }
     ::nigh::ClientReader<::codegen::testing::elsewhere::Box_Lid> Find(
+        ::nigh::ClientContext& context, const ::google::protobuf::Timestamp& request) const {
+      return {methods_[1], context, request};
+    }
+    ::nigh::AsyncClientReader<::codegen::testing::elsewhere::Box_Lid> AsyncFind(
+        ::nigh::ClientContext& context, const ::google::protobuf::Timestamp& request) const {
+      return {methods_[1], context, request};
+    }
+    ::nigh::CoClientReader<::codegen::testing::elsewhere::Box_Lid> CoFind(
+        const ::google::protobuf::Timestamp& request,
+        const ::nigh::CallOptions& options = {}) const {
+      return {methods_[1], request, options};
+    }
+    ::nigh::CoClientReader<::codegen::testing::elsewhere::Box_Lid> CoFind(
         ::nigh::ClientContext& context, const ::google::protobuf::Timestamp& request) const {
       return {methods_[1], context, request};
     }
@@ -54,11 +81,35 @@ class Warehouse final {
     Ship(::nigh::ClientContext& context) const {
       return {methods_[2], context};
     }
+    ::nigh::AsyncClientWriter<::codegen::testing::elsewhere::Crate,
+                              ::codegen::testing::elsewhere::Box_Lid_typename>
+    AsyncShip(::nigh::ClientContext& context) const {
+      return {methods_[2], context};
+    }
+    ::nigh::CoClientWriter<::codegen::testing::elsewhere::Crate,
+                           ::codegen::testing::elsewhere::Box_Lid_typename>
+    CoShip(const ::nigh::CallOptions& options = {}) const {
+      return {methods_[2], options};
+    }
+    ::nigh::CoClientWriter<::codegen::testing::elsewhere::Crate,
+                           ::codegen::testing::elsewhere::Box_Lid_typename>
+    CoShip(::nigh::ClientContext& context) const {
+      return {methods_[2], context};
+    }
 
     ::nigh::ClientStream<Note_Line, Note> Talk(const ::nigh::CallOptions& options = {}) const {
       return {methods_[3], options};
     }
     ::nigh::ClientStream<Note_Line, Note> Talk(::nigh::ClientContext& context) const {
+      return {methods_[3], context};
+    }
+    ::nigh::AsyncClientStream<Note_Line, Note> AsyncTalk(::nigh::ClientContext& context) const {
+      return {methods_[3], context};
+    }
+    ::nigh::CoClientStream<Note_Line, Note> CoTalk(const ::nigh::CallOptions& options = {}) const {
+      return {methods_[3], options};
+    }
+    ::nigh::CoClientStream<Note_Line, Note> CoTalk(::nigh::ClientContext& context) const {
       return {methods_[3], context};
     }
 

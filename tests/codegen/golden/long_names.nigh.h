@@ -34,6 +34,21 @@ class ServiceWithLongNamesThroughout final {
                                      ReplyOfAServiceWithLongNames* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
     }
+    void AsyncCallSomethingOnce(::nigh::ClientContext& context,
+                                const RequestOfAServiceWithLongNames& request,
+                                ReplyOfAServiceWithLongNames* reply,
+                                ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<ReplyOfAServiceWithLongNames> CoCallSomethingOnce(
+        const RequestOfAServiceWithLongNames& request,
+        const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<ReplyOfAServiceWithLongNames> CoCallSomethingOnce(
+        ::nigh::ClientContext& context, const RequestOfAServiceWithLongNames& request) const {
+      return {methods_[0], context, request};
+    }
 
     ::nigh::ClientReader<ReplyOfAServiceWithLongNames> CallSomethingAndThenHearALotAboutIt(
         const RequestOfAServiceWithLongNames& request,
@@ -41,6 +56,20 @@ class ServiceWithLongNamesThroughout final {
       return {methods_[1], request, options};
     }
     ::nigh::ClientReader<ReplyOfAServiceWithLongNames> CallSomethingAndThenHearALotAboutIt(
+        ::nigh::ClientContext& context, const RequestOfAServiceWithLongNames& request) const {
+      return {methods_[1], context, request};
+    }
+    ::nigh::AsyncClientReader<ReplyOfAServiceWithLongNames>
+    AsyncCallSomethingAndThenHearALotAboutIt(::nigh::ClientContext& context,
+                                             const RequestOfAServiceWithLongNames& request) const {
+      return {methods_[1], context, request};
+    }
+    ::nigh::CoClientReader<ReplyOfAServiceWithLongNames> CoCallSomethingAndThenHearALotAboutIt(
+        const RequestOfAServiceWithLongNames& request,
+        const ::nigh::CallOptions& options = {}) const {
+      return {methods_[1], request, options};
+    }
+    ::nigh::CoClientReader<ReplyOfAServiceWithLongNames> CoCallSomethingAndThenHearALotAboutIt(
         ::nigh::ClientContext& context, const RequestOfAServiceWithLongNames& request) const {
       return {methods_[1], context, request};
     }
@@ -53,6 +82,18 @@ class ServiceWithLongNamesThroughout final {
     SayALotAboutSomethingAndHearSomethingBack(::nigh::ClientContext& context) const {
       return {methods_[2], context};
     }
+    ::nigh::AsyncClientWriter<RequestOfAServiceWithLongNames, ReplyOfAServiceWithLongNames>
+    AsyncSayALotAboutSomethingAndHearSomethingBack(::nigh::ClientContext& context) const {
+      return {methods_[2], context};
+    }
+    ::nigh::CoClientWriter<RequestOfAServiceWithLongNames, ReplyOfAServiceWithLongNames>
+    CoSayALotAboutSomethingAndHearSomethingBack(const ::nigh::CallOptions& options = {}) const {
+      return {methods_[2], options};
+    }
+    ::nigh::CoClientWriter<RequestOfAServiceWithLongNames, ReplyOfAServiceWithLongNames>
+    CoSayALotAboutSomethingAndHearSomethingBack(::nigh::ClientContext& context) const {
+      return {methods_[2], context};
+    }
 
     ::nigh::ClientStream<RequestOfAServiceWithLongNames, ReplyOfAServiceWithLongNames>
     SayALotAndHearALot(const ::nigh::CallOptions& options = {}) const {
@@ -60,6 +101,18 @@ class ServiceWithLongNamesThroughout final {
     }
     ::nigh::ClientStream<RequestOfAServiceWithLongNames, ReplyOfAServiceWithLongNames>
     SayALotAndHearALot(::nigh::ClientContext& context) const {
+      return {methods_[3], context};
+    }
+    ::nigh::AsyncClientStream<RequestOfAServiceWithLongNames, ReplyOfAServiceWithLongNames>
+    AsyncSayALotAndHearALot(::nigh::ClientContext& context) const {
+      return {methods_[3], context};
+    }
+    ::nigh::CoClientStream<RequestOfAServiceWithLongNames, ReplyOfAServiceWithLongNames>
+    CoSayALotAndHearALot(const ::nigh::CallOptions& options = {}) const {
+      return {methods_[3], options};
+    }
+    ::nigh::CoClientStream<RequestOfAServiceWithLongNames, ReplyOfAServiceWithLongNames>
+    CoSayALotAndHearALot(::nigh::ClientContext& context) const {
       return {methods_[3], context};
     }
 
@@ -75,6 +128,22 @@ class ServiceWithLongNamesThroughout final {
         ::codegen::testing::elsewhere::Box_Lid_typename* reply) const {
       return ::nigh::internal::CallUnary(methods_[4], context, request, reply);
     }
+    void AsyncFillInABoxOfAnotherPackage(
+        ::nigh::ClientContext& context,
+        const ::codegen::testing::elsewhere::Box_Lid_typename& request,
+        ::codegen::testing::elsewhere::Box_Lid_typename* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[4], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::codegen::testing::elsewhere::Box_Lid_typename> CoFillInABoxOfAnotherPackage(
+        const ::codegen::testing::elsewhere::Box_Lid_typename& request,
+        const ::nigh::CallOptions& options = {}) const {
+      return {methods_[4], request, options};
+    }
+    ::nigh::CoUnary<::codegen::testing::elsewhere::Box_Lid_typename> CoFillInABoxOfAnotherPackage(
+        ::nigh::ClientContext& context,
+        const ::codegen::testing::elsewhere::Box_Lid_typename& request) const {
+      return {methods_[4], context, request};
+    }
 
     ::nigh::ClientWriter<::codegen::testing::elsewhere::Box_Lid_typename,
                          ::codegen::testing::elsewhere::Box_Lid_typename>
@@ -84,6 +153,21 @@ class ServiceWithLongNamesThroughout final {
     ::nigh::ClientWriter<::codegen::testing::elsewhere::Box_Lid_typename,
                          ::codegen::testing::elsewhere::Box_Lid_typename>
     TakeABox(::nigh::ClientContext& context) const {
+      return {methods_[5], context};
+    }
+    ::nigh::AsyncClientWriter<::codegen::testing::elsewhere::Box_Lid_typename,
+                              ::codegen::testing::elsewhere::Box_Lid_typename>
+    AsyncTakeABox(::nigh::ClientContext& context) const {
+      return {methods_[5], context};
+    }
+    ::nigh::CoClientWriter<::codegen::testing::elsewhere::Box_Lid_typename,
+                           ::codegen::testing::elsewhere::Box_Lid_typename>
+    CoTakeABox(const ::nigh::CallOptions& options = {}) const {
+      return {methods_[5], options};
+    }
+    ::nigh::CoClientWriter<::codegen::testing::elsewhere::Box_Lid_typename,
+                           ::codegen::testing::elsewhere::Box_Lid_typename>
+    CoTakeABox(::nigh::ClientContext& context) const {
       return {methods_[5], context};
     }
 
@@ -143,11 +227,30 @@ class Short final {
     ::absl::Status A(::nigh::ClientContext& context, const B& request, B* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
     }
+    void AsyncA(::nigh::ClientContext& context, const B& request, B* reply,
+                ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<B> CoA(const B& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<B> CoA(::nigh::ClientContext& context, const B& request) const {
+      return {methods_[0], context, request};
+    }
 
     ::nigh::ClientStream<B, B> Streamed(const ::nigh::CallOptions& options = {}) const {
       return {methods_[1], options};
     }
     ::nigh::ClientStream<B, B> Streamed(::nigh::ClientContext& context) const {
+      return {methods_[1], context};
+    }
+    ::nigh::AsyncClientStream<B, B> AsyncStreamed(::nigh::ClientContext& context) const {
+      return {methods_[1], context};
+    }
+    ::nigh::CoClientStream<B, B> CoStreamed(const ::nigh::CallOptions& options = {}) const {
+      return {methods_[1], options};
+    }
+    ::nigh::CoClientStream<B, B> CoStreamed(::nigh::ClientContext& context) const {
       return {methods_[1], context};
     }
 

@@ -31,6 +31,18 @@ class Settings final {
                             ::google::protobuf::Empty* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
     }
+    void AsyncAdaptive(::nigh::ClientContext& context, const ::google::protobuf::Empty& request,
+                       ::google::protobuf::Empty* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::google::protobuf::Empty> CoAdaptive(
+        const ::google::protobuf::Empty& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<::google::protobuf::Empty> CoAdaptive(
+        ::nigh::ClientContext& context, const ::google::protobuf::Empty& request) const {
+      return {methods_[0], context, request};
+    }
 
     ::absl::StatusOr<::google::protobuf::Empty> Inline(
         const ::google::protobuf::Empty& request, const ::nigh::CallOptions& options = {}) const {
@@ -40,12 +52,36 @@ class Settings final {
                           ::google::protobuf::Empty* reply) const {
       return ::nigh::internal::CallUnary(methods_[1], context, request, reply);
     }
+    void AsyncInline(::nigh::ClientContext& context, const ::google::protobuf::Empty& request,
+                     ::google::protobuf::Empty* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[1], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::google::protobuf::Empty> CoInline(
+        const ::google::protobuf::Empty& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[1], request, options};
+    }
+    ::nigh::CoUnary<::google::protobuf::Empty> CoInline(
+        ::nigh::ClientContext& context, const ::google::protobuf::Empty& request) const {
+      return {methods_[1], context, request};
+    }
 
     ::nigh::ClientReader<::google::protobuf::Empty> Pool(
         const ::google::protobuf::Empty& request, const ::nigh::CallOptions& options = {}) const {
       return {methods_[2], request, options};
     }
     ::nigh::ClientReader<::google::protobuf::Empty> Pool(
+        ::nigh::ClientContext& context, const ::google::protobuf::Empty& request) const {
+      return {methods_[2], context, request};
+    }
+    ::nigh::AsyncClientReader<::google::protobuf::Empty> AsyncPool(
+        ::nigh::ClientContext& context, const ::google::protobuf::Empty& request) const {
+      return {methods_[2], context, request};
+    }
+    ::nigh::CoClientReader<::google::protobuf::Empty> CoPool(
+        const ::google::protobuf::Empty& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[2], request, options};
+    }
+    ::nigh::CoClientReader<::google::protobuf::Empty> CoPool(
         ::nigh::ClientContext& context, const ::google::protobuf::Empty& request) const {
       return {methods_[2], context, request};
     }
@@ -59,6 +95,18 @@ class Settings final {
                               ::google::protobuf::Empty* reply) const {
       return ::nigh::internal::CallUnary(methods_[3], context, request, reply);
     }
+    void AsyncIdempotent(::nigh::ClientContext& context, const ::google::protobuf::Empty& request,
+                         ::google::protobuf::Empty* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[3], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::google::protobuf::Empty> CoIdempotent(
+        const ::google::protobuf::Empty& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[3], request, options};
+    }
+    ::nigh::CoUnary<::google::protobuf::Empty> CoIdempotent(
+        ::nigh::ClientContext& context, const ::google::protobuf::Empty& request) const {
+      return {methods_[3], context, request};
+    }
 
     // Still served; calling it is what warns.
     [[deprecated]] ::absl::StatusOr<::google::protobuf::Empty> Old(
@@ -69,6 +117,20 @@ class Settings final {
                                       const ::google::protobuf::Empty& request,
                                       ::google::protobuf::Empty* reply) const {
       return ::nigh::internal::CallUnary(methods_[4], context, request, reply);
+    }
+    [[deprecated]] void AsyncOld(::nigh::ClientContext& context,
+                                 const ::google::protobuf::Empty& request,
+                                 ::google::protobuf::Empty* reply,
+                                 ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[4], context, request, reply, std::move(done));
+    }
+    [[deprecated]] ::nigh::CoUnary<::google::protobuf::Empty> CoOld(
+        const ::google::protobuf::Empty& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[4], request, options};
+    }
+    [[deprecated]] ::nigh::CoUnary<::google::protobuf::Empty> CoOld(
+        ::nigh::ClientContext& context, const ::google::protobuf::Empty& request) const {
+      return {methods_[4], context, request};
     }
 
    private:
@@ -122,6 +184,18 @@ class OldSettings final {
     ::absl::Status Get(::nigh::ClientContext& context, const ::google::protobuf::Empty& request,
                        ::google::protobuf::Empty* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
+    }
+    void AsyncGet(::nigh::ClientContext& context, const ::google::protobuf::Empty& request,
+                  ::google::protobuf::Empty* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::google::protobuf::Empty> CoGet(
+        const ::google::protobuf::Empty& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<::google::protobuf::Empty> CoGet(
+        ::nigh::ClientContext& context, const ::google::protobuf::Empty& request) const {
+      return {methods_[0], context, request};
     }
 
    private:

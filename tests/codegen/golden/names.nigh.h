@@ -76,6 +76,17 @@ class union_ final {
                            class_* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
     }
+    void Asyncdelete(::nigh::ClientContext& context, const class_& request, class_* reply,
+                     ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<class_> Codelete(const class_& request,
+                                     const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<class_> Codelete(::nigh::ClientContext& context, const class_& request) const {
+      return {methods_[0], context, request};
+    }
 
     ::nigh::ClientReader<class_> co_await_(const class_& request,
                                            const ::nigh::CallOptions& options = {}) const {
@@ -85,11 +96,32 @@ class union_ final {
                                            const class_& request) const {
       return {methods_[1], context, request};
     }
+    ::nigh::AsyncClientReader<class_> Asyncco_await(::nigh::ClientContext& context,
+                                                    const class_& request) const {
+      return {methods_[1], context, request};
+    }
+    ::nigh::CoClientReader<class_> Coco_await(const class_& request,
+                                              const ::nigh::CallOptions& options = {}) const {
+      return {methods_[1], request, options};
+    }
+    ::nigh::CoClientReader<class_> Coco_await(::nigh::ClientContext& context,
+                                              const class_& request) const {
+      return {methods_[1], context, request};
+    }
 
     ::nigh::ClientWriter<class_, class_> and_(const ::nigh::CallOptions& options = {}) const {
       return {methods_[2], options};
     }
     ::nigh::ClientWriter<class_, class_> and_(::nigh::ClientContext& context) const {
+      return {methods_[2], context};
+    }
+    ::nigh::AsyncClientWriter<class_, class_> Asyncand(::nigh::ClientContext& context) const {
+      return {methods_[2], context};
+    }
+    ::nigh::CoClientWriter<class_, class_> Coand(const ::nigh::CallOptions& options = {}) const {
+      return {methods_[2], options};
+    }
+    ::nigh::CoClientWriter<class_, class_> Coand(::nigh::ClientContext& context) const {
       return {methods_[2], context};
     }
 
@@ -133,6 +165,17 @@ class nigh_ final {
                         Shadow* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
     }
+    void Asyncstd(::nigh::ClientContext& context, const Shadow& request, Shadow* reply,
+                  ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<Shadow> Costd(const Shadow& request,
+                                  const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<Shadow> Costd(::nigh::ClientContext& context, const Shadow& request) const {
+      return {methods_[0], context, request};
+    }
 
    private:
     ::nigh::BoundMethods methods_;
@@ -168,6 +211,18 @@ class Members final {
                          ::codegen::names::Service* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
     }
+    void AsyncStub(::nigh::ClientContext& context, const ::codegen::names::Stub& request,
+                   ::codegen::names::Service* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::codegen::names::Service> CoStub(
+        const ::codegen::names::Stub& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<::codegen::names::Service> CoStub(::nigh::ClientContext& context,
+                                                      const ::codegen::names::Stub& request) const {
+      return {methods_[0], context, request};
+    }
 
     ::absl::StatusOr<::codegen::names::request> Service_(
         const ::codegen::names::Handle& request, const ::nigh::CallOptions& options = {}) const {
@@ -176,6 +231,18 @@ class Members final {
     ::absl::Status Service_(::nigh::ClientContext& context, const ::codegen::names::Handle& request,
                             ::codegen::names::request* reply) const {
       return ::nigh::internal::CallUnary(methods_[1], context, request, reply);
+    }
+    void AsyncService(::nigh::ClientContext& context, const ::codegen::names::Handle& request,
+                      ::codegen::names::request* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[1], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::codegen::names::request> CoService(
+        const ::codegen::names::Handle& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[1], request, options};
+    }
+    ::nigh::CoUnary<::codegen::names::request> CoService(
+        ::nigh::ClientContext& context, const ::codegen::names::Handle& request) const {
+      return {methods_[1], context, request};
     }
 
     ::absl::StatusOr<::codegen::names::Shadow> kMethods_(
@@ -187,12 +254,36 @@ class Members final {
                              ::codegen::names::Shadow* reply) const {
       return ::nigh::internal::CallUnary(methods_[2], context, request, reply);
     }
+    void AsynckMethods(::nigh::ClientContext& context, const ::codegen::names::request& request,
+                       ::codegen::names::Shadow* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[2], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::codegen::names::Shadow> CokMethods(
+        const ::codegen::names::request& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[2], request, options};
+    }
+    ::nigh::CoUnary<::codegen::names::Shadow> CokMethods(
+        ::nigh::ClientContext& context, const ::codegen::names::request& request) const {
+      return {methods_[2], context, request};
+    }
 
     ::nigh::ClientStream<::codegen::names::request, ::codegen::names::Shadow> kServiceName_(
         const ::nigh::CallOptions& options = {}) const {
       return {methods_[3], options};
     }
     ::nigh::ClientStream<::codegen::names::request, ::codegen::names::Shadow> kServiceName_(
+        ::nigh::ClientContext& context) const {
+      return {methods_[3], context};
+    }
+    ::nigh::AsyncClientStream<::codegen::names::request, ::codegen::names::Shadow>
+    AsynckServiceName(::nigh::ClientContext& context) const {
+      return {methods_[3], context};
+    }
+    ::nigh::CoClientStream<::codegen::names::request, ::codegen::names::Shadow> CokServiceName(
+        const ::nigh::CallOptions& options = {}) const {
+      return {methods_[3], options};
+    }
+    ::nigh::CoClientStream<::codegen::names::request, ::codegen::names::Shadow> CokServiceName(
         ::nigh::ClientContext& context) const {
       return {methods_[3], context};
     }
@@ -205,12 +296,36 @@ class Members final {
         ::nigh::ClientContext& context) const {
       return {methods_[4], context};
     }
+    ::nigh::AsyncClientWriter<::codegen::names::request, ::codegen::names::request> AsyncHandle(
+        ::nigh::ClientContext& context) const {
+      return {methods_[4], context};
+    }
+    ::nigh::CoClientWriter<::codegen::names::request, ::codegen::names::request> CoHandle(
+        const ::nigh::CallOptions& options = {}) const {
+      return {methods_[4], options};
+    }
+    ::nigh::CoClientWriter<::codegen::names::request, ::codegen::names::request> CoHandle(
+        ::nigh::ClientContext& context) const {
+      return {methods_[4], context};
+    }
 
     ::nigh::ClientReader<::codegen::names::Service> methods__(
         const ::codegen::names::request& request, const ::nigh::CallOptions& options = {}) const {
       return {methods_[5], request, options};
     }
     ::nigh::ClientReader<::codegen::names::Service> methods__(
+        ::nigh::ClientContext& context, const ::codegen::names::request& request) const {
+      return {methods_[5], context, request};
+    }
+    ::nigh::AsyncClientReader<::codegen::names::Service> Asyncmethods_(
+        ::nigh::ClientContext& context, const ::codegen::names::request& request) const {
+      return {methods_[5], context, request};
+    }
+    ::nigh::CoClientReader<::codegen::names::Service> Comethods_(
+        const ::codegen::names::request& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[5], request, options};
+    }
+    ::nigh::CoClientReader<::codegen::names::Service> Comethods_(
         ::nigh::ClientContext& context, const ::codegen::names::request& request) const {
       return {methods_[5], context, request};
     }
@@ -224,6 +339,18 @@ class Members final {
                              ::codegen::names::request* reply) const {
       return ::nigh::internal::CallUnary(methods_[6], context, request, reply);
     }
+    void Asynchandlers(::nigh::ClientContext& context, const ::codegen::names::request& request,
+                       ::codegen::names::request* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[6], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::codegen::names::request> Cohandlers(
+        const ::codegen::names::request& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[6], request, options};
+    }
+    ::nigh::CoUnary<::codegen::names::request> Cohandlers(
+        ::nigh::ClientContext& context, const ::codegen::names::request& request) const {
+      return {methods_[6], context, request};
+    }
 
     ::absl::StatusOr<::codegen::names::Shadow> Shadow(
         const ::codegen::names::Shadow& request, const ::nigh::CallOptions& options = {}) const {
@@ -232,6 +359,18 @@ class Members final {
     ::absl::Status Shadow(::nigh::ClientContext& context, const ::codegen::names::Shadow& request,
                           ::codegen::names::Shadow* reply) const {
       return ::nigh::internal::CallUnary(methods_[7], context, request, reply);
+    }
+    void AsyncShadow(::nigh::ClientContext& context, const ::codegen::names::Shadow& request,
+                     ::codegen::names::Shadow* reply, ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[7], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<::codegen::names::Shadow> CoShadow(
+        const ::codegen::names::Shadow& request, const ::nigh::CallOptions& options = {}) const {
+      return {methods_[7], request, options};
+    }
+    ::nigh::CoUnary<::codegen::names::Shadow> CoShadow(
+        ::nigh::ClientContext& context, const ::codegen::names::Shadow& request) const {
+      return {methods_[7], context, request};
     }
 
    private:
@@ -296,6 +435,18 @@ class Echo final {
     ::absl::Status Echo(::nigh::ClientContext& context, const Outer& request,
                         Outer_Inner* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
+    }
+    void AsyncEcho(::nigh::ClientContext& context, const Outer& request, Outer_Inner* reply,
+                   ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<Outer_Inner> CoEcho(const Outer& request,
+                                        const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<Outer_Inner> CoEcho(::nigh::ClientContext& context,
+                                        const Outer& request) const {
+      return {methods_[0], context, request};
     }
 
    private:

@@ -28,6 +28,17 @@ class First final {
                       Nothing* reply) const {
       return ::nigh::internal::CallUnary(methods_[0], context, request, reply);
     }
+    void AsyncDo(::nigh::ClientContext& context, const Nothing& request, Nothing* reply,
+                 ::nigh::DoneCallback done) const {
+      ::nigh::internal::CallAsync(methods_[0], context, request, reply, std::move(done));
+    }
+    ::nigh::CoUnary<Nothing> CoDo(const Nothing& request,
+                                  const ::nigh::CallOptions& options = {}) const {
+      return {methods_[0], request, options};
+    }
+    ::nigh::CoUnary<Nothing> CoDo(::nigh::ClientContext& context, const Nothing& request) const {
+      return {methods_[0], context, request};
+    }
 
    private:
     ::nigh::BoundMethods methods_;

@@ -1,0 +1,346 @@
+#include "nigh/async_call.h"
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/message_lite.h"
+#include "nigh/base/mutex.h"
+#include "nigh/channel.h"
+#include "nigh/client_call.h"
+#include "nigh/client_session.h"
+#include "nigh/message_io.h"
+#include "nigh/poller.h"
+
+namespace nigh {
+namespace {
+
+std::string Serialized(const MessageSource& source) {
+  std::string bytes(source.size(), '\0');
+  source.SerializeTo(reinterpret_cast<std::byte*>(bytes.data()));
+  return bytes;
+}
+
+MessageSource SourceOf(absl::string_view bytes) {
+  MessageSource source(bytes);
+  (void)source.Measure();  // bytes always measure
+  return source;
+}
+
+}  // namespace
+
+AsyncCall::AsyncCall(BoundMethod method, ClientContext& context)
+    : context_(context), method_(method), call_(method, context_) {}
+
+AsyncCall::AsyncCall(BoundMethod method, const CallOptions& options)
+    : own_(std::in_place, options), context_(*own_), method_(method), call_(method, context_) {}
+
+void AsyncCall::Start(const google::protobuf::MessageLite* first, bool end) {
+  const std::shared_ptr<Channel> channel = method_.channel->shared_from_this();
+  waiters_.poller = channel->poller();
+  call_.waiters_ = &waiters_;
+  std::optional<MessageSource> source;
+  absl::Status status = call_.Prepare();
+  if (status.ok()) status = channel->Check(method_);
+  if (status.ok() && first != nullptr) {
+    source.emplace(*first);
+    status = source->Measure();
+    if (!status.ok()) {
+      status =
+          absl::Status(status.code(), absl::StrCat(method_.method->name, ": ", status.message()));
+    }
+  }
+  if (!status.ok()) return FailToStart(std::move(status));
+  {
+    MutexLock lock(mutex_);
+    channel_ = channel;
+    end_ = end;
+    phase_ = Phase::kOpening;
+  }
+  const auto give_up = [weak = weak_from_this()](const absl::Status& why) {
+    if (const std::shared_ptr<AsyncCall> self = weak.lock()) self->GiveUp(why);
+  };
+  const auto watch_deadline = [&] {
+    if (context_.deadline().is_infinite()) return;
+    timer_ = waiters_.poller->AddTimer(context_.deadline(), &waiters_, [give_up] {
+      give_up(absl::DeadlineExceededError("deadline exceeded"));
+    });
+  };
+  std::shared_ptr<ClientSession> session = channel->SessionIfReady();
+  if (session != nullptr && OpenOn(std::move(session), source ? &*source : nullptr)) {
+    return watch_deadline();
+  }
+  {
+    MutexLock lock(mutex_);
+    if (source) first_ = Serialized(*source);
+    phase_ = Phase::kConnecting;
+  }
+  watch_deadline();
+  const Cancellation::Id hook =
+      context_.cancellation_.Add([give_up] { give_up(absl::CancelledError("cancelled")); });
+  {
+    MutexLock lock(mutex_);
+    cancel_hook_ = hook;
+    if (phase_ == Phase::kFailed) return;
+  }
+  Connect();
+}
+
+void AsyncCall::Connect() {
+  std::shared_ptr<Channel> channel;
+  {
+    MutexLock lock(mutex_);
+    channel = channel_;
+  }
+  if (channel == nullptr) return;  // given up meanwhile
+  const uint64_t waiter = channel->WhenReady(
+      &waiters_, context_.wait_for_ready(),
+      [self = shared_from_this()](auto session) { self->OnSession(std::move(session)); });
+  bool failed = false;
+  {
+    MutexLock lock(mutex_);
+    waiter_ = waiter;
+    failed = phase_ == Phase::kFailed || abandoned_;
+  }
+  if (failed) channel->StopWaiting(waiter);
+}
+
+void AsyncCall::StopConnecting() {
+  std::shared_ptr<Channel> channel;
+  uint64_t waiter = 0;
+  {
+    MutexLock lock(mutex_);
+    channel = std::move(channel_);
+    waiter = waiter_;
+  }
+  if (channel != nullptr) channel->StopWaiting(waiter);
+}
+
+void AsyncCall::OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> session) {
+  if (!session.ok()) {
+    return FailToStart(
+        absl::Status(session.status().code(),
+                     absl::StrCat(method_.method->name, ": ", session.status().message())));
+  }
+  std::optional<MessageSource> first;
+  {
+    MutexLock lock(mutex_);
+    if (phase_ != Phase::kConnecting || abandoned_) return;
+    phase_ = Phase::kOpening;
+    if (first_.has_value()) first = SourceOf(*first_);
+  }
+  if (OpenOn(*std::move(session), first ? &*first : nullptr)) return RemoveHooks();
+  {
+    MutexLock lock(mutex_);
+    phase_ = Phase::kConnecting;
+  }
+  if (context_.cancellation_.requested()) return GiveUp(absl::CancelledError("cancelled"));
+  Connect();
+}
+
+bool AsyncCall::OpenOn(std::shared_ptr<ClientSession> session, const MessageSource* first) {
+  bool end = false;
+  {
+    MutexLock lock(mutex_);
+    end = end_;
+  }
+  if (!call_.StartOn(session, first, end)) {
+    method_.channel->Retire(*session);
+    return false;
+  }
+  std::array<absl::AnyInvocable<void()>, kCallEvents> early;
+  std::shared_ptr<Channel> channel;  // goes after the lock
+  bool ended_meanwhile = false;
+  bool discard = false;
+  {
+    MutexLock lock(mutex_);
+    phase_ = Phase::kOpen;
+    channel = std::move(channel_);
+    early = std::exchange(early_, {});
+    ended_meanwhile = end_ && !end;
+    discard = discard_;
+    first_.reset();
+  }
+  if (ended_meanwhile) (void)call_.WritesDone();
+  if (discard) call_.session_->Discard(call_);
+  for (int event = 0; event < kCallEvents; ++event) {
+    if (early[event]) When(static_cast<CallEvent>(event), std::move(early[event]));
+  }
+  return true;
+}
+
+void AsyncCall::FailToStart(absl::Status status) {
+  std::array<absl::AnyInvocable<void()>, kCallEvents> early;
+  {
+    MutexLock lock(mutex_);
+    if (phase_ != Phase::kConnecting) return;
+    phase_ = Phase::kFailed;
+    call_.FailToStart(std::move(status));
+    early = std::exchange(early_, {});
+  }
+  StopConnecting();
+  RemoveHooks();
+  for (absl::AnyInvocable<void()>& callback : early) {
+    if (callback) waiters_.poller->Post(&waiters_, std::move(callback));
+  }
+}
+
+void AsyncCall::GiveUp(absl::Status status) {
+  Phase phase;
+  {
+    MutexLock lock(mutex_);
+    phase = phase_;
+  }
+  if (phase == Phase::kOpen) return call_.Fail(status);
+  // While it is opening, whoever opens it finds out by himself.
+  if (phase != Phase::kConnecting) return;
+  FailToStart(absl::Status(status.code(), absl::StrCat(method_.method->name, ": ", status.message(),
+                                                       " while connecting")));
+}
+
+void AsyncCall::RemoveHooks() {
+  Cancellation::Id hook = 0;
+  {
+    MutexLock lock(mutex_);
+    hook = std::exchange(cancel_hook_, 0);
+  }
+  // The context may be gone once there is nothing of it to remove.
+  if (hook != 0) context_.cancellation_.Remove(hook);
+}
+
+bool AsyncCall::Ready(CallEvent event) {
+  {
+    MutexLock lock(mutex_);
+    if (phase_ == Phase::kFailed) return true;
+    if (phase_ != Phase::kOpen) return false;
+  }
+  return call_.session_->Ready(call_, event);
+}
+
+void AsyncCall::When(CallEvent event, absl::AnyInvocable<void()> callback) {
+  // The callback may run, and let go of the last other, before this returns.
+  const std::shared_ptr<AsyncCall> self = shared_from_this();
+  std::shared_ptr<ClientSession> session;
+  absl::AnyInvocable<void()> dropped;  // goes after the lock
+  {
+    MutexLock lock(mutex_);
+    if (abandoned_) {
+      dropped = std::move(callback);
+      return;
+    }
+    if (phase_ == Phase::kFailed) return waiters_.poller->Post(&waiters_, std::move(callback));
+    if (phase_ != Phase::kOpen) {
+      dropped = std::exchange(early_[static_cast<int>(event)], std::move(callback));
+      return;
+    }
+    session = call_.session_;
+  }
+  session->When(call_, event, std::move(callback));
+}
+
+void AsyncCall::Read(MessageTarget target, Done done) {
+  When(CallEvent::kMessage, [self = shared_from_this(), target, done = std::move(done)]() mutable {
+    done(self->call_.Read(target));
+  });
+}
+
+std::optional<bool> AsyncCall::TryWrite(const google::protobuf::MessageLite& message, bool end) {
+  MessageSource source(message);
+  if (absl::Status measured = source.Measure(); !measured.ok()) {
+    GiveUp(measured);
+    return false;
+  }
+  return TryWriteSource(source, end);
+}
+
+std::optional<bool> AsyncCall::TryWriteSource(const MessageSource& message, bool end) {
+  {
+    MutexLock lock(mutex_);
+    if (phase_ == Phase::kFailed) return false;
+    if (phase_ != Phase::kOpen) return std::nullopt;
+  }
+  return call_.session_->TryWrite(call_, message, end);
+}
+
+void AsyncCall::Write(const google::protobuf::MessageLite& message, bool end, Done done) {
+  const std::optional<bool> written = TryWrite(message, end);
+  if (!written.has_value()) {
+    return WriteBytes(message.SerializePartialAsString(), end, std::move(done));
+  }
+  waiters_.poller->Post(&waiters_, [self = shared_from_this(), ok = *written,
+                                    done = std::move(done)]() mutable { done(ok); });
+}
+
+void AsyncCall::WriteBytes(std::string bytes, bool end, Done done) {
+  When(CallEvent::kRoom, [self = shared_from_this(), bytes = std::move(bytes), end,
+                          done = std::move(done)]() mutable {
+    // Others may have used the room up meanwhile.
+    const std::optional<bool> written = self->TryWriteSource(SourceOf(bytes), end);
+    if (written.has_value()) return done(*written);
+    self->WriteBytes(std::move(bytes), end, std::move(done));
+  });
+}
+
+bool AsyncCall::WritesDone() {
+  {
+    MutexLock lock(mutex_);
+    if (phase_ == Phase::kFailed) return false;
+    if (phase_ != Phase::kOpen) return !std::exchange(end_, true);
+  }
+  return call_.WritesDone();
+}
+
+void AsyncCall::WaitForInitialMetadata(absl::AnyInvocable<void()> done) {
+  When(CallEvent::kInitialMetadata,
+       [self = shared_from_this(), done = std::move(done)]() mutable { done(); });
+}
+
+void AsyncCall::Discard() {
+  {
+    MutexLock lock(mutex_);
+    discard_ = true;
+    if (phase_ != Phase::kOpen) return;
+  }
+  call_.session_->Discard(call_);
+}
+
+absl::Status AsyncCall::TakeStatus() {
+  RemoveHooks();
+  waiters_.poller->RemoveTimer(timer_);
+  return call_.Finish();
+}
+
+void AsyncCall::Finish(absl::AnyInvocable<void(absl::Status)> done) {
+  Discard();
+  When(CallEvent::kEnd,
+       [self = shared_from_this(), done = std::move(done)]() mutable { done(self->TakeStatus()); });
+}
+
+void AsyncCall::Abandon() {
+  std::array<absl::AnyInvocable<void()>, kCallEvents> early;
+  {
+    MutexLock lock(mutex_);
+    if (std::exchange(abandoned_, true)) return;
+    early = std::exchange(early_, {});
+  }
+  if (waiters_.poller == nullptr) return;  // never started
+  StopConnecting();
+  waiters_.poller->RemoveTimer(timer_);
+  RemoveHooks();
+  // From here on nobody else touches the call, but its session.
+  waiters_.poller->Revoke(&waiters_);
+  if (std::exchange(call_.finished_, true)) return;
+  call_.Cancel();
+  call_.Unbind();
+  // What has been waiting was posted by that.
+  waiters_.poller->Revoke(&waiters_);
+}
+
+}  // namespace nigh

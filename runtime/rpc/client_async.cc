@@ -1,0 +1,117 @@
+// A client session in the hands of a poller: calls that nobody waits for in a thread.
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+#include "nigh/client_call.h"
+#include "nigh/client_session.h"
+#include "nigh/message_io.h"
+#include "nigh/poller.h"
+#include "nigh/transport/connection.h"
+
+namespace nigh {
+namespace {
+
+// Frames of one connection before the others get their turn.
+constexpr int kFramesPerTurn = 64;
+
+}  // namespace
+
+void ClientSession::When(ClientCall& call, Event event, absl::AnyInvocable<void()> callback) {
+  absl::AnyInvocable<void()> replaced;  // goes after the lock
+  MutexLock lock(mutex_);
+  replaced = std::exchange(call.waiters_->callbacks[static_cast<int>(event)], std::move(callback));
+  if (event == Event::kRoom && replaced == nullptr) ++writers_waiting_;
+  Changed(call);
+}
+
+bool ClientSession::Ready(const ClientCall& call, Event event) const {
+  MutexLock lock(mutex_);
+  return IsReady(call, event);
+}
+
+std::optional<bool> ClientSession::TryWrite(ClientCall& call, const MessageSource& message,
+                                            bool end) {
+  MutexLock lock(mutex_);
+  if (!IsReady(call, Event::kRoom)) return std::nullopt;
+  return WriteNow(call, message, end).ok();
+}
+
+void ClientSession::Discard(ClientCall& call) {
+  MutexLock lock(mutex_);
+  DiscardNow(call);
+}
+
+void ClientSession::Changed(ClientCall& call) {
+  call.changed_.SignalAll();
+  if (call.waiters_ == nullptr) return;
+  for (int event = 0; event < kCallEvents; ++event) {
+    absl::AnyInvocable<void()>& callback = call.waiters_->callbacks[event];
+    if (callback == nullptr || !IsReady(call, static_cast<Event>(event))) continue;
+    if (static_cast<Event>(event) == Event::kRoom) --writers_waiting_;
+    call.waiters_->poller->Post(call.waiters_, std::exchange(callback, nullptr));
+  }
+}
+
+void ClientSession::WakeAsyncWriters() {
+  for (ClientCall* call : calls_) {
+    if (call != nullptr && call != kAbandoned && call->waiters_ != nullptr) Changed(*call);
+  }
+}
+
+void ClientSession::Opened(const ClientCall& call) {
+  if (call.waiters_ == nullptr) return;
+  poller_ = call.waiters_->poller;
+  if (++open_async_ == 1) call.waiters_->poller->Add(shared_from_this());
+}
+
+void ClientSession::NoLongerOpen(const ClientCall& call) {
+  if (call.waiters_ != nullptr) --open_async_;
+}
+
+void ClientSession::HandOver() {
+  if (pumping_ || open_async_ == 0) return;
+  if (const std::shared_ptr<Poller> poller = poller_.lock()) poller->Add(shared_from_this());
+}
+
+Pollable::Turn ClientSession::TakeTurn(InlineMark& /*mark*/) {
+  if (std::optional<Turn> turn = TakeGreetingTurn()) return *turn;
+  {
+    MutexLock lock(mutex_);
+    // A caller who leads hands over when he leaves.
+    if (pumping_ || !dead_.ok()) return Turn::kEnded;
+    pumping_ = true;
+  }
+  int frames = 0;
+  while (frames < kFramesPerTurn && Pump(nullptr)) ++frames;
+  MutexLock lock(mutex_);
+  last_looked_ = SteadyNanos();
+  pumping_ = false;
+  PromoteFollower();
+  if (!dead_.ok() || (open_async_ == 0 && sender_.idle())) return Turn::kEnded;
+  return frames == 0 ? Turn::kNothing : Turn::kBusy;
+}
+
+Wake ClientSession::ArmReceive() {
+  MutexLock lock(mutex_);
+  // The receiving half may be another thread's by now; the next turn sees to it.
+  if (pumping_ || !dead_.ok()) return Wake::Ready();
+  return connection_->Arm(Interest::kReceive);
+}
+
+void ClientSession::ResumeSending() {
+  const absl::StatusOr<bool> sent = sender_.Resume();
+  MutexLock lock(mutex_);
+  // What the server had sent before it went away is still to be received; then comes the end.
+  if (!sent.ok()) going_away_ = true;
+  if (!sent.ok() || *sent) return WakeWriters();
+  if (const std::shared_ptr<Poller> poller = poller_.lock()) poller->WatchRoom(*this);
+}
+
+}  // namespace nigh

@@ -1,0 +1,135 @@
+// How a client session begins: the exchange of hellos, by a caller who waits or by a poller.
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/mutex.h"
+#include "nigh/client_session.h"
+#include "nigh/poller.h"
+#include "nigh/transport/connection.h"
+#include "nigh/wire/frame.h"
+#include "nigh/wire/hello.h"
+
+namespace nigh {
+namespace {
+
+Hello MakeHello(const Limits& limits) {
+  return {.min_version = kProtocolVersion,
+          .max_version = kProtocolVersion,
+          .window = limits.window,
+          .max_message = limits.max_message,
+          .max_metadata = static_cast<uint32_t>(limits.max_metadata),
+          .max_calls = limits.max_calls};
+}
+
+}  // namespace
+
+void ClientSession::SendHello() {
+  std::array<std::byte, kHelloSize> payload;
+  EncodeHello(MakeHello(limits_), payload.data());
+  // Not sent yet while the medium still connects; what goes wrong shows up in Receive.
+  (void)sender_.SendText({.kind = FrameKind::kHello}, AsText(payload));
+}
+
+std::optional<absl::Status> ClientSession::HandshakeStep(Deadline deadline) {
+  const auto fail = [&](const absl::Status& status) {
+    connection_->Close();
+    return absl::UnavailableError(status.message());
+  };
+  absl::StatusOr<std::optional<Frame>> received = connection_->Receive();
+  if (!received.ok()) return fail(received.status());
+  if (!received->has_value()) {
+    if (deadline.HasPassed()) {
+      return fail(absl::UnavailableError(absl::StrCat(
+          name_,
+          ": connect: the server has not said hello in time (does it speak nigh's protocol?)")));
+    }
+    const absl::StatusOr<bool> sent = sender_.Resume();
+    if (!sent.ok()) return fail(sent.status());
+    return std::nullopt;
+  }
+  const Frame& frame = **received;
+  absl::Status valid = ValidateFrameHeader(frame.header, connection_->max_payload());
+  if (valid.ok() && frame.header.kind == FrameKind::kGoAway) {
+    return fail(absl::UnavailableError(
+        absl::StrCat(name_, ": connect: the server refused: ", AsText(frame.payload))));
+  }
+  if (valid.ok() && frame.header.kind != FrameKind::kHello) {
+    valid = absl::InternalError(
+        absl::StrCat("a ", FrameKindName(frame.header.kind), " frame before the hello"));
+  }
+  absl::StatusOr<Hello> theirs =
+      valid.ok() ? DecodeHello(frame.payload) : absl::StatusOr<Hello>(valid);
+  connection_->Release();
+  const absl::Status agreed =
+      theirs.ok() ? AgreeOnVersion(MakeHello(limits_), *theirs).status() : theirs.status();
+  if (!agreed.ok()) {
+    return fail(absl::UnavailableError(absl::StrCat(name_, ": connect: ", agreed.message())));
+  }
+  server_ = *theirs;
+  MutexLock lock(mutex_);
+  last_looked_ = SteadyNanos();
+  return absl::OkStatus();
+}
+
+absl::Status ClientSession::Handshake(Deadline deadline, const std::function<bool()>& abandon) {
+  SendHello();
+  for (;;) {
+    if (std::optional<absl::Status> done = HandshakeStep(deadline)) return *std::move(done);
+    if (abandon()) {
+      connection_->Close();
+      return absl::UnavailableError("cancelled");
+    }
+    if (waiter_.PollAgain(connection_->poll_cost())) continue;
+    MutexLock lock(mutex_);
+    Sleep(deadline);
+    waiter_.Slept();
+  }
+}
+
+void ClientSession::HandshakeOn(const std::shared_ptr<Poller>& poller, Deadline deadline,
+                                std::function<void(const absl::Status&)> done) {
+  SendHello();
+  {
+    MutexLock lock(mutex_);
+    poller_ = poller;
+    greeting_ = std::make_unique<Greeting>(Greeting{deadline, std::move(done)});
+  }
+  poller->Add(shared_from_this());
+  // A turn sees that the time is up.
+  poller->AddTimer(deadline, this, [weak = weak_from_this(), poller = poller.get()] {
+    const std::shared_ptr<ClientSession> self = weak.lock();
+    if (self == nullptr) return;
+    MutexLock lock(self->mutex_);
+    if (self->greeting_ != nullptr) poller->Add(self);
+  });
+}
+
+std::optional<Pollable::Turn> ClientSession::TakeGreetingTurn() {
+  Deadline deadline;
+  {
+    MutexLock lock(mutex_);
+    if (greeting_ == nullptr) return std::nullopt;
+    deadline = greeting_->deadline;
+  }
+  const std::optional<absl::Status> status = HandshakeStep(deadline);
+  if (!status.has_value()) return Turn::kNothing;
+  std::unique_ptr<Greeting> greeting;
+  {
+    MutexLock lock(mutex_);
+    greeting = std::move(greeting_);
+  }
+  greeting->done(*status);
+  // Calls that were waiting for this have added the session anew.
+  return Turn::kEnded;
+}
+
+}  // namespace nigh

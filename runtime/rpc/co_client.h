@@ -1,0 +1,265 @@
+#ifndef NIGH_CO_CLIENT_H_
+#define NIGH_CO_CLIENT_H_
+
+#include <coroutine>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "google/protobuf/message_lite.h"
+#include "nigh/async_call.h"
+#include "nigh/client_call.h"
+#include "nigh/client_context.h"
+#include "nigh/message_io.h"
+#include "nigh/options.h"
+
+namespace nigh {
+
+namespace internal {
+
+// Resumes a coroutine when `event` has come. These awaiters hold nothing that has to be destroyed:
+// what a coroutine awaits belongs to an object of its own, whose destructor cancels.
+class EventAwaiter {
+ public:
+  EventAwaiter(AsyncCall& call, CallEvent event) : call_(call), event_(event) {}
+  bool await_ready() const { return call_.Ready(event_); }
+  void await_suspend(std::coroutine_handle<> coroutine) const {
+    // It may be running elsewhere already when this returns.
+    call_.When(event_, [coroutine] { coroutine.resume(); });
+  }
+
+ protected:
+  AsyncCall& call_;
+  const CallEvent event_;
+};
+
+template <class Reply>
+class ReadAwaiter final : public EventAwaiter {
+ public:
+  explicit ReadAwaiter(AsyncCall& call) : EventAwaiter(call, CallEvent::kMessage) {}
+  std::optional<Reply> await_resume() const {
+    std::optional<Reply> reply(std::in_place);
+    if (!call_.TakeMessage(MessageTarget(&*reply))) reply.reset();
+    return reply;
+  }
+};
+
+class InitialMetadataAwaiter final : public EventAwaiter {
+ public:
+  explicit InitialMetadataAwaiter(AsyncCall& call)
+      : EventAwaiter(call, CallEvent::kInitialMetadata) {}
+  void await_resume() const {}
+};
+
+class StatusAwaiter final : public EventAwaiter {
+ public:
+  explicit StatusAwaiter(AsyncCall& call) : EventAwaiter(call, CallEvent::kEnd) { call.Discard(); }
+  absl::Status await_resume() const { return call_.TakeStatus(); }
+};
+
+template <class Reply>
+class ReplyAwaiter final : public EventAwaiter {
+ public:
+  ReplyAwaiter(AsyncCall& call, Reply& reply)
+      : EventAwaiter(call, CallEvent::kEnd), reply_(reply) {}
+  absl::StatusOr<Reply> await_resume() const {
+    absl::Status status = call_.TakeStatus();
+    if (!status.ok()) return status;
+    return std::move(reply_);
+  }
+
+ private:
+  Reply& reply_;
+};
+
+class WriteAwaiter final {
+ public:
+  WriteAwaiter(AsyncCall& call, const google::protobuf::MessageLite& message, bool end)
+      : call_(call), message_(message), end_(end) {}
+  bool await_ready() {
+    written_ = call_.TryWrite(message_, end_);
+    return written_.has_value();
+  }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    call_.When(CallEvent::kRoom, [this, coroutine] {
+      // Others may have used the room up meanwhile.
+      if (!await_ready()) return await_suspend(coroutine);
+      coroutine.resume();
+    });
+  }
+  bool await_resume() const { return *written_; }
+
+ private:
+  AsyncCall& call_;
+  const google::protobuf::MessageLite& message_;
+  const bool end_;
+  std::optional<bool> written_;
+};
+
+}  // namespace internal
+
+// A unary call that has begun: awaiting it yields the reply. Destroying it before it is over
+// cancels it.
+//
+//   absl::StatusOr<HelloReply> reply = co_await greeter.CoSayHello(request);
+//
+//   auto one = greeter.CoSayHello(request);       // two at once
+//   auto other = greeter.CoSayHello(request);
+//   absl::StatusOr<HelloReply> first = co_await one, second = co_await other;
+//
+// The coroutine goes on in the thread that serves the channel's callbacks
+// (ChannelOptions::event_loop), or right away where it does not have to wait.
+template <class Reply>
+class [[nodiscard]] CoUnary final {
+ public:
+  CoUnary(BoundMethod method, const google::protobuf::MessageLite& request,
+          const CallOptions& options)
+      : CoUnary(std::make_shared<AsyncCall>(method, options), request) {}
+  CoUnary(BoundMethod method, ClientContext& context, const google::protobuf::MessageLite& request)
+      : CoUnary(std::make_shared<AsyncCall>(method, context), request) {}
+  CoUnary(CoUnary&&) = default;
+  CoUnary& operator=(CoUnary&& other) noexcept {
+    std::swap(call_, other.call_);
+    std::swap(reply_, other.reply_);
+    return *this;
+  }
+  ~CoUnary() {
+    if (call_ != nullptr) call_->Abandon();
+  }
+
+  // Once.
+  internal::ReplyAwaiter<Reply> operator co_await() const { return {*call_, *reply_}; }
+
+  // Ends the call with CANCELLED. Any thread.
+  void TryCancel() { call_->Cancel(); }
+
+ private:
+  CoUnary(std::shared_ptr<AsyncCall> call, const google::protobuf::MessageLite& request)
+      : call_(std::move(call)), reply_(std::make_unique<Reply>()) {
+    call_->Expect(MessageTarget(reply_.get()));
+    call_->Start(&request, /*end=*/true);
+  }
+
+  std::shared_ptr<AsyncCall> call_;
+  std::unique_ptr<Reply> reply_;
+};
+
+// Client streams for coroutines: as the synchronous ones, with co_await before what may have to
+// wait. Movable; destroying one that is not finished cancels its call, also when that is because
+// the coroutine that holds it is destroyed. One read and one write at a time.
+class CoClientStreamBase {
+ public:
+  CoClientStreamBase(CoClientStreamBase&&) = default;
+  CoClientStreamBase& operator=(CoClientStreamBase&& other) noexcept {
+    std::swap(call_, other.call_);
+    return *this;
+  }
+  ~CoClientStreamBase() {
+    if (call_ != nullptr) call_->Abandon();
+  }
+
+  // Ends the call with CANCELLED. Any thread.
+  void TryCancel() { call_->Cancel(); }
+
+  // co_await: until the server's initial metadata are there, or the call is over.
+  internal::InitialMetadataAwaiter WaitForInitialMetadata() {
+    return internal::InitialMetadataAwaiter(*call_);
+  }
+
+  // The context that was given, or the stream's own.
+  const ClientContext& context() const { return call_->context(); }
+
+ protected:
+  template <class Context>
+  CoClientStreamBase(BoundMethod method, Context& context)
+      : call_(std::make_shared<AsyncCall>(method, context)) {}
+
+  AsyncCall& call() { return *call_; }
+
+ private:
+  std::shared_ptr<AsyncCall> call_;
+};
+
+// Receives the replies to one request.
+//
+//   nigh::CoClientReader<HelloReply> replies = greeter.CoLotsOfReplies(request);
+//   while (std::optional<HelloReply> reply = co_await replies.Read()) { ... }
+//   absl::Status status = co_await replies.Finish();
+template <class Reply>
+class CoClientReader final : public CoClientStreamBase {
+ public:
+  CoClientReader(BoundMethod method, const google::protobuf::MessageLite& request,
+                 const CallOptions& options)
+      : CoClientStreamBase(method, options) {
+    call().Start(&request, /*end=*/true);
+  }
+  CoClientReader(BoundMethod method, ClientContext& context,
+                 const google::protobuf::MessageLite& request)
+      : CoClientStreamBase(method, context) {
+    call().Start(&request, /*end=*/true);
+  }
+
+  // co_await: the next reply; nothing: there are no more, now and from then on.
+  internal::ReadAwaiter<Reply> Read() { return internal::ReadAwaiter<Reply>(call()); }
+
+  // co_await: the status; replies that were not read are dropped.
+  internal::StatusAwaiter Finish() { return internal::StatusAwaiter(call()); }
+};
+
+// Sends many requests for one reply.
+template <class Request, class Reply>
+class CoClientWriter final : public CoClientStreamBase {
+ public:
+  template <class Context>
+  CoClientWriter(BoundMethod method, Context& context)
+      : CoClientStreamBase(method, context), reply_(std::make_unique<Reply>()) {
+    call().Expect(MessageTarget(reply_.get()));
+    call().Start(nullptr, /*end=*/false);
+  }
+
+  // co_await: whether the request is on its way. False: the call is over, Finish tells why; or
+  // there were to be no more. `request` must stay until then.
+  internal::WriteAwaiter Write(const Request& request) { return {call(), request, /*end=*/false}; }
+  // The same, and there will be no more: saves a frame.
+  internal::WriteAwaiter WriteLast(const Request& request) {
+    return {call(), request, /*end=*/true};
+  }
+  bool WritesDone() { return call().WritesDone(); }
+
+  // Ends the sending side if that has not been done. co_await: the reply. Once.
+  internal::ReplyAwaiter<Reply> Finish() {
+    WritesDone();
+    return {call(), *reply_};
+  }
+
+ private:
+  std::unique_ptr<Reply> reply_;  // stays where it is when the writer is moved
+};
+
+// Sends and receives, each in its own time.
+template <class Request, class Reply>
+class CoClientStream final : public CoClientStreamBase {
+ public:
+  template <class Context>
+  CoClientStream(BoundMethod method, Context& context) : CoClientStreamBase(method, context) {
+    call().Start(nullptr, /*end=*/false);
+  }
+
+  // As CoClientWriter's and CoClientReader's.
+  internal::WriteAwaiter Write(const Request& request) { return {call(), request, /*end=*/false}; }
+  internal::WriteAwaiter WriteLast(const Request& request) {
+    return {call(), request, /*end=*/true};
+  }
+  bool WritesDone() { return call().WritesDone(); }
+  internal::ReadAwaiter<Reply> Read() { return internal::ReadAwaiter<Reply>(call()); }
+  internal::StatusAwaiter Finish() {
+    WritesDone();
+    return internal::StatusAwaiter(call());
+  }
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_CO_CLIENT_H_

@@ -1,0 +1,77 @@
+#include "nigh/event_loop.h"
+
+#include <poll.h>
+
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "nigh/base/mutex.h"
+#include "nigh/base/waiter.h"
+#include "nigh/poller.h"
+
+namespace nigh {
+namespace {
+
+// A poller and the thread that drives it.
+class PollerThread {
+ public:
+  PollerThread()
+      : poller_(std::make_shared<Poller>(WaitPolicy())),
+        // The thread holds it, too: it may itself let go of this object last.
+        thread_([poller = poller_] { poller->Drive(); }) {}
+
+  ~PollerThread() {
+    poller_->Stop();
+    if (thread_.get_id() == std::this_thread::get_id()) {
+      thread_.detach();
+    } else {
+      thread_.join();
+    }
+  }
+
+  Poller* poller() const { return poller_.get(); }
+
+ private:
+  const std::shared_ptr<Poller> poller_;
+  std::thread thread_;
+};
+
+// Not destroyed at exit, when somebody may still be calling.
+struct Shared {
+  Mutex mutex;
+  std::weak_ptr<PollerThread> thread ABSL_GUARDED_BY(mutex);
+};
+
+}  // namespace
+
+std::shared_ptr<Poller> SharedPoller() {
+  static Shared& shared = *new Shared();
+  MutexLock lock(shared.mutex);
+  std::shared_ptr<PollerThread> thread = shared.thread.lock();
+  if (thread == nullptr) {
+    thread = std::make_shared<PollerThread>();
+    shared.thread = thread;
+  }
+  Poller* const poller = thread->poller();
+  return std::shared_ptr<Poller>(std::move(thread), poller);
+}
+
+EventLoop::EventLoop() : poller_(std::make_shared<Poller>(WaitPolicy())) {}
+
+EventLoop::~EventLoop() = default;
+
+int EventLoop::fd() const { return poller_->fd(); }
+
+void EventLoop::Poll() { poller_->Poll(); }
+
+void EventLoop::WaitAndPoll() {
+  pollfd wait{.fd = fd(), .events = POLLIN, .revents = 0};
+  (void)::poll(&wait, 1, -1);
+  Poll();
+}
+
+void EventLoop::Post(absl::AnyInvocable<void()> task) { poller_->Post(nullptr, std::move(task)); }
+
+}  // namespace nigh
