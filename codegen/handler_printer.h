@@ -8,7 +8,7 @@
 
 namespace nigh::codegen {
 
-// The server's side of a service: the class Service that users derive from,
+// The server's side of a service: the classes Service and CoService that users derive from,
 void PrintService(const google::protobuf::ServiceDescriptor& service, const Names& names,
                   SourceText& out);
 

@@ -28,7 +28,8 @@ class Names {
   std::string Namespace() const;
   std::string Class(const google::protobuf::ServiceDescriptor& service) const;
   std::string Function(const google::protobuf::MethodDescriptor& method) const;
-  // A variant of the method: "AsyncX" of X, with a callback, or "CoX", for coroutines. With a trailing
+  // A variant of the method: "AsyncX" of X, with a callback, or "CoX", for coroutines. With a
+  // trailing
   // "_" where the service has a method of that name.
   std::string Derived(const std::string& prefix,
                       const google::protobuf::MethodDescriptor& method) const;

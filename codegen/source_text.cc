@@ -23,9 +23,10 @@ std::vector<std::string> SplitLines(const std::string& text) {
 void StripTrailingSpace(std::string& line) { line.erase(line.find_last_not_of(" \t\r\f\v") + 1); }
 
 // As many items to a line as fit behind `column` characters, where the first line has begun
-// already; `after` more characters follow the last item. "" when an item alone is too long.
-std::string Pack(const std::vector<std::string>& items, size_t column, size_t after,
-                 size_t columns) {
+// already; `after` more characters follow the last item. "" when an item alone is too long;
+// `split`: even when broken before its last word.
+std::string Pack(const std::vector<std::string>& items, size_t column, size_t after, size_t columns,
+                 bool split = false) {
   std::string packed;
   size_t used = column;
   for (size_t i = 0; i < items.size(); ++i) {
@@ -38,9 +39,17 @@ std::string Pack(const std::vector<std::string>& items, size_t column, size_t af
       packed += '\n' + std::string(column, ' ');
       used = column;
     }
-    if (used + width > columns) return "";
-    packed += items[i] + (last ? "" : ",");
-    used += width;
+    const std::string item = items[i] + (last ? "" : ",");
+    const size_t name = item.rfind(' ');
+    if (used + width <= columns) {
+      packed += item;
+      used += width;
+    } else if (split && name != std::string::npos && used + name <= columns) {
+      packed += item.substr(0, name) + '\n' + std::string(column + 4, ' ') + item.substr(name + 1);
+      used = column + 4 + width - name - 1;
+    } else {
+      return "";
+    }
   }
   return packed;
 }
@@ -104,7 +113,9 @@ void SourceText::List(const Listing& listing) {
     const bool spread =
         listing.head.starts_with("return ") && std::count(packed.begin(), packed.end(), '\n') > 1;
     if (packed.empty() || (spread && below.find('\n') == std::string::npos)) {
-      packed = below.empty() ? "" : '\n' + std::string(column, ' ') + below;
+      const std::string fitting =
+          below.empty() ? Pack(listing.items, column, after, kColumns, /*split=*/true) : below;
+      packed = fitting.empty() ? "" : '\n' + std::string(column, ' ') + fitting;
     }
   }
   if (packed.empty()) {

@@ -227,7 +227,6 @@ bool AsyncCall::Ready(CallEvent event) {
 void AsyncCall::When(CallEvent event, absl::AnyInvocable<void()> callback) {
   // The callback may run, and let go of the last other, before this returns.
   const std::shared_ptr<AsyncCall> self = shared_from_this();
-  std::shared_ptr<ClientSession> session;
   absl::AnyInvocable<void()> dropped;  // goes after the lock
   {
     MutexLock lock(mutex_);
@@ -240,9 +239,9 @@ void AsyncCall::When(CallEvent event, absl::AnyInvocable<void()> callback) {
       dropped = std::exchange(early_[static_cast<int>(event)], std::move(callback));
       return;
     }
-    session = call_.session_;
+    // With the lock held: Abandon finds whatever was registered.
+    dropped = call_.session_->When(call_, event, std::move(callback));
   }
-  session->When(call_, event, std::move(callback));
 }
 
 void AsyncCall::Read(MessageTarget target, Done done) {
@@ -337,10 +336,13 @@ void AsyncCall::Abandon() {
   // From here on nobody else touches the call, but its session.
   waiters_.poller->Revoke(&waiters_);
   if (std::exchange(call_.finished_, true)) return;
+  if (call_.session_ != nullptr) {
+    // Before the cancellation, which would call them.
+    call_.session_->DropWaiters(call_);
+    waiters_.poller->Revoke(&waiters_);
+  }
   call_.Cancel();
   call_.Unbind();
-  // What has been waiting was posted by that.
-  waiters_.poller->Revoke(&waiters_);
 }
 
 }  // namespace nigh

@@ -1,5 +1,6 @@
 // A client session in the hands of a poller: calls that nobody waits for in a thread.
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -23,12 +24,21 @@ constexpr int kFramesPerTurn = 64;
 
 }  // namespace
 
-void ClientSession::When(ClientCall& call, Event event, absl::AnyInvocable<void()> callback) {
-  absl::AnyInvocable<void()> replaced;  // goes after the lock
+absl::AnyInvocable<void()> ClientSession::When(ClientCall& call, Event event,
+                                               absl::AnyInvocable<void()> callback) {
   MutexLock lock(mutex_);
-  replaced = std::exchange(call.waiters_->callbacks[static_cast<int>(event)], std::move(callback));
+  absl::AnyInvocable<void()> replaced =
+      std::exchange(call.waiters_->callbacks[static_cast<int>(event)], std::move(callback));
   if (event == Event::kRoom && replaced == nullptr) ++writers_waiting_;
   Changed(call);
+  return replaced;
+}
+
+void ClientSession::DropWaiters(ClientCall& call) {
+  std::array<absl::AnyInvocable<void()>, kCallEvents> dropped;  // go after the lock
+  MutexLock lock(mutex_);
+  dropped = std::exchange(call.waiters_->callbacks, {});
+  if (dropped[static_cast<int>(Event::kRoom)] != nullptr) --writers_waiting_;
 }
 
 bool ClientSession::Ready(const ClientCall& call, Event event) const {

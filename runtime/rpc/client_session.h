@@ -82,9 +82,12 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // The caller will wait for nothing of it any more. Any thread.
   void Cancel(ClientCall& call, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // For calls with waiters. Posts `callback` to their poller once `event` has come.
-  void When(ClientCall& call, Event event, absl::AnyInvocable<void()> callback)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  // For calls with waiters. Posts `callback` to their poller once `event` has come. Returns the one
+  // that waited for it before.
+  absl::AnyInvocable<void()> When(ClientCall& call, Event event,
+                                  absl::AnyInvocable<void()> callback) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What has not been posted yet never will be.
+  void DropWaiters(ClientCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   // As Write, or nothing when it would have to wait for room; what does not fit leaves later.
   std::optional<bool> TryWrite(ClientCall& call, const MessageSource& message, bool end)
       ABSL_LOCKS_EXCLUDED(mutex_);

@@ -12,7 +12,6 @@
 #include "nigh/base/deadline.h"
 #include "nigh/method.h"
 #include "nigh/server_call.h"
-#include "nigh/server_session.h"
 #include "nigh/service.h"
 #include "nigh/watchdog.h"
 
@@ -25,6 +24,11 @@ absl::string_view ServiceOf(absl::string_view method) {
   return method.substr(0, method.find('/'));
 }
 
+// Whether it returns without waiting for its client; a coroutine does so at its first co_await.
+bool IsPrompt(const MethodHandler& handler) {
+  return handler.method->kind == MethodKind::kUnary || handler.co_run != nullptr;
+}
+
 }  // namespace
 
 absl::Status Dispatcher::Register(Service& service) {
@@ -32,6 +36,12 @@ absl::Status Dispatcher::Register(Service& service) {
     if (methods_.contains(handler.method->name)) {
       return absl::AlreadyExistsError(absl::StrCat(
           "register ", handler.method->name, ": a service with this method is registered already"));
+    }
+    if (!has_pool_ && !IsPrompt(handler)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "register ", handler.method->name,
+          ": a stream's handler that waits for its client would keep the event loop from ever "
+          "serving it (derive from CoService, or leave ServerOptions::event_loop out)"));
     }
   }
   for (const MethodHandler& handler : service.handlers()) {
@@ -58,16 +68,17 @@ absl::Status Dispatcher::NoSuchMethod(absl::string_view name) const {
 bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
   RegisteredMethod& method = call->method();
   const Dispatch dispatch = method.method().dispatch;
+  // A slow coroutine would be slow in pieces, most of which run on the poller anyway.
+  const bool slow = method.IsSlow() && method.handler().co_run == nullptr;
   const bool here =
-      method.method().kind == MethodKind::kUnary &&
-      (dispatch == Dispatch::kInline || (dispatch == Dispatch::kAdaptive && !method.IsSlow()));
+      !has_pool_ || (IsPrompt(method.handler()) &&
+                     (dispatch == Dispatch::kInline || (dispatch == Dispatch::kAdaptive && !slow)));
   if (!here) {
     pool_.Submit([call = std::move(call)]() mutable {
       RegisteredMethod& method = call->method();
       const int64_t start = SteadyNanos();
-      call->Run();
+      ServerCall::Serve(std::move(call));
       method.Learn(SteadyNanos() - start);
-      ServerSession::Recycle(std::move(call));
     });
     return true;
   }
@@ -75,9 +86,7 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
   watchdog_.Stir();
   const bool sample = method.TakesSample();
   const int64_t start = sample ? SteadyNanos() : 0;
-  call->Run();
-  // Inside the mark: it waits for the call's cancel callback if that is just running.
-  ServerSession::Recycle(std::move(call));
+  ServerCall::Serve(std::move(call));
   const bool kept = mark.Leave(entered);
   if (sample) method.Learn(SteadyNanos() - start);
   if (!kept) method.Learn(INT64_MAX);

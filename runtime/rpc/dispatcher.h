@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -54,15 +55,17 @@ class RegisteredMethod {
 
 // Finds the handler of a call and the thread that runs it. A unary handler runs on the poller that
 // read its request, which costs no hand-off, unless its method has turned out to be slow or says
-// otherwise; a synchronous stream handler, which waits for its client by nature, has a thread of
-// its own.
+// otherwise; so does a coroutine up to its first wait, and from each to the next. A synchronous
+// stream handler, which waits for its client by nature, has a thread of its own.
 class Dispatcher {
  public:
-  // `max_threads`: of the pool, which handlers and pollers share.
-  explicit Dispatcher(int max_threads) : pool_(max_threads) {}
+  // `max_threads`: of the pool, which handlers and pollers share. None: there is no pool, and all
+  // handlers run on the poller.
+  explicit Dispatcher(std::optional<int> max_threads)
+      : has_pool_(max_threads.has_value()), pool_(max_threads.value_or(0)) {}
 
   // Before the server starts; `service` must outlive it. ALREADY_EXISTS names a method that is
-  // served already.
+  // served already; INVALID_ARGUMENT one that must have a thread where there is none.
   absl::Status Register(Service& service);
 
   // Null when there is no such method. Thread-safe once the server runs.
@@ -80,6 +83,7 @@ class Dispatcher {
   Watchdog& watchdog() { return watchdog_; }
 
  private:
+  const bool has_pool_;
   absl::flat_hash_map<std::string, std::unique_ptr<RegisteredMethod>> methods_;
   absl::flat_hash_map<std::string, int> services_;
   WorkerPool pool_;

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "nigh/base/deadline.h"
 #include "nigh/base/mutex.h"
 #include "nigh/base/waiter.h"
 #include "nigh/poller.h"
@@ -66,9 +68,10 @@ int EventLoop::fd() const { return poller_->fd(); }
 
 void EventLoop::Poll() { poller_->Poll(); }
 
-void EventLoop::WaitAndPoll() {
+void EventLoop::WaitAndPoll(Deadline deadline) {
   pollfd wait{.fd = fd(), .events = POLLIN, .revents = 0};
-  (void)::poll(&wait, 1, -1);
+  const timespec timeout = absl::ToTimespec(absl::Nanoseconds(deadline.RemainingNanos()));
+  (void)::ppoll(&wait, 1, deadline.is_infinite() ? nullptr : &timeout, nullptr);
   Poll();
 }
 

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
-#include "nigh/base/waiter.h"
+#include "nigh/base/deadline.h"
 
 namespace nigh {
 
@@ -37,8 +37,9 @@ class EventLoop {
   // does nothing.
   void Poll();
 
-  // Sleeps until there is something to do, then Poll: a loop for programs that have no other.
-  void WaitAndPoll();
+  // Sleeps until there is something to do or `deadline` has passed, then Poll: a loop for programs
+  // that have no other.
+  void WaitAndPoll(Deadline deadline = Deadline::Infinite());
 
   // Runs `task` in Poll. Any thread.
   void Post(absl::AnyInvocable<void()> task);

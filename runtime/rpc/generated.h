@@ -15,11 +15,13 @@
 #include "nigh/client_context.h"
 #include "nigh/client_stream.h"
 #include "nigh/co_client.h"
+#include "nigh/co_service.h"
 #include "nigh/method.h"
 #include "nigh/options.h"
 #include "nigh/server_context.h"
 #include "nigh/server_stream.h"
 #include "nigh/service.h"
+#include "nigh/task.h"
 #include "nigh/unary.h"
 #include "nigh/version.h"
 

@@ -8,6 +8,7 @@
 #include "nigh/client_context.h"
 #include "nigh/client_stream.h"
 #include "nigh/co_client.h"
+#include "nigh/co_service.h"
 #include "nigh/event_loop.h"
 #include "nigh/metadata.h"
 #include "nigh/options.h"

@@ -60,6 +60,10 @@ struct ServerOptions {
   // listener that failed. By threads of the server; must not block.
   std::function<void(const absl::Status&)> on_error = nullptr;
   TransportTable transports = AllTransports();
+  // Who polls the connections and runs the handlers, unary functions and coroutines, when the
+  // server is to have no thread at all: the program, in EventLoop::Poll. The two numbers of threads
+  // above then mean nothing. Null: threads of the server's.
+  std::shared_ptr<EventLoop> event_loop = nullptr;
 };
 
 // INVALID_ARGUMENT that names the first option whose value makes no sense.

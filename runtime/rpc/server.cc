@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <cstddef>
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -15,6 +17,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -22,8 +25,10 @@
 #include "nigh/base/mutex.h"
 #include "nigh/base/unique_fd.h"
 #include "nigh/dispatcher.h"
+#include "nigh/event_loop.h"
 #include "nigh/listener_source.h"
 #include "nigh/options.h"
+#include "nigh/pollable.h"
 #include "nigh/poller.h"
 #include "nigh/server_session.h"
 #include "nigh/stop_signals.h"
@@ -58,7 +63,18 @@ class Server::State {
 
   // Has a thread of the pool take the polling role. False: the system has none to give.
   bool Drive(Poller& poller);
+  // Waits until `done`, which is asked with the mutex held, or `deadline`; with an event loop by
+  // polling that, unless another thread does so in Run.
+  void WaitUntil(Deadline deadline, absl::FunctionRef<bool()> done)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Something that WaitUntil waits for may have happened.
+  void Changed() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Has the poller let go of `pollable`; `left` counts down when it has.
+  void Release(Poller& poller, std::shared_ptr<Pollable> pollable, size_t& left);
   void CloseListeners() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends what the sessions still do.
+  void CloseSessions(const std::vector<std::shared_ptr<ServerSession>>& sessions)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   void Accept(const std::string& address, absl::StatusOr<std::unique_ptr<Connection>> connection)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Forget(ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -69,13 +85,14 @@ class Server::State {
 
   const ServerOptions options_;
   Dispatcher dispatcher_;
-  std::vector<std::unique_ptr<Poller>> pollers_;
-  absl::Status registered_;  // the first failure
-  UniqueFd stopped_;         // readable once Shutdown has begun
+  std::vector<std::shared_ptr<Poller>> pollers_;  // or the event loop's
+  absl::Status registered_;                       // the first failure
+  UniqueFd stopped_;                              // readable once Shutdown has begun
 
   mutable Mutex mutex_;
   CondVar changed_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kNew;
+  std::thread::id runner_ ABSL_GUARDED_BY(mutex_);  // the thread that is in Run
   std::vector<std::string> addresses_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<ListenerSource>> listeners_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<ServerSession*, std::shared_ptr<ServerSession>> sessions_
@@ -86,11 +103,17 @@ Server::State::State(ServerOptions options)
     : options_(std::move(options)),
       // However few threads there may be, a blocked handler must leave one to take the polling
       // over.
-      dispatcher_(std::max(options_.max_threads, PollerCount(options_) + 1)),
+      dispatcher_(options_.event_loop != nullptr
+                      ? std::optional<int>()
+                      : std::max(options_.max_threads, PollerCount(options_) + 1)),
       stopped_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (options_.event_loop != nullptr) {
+    pollers_.push_back(options_.event_loop->poller());
+    return;
+  }
   for (int i = 0; i < PollerCount(options_); ++i) {
     Poller& poller =
-        *pollers_.emplace_back(std::make_unique<Poller>(options_.wait, &dispatcher_.watchdog()));
+        *pollers_.emplace_back(std::make_shared<Poller>(options_.wait, &dispatcher_.watchdog()));
     // There is a thread: the one that has just lost the role.
     dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { (void)Drive(poller); });
   }
@@ -132,14 +155,16 @@ absl::Status Server::State::Start() {
   MutexLock lock(mutex_);
   if (phase_ == Phase::kServing) return absl::OkStatus();
   if (phase_ != Phase::kNew) return absl::UnavailableError("start: the server is shut down");
-  for (const std::unique_ptr<Poller>& poller : pollers_) {
+  for (const std::shared_ptr<Poller>& poller : pollers_) {
     if (absl::Status status = poller->Open(); !status.ok()) return status;
   }
-  bool started = dispatcher_.watchdog().Start();
-  for (const std::unique_ptr<Poller>& poller : pollers_) started = started && Drive(*poller);
-  if (!started) {
-    return absl::ResourceExhaustedError(
-        "start: the system has no thread to give (raise the limit on processes, ulimit -u)");
+  if (options_.event_loop == nullptr) {
+    bool started = dispatcher_.watchdog().Start();
+    for (const std::shared_ptr<Poller>& poller : pollers_) started = started && Drive(*poller);
+    if (!started) {
+      return absl::ResourceExhaustedError(
+          "start: the system has no thread to give (raise the limit on processes, ulimit -u)");
+    }
   }
   phase_ = Phase::kServing;
   for (const auto& listener : listeners_) pollers_.front()->Add(listener);
@@ -161,10 +186,7 @@ void Server::State::Accept(const std::string& address,
     Report(absl::Status(status.code(), absl::StrCat(address, ": ", status.message())));
   });
   session->OnEnd([this, ended = session.get()] { Forget(*ended); });
-  session->OnDrained([this] {
-    MutexLock lock(mutex_);
-    changed_.SignalAll();
-  });
+  session->OnDrained([this] { Changed(); });
   {
     MutexLock lock(mutex_);
     if (phase_ != Phase::kServing) return;
@@ -186,27 +208,73 @@ std::vector<std::shared_ptr<ServerSession>> Server::State::Sessions() const {
   return sessions;
 }
 
+void Server::State::WaitUntil(Deadline deadline, absl::FunctionRef<bool()> done) {
+  const bool polls = options_.event_loop != nullptr &&
+                     (runner_ == std::thread::id() || runner_ == std::this_thread::get_id());
+  while (!done() && !deadline.HasPassed()) {
+    if (polls) {
+      MutexUnlock unlock(mutex_);
+      options_.event_loop->WaitAndPoll(deadline);
+    } else {
+      changed_.WaitUntil(mutex_, deadline);
+    }
+  }
+}
+
+void Server::State::Changed() {
+  {
+    MutexLock lock(mutex_);
+    changed_.SignalAll();
+  }
+  if (options_.event_loop != nullptr) options_.event_loop->Post([] {});
+}
+
+void Server::State::Release(Poller& poller, std::shared_ptr<Pollable> pollable, size_t& left) {
+  poller.Remove(std::move(pollable), [this, &left] {
+    MutexLock lock(mutex_);
+    --left;
+    changed_.SignalAll();
+  });
+}
+
 void Server::State::CloseListeners() {
   // Their names are gone from the system when this returns.
   MutexLock lock(mutex_);
   size_t left = listeners_.size();
-  for (std::shared_ptr<ListenerSource>& listener : listeners_) {
-    pollers_.front()->Remove(std::move(listener), [this, &left] {
-      MutexLock lock(mutex_);
-      --left;
-      changed_.SignalAll();
-    });
+  for (std::shared_ptr<ListenerSource>& listener : std::exchange(listeners_, {})) {
+    Release(*pollers_.front(), std::move(listener), left);
   }
-  while (left > 0) changed_.Wait(mutex_);
-  listeners_.clear();
+  WaitUntil(Deadline::Infinite(), [&] { return left == 0; });
+}
+
+void Server::State::CloseSessions(const std::vector<std::shared_ptr<ServerSession>>& sessions) {
+  for (const auto& session : sessions) {
+    session->CancelAll(absl::UnavailableError("the server is shut down"));
+    session->Close();
+  }
+  // Handlers may need the pollers until they have returned.
+  MutexLock lock(mutex_);
+  WaitUntil(Deadline::Infinite(), [&] {
+    return absl::c_all_of(sessions, [](const auto& session) { return session->Idle(); });
+  });
+  size_t left = sessions.size();
+  for (const auto& session : sessions) Release(session->poller(), session, left);
+  WaitUntil(Deadline::Infinite(), [&] { return left == 0; });
 }
 
 absl::Status Server::State::Run() {
   StopSignals signals;
   if (absl::Status started = Start(); !started.ok()) return started;
+  {
+    MutexLock lock(mutex_);
+    runner_ = std::this_thread::get_id();
+  }
+  EventLoop* const loop = options_.event_loop.get();
   pollfd fds[] = {{.fd = stopped_.get(), .events = POLLIN, .revents = 0},
-                  {.fd = signals.fd(), .events = POLLIN, .revents = 0}};
-  while (::poll(fds, 2, -1) < 0 && errno == EINTR) {
+                  {.fd = signals.fd(), .events = POLLIN, .revents = 0},
+                  {.fd = loop == nullptr ? -1 : loop->fd(), .events = POLLIN, .revents = 0}};
+  while (fds[0].revents == 0 && fds[1].revents == 0) {
+    if (::poll(fds, std::size(fds), -1) > 0 && fds[2].revents != 0) loop->Poll();
   }
   Shutdown(options_.grace);
   return absl::OkStatus();
@@ -216,7 +284,7 @@ void Server::State::Shutdown(absl::Duration grace) {
   {
     MutexLock lock(mutex_);
     if (phase_ == Phase::kDraining) {
-      while (phase_ != Phase::kStopped) changed_.Wait(mutex_);
+      WaitUntil(Deadline::Infinite(), [&] { return phase_ == Phase::kStopped; });
     }
     if (phase_ == Phase::kStopped) return;
     if (phase_ == Phase::kNew) {
@@ -231,25 +299,24 @@ void Server::State::Shutdown(absl::Duration grace) {
   CloseListeners();
   const std::vector<std::shared_ptr<ServerSession>> sessions = Sessions();
   for (const auto& session : sessions) session->Drain();
-  const Deadline end = Deadline::After(grace);
-  const auto drained = [&] {
-    return absl::c_all_of(sessions, [](const auto& session) { return session->Drained(); });
-  };
   {
     MutexLock lock(mutex_);
-    while (!end.HasPassed() && !drained()) changed_.WaitUntil(mutex_, end);
+    WaitUntil(Deadline::After(grace), [&] {
+      return absl::c_all_of(sessions, [](const auto& session) { return session->Drained(); });
+    });
   }
-  for (const auto& session : sessions) {
-    session->CancelAll(absl::UnavailableError("the server is shut down"));
-    session->Close();
+  CloseSessions(sessions);
+  if (options_.event_loop == nullptr) {
+    for (const std::shared_ptr<Poller>& poller : pollers_) poller->Stop();
+    dispatcher_.watchdog().Stop();
+    dispatcher_.pool().Join();
   }
-  for (const std::unique_ptr<Poller>& poller : pollers_) poller->Stop();
-  dispatcher_.watchdog().Stop();
-  dispatcher_.pool().Join();
-  MutexLock lock(mutex_);
-  sessions_.clear();
-  phase_ = Phase::kStopped;
-  changed_.SignalAll();
+  {
+    MutexLock lock(mutex_);
+    sessions_.clear();
+    phase_ = Phase::kStopped;
+  }
+  Changed();
 }
 
 Server::Server(ServerOptions options) : state_(std::make_unique<State>(std::move(options))) {}

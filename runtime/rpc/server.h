@@ -41,7 +41,8 @@ class Server {
   // Where the server can be reached: what Listen was given, ports filled in.
   std::vector<std::string> addresses() const;
 
-  // Begins to serve, on threads of its own.
+  // Begins to serve, on threads of its own or, with ServerOptions::event_loop, whenever that is
+  // polled.
   absl::Status Start();
 
   // Start, if that has not been done; then waits for Shutdown, SIGINT or SIGTERM, and in the case
@@ -52,7 +53,8 @@ class Server {
   // Takes no new calls: listeners close, and requests on open connections are answered with
   // UNAVAILABLE. Waits until the running ones have ended, `grace` at most; the rest are then
   // cancelled, their clients get UNAVAILABLE. Returns when every handler has returned: one that
-  // does not ask ServerContext::IsCancelled can hold it up. Not from a handler.
+  // does not ask ServerContext::IsCancelled can hold it up. Not from a handler. With an event loop:
+  // by the thread that polls it, which it does meanwhile, or by any while another is in Run.
   void Shutdown(absl::Duration grace);
 
  private:

@@ -1,29 +1,36 @@
 #ifndef NIGH_SERVER_CALL_H_
 #define NIGH_SERVER_CALL_H_
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
 #include "nigh/base/mutex.h"
 #include "nigh/call_state.h"
 #include "nigh/message_io.h"
 #include "nigh/server_context.h"
+#include "nigh/task_queue.h"
 
 namespace nigh {
 
 struct MethodHandler;
 class RegisteredMethod;
+class RunningTask;
 class ServerSession;
 
 // One call of any kind, as its server sees it: the type-erased machine below handlers and their
 // streams. Owned by whoever runs its handler; its session knows of it until it is over.
 class ServerCall {
  public:
+  // What a handler waits for. A call that is over ends every wait.
+  enum class Event { kMessage, kRoom };
+
   ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method, uint16_t method_id);
   ServerCall(const ServerCall&) = delete;
   ServerCall& operator=(const ServerCall&) = delete;
@@ -36,8 +43,16 @@ class ServerCall {
   bool Write(const google::protobuf::MessageLite& message);
   void SendInitialMetadata();
 
-  // Runs the handler and sends the response. Afterwards the session has forgotten the call.
-  void Run();
+  // For the handler that is a coroutine, what the above are made of. When: `callback` runs in the
+  // role of the session's poller once `event` has come, so that Read or TryWrite need not wait.
+  // TryWrite: nothing, where it would have to.
+  bool Ready(Event event) const;
+  void When(Event event, absl::AnyInvocable<void()> callback);
+  std::optional<bool> TryWrite(const google::protobuf::MessageLite& message);
+
+  // Runs the handler, sends the response, and gives the call back to its session: all of it here
+  // and now, or as far as the coroutine gets, and the rest when it is resumed.
+  static void Serve(std::unique_ptr<ServerCall> call);
 
   // Has a deadline that passes cancel the call by itself. From the handler.
   void WatchDeadline();
@@ -47,6 +62,13 @@ class ServerCall {
 
  private:
   friend class ServerSession;
+
+  static constexpr int kEvents = 2;
+
+  // OK, or what a call that is over before its handler runs is answered.
+  absl::Status ReadyToRun() const;
+  absl::Status RunHandler();
+  static RunningTask ServeCoroutine(std::unique_ptr<ServerCall> call);
 
   // Makes a call that is over ready for another request of its method, its messages' memory kept.
   void Renew();
@@ -58,13 +80,15 @@ class ServerCall {
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;
   size_t request_size_ = 0;  // bytes; of what lies in request_
+  std::optional<TaskQueue::TimerId> deadline_timer_;
 
   // Guarded by the session's mutex.
   uint32_t id_ = 0;
   CallState state_;
   bool initial_sent_ = false;
-  int pins_ = 0;  // others who still use the call without the mutex
-  uint64_t deadline_timer_ = 0;
+  int pins_ = 0;           // others who still use the call without the mutex
+  bool orphaned_ = false;  // the last of them gives it back to its session
+  std::array<absl::AnyInvocable<void()>, kEvents> waiting_;  // coroutines, by event
   std::deque<std::string> inbox_;
   int64_t credit_ = 0;     // bytes that may be sent
   int64_t allowance_ = 0;  // bytes that the client may send

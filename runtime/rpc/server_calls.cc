@@ -33,62 +33,6 @@ constexpr size_t kLargeMessage = size_t{64} << 10;
 
 }  // namespace
 
-ServerCall::ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method,
-                       uint16_t method_id)
-    : method_(method),
-      method_id_(method_id),
-      session_(std::move(session)),
-      state_(method.method().kind, CallState::End::kServer) {
-  context_.method_ = &method.method();
-  context_.call_ = this;
-  Renew();
-}
-
-void ServerCall::Renew() {
-  const MethodHandler& handler = method_.handler();
-  if (handler.new_request != nullptr && request_ == nullptr) request_ = handler.new_request();
-  if (handler.new_reply != nullptr && reply_ == nullptr) reply_ = handler.new_reply();
-}
-
-bool ServerCall::Read(MessageTarget target) { return session_->Read(*this, target); }
-
-bool ServerCall::Write(const google::protobuf::MessageLite& message) {
-  MessageSource source(message);
-  if (absl::Status measured = source.Measure(); !measured.ok()) {
-    session_->Abort(*this, measured);
-    return false;
-  }
-  return session_->Write(*this, source);
-}
-
-void ServerCall::SendInitialMetadata() { session_->SendInitialMetadata(*this); }
-
-void ServerCall::WatchDeadline() {
-  if (deadline_timer_ == 0) deadline_timer_ = session_->AddDeadlineTimer(*this);
-}
-
-void ServerCall::Run() {
-  absl::Status status;
-  if (context_.IsCancelled()) {
-    status = context_.deadline_.HasPassed()
-                 ? absl::DeadlineExceededError(absl::StrCat(
-                       context_.method(), ": the deadline passed before the handler ran"))
-                 : absl::CancelledError(context_.method());
-  } else {
-    const MethodHandler& handler = method_.handler();
-    try {
-      status = handler.run(*handler.service, *this);
-    } catch (const std::exception& thrown) {
-      status = absl::UnknownError(
-          absl::StrCat(context_.method(), ": the handler threw an exception: ", thrown.what()));
-    } catch (...) {
-      status = absl::UnknownError(absl::StrCat(
-          context_.method(), ": the handler threw something that is no std::exception"));
-    }
-  }
-  session_->Respond(*this, std::move(status));
-}
-
 std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
   ++running_;
   DeclaredMethod& declared = methods_[method];
@@ -108,16 +52,34 @@ std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
 
 void ServerSession::Recycle(std::unique_ptr<ServerCall> call) {
   const std::shared_ptr<ServerSession> session = std::move(call->session_);
-  session->dispatcher_.watchdog().RemoveTimer(std::exchange(call->deadline_timer_, 0));
+  if (std::optional<Poller::TimerId> timer = std::exchange(call->deadline_timer_, std::nullopt)) {
+    session->poller_.RemoveTimer(*timer);
+    session->poller_.Revoke(call.get());
+  }
   call->context_.cancellation_.Remove(std::exchange(call->context_.callback_, 0));
   bool drained = false;
   {
     MutexLock lock(session->mutex_);
-    while (call->pins_ > 0) call->changed_.Wait(session->mutex_);
-    drained = --session->running_ == 0 && session->draining_;
-    session->Keep(std::move(call));
+    call->orphaned_ = call->pins_ > 0;
+    if (call->orphaned_) return (void)call.release();
+    drained = session->Forget(std::move(call));
   }
   if (drained && session->on_drained_) session->on_drained_();
+}
+
+void ServerSession::Unpin(ServerCall& call) {
+  bool drained = false;
+  {
+    MutexLock lock(mutex_);
+    if (--call.pins_ > 0 || !call.orphaned_) return;
+    drained = Forget(std::unique_ptr<ServerCall>(&call));
+  }
+  if (drained && on_drained_) on_drained_();
+}
+
+bool ServerSession::Forget(std::unique_ptr<ServerCall> call) {
+  Keep(std::move(call));
+  return --running_ == 0 && draining_;
 }
 
 void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
@@ -129,6 +91,7 @@ void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
   call->Renew();
   call->state_ = CallState(call->method_.method().kind, CallState::End::kServer);
   call->initial_sent_ = false;
+  call->orphaned_ = false;
   call->consumed_ = 0;
   call->inbox_.clear();
   ServerContext& context = call->context_;
@@ -166,7 +129,7 @@ void ServerSession::SendResponse(uint32_t id, const absl::Status& status, Server
 void ServerSession::Detach(ServerCall& call) {
   call.state_.Close();
   calls_[call.id_] = nullptr;
-  call.changed_.SignalAll();
+  Changed(call);
 }
 
 void ServerSession::Respond(ServerCall& call, absl::Status status) {
@@ -203,25 +166,18 @@ void ServerSession::Respond(ServerCall& call, absl::Status status) {
 }
 
 void ServerSession::Terminate(ServerCall& call, const absl::Status& status) {
+  // First: a handler that finds the requests at their end must be able to tell why.
+  const bool callbacks = call.context_.cancellation_.Mark();
   Detach(call);
   (void)sender_.Drop(call.id_);
+  SendResponse(call.id_, status, nullptr, nullptr);
+  if (!callbacks) return;
+  // Callbacks are somebody else's code and may take their time.
   ++call.pins_;
-  {
-    MutexUnlock unlock(mutex_);
-    SendResponse(call.id_, status, nullptr, nullptr);
-  }
-  // Callbacks are somebody else's code and may take their time: they run on a thread of the pool,
-  // ahead of handlers, which may all be waiting for just this.
-  const bool callbacks = call.context_.cancellation_.Mark();
-  if (!callbacks || !dispatcher_.pool().SubmitUrgent([session = shared_from_this(), &call] {
-        call.context_.cancellation_.RunCallbacks();
-        MutexLock lock(session->mutex_);
-        --call.pins_;
-        call.changed_.SignalAll();
-      })) {
-    --call.pins_;
-  }
-  call.changed_.SignalAll();
+  poller_.Post(nullptr, [session = shared_from_this(), &call] {
+    call.context_.cancellation_.RunCallbacks();
+    session->Unpin(call);
+  });
 }
 
 void ServerSession::Abort(ServerCall& call, const absl::Status& status) {
@@ -236,8 +192,8 @@ bool ServerSession::Expire(ServerCall& call) {
   return false;
 }
 
-uint64_t ServerSession::AddDeadlineTimer(ServerCall& call) {
-  return dispatcher_.watchdog().AddTimer(call.context_.deadline_, [this, &call] {
+Poller::TimerId ServerSession::AddDeadlineTimer(ServerCall& call) {
+  return poller_.AddTimer(call.context_.deadline_, &call, [this, &call] {
     Abort(call,
           absl::DeadlineExceededError(absl::StrCat(call.context_.method(), ": deadline exceeded")));
   });
@@ -254,12 +210,11 @@ void ServerSession::CancelAll(const absl::Status& status) {
 bool ServerSession::Read(ServerCall& call, MessageTarget target) {
   MutexLock lock(mutex_);
   const Deadline deadline = call.context_.deadline_;
-  while (call.inbox_.empty()) {
-    if (!call.state_.can_receive()) return false;
+  while (!IsReady(call, ServerCall::Event::kMessage)) {
     if (deadline.HasPassed()) return Expire(call);
     call.changed_.WaitUntil(mutex_, deadline);
   }
-  if (call.state_.closed()) return false;
+  if (call.state_.closed() || call.inbox_.empty()) return false;
   const std::string message = std::move(call.inbox_.front());
   call.inbox_.pop_front();
   absl::Status parsed;
@@ -308,10 +263,14 @@ void ServerSession::TakeInitialMetadata(ServerCall& call, SectionWriter& section
 bool ServerSession::Write(ServerCall& call, const MessageSource& message) {
   MutexLock lock(mutex_);
   const Deadline deadline = call.context_.deadline_;
-  while (call.state_.can_send() && (call.credit_ <= 0 || sender_.congested())) {
+  while (!IsReady(call, ServerCall::Event::kRoom)) {
     if (deadline.HasPassed()) return Expire(call);
     call.changed_.WaitUntil(mutex_, deadline);
   }
+  return WriteNow(call, message);
+}
+
+bool ServerSession::WriteNow(ServerCall& call, const MessageSource& message) {
   if (!call.state_.can_send()) return false;
   if (message.size() > client_.max_message) {
     Terminate(call, absl::ResourceExhaustedError(
@@ -356,7 +315,7 @@ void ServerSession::ResumeSending() {
   {
     MutexLock lock(mutex_);
     for (ServerCall* call : calls_) {
-      if (call != nullptr) call->changed_.SignalAll();
+      if (call != nullptr) Changed(*call);
     }
     drained = draining_ && running_ == 0;
   }
@@ -369,6 +328,11 @@ void ServerSession::Drain() {
     draining_ = true;
   }
   AfterSend(sender_.SendText({.kind = FrameKind::kGoAway}, "the server is shutting down"));
+}
+
+bool ServerSession::Idle() const {
+  MutexLock lock(mutex_);
+  return running_ == 0;
 }
 
 bool ServerSession::Drained() const {

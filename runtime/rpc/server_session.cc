@@ -318,7 +318,7 @@ absl::Status ServerSession::OnMessage(const FrameHeader& header, ConstByteSpan p
       call->inbox_.emplace_back(AsText(payload).data(), payload.size());
     }
   }
-  call->changed_.SignalAll();
+  Changed(*call);
   return absl::OkStatus();
 }
 
@@ -347,7 +347,7 @@ absl::Status ServerSession::OnCredit(const FrameHeader& header) {
     return absl::InternalError("CREDIT frame with more credit than any window");
   }
   call->credit_ += static_cast<int64_t>(header.aux);
-  call->changed_.SignalAll();
+  Changed(*call);
   return absl::OkStatus();
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -18,14 +19,13 @@
 #include "nigh/message_io.h"
 #include "nigh/options.h"
 #include "nigh/pollable.h"
+#include "nigh/poller.h"
 #include "nigh/server_call.h"
 #include "nigh/transport/connection.h"
 #include "nigh/wire/hello.h"
 #include "nigh/wire/sections.h"
 
 namespace nigh {
-
-class Poller;
 
 // The server's end of one connection: its calls, and what their frames mean.
 //
@@ -61,6 +61,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether all handlers have returned and all that they sent has left.
   bool Drained() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether all handlers have returned.
+  bool Idle() const ABSL_LOCKS_EXCLUDED(mutex_);
   // `callback` runs, with no lock held, whenever a draining session may have become drained. Before
   // Open.
   void OnDrained(std::function<void()> callback) { on_drained_ = std::move(callback); }
@@ -73,15 +75,23 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   bool Write(ServerCall& call, const MessageSource& message) ABSL_LOCKS_EXCLUDED(mutex_);
   void SendInitialMetadata(ServerCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   void Respond(ServerCall& call, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  // See there.
+  bool Ready(const ServerCall& call, ServerCall::Event event) const ABSL_LOCKS_EXCLUDED(mutex_);
+  void When(ServerCall& call, ServerCall::Event event, absl::AnyInvocable<void()> callback)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<bool> TryWrite(ServerCall& call, const MessageSource& message)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Ends a call that is not over yet with `status`, and cancels its handler.
   void Abort(ServerCall& call, const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Aborts the call when its deadline passes, unless the watchdog's timer of this id is removed.
-  uint64_t AddDeadlineTimer(ServerCall& call);
+  // Aborts the call when its deadline passes, unless the poller's timer of this id is removed.
+  Poller::TimerId AddDeadlineTimer(ServerCall& call);
 
-  // Ends a call that has responded: nobody else uses it any more when this returns. Keeps it for
-  // another request of its method.
+  // Takes back a call that has responded, for another request of its method: its cancel callback
+  // does not run any more when this returns.
   static void Recycle(std::unique_ptr<ServerCall> call);
+
+  Poller& poller() const { return poller_; }
 
  private:
   struct DeclaredMethod {
@@ -115,6 +125,10 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   std::unique_ptr<ServerCall> NewCall(uint16_t method) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Keeps a call that is over for a later request, unless there are enough.
   void Keep(std::unique_ptr<ServerCall> call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nobody uses the call any more. True: nor any other, of a session that drains.
+  bool Forget(std::unique_ptr<ServerCall> call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // One who uses the call without the mutex does so no longer.
+  void Unpin(ServerCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   // Answers a request that never became a call.
   void Refuse(uint32_t id, const absl::Status& status);
   // The call is over for this session; `id` may come again.
@@ -132,7 +146,17 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // that takes it for the end of the requests must not answer OK. False, for the caller to return.
   bool Expire(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consumed(ServerCall& call, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // When there is room.
+  bool WriteNow(ServerCall& call, const MessageSource& message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterSend(const absl::StatusOr<bool>& sent);
+
+  // server_async.cc: how handlers wait.
+  bool IsReady(const ServerCall& call, ServerCall::Event event) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Something about `call` has changed: the handler that waits for it looks, or is resumed.
+  void Changed(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   ServerCall* FindCall(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return id < calls_.size() ? calls_[id] : nullptr;
   }

@@ -15,6 +15,8 @@
 namespace nigh {
 
 class Service;
+template <class T>
+class Task;
 
 // How a server runs one method of one service: what generated code knows with its types, without
 // them.
@@ -25,7 +27,9 @@ struct MethodHandler {
   Service* service;
   NewMessage new_request;  // null where requests are a stream
   NewMessage new_reply;    // null where replies are
+  // One of the two: a function, or a coroutine.
   absl::Status (*run)(Service& service, ServerCall& call);
+  Task<absl::Status> (*co_run)(Service& service, ServerCall& call);
 };
 
 // The base of every generated Service class. Its methods are called by many threads at once.
@@ -40,8 +44,8 @@ class Service {
  protected:
   Service() = default;
 
-  // For generated constructors: `Member`, a pointer to one of the four kinds of method, serves
-  // `method`.
+  // For generated constructors: `Member`, a pointer to one of the four kinds of method or of
+  // coroutine (co_service.h), serves `method`.
   template <auto Member>
   void Handle(const Method& method);
 
@@ -56,13 +60,18 @@ std::unique_ptr<google::protobuf::MessageLite> NewMessage() {
   return std::make_unique<Message>();
 }
 
-// One specialisation a kind of method, told apart by the member's type.
+// One specialisation a kind of method, told apart by the member's type: how to run it, and the
+// messages that are there from its beginning to its end.
 template <auto Member>
 struct Handler;
 
+struct FunctionHandler {
+  static constexpr Task<absl::Status> (*CoRun)(Service&, ServerCall&) = nullptr;
+};
+
 template <class S, class Request, class Reply,
           absl::Status (S::*Member)(ServerContext&, const Request&, Reply*)>
-struct Handler<Member> {
+struct Handler<Member> : FunctionHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = NewMessage<Request>;
   static constexpr MethodHandler::NewMessage kNewReply = NewMessage<Reply>;
   static absl::Status Run(Service& service, ServerCall& call) {
@@ -74,7 +83,7 @@ struct Handler<Member> {
 
 template <class S, class Request, class Reply,
           absl::Status (S::*Member)(ServerContext&, const Request&, ServerWriter<Reply>&)>
-struct Handler<Member> {
+struct Handler<Member> : FunctionHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = NewMessage<Request>;
   static constexpr MethodHandler::NewMessage kNewReply = nullptr;
   static absl::Status Run(Service& service, ServerCall& call) {
@@ -86,7 +95,7 @@ struct Handler<Member> {
 
 template <class S, class Request, class Reply,
           absl::Status (S::*Member)(ServerContext&, ServerReader<Request>&, Reply*)>
-struct Handler<Member> {
+struct Handler<Member> : FunctionHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = nullptr;
   static constexpr MethodHandler::NewMessage kNewReply = NewMessage<Reply>;
   static absl::Status Run(Service& service, ServerCall& call) {
@@ -98,7 +107,7 @@ struct Handler<Member> {
 
 template <class S, class Request, class Reply,
           absl::Status (S::*Member)(ServerContext&, ServerStream<Request, Reply>&)>
-struct Handler<Member> {
+struct Handler<Member> : FunctionHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = nullptr;
   static constexpr MethodHandler::NewMessage kNewReply = nullptr;
   static absl::Status Run(Service& service, ServerCall& call) {
@@ -116,7 +125,8 @@ void Service::Handle(const Method& method) {
                        .service = this,
                        .new_request = Handler::kNewRequest,
                        .new_reply = Handler::kNewReply,
-                       .run = Handler::Run});
+                       .run = Handler::Run,
+                       .co_run = Handler::CoRun});
 }
 
 }  // namespace nigh

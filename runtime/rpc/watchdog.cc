@@ -1,12 +1,10 @@
 #include "nigh/watchdog.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <system_error>
 #include <thread>
 #include <utility>
 
-#include "absl/algorithm/container.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "nigh/base/deadline.h"
@@ -77,7 +75,7 @@ void Watchdog::Run() {
       active = Look();
     }
     quiet = active ? 0 : quiet + 1;
-    Deadline wake = quiet < kPatience ? Deadline::After(kTick) : Deadline::Infinite();
+    const Deadline wake = quiet < kPatience ? Deadline::After(kTick) : Deadline::Infinite();
     if (quiet >= kPatience) {
       // Dormant first, then one more look: a poller enters first, then looks whether to stir. Both
       // are sequentially consistent, so one of the two sees the other.
@@ -85,45 +83,11 @@ void Watchdog::Run() {
       MutexUnlock unlock(mutex_);
       active = Look();
     }
-    if (!timers_.empty()) wake = std::min(wake, timers_.begin()->first.first);
     if (!active || quiet < kPatience) {
-      while (!stirred_ && !stopping_ && !wake.HasPassed()) {
-        changed_.WaitUntil(mutex_, wake);
-        if (!timers_.empty()) wake = std::min(wake, timers_.begin()->first.first);
-      }
+      while (!stirred_ && !stopping_ && !wake.HasPassed()) changed_.WaitUntil(mutex_, wake);
     }
     if (std::exchange(stirred_, false) || active) quiet = 0;
     dormant_.store(false, std::memory_order_seq_cst);
-    RunTimers();
-  }
-}
-
-uint64_t Watchdog::AddTimer(Deadline deadline, absl::AnyInvocable<void()> callback) {
-  MutexLock lock(mutex_);
-  const uint64_t id = next_timer_++;
-  timers_.emplace(std::make_pair(deadline, id), std::move(callback));
-  changed_.SignalAll();
-  return id;
-}
-
-void Watchdog::RemoveTimer(uint64_t id) {
-  if (id == 0) return;
-  MutexLock lock(mutex_);
-  const auto timer = absl::c_find_if(timers_, [&](const auto& t) { return t.first.second == id; });
-  if (timer != timers_.end()) timers_.erase(timer);
-  while (running_timer_ == id) changed_.Wait(mutex_);
-}
-
-void Watchdog::RunTimers() {
-  while (!timers_.empty() && timers_.begin()->first.first.HasPassed()) {
-    auto timer = timers_.extract(timers_.begin());
-    running_timer_ = timer.key().second;
-    {
-      MutexUnlock unlock(mutex_);
-      timer.mapped()();
-    }
-    running_timer_ = 0;
-    changed_.SignalAll();
   }
 }
 

@@ -3,14 +3,10 @@
 
 #include <atomic>
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "nigh/base/deadline.h"
 #include "nigh/base/mutex.h"
 
 namespace nigh {
@@ -36,8 +32,8 @@ class InlineMark {
 };
 
 // One thread that looks after the others: it takes the polling role from a poller whose handler
-// overstays, and runs timers. While handlers run it looks every half millisecond; when there has
-// been nothing to see for a while it goes dormant, and costs nothing until it is stirred.
+// overstays. While handlers run it looks every half millisecond; when there has been nothing to see
+// for a while it goes dormant, and costs nothing until it is stirred.
 class Watchdog {
  public:
   Watchdog() = default;
@@ -57,12 +53,6 @@ class Watchdog {
       Wake();
   }
 
-  // Runs `callback`, which must not block, at `deadline`.
-  uint64_t AddTimer(Deadline deadline, absl::AnyInvocable<void()> callback)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  // Afterwards the callback neither runs nor will.
-  void RemoveTimer(uint64_t id) ABSL_LOCKS_EXCLUDED(mutex_);
-
  private:
   struct Watched {
     InlineMark* mark;
@@ -74,7 +64,6 @@ class Watchdog {
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
   // True: some handler has run since the last look, or runs.
   bool Look();
-  void RunTimers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::vector<Watched> watched_;  // the thread's own after Start
   std::atomic<bool> dormant_ = false;
@@ -83,10 +72,6 @@ class Watchdog {
   CondVar changed_;
   bool stirred_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  uint64_t next_timer_ ABSL_GUARDED_BY(mutex_) = 1;
-  uint64_t running_timer_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<std::pair<Deadline, uint64_t>, absl::AnyInvocable<void()>> timers_
-      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace nigh

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -12,9 +13,11 @@
 #include "gtest/gtest.h"
 #include "nigh/base/mutex.h"
 #include "nigh/channel.h"
+#include "nigh/co_service.h"
 #include "nigh/event_loop.h"
 #include "nigh/options.h"
 #include "nigh/server.h"
+#include "nigh/task.h"
 #include "nigh/transport/transport.h"
 #include "tests/async/echo.nigh.h"
 #include "tests/contract/subject.h"
@@ -104,6 +107,44 @@ class EchoService final : public Echo::Service {
 
   Event hanging;   // a Hang has begun
   Event released;  // a handler that waited for its client has gone on to its end
+};
+
+// With coroutines.
+class CoEchoService final : public Echo::CoService {
+ public:
+  Task<absl::Status> Say(ServerContext&, const Text& request, Text* reply) override {
+    *reply = request;
+    co_return absl::OkStatus();
+  }
+  Task<absl::Status> Split(ServerContext&, const Text& request,
+                           CoServerWriter<Text>& replies) override {
+    for (int i = 0; request.count() < 0 || i < request.count(); ++i) {
+      const bool written = co_await replies.Write(request);
+      if (!written) break;
+    }
+    released.Happen();
+    co_return absl::OkStatus();
+  }
+  Task<absl::Status> Join(ServerContext&, CoServerReader<Text>& requests, Text* reply) override {
+    while (std::optional<Text> request = co_await requests.Read()) {
+      *reply->mutable_text() += request->text();
+      reply->set_count(reply->count() + 1);
+    }
+    released.Happen();
+    co_return absl::OkStatus();
+  }
+  Task<absl::Status> Chat(ServerContext& context, CoServerStream<Text, Text>& stream) override {
+    while (std::optional<Text> request = co_await stream.Read()) {
+      const bool written = co_await stream.Write(*request);
+      if (!written) break;
+    }
+    if (context.IsCancelled()) cancelled.Happen();
+    released.Happen();
+    co_return absl::OkStatus();
+  }
+
+  Event released;   // as EchoService's
+  Event cancelled;  // a Chat has found itself cancelled
 };
 
 // Options of either side, with the subject for the only transport.

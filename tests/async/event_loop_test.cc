@@ -1,4 +1,4 @@
-// Channels that the program itself pumps.
+// Channels and servers that the program itself pumps.
 
 #include <poll.h>
 
@@ -139,6 +139,101 @@ TEST_F(OwnLoopClient, PostedTaskRunsInPoll) {
   EXPECT_FALSE(ran);
   loop_->WaitAndPoll();
   EXPECT_TRUE(ran);
+}
+
+// Both sides in one thread: this one.
+class OwnLoopServer : public ::testing::Test {
+ protected:
+  OwnLoopServer()
+      : server_(service_, FreshAddress().ToString(), {.event_loop = loop_}),
+        channel_(server_.Dial({.event_loop = loop_})),
+        stub_(channel_) {}
+
+  std::shared_ptr<EventLoop> loop_ = std::make_shared<EventLoop>();
+  const int threads_ = ThreadCount();
+  CoEchoService service_;
+  EchoServer server_;
+  std::shared_ptr<Channel> channel_;
+  Echo::Stub stub_;
+};
+
+TEST_F(OwnLoopServer, ServesUnaryCalls) {
+  EXPECT_EQ(BlockOn(*loop_, SayMany(stub_, 100)), 100);
+  EXPECT_LE(ThreadCount(), threads_);
+}
+
+Task<absl::Status> UseStreams(Echo::Stub& stub) {
+  CoClientReader<Text> split = stub.CoSplit(TextOf("x", 10));
+  int replies = 0;
+  while (std::optional<Text> reply = co_await split.Read()) ++replies;
+  EXPECT_EQ(replies, 10);
+  CoClientWriter<Text, Text> join = stub.CoJoin();
+  const Text request = TextOf("a");
+  for (int i = 0; i < 3; ++i) (void)co_await join.Write(request);
+  const absl::StatusOr<Text> joined = co_await join.Finish();
+  EXPECT_EQ(joined.value().text(), "aaa");
+  CoClientStream<Text, Text> chat = stub.CoChat();
+  for (int i = 0; i < 10; ++i) {
+    (void)co_await chat.Write(request);
+    const std::optional<Text> reply = co_await chat.Read();
+    EXPECT_TRUE(reply.has_value());
+  }
+  co_return co_await chat.Finish();
+}
+
+TEST_F(OwnLoopServer, ServesStreams) {
+  EXPECT_EQ(BlockOn(*loop_, UseStreams(stub_)), absl::OkStatus());
+  EXPECT_LE(ThreadCount(), threads_);
+}
+
+TEST_F(OwnLoopServer, ShutdownCancelsWhatIsOpen) {
+  ClientContext context;
+  auto chat = stub_.AsyncChat(context);
+  Text reply;
+  bool open = false;
+  bool over = false;
+  chat.Write(TextOf("begun"), [](bool ok) { EXPECT_TRUE(ok); });
+  chat.Read(&reply, [&](bool) { open = true; });
+  while (!open) loop_->WaitAndPoll();
+  server_.server().Shutdown(absl::ZeroDuration());
+  EXPECT_EQ(service_.cancelled.times(), 1);
+  chat.Finish([&](const absl::Status& status) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    over = true;
+  });
+  while (!over) loop_->WaitAndPoll();
+}
+
+TEST_F(OwnLoopServer, RunPollsUntilAnotherThreadShutsItDown) {
+  const std::shared_ptr<Channel> channel = server_.Dial();
+  std::thread client([&] {
+    EXPECT_EQ(Echo::Stub(channel).Say(TextOf("hello")).status(), absl::OkStatus());
+    server_.server().Shutdown(absl::InfiniteDuration());
+  });
+  EXPECT_EQ(server_.server().Run(), absl::OkStatus());
+  client.join();
+}
+
+TEST_F(OwnLoopServer, DeadlineEndsAHandlersWait) {
+  ClientContext context;
+  context.set_timeout(absl::Milliseconds(20));
+  auto chat = stub_.AsyncChat(context);
+  Text reply;
+  bool over = false;
+  chat.Read(&reply, [&](bool ok) {
+    EXPECT_FALSE(ok);
+    over = true;
+  });
+  while (!over || service_.cancelled.times() == 0) loop_->WaitAndPoll();
+}
+
+TEST(OwnLoopServerWithFunctions, ServesUnaryOnesAndRefusesThoseThatWaitForTheirClient) {
+  EchoService service;
+  Server server({.event_loop = std::make_shared<EventLoop>()});
+  server.Register(service);
+  const absl::Status started = server.Start();
+  EXPECT_EQ(started.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(started.message().find("CoService"), std::string::npos) << started;
 }
 
 }  // namespace

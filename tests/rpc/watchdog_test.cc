@@ -2,20 +2,15 @@
 
 #include <atomic>
 #include <cstdint>
-#include <future>
 #include <thread>
-#include <vector>
 
 #include "absl/time/time.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/base/deadline.h"
 #include "nigh/base/mutex.h"
 
 namespace nigh {
 namespace {
-
-using ::testing::ElementsAre;
 
 // Counts, for others to wait on.
 class Count {
@@ -113,9 +108,8 @@ TEST(Watchdog, TakesTheRoleOnceFromOneHandler) {
 }
 
 TEST(Watchdog, NoticesAHandlerThatComesAsItGoesDormant) {
-  // It goes dormant about 50 ms after the last handler. The rounds wait for times around that, told
-  // by the watchdog's own timer or by another clock, so that handlers meet it on either side of the
-  // step and on the step itself.
+  // It goes dormant about 50 ms after the last handler. The rounds wait for times around that, so
+  // that handlers meet it on either side of the step and on the step itself.
   InlineMark mark;
   Count taken;
   Watchdog watchdog;
@@ -125,12 +119,7 @@ TEST(Watchdog, NoticesAHandlerThatComesAsItGoesDormant) {
   CondVar never;
   for (int round = 1; round <= 12; ++round) {
     const Deadline deadline = Deadline::After(absl::Milliseconds(44 + round * 2));
-    if (round % 2 == 0) {
-      std::promise<void> fired;
-      const uint64_t timer = watchdog.AddTimer(deadline, [&] { fired.set_value(); });
-      fired.get_future().wait();
-      watchdog.RemoveTimer(timer);
-    } else {
+    {
       MutexLock lock(mutex);
       while (!deadline.HasPassed()) never.WaitUntil(mutex, deadline);
     }
@@ -141,101 +130,11 @@ TEST(Watchdog, NoticesAHandlerThatComesAsItGoesDormant) {
   }
 }
 
-TEST(Watchdog, RunsTimersInTheOrderOfTheirDeadlines) {
-  Watchdog watchdog;
-  std::vector<int> order;
-  Count ran;
-  const auto record = [&](int which) {
-    return [&, which] {
-      order.push_back(which);
-      ran.Add();
-    };
-  };
-  const Deadline base = Deadline::After(absl::Milliseconds(5));
-  const auto at = [&](int64_t nanos) { return Deadline::AtNanos(base.nanos() + nanos); };
-  watchdog.AddTimer(at(3), record(3));
-  watchdog.AddTimer(at(1), record(1));
-  watchdog.AddTimer(at(2), record(2));
-  watchdog.AddTimer(at(2), record(4));  // of two at once, the one that was added first
-  watchdog.AddTimer(Deadline::AtNanos(0), record(0));
-  watchdog.AddTimer(Deadline::Infinite(), record(99));
-  watchdog.Start();
-  ran.WaitFor(5);
-  watchdog.Stop();
-  EXPECT_THAT(order, ElementsAre(0, 1, 2, 4, 3));
-}
-
-TEST(Watchdog, TimerNeverRunsBeforeItsDeadline) {
-  Watchdog watchdog;
-  watchdog.Start();
-  for (int i = 0; i < 10; ++i) {
-    const Deadline deadline = Deadline::After(absl::Microseconds(300 * i));
-    std::promise<bool> fired;
-    watchdog.AddTimer(deadline, [&] { fired.set_value(deadline.HasPassed()); });
-    EXPECT_TRUE(fired.get_future().get());
-  }
-}
-
-TEST(Watchdog, EarlierTimerAddedLaterIsNotKeptWaiting) {
-  Watchdog watchdog;
-  watchdog.Start();
-  const uint64_t hour = watchdog.AddTimer(Deadline::After(absl::Hours(1)), [] { FAIL(); });
-  std::promise<void> fired;
-  watchdog.AddTimer(Deadline::After(absl::Milliseconds(1)), [&] { fired.set_value(); });
-  fired.get_future().wait();
-  watchdog.RemoveTimer(hour);
-}
-
-TEST(Watchdog, RemovedTimerNeverRuns) {
-  Watchdog watchdog;
-  bool ran = false;
-  const uint64_t id = watchdog.AddTimer(Deadline::AtNanos(0), [&] { ran = true; });
-  watchdog.RemoveTimer(id);
-  watchdog.RemoveTimer(id);
-  watchdog.RemoveTimer(0);
-  std::promise<void> fired;
-  watchdog.AddTimer(Deadline::AtNanos(0), [&] { fired.set_value(); });
-  watchdog.Start();
-  fired.get_future().wait();
-  watchdog.Stop();
-  EXPECT_FALSE(ran);
-}
-
-TEST(Watchdog, RemoveTimerWaitsForACallbackThatRuns) {
-  Watchdog watchdog;
-  watchdog.Start();
-  std::promise<void> running;
-  std::promise<void> go_on;
-  std::atomic<bool> finished = false;
-  const uint64_t id = watchdog.AddTimer(Deadline::AtNanos(0), [&] {
-    running.set_value();
-    go_on.get_future().wait();
-    finished = true;
-  });
-  running.get_future().wait();
-  std::thread removing([&] {
-    watchdog.RemoveTimer(id);
-    EXPECT_TRUE(finished);
-  });
-  go_on.set_value();
-  removing.join();
-}
-
-TEST(Watchdog, CallbackMayAddATimer) {
-  Watchdog watchdog;
-  watchdog.Start();
-  std::promise<void> second;
-  watchdog.AddTimer(Deadline::AtNanos(0),
-                    [&] { watchdog.AddTimer(Deadline::AtNanos(0), [&] { second.set_value(); }); });
-  second.get_future().wait();
-}
-
-TEST(Watchdog, StopDoesNotWaitForTimersAndMayComeTwiceOrAlone) {
+TEST(Watchdog, StopMayComeTwiceOrAlone) {
   Watchdog never_started;
   never_started.Stop();
   Watchdog watchdog;
   watchdog.Start();
-  watchdog.AddTimer(Deadline::After(absl::Hours(1)), [] { FAIL(); });
   watchdog.Stop();
   watchdog.Stop();
 }

@@ -36,4 +36,32 @@ Text::Service::Service() {
   return ::nigh::Unimplemented(kMethods[3]);
 }
 
+Text::CoService::CoService() {
+  Handle<&CoService::Reverse>(kMethods[0]);
+  Handle<&CoService::Split>(kMethods[1]);
+  Handle<&CoService::Join>(kMethods[2]);
+  Handle<&CoService::Translate>(kMethods[3]);
+}
+
+::nigh::Task<::absl::Status> Text::CoService::Reverse(::nigh::ServerContext&, const TextRequest&,
+                                                      TextReply*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
+}
+
+::nigh::Task<::absl::Status> Text::CoService::Split(::nigh::ServerContext&, const TextRequest&,
+                                                    ::nigh::CoServerWriter<TextReply>&) {
+  co_return ::nigh::Unimplemented(kMethods[1]);
+}
+
+::nigh::Task<::absl::Status> Text::CoService::Join(::nigh::ServerContext&,
+                                                   ::nigh::CoServerReader<TextRequest>&,
+                                                   TextReply*) {
+  co_return ::nigh::Unimplemented(kMethods[2]);
+}
+
+::nigh::Task<::absl::Status> Text::CoService::Translate(
+    ::nigh::ServerContext&, ::nigh::CoServerStream<TextRequest, TextReply>&) {
+  co_return ::nigh::Unimplemented(kMethods[3]);
+}
+
 }  // namespace codegen::testing

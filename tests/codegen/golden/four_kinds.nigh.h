@@ -151,6 +151,34 @@ class Text final {
     virtual ::absl::Status Translate(::nigh::ServerContext& context,
                                      ::nigh::ServerStream<TextRequest, TextReply>& stream);
   };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    // Free-standing among the methods.
+
+    // One request, one reply.
+    virtual ::nigh::Task<::absl::Status> Reverse(::nigh::ServerContext& context,
+                                                 const TextRequest& request, TextReply* reply);
+
+    // A comment of the other style,
+    // on two lines.
+    //
+    // Behind the method.
+    virtual ::nigh::Task<::absl::Status> Split(::nigh::ServerContext& context,
+                                               const TextRequest& request,
+                                               ::nigh::CoServerWriter<TextReply>& replies);
+
+    // No blank behind the slashes, and a backslash at the end: C:\temp\.
+    virtual ::nigh::Task<::absl::Status> Join(::nigh::ServerContext& context,
+                                              ::nigh::CoServerReader<TextRequest>& requests,
+                                              TextReply* reply);
+
+    virtual ::nigh::Task<::absl::Status> Translate(
+        ::nigh::ServerContext& context, ::nigh::CoServerStream<TextRequest, TextReply>& stream);
+  };
 };
 
 }  // namespace codegen::testing

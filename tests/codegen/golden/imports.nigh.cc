@@ -40,4 +40,34 @@ Warehouse::Service::Service() {
   return ::nigh::Unimplemented(kMethods[3]);
 }
 
+Warehouse::CoService::CoService() {
+  Handle<&CoService::Store>(kMethods[0]);
+  Handle<&CoService::Find>(kMethods[1]);
+  Handle<&CoService::Ship>(kMethods[2]);
+  Handle<&CoService::Talk>(kMethods[3]);
+}
+
+::nigh::Task<::absl::Status> Warehouse::CoService::Store(::nigh::ServerContext&,
+                                                         const ::codegen::testing::elsewhere::Box&,
+                                                         ::google::protobuf::Empty*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
+}
+
+::nigh::Task<::absl::Status> Warehouse::CoService::Find(
+    ::nigh::ServerContext&, const ::google::protobuf::Timestamp&,
+    ::nigh::CoServerWriter<::codegen::testing::elsewhere::Box_Lid>&) {
+  co_return ::nigh::Unimplemented(kMethods[1]);
+}
+
+::nigh::Task<::absl::Status> Warehouse::CoService::Ship(
+    ::nigh::ServerContext&, ::nigh::CoServerReader<::codegen::testing::elsewhere::Crate>&,
+    ::codegen::testing::elsewhere::Box_Lid_typename*) {
+  co_return ::nigh::Unimplemented(kMethods[2]);
+}
+
+::nigh::Task<::absl::Status> Warehouse::CoService::Talk(::nigh::ServerContext&,
+                                                        ::nigh::CoServerStream<Note_Line, Note>&) {
+  co_return ::nigh::Unimplemented(kMethods[3]);
+}
+
 }  // namespace codegen::testing::nigh::absl

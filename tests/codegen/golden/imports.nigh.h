@@ -138,6 +138,28 @@ class Warehouse final {
     virtual ::absl::Status Talk(::nigh::ServerContext& context,
                                 ::nigh::ServerStream<Note_Line, Note>& stream);
   };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> Store(::nigh::ServerContext& context,
+                                               const ::codegen::testing::elsewhere::Box& request,
+                                               ::google::protobuf::Empty* reply);
+
+    virtual ::nigh::Task<::absl::Status> Find(
+        ::nigh::ServerContext& context, const ::google::protobuf::Timestamp& request,
+        ::nigh::CoServerWriter<::codegen::testing::elsewhere::Box_Lid>& replies);
+
+    virtual ::nigh::Task<::absl::Status> Ship(
+        ::nigh::ServerContext& context,
+        ::nigh::CoServerReader<::codegen::testing::elsewhere::Crate>& requests,
+        ::codegen::testing::elsewhere::Box_Lid_typename* reply);
+
+    virtual ::nigh::Task<::absl::Status> Talk(::nigh::ServerContext& context,
+                                              ::nigh::CoServerStream<Note_Line, Note>& stream);
+  };
 };
 
 }  // namespace codegen::testing::nigh::absl

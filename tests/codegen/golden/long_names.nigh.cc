@@ -66,6 +66,53 @@ ServiceWithLongNamesThroughout::Service::Service() {
   return ::nigh::Unimplemented(kMethods[5]);
 }
 
+ServiceWithLongNamesThroughout::CoService::CoService() {
+  Handle<&CoService::CallSomethingOnce>(kMethods[0]);
+  Handle<&CoService::CallSomethingAndThenHearALotAboutIt>(kMethods[1]);
+  Handle<&CoService::SayALotAboutSomethingAndHearSomethingBack>(kMethods[2]);
+  Handle<&CoService::SayALotAndHearALot>(kMethods[3]);
+  Handle<&CoService::FillInABoxOfAnotherPackage>(kMethods[4]);
+  Handle<&CoService::TakeABox>(kMethods[5]);
+}
+
+::nigh::Task<::absl::Status> ServiceWithLongNamesThroughout::CoService::CallSomethingOnce(
+    ::nigh::ServerContext&, const RequestOfAServiceWithLongNames&, ReplyOfAServiceWithLongNames*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
+}
+
+::nigh::Task<::absl::Status>
+ServiceWithLongNamesThroughout::CoService::CallSomethingAndThenHearALotAboutIt(
+    ::nigh::ServerContext&, const RequestOfAServiceWithLongNames&,
+    ::nigh::CoServerWriter<ReplyOfAServiceWithLongNames>&) {
+  co_return ::nigh::Unimplemented(kMethods[1]);
+}
+
+::nigh::Task<::absl::Status>
+ServiceWithLongNamesThroughout::CoService::SayALotAboutSomethingAndHearSomethingBack(
+    ::nigh::ServerContext&, ::nigh::CoServerReader<RequestOfAServiceWithLongNames>&,
+    ReplyOfAServiceWithLongNames*) {
+  co_return ::nigh::Unimplemented(kMethods[2]);
+}
+
+::nigh::Task<::absl::Status> ServiceWithLongNamesThroughout::CoService::SayALotAndHearALot(
+    ::nigh::ServerContext&,
+    ::nigh::CoServerStream<RequestOfAServiceWithLongNames, ReplyOfAServiceWithLongNames>&) {
+  co_return ::nigh::Unimplemented(kMethods[3]);
+}
+
+::nigh::Task<::absl::Status> ServiceWithLongNamesThroughout::CoService::FillInABoxOfAnotherPackage(
+    ::nigh::ServerContext&, const ::codegen::testing::elsewhere::Box_Lid_typename&,
+    ::codegen::testing::elsewhere::Box_Lid_typename*) {
+  co_return ::nigh::Unimplemented(kMethods[4]);
+}
+
+::nigh::Task<::absl::Status> ServiceWithLongNamesThroughout::CoService::TakeABox(
+    ::nigh::ServerContext&,
+    ::nigh::CoServerReader<::codegen::testing::elsewhere::Box_Lid_typename>&,
+    ::codegen::testing::elsewhere::Box_Lid_typename*) {
+  co_return ::nigh::Unimplemented(kMethods[5]);
+}
+
 constinit const std::array<::nigh::Method, 2> Short::kMethods = {{
     {"/codegen.testing.a_package_with_a_long_name.Short/A", ::nigh::MethodKind::kUnary},
     {"/codegen.testing.a_package_with_a_long_name.Short/Streamed",
@@ -83,6 +130,20 @@ Short::Service::Service() {
 
 ::absl::Status Short::Service::Streamed(::nigh::ServerContext&, ::nigh::ServerStream<B, B>&) {
   return ::nigh::Unimplemented(kMethods[1]);
+}
+
+Short::CoService::CoService() {
+  Handle<&CoService::A>(kMethods[0]);
+  Handle<&CoService::Streamed>(kMethods[1]);
+}
+
+::nigh::Task<::absl::Status> Short::CoService::A(::nigh::ServerContext&, const B&, B*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
+}
+
+::nigh::Task<::absl::Status> Short::CoService::Streamed(::nigh::ServerContext&,
+                                                        ::nigh::CoServerStream<B, B>&) {
+  co_return ::nigh::Unimplemented(kMethods[1]);
 }
 
 }  // namespace codegen::testing::a_package_with_a_long_name

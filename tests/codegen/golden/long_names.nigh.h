@@ -207,6 +207,40 @@ class ServiceWithLongNamesThroughout final {
         ::nigh::ServerReader<::codegen::testing::elsewhere::Box_Lid_typename>& requests,
         ::codegen::testing::elsewhere::Box_Lid_typename* reply);
   };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> CallSomethingOnce(
+        ::nigh::ServerContext& context, const RequestOfAServiceWithLongNames& request,
+        ReplyOfAServiceWithLongNames* reply);
+
+    virtual ::nigh::Task<::absl::Status> CallSomethingAndThenHearALotAboutIt(
+        ::nigh::ServerContext& context, const RequestOfAServiceWithLongNames& request,
+        ::nigh::CoServerWriter<ReplyOfAServiceWithLongNames>& replies);
+
+    virtual ::nigh::Task<::absl::Status> SayALotAboutSomethingAndHearSomethingBack(
+        ::nigh::ServerContext& context,
+        ::nigh::CoServerReader<RequestOfAServiceWithLongNames>& requests,
+        ReplyOfAServiceWithLongNames* reply);
+
+    virtual ::nigh::Task<::absl::Status> SayALotAndHearALot(
+        ::nigh::ServerContext& context,
+        ::nigh::CoServerStream<RequestOfAServiceWithLongNames, ReplyOfAServiceWithLongNames>&
+            stream);
+
+    virtual ::nigh::Task<::absl::Status> FillInABoxOfAnotherPackage(
+        ::nigh::ServerContext& context,
+        const ::codegen::testing::elsewhere::Box_Lid_typename& request,
+        ::codegen::testing::elsewhere::Box_Lid_typename* reply);
+
+    virtual ::nigh::Task<::absl::Status> TakeABox(
+        ::nigh::ServerContext& context,
+        ::nigh::CoServerReader<::codegen::testing::elsewhere::Box_Lid_typename>& requests,
+        ::codegen::testing::elsewhere::Box_Lid_typename* reply);
+  };
 };
 
 class Short final {
@@ -267,6 +301,18 @@ class Short final {
 
     virtual ::absl::Status Streamed(::nigh::ServerContext& context,
                                     ::nigh::ServerStream<B, B>& stream);
+  };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> A(::nigh::ServerContext& context, const B& request,
+                                           B* reply);
+
+    virtual ::nigh::Task<::absl::Status> Streamed(::nigh::ServerContext& context,
+                                                  ::nigh::CoServerStream<B, B>& stream);
   };
 };
 

@@ -48,6 +48,44 @@ Settings::Service::Service() {
   return ::nigh::Unimplemented(kMethods[4]);
 }
 
+Settings::CoService::CoService() {
+  Handle<&CoService::Adaptive>(kMethods[0]);
+  Handle<&CoService::Inline>(kMethods[1]);
+  Handle<&CoService::Pool>(kMethods[2]);
+  Handle<&CoService::Idempotent>(kMethods[3]);
+  Handle<&CoService::Old>(kMethods[4]);
+}
+
+::nigh::Task<::absl::Status> Settings::CoService::Adaptive(::nigh::ServerContext&,
+                                                           const ::google::protobuf::Empty&,
+                                                           ::google::protobuf::Empty*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
+}
+
+::nigh::Task<::absl::Status> Settings::CoService::Inline(::nigh::ServerContext&,
+                                                         const ::google::protobuf::Empty&,
+                                                         ::google::protobuf::Empty*) {
+  co_return ::nigh::Unimplemented(kMethods[1]);
+}
+
+::nigh::Task<::absl::Status> Settings::CoService::Pool(
+    ::nigh::ServerContext&, const ::google::protobuf::Empty&,
+    ::nigh::CoServerWriter<::google::protobuf::Empty>&) {
+  co_return ::nigh::Unimplemented(kMethods[2]);
+}
+
+::nigh::Task<::absl::Status> Settings::CoService::Idempotent(::nigh::ServerContext&,
+                                                             const ::google::protobuf::Empty&,
+                                                             ::google::protobuf::Empty*) {
+  co_return ::nigh::Unimplemented(kMethods[3]);
+}
+
+::nigh::Task<::absl::Status> Settings::CoService::Old(::nigh::ServerContext&,
+                                                      const ::google::protobuf::Empty&,
+                                                      ::google::protobuf::Empty*) {
+  co_return ::nigh::Unimplemented(kMethods[4]);
+}
+
 constinit const std::array<::nigh::Method, 1> OldSettings::kMethods = {{
     {"/codegen.testing.OldSettings/Get", ::nigh::MethodKind::kUnary},
 }};
@@ -57,6 +95,14 @@ OldSettings::Service::Service() { Handle<&Service::Get>(kMethods[0]); }
 ::absl::Status OldSettings::Service::Get(::nigh::ServerContext&, const ::google::protobuf::Empty&,
                                          ::google::protobuf::Empty*) {
   return ::nigh::Unimplemented(kMethods[0]);
+}
+
+OldSettings::CoService::CoService() { Handle<&CoService::Get>(kMethods[0]); }
+
+::nigh::Task<::absl::Status> OldSettings::CoService::Get(::nigh::ServerContext&,
+                                                         const ::google::protobuf::Empty&,
+                                                         ::google::protobuf::Empty*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
 }
 
 }  // namespace codegen::testing

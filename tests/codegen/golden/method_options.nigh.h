@@ -163,6 +163,33 @@ class Settings final {
                                const ::google::protobuf::Empty& request,
                                ::google::protobuf::Empty* reply);
   };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> Adaptive(::nigh::ServerContext& context,
+                                                  const ::google::protobuf::Empty& request,
+                                                  ::google::protobuf::Empty* reply);
+
+    virtual ::nigh::Task<::absl::Status> Inline(::nigh::ServerContext& context,
+                                                const ::google::protobuf::Empty& request,
+                                                ::google::protobuf::Empty* reply);
+
+    virtual ::nigh::Task<::absl::Status> Pool(
+        ::nigh::ServerContext& context, const ::google::protobuf::Empty& request,
+        ::nigh::CoServerWriter<::google::protobuf::Empty>& replies);
+
+    virtual ::nigh::Task<::absl::Status> Idempotent(::nigh::ServerContext& context,
+                                                    const ::google::protobuf::Empty& request,
+                                                    ::google::protobuf::Empty* reply);
+
+    // Still served; calling it is what warns.
+    virtual ::nigh::Task<::absl::Status> Old(::nigh::ServerContext& context,
+                                             const ::google::protobuf::Empty& request,
+                                             ::google::protobuf::Empty* reply);
+  };
 };
 
 // Deprecated as a whole.
@@ -210,6 +237,16 @@ class OldSettings final {
     virtual ::absl::Status Get(::nigh::ServerContext& context,
                                const ::google::protobuf::Empty& request,
                                ::google::protobuf::Empty* reply);
+  };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> Get(::nigh::ServerContext& context,
+                                             const ::google::protobuf::Empty& request,
+                                             ::google::protobuf::Empty* reply);
   };
 };
 

@@ -7,9 +7,13 @@ constinit const std::array<::nigh::Method, 0> Outer_Inner_::kMethods = {};
 
 Outer_Inner_::Service::Service() {}
 
+Outer_Inner_::CoService::CoService() {}
+
 constinit const std::array<::nigh::Method, 0> Outer_Kind_::kMethods = {};
 
 Outer_Kind_::Service::Service() {}
+
+Outer_Kind_::CoService::CoService() {}
 
 constinit const std::array<::nigh::Method, 3> union_::kMethods = {{
     {"/codegen.names.union/delete", ::nigh::MethodKind::kUnary},
@@ -37,6 +41,27 @@ union_::Service::Service() {
   return ::nigh::Unimplemented(kMethods[2]);
 }
 
+union_::CoService::CoService() {
+  Handle<&CoService::delete_>(kMethods[0]);
+  Handle<&CoService::co_await_>(kMethods[1]);
+  Handle<&CoService::and_>(kMethods[2]);
+}
+
+::nigh::Task<::absl::Status> union_::CoService::delete_(::nigh::ServerContext&, const class_&,
+                                                        class_*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
+}
+
+::nigh::Task<::absl::Status> union_::CoService::co_await_(::nigh::ServerContext&, const class_&,
+                                                          ::nigh::CoServerWriter<class_>&) {
+  co_return ::nigh::Unimplemented(kMethods[1]);
+}
+
+::nigh::Task<::absl::Status> union_::CoService::and_(::nigh::ServerContext&,
+                                                     ::nigh::CoServerReader<class_>&, class_*) {
+  co_return ::nigh::Unimplemented(kMethods[2]);
+}
+
 constinit const std::array<::nigh::Method, 1> nigh_::kMethods = {{
     {"/codegen.names.nigh/std", ::nigh::MethodKind::kUnary},
 }};
@@ -45,6 +70,13 @@ nigh_::Service::Service() { Handle<&Service::std_>(kMethods[0]); }
 
 ::absl::Status nigh_::Service::std_(::nigh::ServerContext&, const Shadow&, Shadow*) {
   return ::nigh::Unimplemented(kMethods[0]);
+}
+
+nigh_::CoService::CoService() { Handle<&CoService::std_>(kMethods[0]); }
+
+::nigh::Task<::absl::Status> nigh_::CoService::std_(::nigh::ServerContext&, const Shadow&,
+                                                    Shadow*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
 }
 
 constinit const std::array<::nigh::Method, 8> Members::kMethods = {{
@@ -111,6 +143,65 @@ Members::Service::Service() {
   return ::nigh::Unimplemented(kMethods[7]);
 }
 
+Members::CoService::CoService() {
+  Handle<&CoService::Stub_>(kMethods[0]);
+  Handle<&CoService::Service_>(kMethods[1]);
+  Handle<&CoService::kMethods_>(kMethods[2]);
+  Handle<&CoService::kServiceName_>(kMethods[3]);
+  Handle<&CoService::Handle_>(kMethods[4]);
+  Handle<&CoService::methods__>(kMethods[5]);
+  Handle<&CoService::handlers_>(kMethods[6]);
+  Handle<&CoService::Shadow>(kMethods[7]);
+}
+
+::nigh::Task<::absl::Status> Members::CoService::Stub_(::nigh::ServerContext&,
+                                                       const ::codegen::names::Stub&,
+                                                       ::codegen::names::Service*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
+}
+
+::nigh::Task<::absl::Status> Members::CoService::Service_(::nigh::ServerContext&,
+                                                          const ::codegen::names::Handle&,
+                                                          ::codegen::names::request*) {
+  co_return ::nigh::Unimplemented(kMethods[1]);
+}
+
+::nigh::Task<::absl::Status> Members::CoService::kMethods_(::nigh::ServerContext&,
+                                                           const ::codegen::names::request&,
+                                                           ::codegen::names::Shadow*) {
+  co_return ::nigh::Unimplemented(kMethods[2]);
+}
+
+::nigh::Task<::absl::Status> Members::CoService::kServiceName_(
+    ::nigh::ServerContext&,
+    ::nigh::CoServerStream<::codegen::names::request, ::codegen::names::Shadow>&) {
+  co_return ::nigh::Unimplemented(kMethods[3]);
+}
+
+::nigh::Task<::absl::Status> Members::CoService::Handle_(
+    ::nigh::ServerContext&, ::nigh::CoServerReader<::codegen::names::request>&,
+    ::codegen::names::request*) {
+  co_return ::nigh::Unimplemented(kMethods[4]);
+}
+
+::nigh::Task<::absl::Status> Members::CoService::methods__(
+    ::nigh::ServerContext&, const ::codegen::names::request&,
+    ::nigh::CoServerWriter<::codegen::names::Service>&) {
+  co_return ::nigh::Unimplemented(kMethods[5]);
+}
+
+::nigh::Task<::absl::Status> Members::CoService::handlers_(::nigh::ServerContext&,
+                                                           const ::codegen::names::request&,
+                                                           ::codegen::names::request*) {
+  co_return ::nigh::Unimplemented(kMethods[6]);
+}
+
+::nigh::Task<::absl::Status> Members::CoService::Shadow(::nigh::ServerContext&,
+                                                        const ::codegen::names::Shadow&,
+                                                        ::codegen::names::Shadow*) {
+  co_return ::nigh::Unimplemented(kMethods[7]);
+}
+
 constinit const std::array<::nigh::Method, 1> Echo::kMethods = {{
     {"/codegen.names.Echo/Echo", ::nigh::MethodKind::kUnary},
 }};
@@ -119,6 +210,13 @@ Echo::Service::Service() { Handle<&Service::Echo>(kMethods[0]); }
 
 ::absl::Status Echo::Service::Echo(::nigh::ServerContext&, const Outer&, Outer_Inner*) {
   return ::nigh::Unimplemented(kMethods[0]);
+}
+
+Echo::CoService::CoService() { Handle<&CoService::Echo>(kMethods[0]); }
+
+::nigh::Task<::absl::Status> Echo::CoService::Echo(::nigh::ServerContext&, const Outer&,
+                                                   Outer_Inner*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
 }
 
 }  // namespace codegen::names

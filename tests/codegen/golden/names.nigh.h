@@ -32,6 +32,12 @@ class Outer_Inner_ final {
    public:
     Service();
   };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+  };
 };
 
 class Outer_Kind_ final {
@@ -53,6 +59,12 @@ class Outer_Kind_ final {
   class Service : public ::nigh::Service {
    public:
     Service();
+  };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
   };
 };
 
@@ -143,6 +155,23 @@ class union_ final {
     virtual ::absl::Status and_(::nigh::ServerContext& context,
                                 ::nigh::ServerReader<class_>& requests, class_* reply);
   };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> delete_(::nigh::ServerContext& context,
+                                                 const class_& request, class_* reply);
+
+    virtual ::nigh::Task<::absl::Status> co_await_(::nigh::ServerContext& context,
+                                                   const class_& request,
+                                                   ::nigh::CoServerWriter<class_>& replies);
+
+    virtual ::nigh::Task<::absl::Status> and_(::nigh::ServerContext& context,
+                                              ::nigh::CoServerReader<class_>& requests,
+                                              class_* reply);
+  };
 };
 
 // Called like a namespace.
@@ -188,6 +217,15 @@ class nigh_ final {
 
     virtual ::absl::Status std_(::nigh::ServerContext& context, const Shadow& request,
                                 Shadow* reply);
+  };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> std_(::nigh::ServerContext& context, const Shadow& request,
+                                              Shadow* reply);
   };
 };
 
@@ -414,6 +452,44 @@ class Members final {
                                   const ::codegen::names::Shadow& request,
                                   ::codegen::names::Shadow* reply);
   };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> Stub_(::nigh::ServerContext& context,
+                                               const ::codegen::names::Stub& request,
+                                               ::codegen::names::Service* reply);
+
+    virtual ::nigh::Task<::absl::Status> Service_(::nigh::ServerContext& context,
+                                                  const ::codegen::names::Handle& request,
+                                                  ::codegen::names::request* reply);
+
+    virtual ::nigh::Task<::absl::Status> kMethods_(::nigh::ServerContext& context,
+                                                   const ::codegen::names::request& request,
+                                                   ::codegen::names::Shadow* reply);
+
+    virtual ::nigh::Task<::absl::Status> kServiceName_(
+        ::nigh::ServerContext& context,
+        ::nigh::CoServerStream<::codegen::names::request, ::codegen::names::Shadow>& stream);
+
+    virtual ::nigh::Task<::absl::Status> Handle_(
+        ::nigh::ServerContext& context, ::nigh::CoServerReader<::codegen::names::request>& requests,
+        ::codegen::names::request* reply);
+
+    virtual ::nigh::Task<::absl::Status> methods__(
+        ::nigh::ServerContext& context, const ::codegen::names::request& request,
+        ::nigh::CoServerWriter<::codegen::names::Service>& replies);
+
+    virtual ::nigh::Task<::absl::Status> handlers_(::nigh::ServerContext& context,
+                                                   const ::codegen::names::request& request,
+                                                   ::codegen::names::request* reply);
+
+    virtual ::nigh::Task<::absl::Status> Shadow(::nigh::ServerContext& context,
+                                                const ::codegen::names::Shadow& request,
+                                                ::codegen::names::Shadow* reply);
+  };
 };
 
 // A method called like its service is nothing special.
@@ -460,6 +536,15 @@ class Echo final {
 
     virtual ::absl::Status Echo(::nigh::ServerContext& context, const Outer& request,
                                 Outer_Inner* reply);
+  };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> Echo(::nigh::ServerContext& context, const Outer& request,
+                                              Outer_Inner* reply);
   };
 };
 

@@ -11,6 +11,15 @@ First::Service::Service() { Handle<&Service::Do>(kMethods[0]); }
   return ::nigh::Unimplemented(kMethods[0]);
 }
 
+First::CoService::CoService() { Handle<&CoService::Do>(kMethods[0]); }
+
+::nigh::Task<::absl::Status> First::CoService::Do(::nigh::ServerContext&, const Nothing&,
+                                                  Nothing*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
+}
+
 constinit const std::array<::nigh::Method, 0> Second::kMethods = {};
 
 Second::Service::Service() {}
+
+Second::CoService::CoService() {}

@@ -52,6 +52,15 @@ class First final {
     virtual ::absl::Status Do(::nigh::ServerContext& context, const Nothing& request,
                               Nothing* reply);
   };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> Do(::nigh::ServerContext& context, const Nothing& request,
+                                            Nothing* reply);
+  };
 };
 
 // Without methods.
@@ -74,6 +83,12 @@ class Second final {
   class Service : public ::nigh::Service {
    public:
     Service();
+  };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
   };
 };
 

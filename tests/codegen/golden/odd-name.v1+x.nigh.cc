@@ -13,4 +13,10 @@ Odd::Service::Service() { Handle<&Service::Do>(kMethods[0]); }
   return ::nigh::Unimplemented(kMethods[0]);
 }
 
+Odd::CoService::CoService() { Handle<&CoService::Do>(kMethods[0]); }
+
+::nigh::Task<::absl::Status> Odd::CoService::Do(::nigh::ServerContext&, const Nothing&, Nothing*) {
+  co_return ::nigh::Unimplemented(kMethods[0]);
+}
+
 }  // namespace codegen::testing::odd_name

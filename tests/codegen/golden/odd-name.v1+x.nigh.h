@@ -54,6 +54,15 @@ class Odd final {
     virtual ::absl::Status Do(::nigh::ServerContext& context, const Nothing& request,
                               Nothing* reply);
   };
+
+  // The same with coroutines for handlers, which need no thread while they wait.
+  class CoService : public ::nigh::Service {
+   public:
+    CoService();
+
+    virtual ::nigh::Task<::absl::Status> Do(::nigh::ServerContext& context, const Nothing& request,
+                                            Nothing* reply);
+  };
 };
 
 }  // namespace codegen::testing::odd_name
