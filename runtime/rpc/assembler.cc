@@ -22,7 +22,7 @@ constexpr size_t kGrowth = 4;
 
 }  // namespace
 
-absl::Status Assembler::Interrupt(const FrameHeader& header) {
+absl::Status Assembler::InterruptUnfinished(const FrameHeader& header) {
   const std::optional<FrameKind> unfinished = Unfinished(header.call);
   if (!unfinished.has_value()) return absl::OkStatus();
   if (header.kind != FrameKind::kMessage && *unfinished == FrameKind::kMessage) {

@@ -23,7 +23,9 @@ class Assembler {
   // A frame that is no piece has come for its call. A message that is unfinished is abandoned if
   // the frame opens or ends the call; INTERNAL if anything else is unfinished, for the frames of a
   // call keep their order.
-  absl::Status Interrupt(const FrameHeader& header);
+  absl::Status Interrupt(const FrameHeader& header) {
+    return unfinished_.empty() ? absl::OkStatus() : InterruptUnfinished(header);
+  }
 
   // The first piece: a frame with a rest. INTERNAL when the call's payload before it is unfinished.
   absl::Status Begin(const Frame& first);
@@ -42,6 +44,8 @@ class Assembler {
   std::optional<FrameKind> Unfinished(uint32_t call) const;
 
  private:
+  absl::Status InterruptUnfinished(const FrameHeader& header);
+
   absl::flat_hash_map<uint32_t, Whole> unfinished_;  // header.rest: bytes still to come
 };
 

@@ -38,6 +38,7 @@ void AddMetadata(const Metadata& metadata, SectionType type, SectionWriter& sect
 
 void AddStatus(const absl::Status& status, const Metadata& trailing, size_t limit,
                SectionWriter& sections) {
+  if (status.ok() && trailing.empty()) return;
   const auto add = [&](SectionType type, absl::string_view key, absl::string_view value) {
     const size_t size = key.size() + value.size();
     if (size > limit || key.size() > kMaxSectionKey) return;

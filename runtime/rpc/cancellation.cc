@@ -15,14 +15,13 @@ void Cancellation::Request() {
 
 bool Cancellation::Mark() {
   MutexLock lock(mutex_);
-  return !requested_.exchange(true, std::memory_order_acq_rel) && !entries_.empty();
+  return !requested_.exchange(true, std::memory_order_acq_rel) &&
+         (entry_.id != 0 || !more_.empty());
 }
 
 void Cancellation::RunCallbacks() {
   MutexLock lock(mutex_);
-  while (!entries_.empty()) {
-    Entry entry = std::move(entries_.front());
-    entries_.erase(entries_.begin());
+  for (Entry entry = TakeNext(); entry.id != 0; entry = TakeNext()) {
     running_ = entry.id;
     runner_ = std::this_thread::get_id();
     {
@@ -35,12 +34,29 @@ void Cancellation::RunCallbacks() {
   }
 }
 
+Cancellation::Entry Cancellation::TakeNext() {
+  Entry next;
+  if (entry_.id != 0) {
+    next = std::exchange(entry_, Entry());
+  } else if (!more_.empty()) {
+    next = std::move(more_.front());
+    more_.erase(more_.begin());
+  }
+  return next;
+}
+
 Cancellation::Id Cancellation::Add(Callback callback) {
   {
     MutexLock lock(mutex_);
     if (!requested()) {
-      entries_.push_back({next_, std::move(callback)});
-      return next_++;
+      const Id id = next_++;
+      if (entry_.id == 0) {
+        entry_.id = id;
+        entry_.callback = std::move(callback);
+      } else {
+        more_.push_back({id, std::move(callback)});
+      }
+      return id;
     }
   }
   callback();
@@ -51,10 +67,15 @@ void Cancellation::Remove(Id id) {
   if (id == 0) return;
   Callback removed;  // what it holds goes after the lock
   MutexLock lock(mutex_);
-  const auto entry = absl::c_find_if(entries_, [&](const Entry& e) { return e.id == id; });
-  if (entry != entries_.end()) {
+  if (entry_.id == id) {
+    removed = std::move(entry_.callback);
+    entry_.id = 0;
+    return;
+  }
+  const auto entry = absl::c_find_if(more_, [&](const Entry& e) { return e.id == id; });
+  if (entry != more_.end()) {
     removed = std::move(entry->callback);
-    entries_.erase(entry);
+    more_.erase(entry);
     return;
   }
   // A callback that removes itself must not wait for itself.
@@ -63,7 +84,8 @@ void Cancellation::Remove(Id id) {
 
 void Cancellation::Reset() {
   requested_.store(false, std::memory_order_relaxed);
-  entries_.clear();
+  if (entry_.id != 0) entry_ = Entry();
+  if (!more_.empty()) more_.clear();
 }
 
 }  // namespace nigh

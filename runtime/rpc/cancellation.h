@@ -4,8 +4,8 @@
 #include <atomic>
 #include <cstdint>
 #include <thread>
+#include <vector>
 
-#include "absl/container/inlined_vector.h"
 #include "absl/functional/any_invocable.h"
 #include "nigh/base/mutex.h"
 
@@ -40,9 +40,12 @@ class Cancellation {
 
  private:
   struct Entry {
-    Id id;
+    Id id = 0;  // 0: none
     Callback callback;
   };
+
+  // The next to run; one without an id when there is none.
+  Entry TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<bool> requested_ = false;
   Mutex mutex_;
@@ -50,7 +53,9 @@ class Cancellation {
   Id next_ ABSL_GUARDED_BY(mutex_) = 1;
   Id running_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread::id runner_ ABSL_GUARDED_BY(mutex_);
-  absl::InlinedVector<Entry, 1> entries_ ABSL_GUARDED_BY(mutex_);
+  // Nearly always there is one at most.
+  Entry entry_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Entry> more_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace nigh

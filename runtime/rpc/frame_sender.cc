@@ -99,6 +99,7 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
     if (queue.empty()) turns_.push_back(header.call);
     queue.push_back(std::move(waiting));
   }
+  NoteBusy();
   // Taken over, whatever happens from here on: the frame may have left before the connection
   // failed, so its sender must not be told that it was refused.
   const absl::StatusOr<bool> resumed = ResumeLocked();
@@ -111,6 +112,7 @@ absl::Status FrameSender::Break(absl::Status error) {
   queues_.clear();
   turns_.clear();
   unflushed_ = false;
+  NoteBusy();
   return error_;
 }
 
@@ -171,46 +173,46 @@ absl::StatusOr<bool> FrameSender::FlushLocked() {
   absl::StatusOr<bool> flushed = connection_.Flush();
   if (!flushed.ok()) return Break(flushed.status());
   unflushed_ = !*flushed;
+  NoteBusy();
   return flushed;
 }
 
 bool FrameSender::Drop(uint32_t call) {
+  if (idle()) return false;
   MutexLock lock(mutex_);
-  if (queues_.empty()) return false;
   const auto queue = queues_.find(call);
   if (queue == queues_.end()) return false;
   const Waiting& first = queue->second.front();
   const bool untouched = first.header.kind == FrameKind::kRequest && first.sent == 0;
   queues_.erase(queue);
   turns_.erase(absl::c_find(turns_, call));
+  NoteBusy();
   return untouched;
 }
 
 bool FrameSender::HasLeft(uint32_t call) const {
+  if (idle()) return true;
   MutexLock lock(mutex_);
   return !error_.ok() || (!unflushed_ && !queues_.contains(call));
 }
 
 bool FrameSender::OwesResponse(uint32_t call) const {
+  if (idle()) return false;
   MutexLock lock(mutex_);
-  if (queues_.empty()) return false;
   const auto queue = queues_.find(call);
   if (queue == queues_.end()) return false;
   const Waiting& last = queue->second.back();
   return last.header.kind == FrameKind::kResponse && last.sent == 0;
 }
 
-bool FrameSender::idle() const {
-  MutexLock lock(mutex_);
-  return !error_.ok() || (!unflushed_ && !AnythingWaits());
-}
-
 bool FrameSender::congested() const {
+  if (idle()) return false;
   MutexLock lock(mutex_);
   return AnythingWaits();
 }
 
 std::optional<Wake> FrameSender::Arm() {
+  if (idle()) return std::nullopt;
   MutexLock lock(mutex_);
   if (!error_.ok() || (!unflushed_ && !AnythingWaits())) return std::nullopt;
   return connection_.Arm(Interest::kSend);

@@ -1,6 +1,7 @@
 #ifndef NIGH_FRAME_SENDER_H_
 #define NIGH_FRAME_SENDER_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -59,8 +60,8 @@ class FrameSender {
   // Whether a RESPONSE of `call` waits of which nothing has left.
   bool OwesResponse(uint32_t call) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Whether everything that was sent has left.
-  bool idle() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether everything that was sent has left. Cheap.
+  bool idle() const { return !busy_.load(std::memory_order_acquire); }
 
   // Whether a writer of many messages should hold back until Resume has returned true.
   bool congested() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -88,11 +89,17 @@ class FrameSender {
   // Gives the connection up; nothing waits any more.
   absl::Status Break(absl::Status error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Says anew whether anything waits or is unflushed.
+  void NoteBusy() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    busy_.store(unflushed_ || AnythingWaits(), std::memory_order_release);
+  }
   bool AnythingWaits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !control_.empty() || !turns_.empty();
   }
 
   Connection& connection_;
+  // What is sent is noted here before it leaves: whoever receives an answer to it sees it.
+  std::atomic<bool> busy_ = false;
   mutable Mutex mutex_;
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
   bool unflushed_ ABSL_GUARDED_BY(mutex_) = false;

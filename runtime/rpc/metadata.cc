@@ -66,10 +66,4 @@ std::vector<absl::string_view> Metadata::GetAll(absl::string_view key) const {
   return values;
 }
 
-void Metadata::Clear() {
-  entries_.clear();
-  byte_size_ = 0;
-  status_ = absl::OkStatus();
-}
-
 }  // namespace nigh

@@ -38,7 +38,11 @@ class Metadata {
   // OK, or INTERNAL that names the first key or value that was refused.
   const absl::Status& status() const { return status_; }
 
-  void Clear();
+  void Clear() {
+    if (!entries_.empty()) entries_.clear();
+    if (!status_.ok()) status_ = absl::OkStatus();
+    byte_size_ = 0;
+  }
 
  private:
   std::vector<Entry> entries_;

@@ -68,21 +68,22 @@ void Poller::AddNow(std::shared_ptr<Pollable> pollable) {
   const Token token = known->second;
   if (!added) {
     load_.fetch_sub(1, std::memory_order_relaxed);
-    return MakeHot(token, *sources_[token]);
+    return MakeHot(*sources_[token]);
   }
   ++next_token_;
   Source& source = *(sources_[token] = std::make_unique<Source>());
+  source.token = token;
   source.pollable = std::move(pollable);
-  MakeHot(token, source);
+  MakeHot(source);
   // What it sent before it was known here may still wait for room.
-  WatchSend(token, source);
+  WatchSend(source);
 }
 
 void Poller::WatchRoom(const Pollable& pollable) {
   Post(this, [this, key = &pollable] {
     // One that has ended meanwhile is not known any more.
     const auto token = tokens_.find(key);
-    if (token != tokens_.end()) WatchSend(token->second, *sources_[token->second]);
+    if (token != tokens_.end()) WatchSend(*sources_[token->second]);
   });
 }
 
@@ -90,8 +91,9 @@ void Poller::Remove(std::shared_ptr<Pollable> pollable, Task removed) {
   Post(this, [this, pollable = std::move(pollable), removed = std::move(removed)]() mutable {
     const auto token = tokens_.find(pollable.get());
     if (token != tokens_.end()) {
-      std::erase(hot_, token->second);
-      Drop(token->second);
+      Source& source = *sources_[token->second];
+      std::erase(hot_, &source);
+      Drop(source);
     }
     pollable = nullptr;
     removed();
@@ -102,14 +104,12 @@ void Poller::Stop() {
   Post(this, [this] { stopping_ = true; });
 }
 
-void Poller::Drop(Token token) {
-  const auto entry = sources_.find(token);
-  const std::unique_ptr<Source> source = std::move(entry->second);
-  sources_.erase(entry);
-  for (const int fd : {source->receive_fd, source->send_fd}) {
-    if (fd >= 0) Control(EPOLL_CTL_DEL, fd, token, 0);
+void Poller::Drop(Source& source) {
+  const auto dropped = sources_.extract(source.token);  // goes after the rest
+  for (const int fd : {source.receive_fd, source.send_fd}) {
+    if (fd >= 0) Control(EPOLL_CTL_DEL, fd, source.token, 0);
   }
-  tokens_.erase(source->pollable.get());
+  tokens_.erase(source.pollable.get());
   load_.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -130,54 +130,55 @@ Poller::Pass Poller::RunTasks() {
   return kept ? Pass::kBusy : Pass::kRoleLost;
 }
 
-void Poller::MakeHot(Token token, Source& source) {
+void Poller::MakeHot(Source& source) {
   if (std::exchange(source.hot, true)) return;
   source.idle_passes = 0;
-  hot_.push_back(token);
+  hot_.push_back(&source);
 }
 
-void Poller::Watch(Token token, Source& source, const Wake& wake) {
+void Poller::Watch(Source& source, const Wake& wake) {
   source.receive_fd = wake.fd;
   source.edge_triggered = wake.edge_triggered;
   const uint32_t events =
       static_cast<uint32_t>(wake.events) | (wake.edge_triggered ? uint32_t{EPOLLET} : 0);
   if (source.send_fd == wake.fd) {
     // It is in the set already, for sending.
-    Control(EPOLL_CTL_MOD, wake.fd, token, events | EPOLLOUT);
+    Control(EPOLL_CTL_MOD, wake.fd, source.token, events | EPOLLOUT);
   } else {
-    Control(EPOLL_CTL_ADD, wake.fd, token, events);
+    Control(EPOLL_CTL_ADD, wake.fd, source.token, events);
   }
 }
 
-void Poller::WatchSend(Token token, Source& source) {
+void Poller::WatchSend(Source& source) {
   const std::optional<Wake> wake = source.pollable->ArmSend();
   // Nothing waits any more: another thread's send took it along, and those who wait must hear of
   // it.
-  if (!wake.has_value() || wake->ready()) return ResumeSend(token, source);
+  if (!wake.has_value() || wake->ready()) return ResumeSend(source);
   source.send_fd = wake->fd;
   const auto events = static_cast<uint32_t>(wake->events);
   if (wake->fd != source.receive_fd) {
-    Control(EPOLL_CTL_ADD, wake->fd, token | kRoomBit,
+    Control(EPOLL_CTL_ADD, wake->fd, source.token | kRoomBit,
             events | (wake->edge_triggered ? uint32_t{EPOLLET} : 0));
   } else {
-    Control(EPOLL_CTL_MOD, wake->fd, token,
+    Control(EPOLL_CTL_MOD, wake->fd, source.token,
             events | EPOLLIN | (source.edge_triggered ? uint32_t{EPOLLET} : 0));
   }
 }
 
-void Poller::ResumeSend(Token token, Source& source) {
+void Poller::ResumeSend(Source& source) {
   const int fd = std::exchange(source.send_fd, -1);
   if (fd >= 0 && fd == source.receive_fd) {
-    Control(EPOLL_CTL_MOD, fd, token, EPOLLIN | (source.edge_triggered ? uint32_t{EPOLLET} : 0));
+    Control(EPOLL_CTL_MOD, fd, source.token,
+            EPOLLIN | (source.edge_triggered ? uint32_t{EPOLLET} : 0));
   } else if (fd >= 0) {
-    Control(EPOLL_CTL_DEL, fd, token, 0);
+    Control(EPOLL_CTL_DEL, fd, source.token, 0);
   }
   source.pollable->ResumeSending();  // asks for WatchRoom again if it has to
 }
 
 Waiter::PollCost Poller::PollCostOfHot() const {
-  const bool cheap = absl::c_all_of(hot_, [&](Token token) {
-    return sources_.at(token)->pollable->poll_cost() == Waiter::PollCost::kCheap;
+  const bool cheap = absl::c_all_of(hot_, [](const Source* source) {
+    return source->pollable->poll_cost() == Waiter::PollCost::kCheap;
   });
   return cheap ? Waiter::PollCost::kCheap : Waiter::PollCost::kSystemCall;
 }
@@ -185,8 +186,7 @@ Waiter::PollCost Poller::PollCostOfHot() const {
 Poller::Pass Poller::PollHot() {
   Pass result = Pass::kNothing;
   for (size_t i = 0; i < hot_.size();) {
-    const Token token = hot_[i];
-    Source& source = *sources_[token];
+    Source& source = *hot_[i];
     // A handler that overstays may find its session gone from here when it returns.
     const std::shared_ptr<Pollable> pollable = source.pollable;
     bool cold = false;
@@ -198,13 +198,13 @@ Poller::Pass Poller::PollHot() {
         result = Pass::kBusy;
         break;
       case Pollable::Turn::kNothing:
-        cold = ++source.idle_passes > kCoolAfter && Cool(token, source);
+        cold = ++source.idle_passes > kCoolAfter && Cool(source);
         break;
       case Pollable::Turn::kQuiet:
-        cold = Cool(token, source);
+        cold = Cool(source);
         break;
       case Pollable::Turn::kEnded:
-        Drop(token);
+        Drop(source);
         result = Pass::kBusy;
         cold = true;
         break;
@@ -219,18 +219,18 @@ Poller::Pass Poller::PollHot() {
   return result;
 }
 
-bool Poller::Cool(Token token, Source& source) {
+bool Poller::Cool(Source& source) {
   const Wake wake = source.pollable->ArmReceive();
   if (wake.ready()) return false;
-  if (source.receive_fd < 0) Watch(token, source, wake);
+  if (source.receive_fd < 0) Watch(source, wake);
   source.hot = false;
   return true;
 }
 
 bool Poller::ArmHot() {
-  hot_.erase(std::remove_if(hot_.begin(), hot_.end(),
-                            [&](Token token) { return Cool(token, *sources_[token]); }),
-             hot_.end());
+  hot_.erase(
+      std::remove_if(hot_.begin(), hot_.end(), [&](Source* source) { return Cool(*source); }),
+      hot_.end());
   return hot_.empty();
 }
 
@@ -248,8 +248,8 @@ void Poller::PollEvents(int timeout_millis) {
     const auto entry = sources_.find(token);
     if (entry == sources_.end()) continue;
     Source& source = *entry->second;
-    if (room_only || (events[i].events & EPOLLOUT) != 0) ResumeSend(token, source);
-    if (!room_only && (events[i].events & ~uint32_t{EPOLLOUT}) != 0) MakeHot(token, source);
+    if (room_only || (events[i].events & EPOLLOUT) != 0) ResumeSend(source);
+    if (!room_only && (events[i].events & ~uint32_t{EPOLLOUT}) != 0) MakeHot(source);
   }
 }
 

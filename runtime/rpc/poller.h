@@ -68,7 +68,10 @@ class Poller {
   size_t load() const { return load_.load(std::memory_order_relaxed); }
 
  private:
+  using Token = uint64_t;
+
   struct Source {
+    Token token;
     std::shared_ptr<Pollable> pollable;
     int receive_fd = -1;  // as registered with epoll
     int send_fd = -1;
@@ -76,8 +79,6 @@ class Poller {
     bool hot = false;
     int idle_passes = 0;
   };
-  using Token = uint64_t;
-
   enum class Pass { kNothing, kBusy, kRoleLost };
 
   // Tasks, as many as there were before the first of them added to them, about.
@@ -87,18 +88,18 @@ class Poller {
   // One look at every hot source.
   Pass PollHot();
   // Has epoll watch a hot source from now on. False: something came meanwhile.
-  bool Cool(Token token, Source& source);
+  bool Cool(Source& source);
   // Has epoll watch the hot ones, so that the thread may sleep. False: something came meanwhile.
   bool ArmHot();
   // Waits for the epoll set; -1: for ever.
   void PollEvents(int timeout_millis);
   void AddNow(std::shared_ptr<Pollable> pollable);
-  void Drop(Token token);
-  void MakeHot(Token token, Source& source);
+  void Drop(Source& source);
+  void MakeHot(Source& source);
   // Registers `wake` with epoll.
-  void Watch(Token token, Source& source, const Wake& wake);
-  void WatchSend(Token token, Source& source);
-  void ResumeSend(Token token, Source& source);
+  void Watch(Source& source, const Wake& wake);
+  void WatchSend(Source& source);
+  void ResumeSend(Source& source);
   void Control(int operation, int fd, Token token, uint32_t events);
   Waiter::PollCost PollCostOfHot() const;
 
@@ -112,7 +113,7 @@ class Poller {
   Waiter waiter_;
   absl::flat_hash_map<Token, std::unique_ptr<Source>> sources_;
   absl::flat_hash_map<const Pollable*, Token> tokens_;
-  std::vector<Token> hot_;
+  std::vector<Source*> hot_;
   Token next_token_ = 1;
   uint32_t passes_ = 0;
   int64_t last_events_ = 0;  // steady nanoseconds

@@ -1,5 +1,6 @@
 #include "nigh/wire/frame.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -12,49 +13,105 @@
 namespace nigh {
 namespace {
 
-// What each kind may carry. A field that a kind does not use must be zero, so that a later version
-// can give it a meaning.
+template <class Field>
+constexpr Field kAny = std::numeric_limits<Field>::max();
+
+// The bits that each field may have in a frame of a kind. A field that a kind does not use must be
+// zero, so that a later version can give it a meaning.
 struct KindRules {
   absl::string_view name;
   uint8_t flags = 0;
-  bool method = false;
-  bool call = false;
-  bool payload = false;
-  bool rest = false;
-  bool aux = false;
+  uint16_t method = 0;
+  uint32_t call = 0;
+  uint32_t length = 0;
+  uint32_t rest = 0;
+  uint64_t aux = 0;
+  bool message = false;  // the payload holds sections, a message, or nothing
 };
 
 constexpr KindRules kRules[] = {
     {.name = "no kind"},
-    {.name = "HELLO", .payload = true},
-    {.name = "METHOD", .method = true, .payload = true},
+    {.name = "HELLO", .length = kAny<uint32_t>},
+    {.name = "METHOD", .method = kAny<uint16_t>, .length = kAny<uint32_t>},
     {.name = "REQUEST",
      .flags = kSections | kMessage | kEnd,
-     .method = true,
-     .call = true,
-     .payload = true,
-     .rest = true,
-     .aux = true},
+     .method = kAny<uint16_t>,
+     .call = kAny<uint32_t>,
+     .length = kAny<uint32_t>,
+     .rest = kAny<uint32_t>,
+     .aux = kAny<uint64_t>,
+     .message = true},
     {.name = "MESSAGE",
      .flags = kSections | kMessage | kEnd,
-     .call = true,
-     .payload = true,
-     .rest = true},
+     .call = kAny<uint32_t>,
+     .length = kAny<uint32_t>,
+     .rest = kAny<uint32_t>,
+     .message = true},
     {.name = "RESPONSE",
      .flags = kSections | kMessage,
-     .call = true,
-     .payload = true,
-     .rest = true,
-     .aux = true},
-    {.name = "CANCEL", .call = true},
-    {.name = "CREDIT", .call = true, .aux = true},
-    {.name = "PING", .flags = kAck, .aux = true},
-    {.name = "GO_AWAY", .payload = true},
-    {.name = "PIECE", .call = true, .payload = true, .rest = true},
+     .call = kAny<uint32_t>,
+     .length = kAny<uint32_t>,
+     .rest = kAny<uint32_t>,
+     .aux = kAny<uint64_t>,
+     .message = true},
+    {.name = "CANCEL", .call = kAny<uint32_t>},
+    {.name = "CREDIT", .call = kAny<uint32_t>, .aux = kAny<uint64_t>},
+    {.name = "PING", .flags = kAck, .aux = kAny<uint64_t>},
+    {.name = "GO_AWAY", .length = kAny<uint32_t>},
+    {.name = "PIECE", .call = kAny<uint32_t>, .length = kAny<uint32_t>, .rest = kAny<uint32_t>},
 };
 
 // protobuf's own bound on a message, and room for sections.
 constexpr uint64_t kMaxWholePayload = std::numeric_limits<int32_t>::max();
+
+// The bits of a header that its kind may not have.
+uint64_t IllegalBits(const FrameHeader& header, const KindRules& rules) {
+  return uint64_t{header.flags & ~uint32_t{rules.flags}} |
+         uint64_t{header.method & ~uint32_t{rules.method}} | (header.call & ~rules.call) |
+         (header.length & ~rules.length) | (header.rest & ~rules.rest) | (header.aux & ~rules.aux);
+}
+
+// A payload that neither sections nor a message account for.
+bool IsUnexplained(const FrameHeader& header, const KindRules& rules) {
+  return rules.message && (header.flags & (kSections | kMessage)) == 0 && header.length != 0;
+}
+
+// A piece that brings nothing would let a peer keep a call half-received for ever, one frame at a
+// time.
+bool IsEmptyPiece(const FrameHeader& header) {
+  return header.length == 0 && (header.rest != 0 || header.kind == FrameKind::kPiece);
+}
+
+bool IsLegal(const FrameHeader& header, size_t max_payload) {
+  const auto kind = static_cast<uint8_t>(header.kind);
+  if (kind == 0 || kind >= std::size(kRules)) return false;
+  const KindRules& rules = kRules[kind];
+  return IllegalBits(header, rules) == 0 && header.length <= max_payload &&
+         !IsUnexplained(header, rules) && !IsEmptyPiece(header) &&
+         uint64_t{header.length} + header.rest <= kMaxWholePayload;
+}
+
+[[gnu::noinline, gnu::cold]] absl::Status WhatIsIllegal(const FrameHeader& header,
+                                                        size_t max_payload) {
+  const auto kind = static_cast<uint8_t>(header.kind);
+  if (kind == 0 || kind >= std::size(kRules)) {
+    return absl::InternalError(absl::StrCat("frame of unknown kind ", static_cast<int>(kind)));
+  }
+  const KindRules& rules = kRules[kind];
+  const auto wrong = [&](absl::string_view field, uint64_t value) {
+    return absl::InternalError(absl::StrCat(rules.name, " frame with illegal ", field, " ", value));
+  };
+  if (header.length > std::min<uint64_t>(max_payload, rules.length) || IsEmptyPiece(header)) {
+    return wrong("length", header.length);
+  }
+  if ((header.flags & ~rules.flags) != 0 || IsUnexplained(header, rules)) {
+    return wrong("flags", header.flags);
+  }
+  if ((header.method & ~rules.method) != 0) return wrong("method", header.method);
+  if ((header.call & ~rules.call) != 0) return wrong("call", header.call);
+  if ((header.aux & ~rules.aux) != 0) return wrong("aux", header.aux);
+  return wrong("rest", header.rest);
+}
 
 }  // namespace
 
@@ -81,37 +138,10 @@ FrameHeader DecodeFrameHeader(const std::byte* from) {
 }
 
 absl::Status ValidateFrameHeader(const FrameHeader& header, size_t max_payload) {
-  const auto kind = static_cast<uint8_t>(header.kind);
-  if (kind == 0 || kind >= std::size(kRules)) {
-    return absl::InternalError(absl::StrCat("frame of unknown kind ", static_cast<int>(kind)));
+  if (IsLegal(header, max_payload)) [[likely]] {
+    return absl::OkStatus();
   }
-  const KindRules& rules = kRules[kind];
-  const auto wrong = [&](absl::string_view field, uint64_t value) {
-    return absl::InternalError(absl::StrCat(rules.name, " frame with illegal ", field, " ", value));
-  };
-  if (header.length > max_payload || (!rules.payload && header.length != 0)) {
-    return wrong("length", header.length);
-  }
-  if ((header.flags & ~rules.flags) != 0) return wrong("flags", header.flags);
-  if (!rules.method && header.method != 0) return wrong("method", header.method);
-  if (!rules.call && header.call != 0) return wrong("call", header.call);
-  if (!rules.aux && header.aux != 0) return wrong("aux", header.aux);
-  if (header.rest != 0 &&
-      (!rules.rest || uint64_t{header.length} + header.rest > kMaxWholePayload)) {
-    return wrong("rest", header.rest);
-  }
-  // A piece that brings nothing would let a peer keep a call half-received for ever, one frame at a
-  // time.
-  if ((header.rest != 0 || header.kind == FrameKind::kPiece) && header.length == 0) {
-    return wrong("length", 0);
-  }
-  if (header.kind == FrameKind::kRequest || header.kind == FrameKind::kMessage ||
-      header.kind == FrameKind::kResponse) {
-    if ((header.flags & (kSections | kMessage)) == 0 && header.length != 0) {
-      return wrong("flags", header.flags);
-    }
-  }
-  return absl::OkStatus();
+  return WhatIsIllegal(header, max_payload);
 }
 
 absl::string_view FrameKindName(FrameKind kind) {

@@ -1,7 +1,9 @@
 #include "nigh/transports/stream/socket_stream.h"
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -9,9 +11,13 @@
 
 namespace nigh {
 
+// Not recv(2) and send(2): in a process with threads the C library brackets these by some forty
+// instructions each, for threads that are cancelled (pthread_cancel), which nobody can want here.
+
 ssize_t ReadSocket(int socket, ByteSpan to) {
   for (;;) {
-    const ssize_t count = ::recv(socket, to.data(), to.size(), 0);
+    const ssize_t count =
+        ::syscall(SYS_recvfrom, socket, to.data(), to.size(), 0, nullptr, nullptr);
     if (count >= 0) return count;
     if (errno != EINTR) return -errno;
   }
@@ -19,7 +25,8 @@ ssize_t ReadSocket(int socket, ByteSpan to) {
 
 ssize_t WriteSocket(int socket, ConstByteSpan from) {
   for (;;) {
-    const ssize_t count = ::send(socket, from.data(), from.size(), MSG_NOSIGNAL);
+    const ssize_t count =
+        ::syscall(SYS_sendto, socket, from.data(), from.size(), MSG_NOSIGNAL, nullptr, 0);
     if (count >= 0) return count;
     if (errno != EINTR) return -errno;
   }
