@@ -138,6 +138,7 @@ void Channel::Retire(const ClientSession& session) {
       SetState(ChannelState::kTransientFailure);
     }
   }
+  retired->LetGo();
   Announce();
 }
 

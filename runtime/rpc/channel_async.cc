@@ -22,6 +22,7 @@ namespace nigh {
 Channel::~Channel() {
   // Nobody is left to use what the poller may still be connecting.
   if (attempt_ != nullptr) attempt_->Close();
+  if (session_ != nullptr) session_->LetGo();
 }
 
 std::shared_ptr<Poller> Channel::poller() {

@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -12,6 +13,7 @@
 #include "nigh/base/mutex.h"
 #include "nigh/client_call.h"
 #include "nigh/client_session.h"
+#include "nigh/event_loop.h"
 #include "nigh/message_io.h"
 #include "nigh/poller.h"
 #include "nigh/transport/connection.h"
@@ -86,16 +88,41 @@ void ClientSession::NoLongerOpen(const ClientCall& call) {
 }
 
 void ClientSession::HandOver() {
-  if (pumping_ || open_async_ == 0) return;
-  if (const std::shared_ptr<Poller> poller = poller_.lock()) poller->Add(shared_from_this());
+  if (pumping_ || !dead_.ok()) return;
+  // Somebody who follows takes along what waits for room.
+  if (open_async_ == 0 && (!unsent_ || let_go_ || !followers_.empty())) return;
+  std::shared_ptr<Poller> poller = poller_.lock();
+  if (!own_loop_) {
+    if (poller == nullptr) {
+      try {
+        poller = SharedPoller();
+      } catch (const std::system_error&) {
+        // No thread to be had: what waits leaves with the next call.
+        return;
+      }
+      poller_ = poller;
+    }
+    pump_ = poller;
+  }
+  if (poller != nullptr) poller->Add(shared_from_this());
+}
+
+void ClientSession::LetGo() {
+  MutexLock lock(mutex_);
+  let_go_ = true;
+  if (pump_ != nullptr) pump_->Add(shared_from_this());
 }
 
 Pollable::Turn ClientSession::TakeTurn(InlineMark& /*mark*/) {
   if (std::optional<Turn> turn = TakeGreetingTurn()) return *turn;
+  std::shared_ptr<Poller> pump;  // goes after the lock, maybe the last that kept this thread
   {
     MutexLock lock(mutex_);
     // A caller who leads hands over when he leaves.
-    if (pumping_ || !dead_.ok()) return Turn::kEnded;
+    if (pumping_ || !dead_.ok()) {
+      pump = std::move(pump_);
+      return Turn::kEnded;
+    }
     pumping_ = true;
   }
   int frames = 0;
@@ -104,7 +131,10 @@ Pollable::Turn ClientSession::TakeTurn(InlineMark& /*mark*/) {
   last_looked_ = SteadyNanos();
   pumping_ = false;
   PromoteFollower();
-  if (!dead_.ok() || (open_async_ == 0 && sender_.idle())) return Turn::kEnded;
+  if (!dead_.ok() || (open_async_ == 0 && (!unsent_ || let_go_))) {
+    pump = std::move(pump_);
+    return Turn::kEnded;
+  }
   return frames == 0 ? Turn::kNothing : Turn::kBusy;
 }
 
@@ -120,7 +150,8 @@ void ClientSession::ResumeSending() {
   MutexLock lock(mutex_);
   // What the server had sent before it went away is still to be received; then comes the end.
   if (!sent.ok()) going_away_ = true;
-  if (!sent.ok() || *sent) return WakeWriters();
+  unsent_ = sent.ok() && !*sent;
+  if (!unsent_) return WakeWriters();
   if (const std::shared_ptr<Poller> poller = poller_.lock()) poller->WatchRoom(*this);
 }
 

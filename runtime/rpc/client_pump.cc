@@ -55,14 +55,10 @@ bool ClientSession::IsReady(const ClientCall& call, Event event) const {
 
 void ClientSession::Await(ClientCall& call, Event event) {
   const Deadline deadline = call.context_.deadline_;
-  bool led = false;
   while (!IsReady(call, event)) {
     if (deadline.HasPassed()) {
       // What had arrived by then still counts.
-      if (!pumping_) {
-        led = true;
-        PumpWhatArrived(SelfFor(call, event));
-      }
+      if (!pumping_) PumpWhatArrived(SelfFor(call, event));
       if (!IsReady(call, event)) {
         Abandon(call, absl::DeadlineExceededError(absl::StrCat(
                           name_, ": ", call.method_.method->name, ": deadline exceeded")));
@@ -70,7 +66,6 @@ void ClientSession::Await(ClientCall& call, Event event) {
       break;
     }
     if (!pumping_) {
-      led = true;
       Lead(call, event);
     } else {
       followers_.push_back(&call);
@@ -79,7 +74,7 @@ void ClientSession::Await(ClientCall& call, Event event) {
     }
   }
   PromoteFollower();
-  if (led) HandOver();
+  HandOver();
 }
 
 ClientCall* ClientSession::SelfFor(ClientCall& call, Event event) {
@@ -188,6 +183,7 @@ bool ClientSession::Pump(ClientCall* self) {
     const absl::StatusOr<bool> sent = sender_.Resume();
     if (sent.ok() && *sent) {
       MutexLock lock(mutex_);
+      unsent_ = false;
       WakeWriters();
       return true;
     }
@@ -230,8 +226,9 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
     }
     case FrameKind::kPing:
       if ((header.flags & kAck) == 0) {
-        (void)sender_.Send({.kind = FrameKind::kPing, .flags = kAck, .aux = header.aux}, "",
-                           nullptr);
+        MutexLock lock(mutex_);
+        AfterSend(sender_.Send({.kind = FrameKind::kPing, .flags = kAck, .aux = header.aux}, "",
+                               nullptr));
       }
       return absl::OkStatus();
     case FrameKind::kGoAway: {

@@ -20,6 +20,7 @@
 #include "nigh/call_sections.h"
 #include "nigh/call_state.h"
 #include "nigh/client_call.h"
+#include "nigh/event_loop.h"
 #include "nigh/flow.h"
 #include "nigh/message_io.h"
 #include "nigh/poller.h"
@@ -40,10 +41,13 @@ ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string
     : connection_(std::move(connection)),
       name_(std::move(name)),
       limits_(options.limits),
+      own_loop_(options.event_loop != nullptr),
       peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
       interrupt_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       sender_(*connection_),
-      waiter_(options.wait) {}
+      waiter_(options.wait) {
+  if (own_loop_) poller_ = options.event_loop->poller();
+}
 
 ClientSession::~ClientSession() { connection_->Close(); }
 
@@ -85,7 +89,11 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
   if (sent.ok() && *sent && writers_waiting_ == 0) return true;
   MutexLock lock(mutex_);
   AfterSend(sent);
-  if (sent.ok()) return true;
+  if (sent.ok()) {
+    // Who makes a unary call waits for its reply next, and pumps.
+    if (call.method_.method->kind != MethodKind::kUnary) HandOver();
+    return true;
+  }
   // A frame that the medium has refused cannot have been acted upon: the call may begin anew
   // elsewhere.
   if (!call.state_.closed()) {
@@ -229,6 +237,7 @@ bool ClientSession::Read(ClientCall& call, MessageTarget target) {
   if (call.inbox_.empty()) Await(call, Event::kMessage);
   if (!call.target_filled_ && !call.inbox_.empty()) ParseInbox(call);
   call.target_ = MessageTarget();
+  HandOver();
   return std::exchange(call.target_filled_, false);
 }
 
@@ -257,6 +266,7 @@ absl::Status ClientSession::Finish(ClientCall& call) {
 void ClientSession::Cancel(ClientCall& call, absl::Status status) {
   MutexLock lock(mutex_);
   Abandon(call, std::move(status));
+  HandOver();
 }
 
 void ClientSession::Abandon(ClientCall& call, absl::Status status) {
@@ -294,7 +304,8 @@ ClientCall* ClientSession::FindCall(const FrameHeader& header) {
 }
 
 void ClientSession::AfterSend(const absl::StatusOr<bool>& sent) {
-  if (sent.ok() && *sent) return WakeWriters();
+  unsent_ = !sent.ok() || !*sent;
+  if (!unsent_) return WakeWriters();
   // Not closed yet: what the server had sent before it went away is still to be received, and then
   // the pump finds the end.
   if (!sent.ok()) going_away_ = true;

@@ -35,9 +35,10 @@ namespace nigh {
 // one of those who wait takes its place. (Leader/followers: Schmidt et al., "Leader/Followers",
 // 2000.) A lone caller thus sends its request and parses its own reply with no hand-off.
 //
-// While calls are open that nobody waits for in a thread, a poller pumps whenever no caller does. A
-// caller that begins to lead takes the pump from it and gives it back when it leaves. Callbacks are
-// the poller's tasks, never the leader's.
+// While calls are open that nobody waits for in a thread, or something waits for room that no
+// caller waits for, a poller pumps whenever no caller does. A caller that begins to lead takes the
+// pump from it and gives it back when it leaves. Callbacks are the poller's tasks, never the
+// leader's.
 //
 // Locks. mutex_ guards the calls; it is taken before the sender's and never held while user code
 // runs or a thread sleeps. The receiving half of the connection belongs to whoever pumps.
@@ -65,6 +66,8 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
                    std::function<void(const absl::Status&)> done);
   // Ends everything. Any thread.
   void Close() { connection_->Close(); }
+  // No more calls will come. When those there are are over, the hang-up says what has not left.
+  void LetGo() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Wakes the pump from its sleep, for it to look around.
   void Interrupt() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -156,7 +159,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   void WakeAsyncWriters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Opened(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoLongerOpen(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Nobody leads: the poller is to pump if it has a reason to.
+  // If nobody leads, the poller is to pump if it has a reason to.
   void HandOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Nothing while the hellos are still being exchanged.
   std::optional<Turn> TakeGreetingTurn() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -196,6 +199,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   const std::unique_ptr<Connection> connection_;
   const std::string name_;
   const Limits limits_;
+  const bool own_loop_;  // of the program's: poller_ is given
   std::function<void()> on_end_;
   const std::shared_ptr<const PeerIdentity> peer_;
   const UniqueFd interrupt_;
@@ -210,6 +214,10 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   bool pumping_ ABSL_GUARDED_BY(mutex_) = false;
   std::unique_ptr<Greeting> greeting_ ABSL_GUARDED_BY(mutex_);
   std::weak_ptr<Poller> poller_ ABSL_GUARDED_BY(mutex_);
+  // The same while it looks after the session and its thread is for those who need one.
+  std::shared_ptr<Poller> pump_ ABSL_GUARDED_BY(mutex_);
+  bool unsent_ ABSL_GUARDED_BY(mutex_) = false;  // something waits in the sender, or has just left
+  bool let_go_ ABSL_GUARDED_BY(mutex_) = false;
   int open_async_ ABSL_GUARDED_BY(mutex_) = 0;  // calls with waiters that are not over
   bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;
   bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;

@@ -52,7 +52,8 @@ class EventLoop {
 };
 
 // The one that a thread of its own drives for all channels without an event loop. The thread ends
-// with the last who holds it.
+// with the last who holds it. Throws std::system_error, as std::thread does, where the system has
+// no thread to give.
 std::shared_ptr<Poller> SharedPoller();
 
 }  // namespace nigh

@@ -1,13 +1,16 @@
 // A channel against a server that says what the test has written down: for what a server of ours
 // says only when it is interrupted at the right moment.
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,6 +20,7 @@
 #include "nigh/channel.h"
 #include "nigh/client_call.h"
 #include "nigh/client_context.h"
+#include "nigh/event_loop.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
 #include "nigh/transport/transport.h"
@@ -44,7 +48,7 @@ std::string HelloBytes() {
   return FrameBytes({.kind = FrameKind::kHello}, payload);
 }
 
-// The server's end of the one connection that can be made.
+// The server's end of the last connection.
 UniqueFd server_end;
 
 void ServerSays(absl::string_view bytes) {
@@ -54,11 +58,12 @@ void ServerSays(absl::string_view bytes) {
 
 absl::StatusOr<std::unique_ptr<Connection>> DialScript(const Address& address) {
   std::array<int, 2> sockets;
-  if (server_end ||
-      ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets.data()) != 0) {
-    return absl::UnavailableError("no second connection");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets.data()) != 0) {
+    return absl::UnavailableError("no socket pair");
   }
   server_end = UniqueFd(sockets[1]);
+  const int little = 4096;
+  EXPECT_EQ(::setsockopt(sockets[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
   ServerSays(HelloBytes());
   return std::make_unique<StreamConnection>(std::make_unique<SocketStream>(UniqueFd(sockets[0])),
                                             PeerIdentity{.address = address.ToString()});
@@ -104,6 +109,78 @@ TEST(ClientSession, AResponseAbandonsTheMessageThatItInterrupts) {
                       FrameBytes({.kind = FrameKind::kResponse}, ""));
   EXPECT_EQ(second, "whole!");
   EXPECT_TRUE(second_status.ok()) << second_status;
+}
+
+// What has come from the client, frame by frame, as far as `last`.
+std::vector<FrameKind> ReceiveUntil(FrameKind last, const std::function<void()>& meanwhile) {
+  std::vector<FrameKind> kinds;
+  std::string bytes;
+  while (kinds.empty() || kinds.back() != last) {
+    std::array<char, 65536> chunk;
+    const ssize_t got = ::recv(server_end.get(), chunk.data(), chunk.size(), 0);
+    if (got == 0) break;
+    if (got < 0) {
+      meanwhile();
+      continue;
+    }
+    bytes.append(chunk.data(), got);
+    while (bytes.size() >= kFrameHeaderSize) {
+      const FrameHeader header =
+          DecodeFrameHeader(reinterpret_cast<const std::byte*>(bytes.data()));
+      if (bytes.size() < kFrameHeaderSize + header.length) break;
+      kinds.push_back(header.kind);
+      bytes.erase(0, kFrameHeaderSize + header.length);
+    }
+  }
+  return kinds;
+}
+
+// A call that is cancelled in the middle of a message for which there is no room.
+void CancelInAMessage(const BoundMethods& methods) {
+  ClientContext context;
+  context.set_timeout(absl::Milliseconds(20));
+  ClientCall call(methods[0], context);
+  const std::string large(60'000, 'x');
+  MessageSource request{absl::string_view(large)};
+  EXPECT_TRUE(request.Measure().ok());
+  call.Start(&request, /*end=*/true);
+  std::string message;
+  EXPECT_FALSE(call.Read(MessageTarget(&message)));
+  EXPECT_EQ(call.Finish().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST(ClientSession, ACancellationThatFoundNoRoomLeavesWithNoFurtherCall) {
+  ChannelOptions options;
+  options.transports = kScript;
+  const std::shared_ptr<Channel> channel = Dial("script:server", options).value();
+  CancelInAMessage(BoundMethods(channel, {&kReplies, 1}));
+  const auto wait = [] {
+    pollfd readable{.fd = server_end.get(), .events = POLLIN, .revents = 0};
+    ::poll(&readable, 1, -1);
+  };
+  EXPECT_EQ(ReceiveUntil(FrameKind::kCancel, wait).back(), FrameKind::kCancel);
+}
+
+TEST(ClientSession, ACancellationThatFoundNoRoomLeavesWhenTheEventLoopIsPolled) {
+  ChannelOptions options;
+  options.transports = kScript;
+  options.event_loop = std::make_shared<EventLoop>();
+  const std::shared_ptr<Channel> channel = Dial("script:server", options).value();
+  CancelInAMessage(BoundMethods(channel, {&kReplies, 1}));
+  const auto pump = [&] { options.event_loop->WaitAndPoll(); };
+  EXPECT_EQ(ReceiveUntil(FrameKind::kCancel, pump).back(), FrameKind::kCancel);
+}
+
+TEST(ClientSession, AChannelThatGoesDoesNotWaitForRoom) {
+  ChannelOptions options;
+  options.transports = kScript;
+  {
+    const std::shared_ptr<Channel> channel = Dial("script:server", options).value();
+    CancelInAMessage(BoundMethods(channel, {&kReplies, 1}));
+  }
+  // The hang-up comes although nothing has been read until now.
+  pollfd hang_up{.fd = server_end.get(), .events = POLLRDHUP, .revents = 0};
+  EXPECT_EQ(::poll(&hang_up, 1, -1), 1);
 }
 
 }  // namespace
