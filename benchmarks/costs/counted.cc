@@ -2,6 +2,7 @@
 
 #include "benchmarks/costs/counted.h"
 
+#include <dlfcn.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdarg>
 #include <cstddef>
 
 namespace nigh::benchmarks {
@@ -29,6 +31,14 @@ namespace {
 
 void Count(std::atomic<int64_t>& count) { count.fetch_add(1, std::memory_order_relaxed); }
 
+// What libc's syscall(2) would do; ours stands in front of it.
+long SystemCall(long number, const long (&arguments)[6]) {
+  using Function = long (*)(long, ...);
+  static const auto libcs = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "syscall"));
+  return libcs(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
+               arguments[5]);
+}
+
 ssize_t CountTransfer(std::atomic<int64_t>& moved, ssize_t result) {
   Count(result > 0 ? moved : counts.blocked);
   return result;
@@ -43,13 +53,17 @@ using nigh::benchmarks::CountTransfer;
 
 extern "C" {
 
-ssize_t recv(int fd, void* to, size_t size, int flags) {
-  return CountTransfer(counts.receives,
-                       ::syscall(SYS_recvfrom, fd, to, size, flags, nullptr, nullptr));
-}
-
-ssize_t send(int fd, const void* from, size_t size, int flags) {
-  return CountTransfer(counts.sends, ::syscall(SYS_sendto, fd, from, size, flags, nullptr, 0));
+// Streams read and write by syscall(2) itself (transports/stream/socket_stream.cc).
+long syscall(long number, ...) noexcept {
+  va_list list;
+  va_start(list, number);
+  long arguments[6];
+  for (long& argument : arguments) argument = va_arg(list, long);
+  va_end(list);
+  const long result = SystemCall(number, arguments);
+  if (number == SYS_recvfrom) return CountTransfer(counts.receives, result);
+  if (number == SYS_sendto) return CountTransfer(counts.sends, result);
+  return result;
 }
 
 int sched_yield() noexcept {

@@ -71,7 +71,7 @@ _write_subject = rule(
     },
 )
 
-def _transport_suite_test(name, suite, medium, **kwargs):
+def transport_suite_test(name, suite, medium, **kwargs):
     """A cc_test of `suite`, a library of tests over TheSubject() with a main(), over one medium.
 
     Args:
@@ -100,7 +100,7 @@ def _transport_suite_test(name, suite, medium, **kwargs):
 
 def transport_contract_test(name, medium, **kwargs):
     """The contract of transports/README.md, C1 and on, over one medium."""
-    _transport_suite_test(
+    transport_suite_test(
         name = name,
         suite = str(Label("//tests/contract:suite")),
         medium = medium,
@@ -109,7 +109,7 @@ def transport_contract_test(name, medium, **kwargs):
 
 def transport_conformance_test(name, medium, **kwargs):
     """Calls as users of gRPC expect them, over one medium."""
-    _transport_suite_test(
+    transport_suite_test(
         name = name,
         suite = str(Label("//tests/conformance:suite")),
         medium = medium,
