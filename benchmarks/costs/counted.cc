@@ -50,6 +50,7 @@ ssize_t CountTransfer(std::atomic<int64_t>& moved, ssize_t result) {
 using nigh::benchmarks::Count;
 using nigh::benchmarks::counts;
 using nigh::benchmarks::CountTransfer;
+using nigh::benchmarks::SystemCall;
 
 extern "C" {
 
