@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/base/deadline.h"
 #include "nigh/base/mutex.h"
@@ -59,8 +60,9 @@ std::optional<absl::Status> ClientSession::HandshakeStep(Deadline deadline) {
   const Frame& frame = **received;
   absl::Status valid = ValidateFrameHeader(frame.header, connection_->max_payload());
   if (valid.ok() && frame.header.kind == FrameKind::kGoAway) {
-    return fail(absl::UnavailableError(
-        absl::StrCat(name_, ": connect: the server refused: ", AsText(frame.payload))));
+    return fail(absl::UnavailableError(absl::StrCat(
+        name_,
+        ": connect: the server refused: ", absl::Utf8SafeCHexEscape(AsText(frame.payload)))));
   }
   if (valid.ok() && frame.header.kind != FrameKind::kHello) {
     valid = absl::InternalError(

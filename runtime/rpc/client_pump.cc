@@ -15,6 +15,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/base/deadline.h"
 #include "nigh/base/mutex.h"
@@ -235,7 +236,7 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
       {
         MutexLock lock(mutex_);
         going_away_ = true;
-        farewell_ = std::string(AsText(frame.payload));
+        farewell_ = absl::Utf8SafeCHexEscape(AsText(frame.payload));
       }
       NotifyEnd();
       return absl::OkStatus();

@@ -46,11 +46,7 @@ absl::StatusOr<bool> FrameSender::Send(FrameHeader header, absl::string_view sec
 }
 
 absl::StatusOr<bool> FrameSender::SendText(FrameHeader header, absl::string_view text) {
-  const MessageSource source = [&] {
-    MessageSource bytes(text);
-    (void)bytes.Measure();  // bytes always measure
-    return bytes;
-  }();
+  const MessageSource source(text);
   MutexLock lock(mutex_);
   return SendLocked(header, "", &source);
 }
@@ -62,8 +58,7 @@ absl::StatusOr<bool> FrameSender::SendRequest(FrameHeader header, absl::string_v
   if (header.method >= declared_.size()) declared_.resize(header.method + 1);
   if (!declared_[header.method]) {
     declared_[header.method] = true;
-    MessageSource name(method_name);
-    if (absl::Status status = name.Measure(); !status.ok()) return status;
+    const MessageSource name(method_name);
     absl::StatusOr<bool> declared =
         SendLocked({.kind = FrameKind::kMethod, .method = header.method}, "", &name);
     if (!declared.ok()) return declared;

@@ -12,10 +12,7 @@
 namespace nigh {
 
 absl::Status MessageSource::Measure() {
-  if (message_ == nullptr) {
-    size_ = bytes_.size();
-    return absl::OkStatus();
-  }
+  if (message_ == nullptr) return absl::OkStatus();
   if (!message_->IsInitialized()) {
     return absl::InternalError(
         absl::StrCat(message_->GetTypeName(),

@@ -16,10 +16,10 @@ namespace nigh {
 class MessageSource {
  public:
   explicit MessageSource(const google::protobuf::MessageLite& message) : message_(&message) {}
-  explicit MessageSource(absl::string_view bytes) : bytes_(bytes) {}
+  explicit MessageSource(absl::string_view bytes) : bytes_(bytes), size_(bytes.size()) {}
 
-  // INTERNAL when a required field is missing or the message is larger than protobuf allows (2
-  // GiB). To be called first: it measures.
+  // To be called first for a message: it measures. INTERNAL when a required field is missing or the
+  // message is larger than protobuf allows (2 GiB).
   absl::Status Measure();
 
   size_t size() const { return size_; }

@@ -75,8 +75,7 @@ class Server::State {
   // Ends what the sessions still do.
   void CloseSessions(const std::vector<std::shared_ptr<ServerSession>>& sessions)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void Accept(const std::string& address, absl::StatusOr<std::unique_ptr<Connection>> connection)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Accept(absl::StatusOr<std::unique_ptr<Connection>> connection) ABSL_LOCKS_EXCLUDED(mutex_);
   void Forget(ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
   void Report(const absl::Status& status) {
     if (options_.on_error) options_.on_error(status);
@@ -138,8 +137,7 @@ absl::Status Server::State::Listen(absl::string_view text) {
   }
   addresses_.push_back(bound);
   listeners_.push_back(std::make_shared<ListenerSource>(
-      *std::move(listener),
-      [this, bound](auto connection) { Accept(bound, std::move(connection)); }));
+      *std::move(listener), [this](auto connection) { Accept(std::move(connection)); }));
   if (phase_ == Phase::kServing) pollers_.front()->Add(listeners_.back());
   return absl::OkStatus();
 }
@@ -175,16 +173,13 @@ bool Server::State::Drive(Poller& poller) {
   return dispatcher_.pool().SubmitUrgent([&poller] { poller.Drive(); });
 }
 
-void Server::State::Accept(const std::string& address,
-                           absl::StatusOr<std::unique_ptr<Connection>> connection) {
+void Server::State::Accept(absl::StatusOr<std::unique_ptr<Connection>> connection) {
   if (!connection.ok()) return Report(connection.status());
   Poller& poller = **absl::c_min_element(
       pollers_, [](const auto& a, const auto& b) { return a->load() < b->load(); });
   auto session =
       std::make_shared<ServerSession>(*std::move(connection), poller, dispatcher_, options_.limits);
-  session->OnBroken([this, address](const absl::Status& status) {
-    Report(absl::Status(status.code(), absl::StrCat(address, ": ", status.message())));
-  });
+  session->OnBroken([this](const absl::Status& status) { Report(status); });
   session->OnEnd([this, ended = session.get()] { Forget(*ended); });
   session->OnDrained([this] { Changed(); });
   {

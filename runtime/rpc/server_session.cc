@@ -71,7 +71,9 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
       // The last thing the client hears, so that its user learns what is wrong.
       (void)sender_.SendText({.kind = FrameKind::kGoAway},
                              handled.message().substr(0, kMinMaxPayload));
-      Fail(handled, /*broken=*/true);
+      Fail(absl::Status(handled.code(),
+                        absl::StrCat(connection_->peer().address, ": ", handled.message())),
+           /*broken=*/true);
       return Turn::kEnded;
     }
     if (to_run != nullptr && !dispatcher_.Run(std::move(to_run), mark)) return Turn::kRoleLost;
