@@ -5,11 +5,13 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -22,6 +24,12 @@
 #include "nigh/transport/transport.h"
 
 namespace nigh {
+namespace {
+
+// Stands for the number of what is no method's name.
+constexpr uint16_t kMalformed = kMaxMethods + 1;
+
+}  // namespace
 
 absl::string_view ChannelStateName(ChannelState state) {
   switch (state) {
@@ -91,6 +99,21 @@ uint16_t Channel::Bind(absl::Span<const Method> methods) {
   return first;
 }
 
+BoundMethod Channel::Bind(absl::string_view name, MethodKind kind) {
+  MutexLock lock(mutex_);
+  std::unique_ptr<const CalledMethod>& known = named_[name];
+  if (known == nullptr) {
+    uint16_t id = kMalformed;
+    if (IsMethodName(name)) id = method_count_ < kMaxMethods ? method_count_++ : kMaxMethods;
+    auto named = std::make_unique<CalledMethod>(CalledMethod{std::string(name), id, {}});
+    for (size_t i = 0; i < named->kinds.size(); ++i) {
+      named->kinds[i] = {named->name.c_str(), static_cast<MethodKind>(i)};
+    }
+    known = std::move(named);
+  }
+  return {this, &known->kinds[static_cast<size_t>(kind)], known->id};
+}
+
 absl::Status Channel::WaitForReady(absl::Duration timeout) {
   ClientContext context({.timeout = timeout, .wait_for_ready = true});
   static constexpr Method kNone{"connect", MethodKind::kUnary};
@@ -98,6 +121,11 @@ absl::Status Channel::WaitForReady(absl::Duration timeout) {
 }
 
 absl::Status Channel::Check(const BoundMethod& method) const {
+  if (method.id == kMalformed) {
+    return absl::InternalError(absl::StrCat(address_.ToString(), ": \"",
+                                            absl::CHexEscape(method.method->name),
+                                            "\" is no method (write \"/package.Service/Method\")"));
+  }
   if (method.id >= kMaxMethods) {
     return absl::ResourceExhaustedError(absl::StrCat(address_.ToString(), ": ", method.method->name,
                                                      ": more than ", kMaxMethods,

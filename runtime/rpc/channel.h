@@ -1,13 +1,16 @@
 #ifndef NIGH_CHANNEL_H_
 #define NIGH_CHANNEL_H_
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -72,9 +75,20 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // others follow. `methods` must live as long as the channel. Bound once, however often asked.
   uint16_t Bind(absl::Span<const Method> methods) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // For GenericStub: a method by its name, which the channel remembers. It holds as long as the
+  // channel does. Calls of what is no method's name fail with INTERNAL.
+  BoundMethod Bind(absl::string_view name, MethodKind kind) ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   friend class AsyncCall;
   friend class ClientCall;
+
+  // As each of the four kinds that it may turn out to be; one number on the wire.
+  struct CalledMethod {
+    std::string name;
+    uint16_t id;
+    std::array<Method, 4> kinds;
+  };
 
   // A session that accepts calls, or why there is none. In the role of poller(), with no lock held.
   using SessionCallback =
@@ -160,6 +174,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::deque<ChannelState> unannounced_ ABSL_GUARDED_BY(mutex_);
   bool announcing_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::pair<const Method*, uint16_t>> bound_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, std::unique_ptr<const CalledMethod>> named_
+      ABSL_GUARDED_BY(mutex_);
   size_t method_count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

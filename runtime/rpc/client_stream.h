@@ -16,7 +16,8 @@
 namespace nigh {
 
 // What the three kinds of client streams have in common. Movable; destroying one that is not
-// finished cancels its call. One thread may read while another writes.
+// finished cancels its call. One thread may read while another writes. A message is a protobuf
+// message or, of GenericStub's streams, a string with the bytes of one.
 class ClientStreamBase {
  public:
   // Ends the call with CANCELLED. Any thread.
@@ -31,10 +32,15 @@ class ClientStreamBase {
  protected:
   struct Open {
     Open(BoundMethod method, const CallOptions& options)
-        : own(std::in_place, options), given(nullptr), call(method, *own) {}
-    Open(BoundMethod method, ClientContext& context) : given(&context), call(method, context) {}
+        : channel(method.channel->shared_from_this()),
+          own(std::in_place, options),
+          given(nullptr),
+          call(method, *own) {}
+    Open(BoundMethod method, ClientContext& context)
+        : channel(method.channel->shared_from_this()), given(&context), call(method, context) {}
     ClientContext& context() { return given != nullptr ? *given : *own; }
 
+    const std::shared_ptr<Channel> channel;  // which holds the method, if that goes by its name
     std::optional<ClientContext> own;
     ClientContext* given;
     ClientCall call;
@@ -47,8 +53,9 @@ class ClientStreamBase {
   ClientCall& call() { return open_->call; }
 
   // Opens the call, with its only message if `request` is given.
-  void Start(const google::protobuf::MessageLite* request);
-  bool Write(const google::protobuf::MessageLite& message, bool last);
+  void Start();
+  void Start(MessageSource request);
+  bool Write(MessageSource message, bool last);
 
  private:
   std::unique_ptr<Open> open_;
@@ -62,15 +69,15 @@ class ClientStreamBase {
 template <class Reply>
 class ClientReader final : public ClientStreamBase {
  public:
-  ClientReader(BoundMethod method, const google::protobuf::MessageLite& request,
-               const CallOptions& options)
+  template <class Request>
+  ClientReader(BoundMethod method, const Request& request, const CallOptions& options)
       : ClientStreamBase(method, options) {
-    Start(&request);
+    Start(MessageSource(request));
   }
-  ClientReader(BoundMethod method, ClientContext& context,
-               const google::protobuf::MessageLite& request)
+  template <class Request>
+  ClientReader(BoundMethod method, ClientContext& context, const Request& request)
       : ClientStreamBase(method, context) {
-    Start(&request);
+    Start(MessageSource(request));
   }
 
   // Waits for the next reply. Nothing: there are no more, now and from then on.
@@ -95,14 +102,18 @@ class ClientWriter final : public ClientStreamBase {
   ClientWriter(BoundMethod method, Context& context)
       : ClientStreamBase(method, context), reply_(std::make_unique<Reply>()) {
     call().Expect(MessageTarget(reply_.get()));
-    Start(nullptr);
+    Start();
   }
 
   // Waits while the server is too far behind. False: the call is over, Finish tells why; or
   // WritesDone has been called.
-  bool Write(const Request& request) { return ClientStreamBase::Write(request, /*last=*/false); }
+  bool Write(const Request& request) {
+    return ClientStreamBase::Write(MessageSource(request), /*last=*/false);
+  }
   // The same, and there will be no more: saves a frame.
-  bool WriteLast(const Request& request) { return ClientStreamBase::Write(request, /*last=*/true); }
+  bool WriteLast(const Request& request) {
+    return ClientStreamBase::Write(MessageSource(request), /*last=*/true);
+  }
   bool WritesDone() { return call().WritesDone(); }
 
   // Ends the sending side if that has not been done, and waits for the reply. Once.
@@ -122,12 +133,16 @@ class ClientStream final : public ClientStreamBase {
  public:
   template <class Context>
   ClientStream(BoundMethod method, Context& context) : ClientStreamBase(method, context) {
-    Start(nullptr);
+    Start();
   }
 
   // As ClientWriter's.
-  bool Write(const Request& request) { return ClientStreamBase::Write(request, /*last=*/false); }
-  bool WriteLast(const Request& request) { return ClientStreamBase::Write(request, /*last=*/true); }
+  bool Write(const Request& request) {
+    return ClientStreamBase::Write(MessageSource(request), /*last=*/false);
+  }
+  bool WriteLast(const Request& request) {
+    return ClientStreamBase::Write(MessageSource(request), /*last=*/true);
+  }
   bool WritesDone() { return call().WritesDone(); }
 
   // As ClientReader's.

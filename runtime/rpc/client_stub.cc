@@ -15,33 +15,36 @@ namespace internal {
 absl::Status CallUnary(BoundMethod method, ClientContext& context,
                        const google::protobuf::MessageLite& request,
                        google::protobuf::MessageLite* reply) {
-  MessageSource source(request);
-  if (absl::Status measured = source.Measure(); !measured.ok()) {
+  return CallUnary(method, context, MessageSource(request), MessageTarget(reply));
+}
+
+absl::Status CallUnary(BoundMethod method, ClientContext& context, MessageSource request,
+                       MessageTarget reply) {
+  if (absl::Status measured = request.Measure(); !measured.ok()) {
     return absl::Status(measured.code(),
                         absl::StrCat(method.method->name, ": ", measured.message()));
   }
   ClientCall call(method, context);
-  call.Expect(MessageTarget(reply));
-  call.Start(&source, /*end=*/true);
+  call.Expect(reply);
+  call.Start(&request, /*end=*/true);
   return call.Finish();
 }
 
 }  // namespace internal
 
-void ClientStreamBase::Start(const google::protobuf::MessageLite* request) {
-  if (request == nullptr) return call().Start(nullptr, /*end=*/false);
-  MessageSource source(*request);
-  if (absl::Status measured = source.Measure(); !measured.ok()) return call().Fail(measured);
-  call().Start(&source, /*end=*/true);
+void ClientStreamBase::Start() { call().Start(nullptr, /*end=*/false); }
+
+void ClientStreamBase::Start(MessageSource request) {
+  if (absl::Status measured = request.Measure(); !measured.ok()) return call().Fail(measured);
+  call().Start(&request, /*end=*/true);
 }
 
-bool ClientStreamBase::Write(const google::protobuf::MessageLite& message, bool last) {
-  MessageSource source(message);
-  if (absl::Status measured = source.Measure(); !measured.ok()) {
+bool ClientStreamBase::Write(MessageSource message, bool last) {
+  if (absl::Status measured = message.Measure(); !measured.ok()) {
     call().Fail(measured);
     return false;
   }
-  return call().Write(source, last);
+  return call().Write(message, last);
 }
 
 }  // namespace nigh

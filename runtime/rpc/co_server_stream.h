@@ -38,7 +38,7 @@ class ServerWriteAwaiter final {
   ServerWriteAwaiter(ServerCall& call, const google::protobuf::MessageLite& reply)
       : call_(call), reply_(reply) {}
   bool await_ready() {
-    written_ = call_.TryWrite(reply_);
+    written_ = call_.TryWrite(MessageSource(reply_));
     return written_.has_value();
   }
   void await_suspend(std::coroutine_handle<> coroutine) {

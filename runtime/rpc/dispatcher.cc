@@ -29,6 +29,13 @@ bool IsPrompt(const MethodHandler& handler) {
   return handler.method->kind == MethodKind::kUnary || handler.co_run != nullptr;
 }
 
+absl::Status NeedsPool(const MethodHandler& handler) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "register ", handler.method->name,
+      ": a stream's handler that waits for its client would keep the event loop from ever "
+      "serving it (derive from CoService, or leave ServerOptions::event_loop out)"));
+}
+
 }  // namespace
 
 absl::Status Dispatcher::Register(Service& service) {
@@ -37,12 +44,7 @@ absl::Status Dispatcher::Register(Service& service) {
       return absl::AlreadyExistsError(absl::StrCat(
           "register ", handler.method->name, ": a service with this method is registered already"));
     }
-    if (!has_pool_ && !IsPrompt(handler)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "register ", handler.method->name,
-          ": a stream's handler that waits for its client would keep the event loop from ever "
-          "serving it (derive from CoService, or leave ServerOptions::event_loop out)"));
-    }
+    if (!has_pool_ && !IsPrompt(handler)) return NeedsPool(handler);
   }
   for (const MethodHandler& handler : service.handlers()) {
     methods_[handler.method->name] = std::make_unique<RegisteredMethod>(handler);
@@ -51,9 +53,24 @@ absl::Status Dispatcher::Register(Service& service) {
   return absl::OkStatus();
 }
 
+absl::Status Dispatcher::RegisterFallback(GenericService& service) {
+  static constexpr Method kAnyMethod{"a fallback", MethodKind::kBidiStreaming};
+  const MethodHandler handler = service.HandlerOf(kAnyMethod);
+  if (fallback_ != nullptr) {
+    return absl::AlreadyExistsError("register a fallback: the server has one already");
+  }
+  if (!has_pool_) return NeedsPool(handler);
+  fallback_ = std::make_unique<RegisteredMethod>(handler);
+  return absl::OkStatus();
+}
+
 RegisteredMethod* Dispatcher::Find(absl::string_view name) const {
   const auto method = methods_.find(name);
   return method == methods_.end() ? nullptr : method->second.get();
+}
+
+RegisteredMethod* Dispatcher::Fallback(absl::string_view name) const {
+  return IsMethodName(name) ? fallback_.get() : nullptr;
 }
 
 absl::Status Dispatcher::NoSuchMethod(absl::string_view name) const {

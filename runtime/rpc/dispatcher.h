@@ -10,6 +10,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/generic_service.h"
+#include "nigh/method.h"
 #include "nigh/options.h"
 #include "nigh/server_call.h"
 #include "nigh/service.h"
@@ -68,8 +70,15 @@ class Dispatcher {
   // served already; INVALID_ARGUMENT one that must have a thread where there is none.
   absl::Status Register(Service& service);
 
+  // The same, for all the methods that no service has, as if they were one. ALREADY_EXISTS: there
+  // is a fallback. INVALID_ARGUMENT: as of a stream's handler.
+  absl::Status RegisterFallback(GenericService& service);
+
   // Null when there is no such method. Thread-safe once the server runs.
   RegisteredMethod* Find(absl::string_view name) const;
+
+  // What serves a method of that name that Find does not know: null where nothing does.
+  RegisteredMethod* Fallback(absl::string_view name) const;
 
   // UNIMPLEMENTED for a name that Find does not know: no such service, or no such method of it.
   absl::Status NoSuchMethod(absl::string_view name) const;
@@ -86,6 +95,7 @@ class Dispatcher {
   const bool has_pool_;
   absl::flat_hash_map<std::string, std::unique_ptr<RegisteredMethod>> methods_;
   absl::flat_hash_map<std::string, int> services_;
+  std::unique_ptr<RegisteredMethod> fallback_;
   WorkerPool pool_;
   Watchdog watchdog_;
 };

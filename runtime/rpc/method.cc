@@ -1,9 +1,18 @@
 #include "nigh/method.h"
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace nigh {
+
+bool IsMethodName(absl::string_view name) {
+  const size_t slash = name.rfind('/');
+  return name.size() <= kMaxMethodName && !name.empty() && name.front() == '/' && slash > 1 &&
+         slash + 1 < name.size() && absl::c_all_of(name, absl::ascii_isgraph);
+}
 
 absl::Status Unimplemented(const Method& method) {
   return absl::UnimplementedError(

@@ -2,8 +2,10 @@
 #define NIGH_METHOD_H_
 
 #include <cstddef>
+#include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 
 namespace nigh {
 
@@ -40,10 +42,25 @@ struct Method {
   Idempotency idempotency = Idempotency::kUnknown;
 };
 
+// One that a client has named, of whatever kind it is: requests and replies are streams.
+struct NamedMethod {
+  explicit NamedMethod(absl::string_view method_name)
+      : name(method_name), method{name.c_str(), MethodKind::kBidiStreaming} {}
+  NamedMethod(const NamedMethod&) = delete;
+  NamedMethod& operator=(const NamedMethod&) = delete;
+
+  const std::string name;
+  const Method method;
+};
+
 // Longer names cannot travel.
 inline constexpr size_t kMaxMethodName = 256;
 // A connection carries so many different methods at most.
 inline constexpr size_t kMaxMethods = 4096;
+
+// Whether `name` is of the form "/package.Service/Method": what a method called by its name needs
+// to have one that can travel, be written into messages and be kept as a C string.
+bool IsMethodName(absl::string_view name);
 
 // UNIMPLEMENTED, naming the method: what a service answers where nobody has overridden it.
 absl::Status Unimplemented(const Method& method);

@@ -10,6 +10,8 @@
 #include "nigh/co_client.h"
 #include "nigh/co_service.h"
 #include "nigh/event_loop.h"
+#include "nigh/generic_service.h"
+#include "nigh/generic_stub.h"
 #include "nigh/metadata.h"
 #include "nigh/options.h"
 #include "nigh/server.h"

@@ -51,7 +51,10 @@ class Server::State {
   explicit State(ServerOptions options);
   ~State() { Shutdown(absl::ZeroDuration()); }
 
-  void Register(Service& service);
+  void Register(Service& service) { registered_.Update(dispatcher_.Register(service)); }
+  void RegisterFallback(GenericService& service) {
+    registered_.Update(dispatcher_.RegisterFallback(service));
+  }
   absl::Status Listen(absl::string_view text) ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<std::string> addresses() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Start() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -116,11 +119,6 @@ Server::State::State(ServerOptions options)
     // There is a thread: the one that has just lost the role.
     dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { (void)Drive(poller); });
   }
-}
-
-void Server::State::Register(Service& service) {
-  absl::Status status = dispatcher_.Register(service);
-  if (registered_.ok()) registered_ = std::move(status);
 }
 
 absl::Status Server::State::Listen(absl::string_view text) {
@@ -317,6 +315,7 @@ void Server::State::Shutdown(absl::Duration grace) {
 Server::Server(ServerOptions options) : state_(std::make_unique<State>(std::move(options))) {}
 Server::~Server() = default;
 void Server::Register(Service& service) { state_->Register(service); }
+void Server::RegisterFallback(GenericService& service) { state_->RegisterFallback(service); }
 absl::Status Server::Listen(absl::string_view address) { return state_->Listen(address); }
 std::vector<std::string> Server::addresses() const { return state_->addresses(); }
 absl::Status Server::Start() { return state_->Start(); }

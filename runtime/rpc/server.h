@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "nigh/generic_service.h"
 #include "nigh/options.h"
 #include "nigh/service.h"
 
@@ -33,6 +34,11 @@ class Server {
   // `service` must outlive the server. Two services with the same full method name are a mistake in
   // the program: Start then fails and says which.
   void Register(Service& service);
+
+  // For the methods that no service has been registered for. `service` must outlive the server.
+  // There can be one: Start fails where there are two.
+  void RegisterFallback(GenericService& service);
+  void Register(GenericService& service) = delete;
 
   // Takes the address; calls are served from Start on. May be called again, before and after Start.
   // INVALID_ARGUMENT: the address can never work. ALREADY_EXISTS: a live server has it.

@@ -41,7 +41,6 @@ ServerCall::ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod&
       method_id_(method_id),
       session_(std::move(session)),
       state_(method.method().kind, CallState::End::kServer) {
-  context_.method_ = &method.method();
   context_.call_ = this;
   Renew();
 }
@@ -54,22 +53,20 @@ void ServerCall::Renew() {
 
 bool ServerCall::Read(MessageTarget target) { return session_->Read(*this, target); }
 
-bool ServerCall::Write(const google::protobuf::MessageLite& message) {
-  MessageSource source(message);
-  if (absl::Status measured = source.Measure(); !measured.ok()) {
+bool ServerCall::Write(MessageSource message) {
+  if (absl::Status measured = message.Measure(); !measured.ok()) {
     session_->Abort(*this, measured);
     return false;
   }
-  return session_->Write(*this, source);
+  return session_->Write(*this, message);
 }
 
-std::optional<bool> ServerCall::TryWrite(const google::protobuf::MessageLite& message) {
-  MessageSource source(message);
-  if (absl::Status measured = source.Measure(); !measured.ok()) {
+std::optional<bool> ServerCall::TryWrite(MessageSource message) {
+  if (absl::Status measured = message.Measure(); !measured.ok()) {
     session_->Abort(*this, measured);
     return false;
   }
-  return session_->TryWrite(*this, source);
+  return session_->TryWrite(*this, message);
 }
 
 bool ServerCall::Ready(Event event) const { return session_->Ready(*this, event); }
@@ -81,6 +78,10 @@ void ServerCall::When(Event event, absl::AnyInvocable<void()> callback) {
 }
 
 void ServerCall::SendInitialMetadata() { session_->SendInitialMetadata(*this); }
+
+bool ServerCall::HasSoleRequest() const { return session_->HasSoleRequest(*this); }
+
+void ServerCall::Finish(absl::Status status) { session_->Respond(*this, std::move(status)); }
 
 void ServerCall::WatchDeadline() {
   if (deadline_timer_.has_value() || context_.deadline_.is_infinite()) return;
@@ -117,7 +118,7 @@ RunningTask ServerCall::ServeCoroutine(std::unique_ptr<ServerCall> call) {
     }
   }
   const std::shared_ptr<ServerSession> session = call->session_;
-  session->Respond(*call, std::move(status));
+  call->Finish(std::move(status));
   // This may be anybody's thread; a server that shuts down knows of the poller's alone.
   session->poller().Post(
       nullptr, [call = std::move(call)]() mutable { ServerSession::Recycle(std::move(call)); });
@@ -125,7 +126,7 @@ RunningTask ServerCall::ServeCoroutine(std::unique_ptr<ServerCall> call) {
 
 void ServerCall::Serve(std::unique_ptr<ServerCall> call) {
   if (call->method_.handler().co_run != nullptr) return ServeCoroutine(std::move(call)).Detach();
-  call->session_->Respond(*call, call->RunHandler());
+  call->Finish(call->RunHandler());
   ServerSession::Recycle(std::move(call));
 }
 

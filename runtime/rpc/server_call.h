@@ -40,15 +40,19 @@ class ServerCall {
   const google::protobuf::MessageLite* request() const { return request_.get(); }
   google::protobuf::MessageLite* reply() const { return reply_.get(); }
   bool Read(MessageTarget target);
-  bool Write(const google::protobuf::MessageLite& message);
+  bool Write(MessageSource message);
   void SendInitialMetadata();
+  // Whether exactly one request is left to read and no more will come.
+  bool HasSoleRequest() const;
+  // Sends the response; the one that comes first counts.
+  void Finish(absl::Status status);
 
   // For the handler that is a coroutine, what the above are made of. When: `callback` runs in the
   // role of the session's poller once `event` has come, so that Read or TryWrite need not wait.
   // TryWrite: nothing, where it would have to.
   bool Ready(Event event) const;
   void When(Event event, absl::AnyInvocable<void()> callback);
-  std::optional<bool> TryWrite(const google::protobuf::MessageLite& message);
+  std::optional<bool> TryWrite(MessageSource message);
 
   // Runs the handler, sends the response, and gives the call back to its session: all of it here
   // and now, or as far as the coroutine gets, and the rest when it is resumed.

@@ -40,6 +40,7 @@ std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
   if (declared.spare.empty()) {
     call = std::make_unique<ServerCall>(shared_from_this(), *declared.method, method);
     call->context_.peer_ = peer_;
+    call->context_.method_ = &declared.description();
   } else {
     call = std::move(declared.spare.back());
     declared.spare.pop_back();
@@ -231,6 +232,11 @@ bool ServerSession::Read(ServerCall& call, MessageTarget target) {
   }
   Consumed(call, message.size());
   return true;
+}
+
+bool ServerSession::HasSoleRequest(const ServerCall& call) const {
+  MutexLock lock(mutex_);
+  return !call.state_.can_receive() && call.inbox_.size() == 1;
 }
 
 void ServerSession::Consumed(ServerCall& call, size_t size) {

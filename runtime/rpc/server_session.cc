@@ -156,6 +156,10 @@ absl::Status ServerSession::OnMethod(const FrameHeader& header, ConstByteSpan pa
         absl::StrCat("METHOD frame that declares ", header.method, " again"));
   }
   declared.method = dispatcher_.Find(name);
+  if (declared.method == nullptr) {
+    declared.method = dispatcher_.Fallback(name);
+    if (declared.method != nullptr) declared.named = std::make_unique<NamedMethod>(name);
+  }
   if (declared.method == nullptr) declared.name = std::string(name);
   return absl::OkStatus();
 }
@@ -182,15 +186,15 @@ absl::Status ServerSession::CheckRequest(const FrameHeader& header, ConstByteSpa
     refusal = dispatcher_.NoSuchMethod(declared.name);
   } else if (const size_t size = MessageSize(header, payload); size > limits_.max_message) {
     refusal = absl::ResourceExhaustedError(absl::StrCat(
-        declared.method->method().name, ": received a message of ", size, " bytes, where ",
+        declared.description().name, ": received a message of ", size, " bytes, where ",
         limits_.max_message, " are accepted (raise ServerOptions::limits.max_message)"));
-  } else if (!ClientStreams(declared.method->method().kind) &&
+  } else if (!ClientStreams(declared.description().kind) &&
              (header.flags & (kMessage | kEnd)) != (kMessage | kEnd)) {
     refusal = absl::UnimplementedError(absl::StrCat(
-        declared.method->method().name, ": this method takes exactly one request message"));
+        declared.description().name, ": this method takes exactly one request message"));
   } else if (running_ >= static_cast<int>(limits_.max_calls)) {
     refusal = absl::ResourceExhaustedError(absl::StrCat(
-        declared.method->method().name, ": ", running_,
+        declared.description().name, ": ", running_,
         " handlers of this connection run already (raise ServerOptions::limits.max_calls)"));
   }
   return absl::OkStatus();

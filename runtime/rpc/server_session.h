@@ -73,6 +73,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // For ServerCall.
   bool Read(ServerCall& call, MessageTarget target) ABSL_LOCKS_EXCLUDED(mutex_);
   bool Write(ServerCall& call, const MessageSource& message) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool HasSoleRequest(const ServerCall& call) const ABSL_LOCKS_EXCLUDED(mutex_);
   void SendInitialMetadata(ServerCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   void Respond(ServerCall& call, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
   // See there.
@@ -95,8 +96,12 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
 
  private:
   struct DeclaredMethod {
+    // What there is to say of it; of one that the fallback serves, little but the name.
+    const Method& description() const { return named ? named->method : method->method(); }
+
     std::string name;  // where there is no such method
     RegisteredMethod* method = nullptr;
+    std::unique_ptr<const NamedMethod> named;  // where the fallback serves it
     std::vector<std::unique_ptr<ServerCall>> spare;
   };
 

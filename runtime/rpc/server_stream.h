@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "nigh/message_io.h"
 #include "nigh/server_call.h"
 
 namespace nigh {
@@ -38,7 +39,7 @@ class ServerWriter final {
 
   // Waits while the client is too far behind. False: the call is cancelled or over; nobody will
   // read what is written from now on.
-  bool Write(const Reply& reply) { return call_.Write(reply); }
+  bool Write(const Reply& reply) { return call_.Write(MessageSource(reply)); }
 
   // Sends the initial metadata now instead of with the first reply.
   void SendInitialMetadata() { call_.SendInitialMetadata(); }

@@ -8,6 +8,7 @@
 #include "google/protobuf/message_lite.h"
 #include "nigh/client_call.h"
 #include "nigh/client_context.h"
+#include "nigh/message_io.h"
 #include "nigh/options.h"
 
 namespace nigh::internal {
@@ -16,6 +17,10 @@ namespace nigh::internal {
 absl::Status CallUnary(BoundMethod method, ClientContext& context,
                        const google::protobuf::MessageLite& request,
                        google::protobuf::MessageLite* reply);
+
+// The same, whatever the messages are.
+absl::Status CallUnary(BoundMethod method, ClientContext& context, MessageSource request,
+                       MessageTarget reply);
 
 template <class Reply>
 absl::StatusOr<Reply> CallUnary(BoundMethod method, const google::protobuf::MessageLite& request,
