@@ -2,7 +2,7 @@
 
 load(":proto.bzl", "messages_library")
 
-def nigh_cc_library(name, srcs, deps = [], **kwargs):
+def nigh_cc_library(name, srcs, deps = [], mocks = False, **kwargs):
     """A C++ library of .proto files: protobuf's messages and nigh's stubs and service classes.
 
     The headers are included by their path in the workspace, dir/hello.nigh.h (which brings
@@ -17,10 +17,14 @@ def nigh_cc_library(name, srcs, deps = [], **kwargs):
     without services are fine. google/protobuf/*.proto can be imported by anybody; the target of
     nigh/options.proto is @nigh//proto/nigh:options.
 
+    With mocks = True there is another library beside it, for tests: hello_nigh_mocks, with
+    dir/hello_mock.nigh.h. It holds a gMock class for each service, MockGreeterService for Greeter.
+
     Args:
       name: the target to depend on.
       srcs: .proto files of this package.
       deps: the nigh_cc_library targets of the files that `srcs` import.
+      mocks: whether to generate gMock classes, too, as NAME_mocks.
       **kwargs: visibility, testonly, tags; strip_import_prefix = "/proto" when imports and includes
         leave out that top folder; anything else goes to the cc_library that compiles the code.
     """
@@ -30,5 +34,6 @@ def nigh_cc_library(name, srcs, deps = [], **kwargs):
         deps = deps,
         plugin = Label("//:protoc-gen-nigh"),
         runtime = [Label("//runtime/rpc")],
+        mocks = mocks,
         **kwargs
     )

@@ -49,12 +49,15 @@ def _generate_impl(ctx):
     extensions = [".pb"] + ([".nigh"] if ctx.executable.plugin else [])
     headers = []
     definitions = []
+    mocks = []
     for file in ctx.files.srcs:
         stem = _workspace_path(file)[:-len(".proto")]
         if ctx.label.package:
             stem = stem[len(ctx.label.package) + 1:]
         headers += [ctx.actions.declare_file(stem + extension + ".h") for extension in extensions]
         definitions += [ctx.actions.declare_file(stem + extension + ".cc") for extension in extensions]
+        if ctx.attr.mocks:
+            mocks.append(ctx.actions.declare_file(stem + "_mock.nigh.h"))
 
     directory = "/".join([
         part
@@ -69,7 +72,7 @@ def _generate_impl(ctx):
     arguments.add("--cpp_out=" + directory)
     if ctx.executable.plugin:
         arguments.add(ctx.executable.plugin, format = "--plugin=protoc-gen-nigh=%s")
-        arguments.add("--nigh_out=" + directory)
+        arguments.add("--nigh_out=" + ("mocks:" if ctx.attr.mocks else "") + directory)
     arguments.add_all(sources.mappings)
     arguments.add_all(ctx.files._well_known_protos, map_each = _well_known_mapping)
     arguments.add_all(ctx.files.srcs)
@@ -77,7 +80,7 @@ def _generate_impl(ctx):
         executable = ctx.executable._protoc,
         arguments = [arguments],
         inputs = depset(ctx.files._well_known_protos, transitive = [sources.files]),
-        outputs = headers + definitions,
+        outputs = headers + definitions + mocks,
         tools = [ctx.executable.plugin] if ctx.executable.plugin else [],
         mnemonic = "NighProtoc",
         progress_message = "Generating C++ for %s" % ctx.label,
@@ -85,7 +88,11 @@ def _generate_impl(ctx):
     return [
         sources,
         DefaultInfo(files = depset(headers + definitions)),
-        OutputGroupInfo(headers = depset(headers), definitions = depset(definitions)),
+        OutputGroupInfo(
+            headers = depset(headers),
+            definitions = depset(definitions),
+            mocks = depset(mocks),
+        ),
     ]
 
 _generate = rule(
@@ -96,6 +103,7 @@ _generate = rule(
         "deps": attr.label_list(providers = [ProtoSourcesInfo]),
         "strip_import_prefix": attr.string(),
         "plugin": attr.label(executable = True, cfg = "exec"),
+        "mocks": attr.bool(doc = "Whether the plugin writes FILE_mock.nigh.h, too."),
         "_protoc": attr.label(
             default = "@com_google_protobuf//:protoc",
             executable = True,
@@ -133,6 +141,7 @@ def messages_library(
         strip_import_prefix = "",
         plugin = None,
         runtime = [],
+        mocks = False,
         visibility = None,
         testonly = None,
         tags = None,
@@ -146,6 +155,7 @@ def messages_library(
       strip_import_prefix: the folder, from the workspace's top, that imports and includes leave out.
       plugin: a protoc-gen-nigh.
       runtime: what the plugin's code is compiled against.
+      mocks: whether there is a library NAME_mocks of the plugin's gMock classes, for tests.
       visibility: as everywhere.
       testonly: as everywhere.
       tags: as everywhere.
@@ -157,11 +167,12 @@ def messages_library(
         deps = deps,
         strip_import_prefix = strip_import_prefix,
         plugin = plugin,
+        mocks = mocks,
         testonly = testonly,
         tags = tags,
         visibility = ["//visibility:private"],
     )
-    for group in ["headers", "definitions"]:
+    for group in ["headers", "definitions"] + (["mocks"] if mocks else []):
         native.filegroup(
             name = name + "." + group,
             srcs = [":" + name + ".generate"],
@@ -189,3 +200,13 @@ def messages_library(
         tags = tags,
         visibility = visibility,
     )
+    if mocks:
+        native.cc_library(
+            name = name + "_mocks",
+            hdrs = [":" + name + ".mocks"],
+            strip_include_prefix = strip_import_prefix or None,
+            deps = [":" + name, "@com_google_googletest//:gtest"],
+            testonly = True,
+            tags = tags,
+            visibility = visibility,
+        )

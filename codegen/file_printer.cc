@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "codegen/mock_printer.h"
 #include "codegen/names.h"
 #include "codegen/service_printer.h"
 #include "codegen/source_text.h"
@@ -69,6 +70,27 @@ std::string SourceFileText(const FileDescriptor& file, const Names& names) {
     PrintServiceDefinitions(*file.service(i), names, out);
   }
   if (!names.Namespace().empty()) out.Line("\n}  // namespace " + names.Namespace());
+  return out.text();
+}
+
+std::string MockHeaderText(const FileDescriptor& file, const Names& names) {
+  SourceText out;
+  PrintOpening(file, out);
+  out.Line("#ifndef " + names.MockIncludeGuard());
+  out.Line("#define " + names.MockIncludeGuard());
+  out.Line();
+  if (file.service_count() > 0) {
+    out.Line("#include \"gmock/gmock.h\"");
+    out.Line("#include \"" + names.Header() + "\"");
+    out.Line();
+    if (!names.Namespace().empty()) out.Line("namespace " + names.Namespace() + " {\n");
+    for (int i = 0; i < file.service_count(); ++i) {
+      PrintMock(*file.service(i), names, out);
+      out.Line();
+    }
+    if (!names.Namespace().empty()) out.Line("}  // namespace " + names.Namespace() + "\n");
+  }
+  out.Line("#endif  // " + names.MockIncludeGuard());
   return out.text();
 }
 

@@ -9,9 +9,11 @@
 
 namespace nigh::codegen {
 
-// The whole text of FILE.nigh.h and of FILE.nigh.cc. CheckFile must have found nothing wrong.
+// The whole text of FILE.nigh.h, of FILE.nigh.cc and of FILE_mock.nigh.h. CheckFile must have found
+// nothing wrong.
 std::string HeaderText(const google::protobuf::FileDescriptor& file, const Names& names);
 std::string SourceFileText(const google::protobuf::FileDescriptor& file, const Names& names);
+std::string MockHeaderText(const google::protobuf::FileDescriptor& file, const Names& names);
 
 }  // namespace nigh::codegen
 

@@ -26,13 +26,26 @@ void Write(const std::string& name, const std::string& text, GeneratorContext* c
   stream.WriteString(text);
 }
 
-// protoc passes what stands before the colon of --nigh_out=PARAMETERS:DIR, or --nigh_opt.
-std::string CheckParameters(const std::string& parameter) {
-  std::vector<std::pair<std::string, std::string>> parameters;
-  google::protobuf::compiler::ParseGeneratorParameter(parameter, &parameters);
-  if (parameters.empty()) return "";
-  return "unknown parameter \"" + parameters[0].first +
-         "\": protoc-gen-nigh takes none, write --nigh_out=DIR";
+struct Parameters {
+  bool mocks = false;
+};
+
+// protoc passes what stands before the colon of --nigh_out=PARAMETERS:DIR, or --nigh_opt. Returns
+// what is wrong with it.
+std::string ParseParameters(const std::string& text, Parameters& parameters) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  google::protobuf::compiler::ParseGeneratorParameter(text, &pairs);
+  for (const auto& [name, value] : pairs) {
+    if (name != "mocks") {
+      return "unknown parameter \"" + name +
+             "\": protoc-gen-nigh knows mocks, write --nigh_out=DIR or --nigh_out=mocks:DIR";
+    }
+    if (!value.empty()) {
+      return "parameter \"mocks\" has the value \"" + value + "\": write it without one";
+    }
+    parameters.mocks = true;
+  }
+  return "";
 }
 
 }  // namespace
@@ -45,7 +58,8 @@ bool Generator::Generate(const FileDescriptor* file, const std::string& paramete
 bool Generator::GenerateAll(const std::vector<const FileDescriptor*>& files,
                             const std::string& parameter, GeneratorContext* context,
                             std::string* error) const {
-  *error = CheckParameters(parameter);
+  Parameters parameters;
+  *error = ParseParameters(parameter, parameters);
   if (!error->empty()) return false;
 
   std::vector<std::string> problems;
@@ -57,6 +71,7 @@ bool Generator::GenerateAll(const std::vector<const FileDescriptor*>& files,
     const Names names(*file);
     Write(names.Header(), HeaderText(*file, names), context);
     Write(names.Source(), SourceFileText(*file, names), context);
+    if (parameters.mocks) Write(names.MockHeader(), MockHeaderText(*file, names), context);
   }
   return true;
 }

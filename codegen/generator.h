@@ -10,8 +10,8 @@
 
 namespace nigh::codegen {
 
-// Writes FILE.nigh.h and FILE.nigh.cc for each FILE.proto, next to protobuf's own FILE.pb.h. Holds
-// no state; takes no parameters so far.
+// Writes FILE.nigh.h and FILE.nigh.cc for each FILE.proto, next to protobuf's own FILE.pb.h; with
+// the parameter "mocks" also FILE_mock.nigh.h. Holds no state.
 class Generator : public google::protobuf::compiler::CodeGenerator {
  public:
   // False with an error for the one file; protoc itself calls GenerateAll.

@@ -105,6 +105,14 @@ void PrintMembers(const ServiceDescriptor& service, const Names& names, const Fl
 
 }  // namespace
 
+std::vector<std::string> HandlerTypes(const Method& method) {
+  std::vector<std::string> types;
+  for (const Parameter& parameter : HandlerParameters(method, kFunctions)) {
+    types.push_back(parameter.type);
+  }
+  return types;
+}
+
 void PrintService(const ServiceDescriptor& service, const Names& names, SourceText& out) {
   PrintClass(service, names, kFunctions, out);
   out.Line();

@@ -3,6 +3,10 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <string>
+#include <vector>
+
+#include "codegen/method.h"
 #include "codegen/names.h"
 #include "codegen/source_text.h"
 
@@ -15,6 +19,9 @@ void PrintService(const google::protobuf::ServiceDescriptor& service, const Name
 // and the definitions of its members.
 void PrintServiceMembers(const google::protobuf::ServiceDescriptor& service, const Names& names,
                          SourceText& out);
+
+// The types of what a handler of Service takes.
+std::vector<std::string> HandlerTypes(const Method& method);
 
 }  // namespace nigh::codegen
 

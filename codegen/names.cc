@@ -126,6 +126,10 @@ std::string Names::Source() const {
   return google::protobuf::compiler::StripProto(file_.name()) + ".nigh.cc";
 }
 
+std::string Names::MockHeader() const {
+  return google::protobuf::compiler::StripProto(file_.name()) + "_mock.nigh.h";
+}
+
 std::string Names::IncludeGuard() const {
   std::string guard = "NIGH_GENERATED_";
   for (unsigned char c : file_.name()) {
@@ -151,6 +155,19 @@ std::string Names::Class(const ServiceDescriptor& service) const {
   while (IsKeyword(name) || Contains(kNamespaces, name) || package_types_.contains(name)) {
     name += '_';
   }
+  return name;
+}
+
+std::string Names::Mock(const ServiceDescriptor& service) const {
+  std::string name = "Mock" + service.name() + "Service";
+  const auto is_taken = [&] {
+    bool taken = package_types_.contains(name);
+    for (int i = 0; i < file_.service_count(); ++i) {
+      taken = taken || Class(*file_.service(i)) == name;
+    }
+    return taken;
+  };
+  while (is_taken()) name += '_';
   return name;
 }
 

@@ -21,12 +21,17 @@ class Names {
   std::string MessagesHeader() const;
   std::string Header() const;
   std::string Source() const;
+  // "dir/hello_mock.nigh.h".
+  std::string MockHeader() const;
   // Different for every path, as protobuf's own guards are.
   std::string IncludeGuard() const;
+  std::string MockIncludeGuard() const { return IncludeGuard() + "_MOCK"; }
 
   // "outer::inner", or "" for a file without a package.
   std::string Namespace() const;
   std::string Class(const google::protobuf::ServiceDescriptor& service) const;
+  // "MockGreeterService".
+  std::string Mock(const google::protobuf::ServiceDescriptor& service) const;
   std::string Function(const google::protobuf::MethodDescriptor& method) const;
   // A variant of the method: "AsyncX" of X, with a callback, or "CoX", for coroutines. With a
   // trailing

@@ -21,9 +21,14 @@ std::string Errors(const std::string& proto, const std::string& parameters = "")
 }
 
 TEST(ErrorTest, UnknownParameterIsNamed) {
-  EXPECT_EQ(Errors("syntax = 'proto3';", "async,mocks=true"),
-            "--nigh_out: unknown parameter \"async\": protoc-gen-nigh takes none, write "
-            "--nigh_out=DIR\n");
+  EXPECT_EQ(Errors("syntax = 'proto3';", "async,mocks"),
+            "--nigh_out: unknown parameter \"async\": protoc-gen-nigh knows mocks, write "
+            "--nigh_out=DIR or --nigh_out=mocks:DIR\n");
+}
+
+TEST(ErrorTest, ParameterWithAValueIsRefused) {
+  EXPECT_EQ(Errors("syntax = 'proto3';", "mocks=true"),
+            "--nigh_out: parameter \"mocks\" has the value \"true\": write it without one\n");
 }
 
 TEST(ErrorTest, InlineDispatchOfAStreamingMethodIsRefusedAtItsLine) {

@@ -35,7 +35,7 @@ std::filesystem::path Generate() {
   const std::string output = MakeFolder("generated");
   std::vector<std::string> arguments = {"-I.", "-Iproto"};
   for (const auto& proto : FilesIn(kProtos)) arguments.push_back(proto);
-  const ProgramResult result = RunProtoc(arguments, output);
+  const ProgramResult result = RunProtoc(arguments, "mocks:" + output);
   EXPECT_EQ(result.exit_code, 0) << result.errors;
   return std::filesystem::path(output) / kProtos;
 }
@@ -91,7 +91,7 @@ TEST(GoldenTest, OneRunOfProtocGeneratesTheSameAsOneForEachFile) {
   const std::filesystem::path together = Generate();
   const std::string output = MakeFolder("one_by_one");
   for (const auto& proto : FilesIn(kProtos)) {
-    const ProgramResult result = RunProtoc({"-I.", "-Iproto", proto}, output);
+    const ProgramResult result = RunProtoc({"-I.", "-Iproto", proto}, "mocks:" + output);
     ASSERT_EQ(result.exit_code, 0) << result.errors;
   }
   for (const auto& file : FilesIn(std::filesystem::path(output) / kProtos)) {
