@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "nigh/nigh.h"
 #include "tests/conformance/call_suite.h"
-#include "tests/conformance/interop_cases.h"
+#include "tests/interop/cases.h"
 #include "tests/conformance/stream_call.h"
 #include "tests/contract/subject.h"
 
