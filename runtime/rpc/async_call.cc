@@ -47,17 +47,19 @@ void AsyncCall::Start(const google::protobuf::MessageLite* first, bool end) {
   waiters_.poller = channel->poller();
   call_.waiters_ = &waiters_;
   std::optional<MessageSource> source;
-  absl::Status status = call_.Prepare();
-  if (status.ok()) status = channel->Check(method_);
-  if (status.ok() && first != nullptr) {
+  if (first != nullptr) {
     source.emplace(*first);
-    status = source->Measure();
-    if (!status.ok()) {
-      status =
-          absl::Status(status.code(), absl::StrCat(method_.method->name, ": ", status.message()));
+    if (absl::Status measured = source->Measure(); !measured.ok()) {
+      return FailToStart(absl::Status(
+          measured.code(), absl::StrCat(method_.method->name, ": ", measured.message())));
     }
   }
-  if (!status.ok()) return FailToStart(std::move(status));
+  if (std::optional<absl::Status> status = call_.Prepare(source ? &*source : nullptr)) {
+    return FailToStart(*std::move(status));
+  }
+  if (absl::Status status = channel->Check(method_); !status.ok()) {
+    return FailToStart(std::move(status));
+  }
   {
     MutexLock lock(mutex_);
     channel_ = channel;
@@ -265,7 +267,7 @@ std::optional<bool> AsyncCall::TryWriteSource(const MessageSource& message, bool
     if (phase_ == Phase::kFailed) return false;
     if (phase_ != Phase::kOpen) return std::nullopt;
   }
-  return call_.session_->TryWrite(call_, message, end);
+  return call_.TryWrite(message, end);
 }
 
 void AsyncCall::Write(const google::protobuf::MessageLite& message, bool end, Done done) {
@@ -335,14 +337,13 @@ void AsyncCall::Abandon() {
   RemoveHooks();
   // From here on nobody else touches the call, but its session.
   waiters_.poller->Revoke(&waiters_);
-  if (std::exchange(call_.finished_, true)) return;
+  if (call_.finished_) return;
   if (call_.session_ != nullptr) {
     // Before the cancellation, which would call them.
     call_.session_->DropWaiters(call_);
     waiters_.poller->Revoke(&waiters_);
   }
-  call_.Cancel();
-  call_.Unbind();
+  call_.Drop();
 }
 
 }  // namespace nigh

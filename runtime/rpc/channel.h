@@ -22,6 +22,8 @@
 #include "nigh/client_call.h"
 #include "nigh/client_context.h"
 #include "nigh/client_session.h"
+#include "nigh/interception.h"
+#include "nigh/interceptor.h"
 #include "nigh/method.h"
 #include "nigh/options.h"
 #include "nigh/transport/address.h"
@@ -102,7 +104,10 @@ class Channel : public std::enable_shared_from_this<Channel> {
   };
 
   Channel(Address address, const Transport* transport, const ChannelOptions& options)
-      : address_(std::move(address)), transport_(transport), options_(options) {}
+      : address_(std::move(address)),
+        transport_(transport),
+        options_(options),
+        interceptors_(Compose(options.interceptors)) {}
 
   // Whether calls of `method` can be made at all.
   absl::Status Check(const BoundMethod& method) const;
@@ -154,6 +159,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   const Address address_;
   const Transport* const transport_;
   const ChannelOptions options_;
+  const InterceptorChain<InterceptedClientCall> interceptors_;
 
   mutable Mutex mutex_;
   CondVar changed_;

@@ -1,6 +1,9 @@
 #include "nigh/client_call.h"
 
+#include <deque>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -9,8 +12,11 @@
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/client_session.h"
+#include "nigh/interception.h"
+#include "nigh/interceptor.h"
 #include "nigh/message_io.h"
 #include "nigh/server_context.h"
+#include "nigh/wire/bytes.h"
 
 namespace nigh {
 
@@ -19,18 +25,23 @@ ClientCall::ClientCall(BoundMethod method, ClientContext& context)
 
 ClientCall::~ClientCall() {
   // Afterwards the context may be gone.
-  if (finished_) return;
+  if (!finished_) Drop();
+}
+
+void ClientCall::Drop() {
+  finished_ = true;
   Cancel();
   Unbind();
+  if (interception_ != nullptr) {
+    (void)interception_->Finish(absl::CancelledError(
+        absl::StrCat(method_.method->name, ": the caller did not wait for its end")));
+  }
 }
 
 absl::Status ClientCall::ReadyToStart() {
   const auto describe = [&](absl::string_view what) {
     return absl::StrCat(method_.method->name, ": ", what);
   };
-  if (std::exchange(context_.used_, true)) {
-    return absl::InternalError(describe("this ClientContext has been used for another call"));
-  }
   if (!context_.sent_.status().ok()) {
     return absl::InternalError(describe(context_.sent_.status().message()));
   }
@@ -41,11 +52,23 @@ absl::Status ClientCall::ReadyToStart() {
   return absl::OkStatus();
 }
 
-absl::Status ClientCall::Prepare() {
+std::optional<absl::Status> ClientCall::Prepare(const MessageSource* first) {
   if (context_.parent_ != nullptr) {
     parent_hook_ = context_.parent_->cancellation_.Add([this] { context_.TryCancel(); });
   }
-  return ReadyToStart();
+  if (std::exchange(context_.used_, true)) {
+    return absl::InternalError(
+        absl::StrCat(method_.method->name, ": this ClientContext has been used for another call"));
+  }
+  if (method_.channel->interceptors_ != nullptr) {
+    interception_ = std::make_unique<Interception<InterceptedClientCall>>(
+        method_.channel->interceptors_, *method_.method, context_);
+    expected_ = target_;
+    if (std::optional<absl::Status> end = interception_->Start()) return end;
+  }
+  if (absl::Status status = ReadyToStart(); !status.ok()) return status;
+  if (first != nullptr && !PassSend(*first)) return interception_->rejection();
+  return std::nullopt;
 }
 
 bool ClientCall::StartOn(std::shared_ptr<ClientSession>& session, const MessageSource* first,
@@ -63,10 +86,10 @@ void ClientCall::FailToStart(absl::Status status) {
 }
 
 void ClientCall::Start(const MessageSource* first, bool end) {
-  absl::Status status = Prepare();
+  std::optional<absl::Status> status = Prepare(first);
   // A callback of the channel's may let go of it.
   std::shared_ptr<Channel> alive;
-  while (status.ok()) {
+  while (!status.has_value()) {
     absl::StatusOr<std::shared_ptr<ClientSession>> session =
         method_.channel->Session(method_, context_);
     if (!session.ok()) {
@@ -78,7 +101,7 @@ void ClientCall::Start(const MessageSource* first, bool end) {
       alive->Retire(**session);
     }
   }
-  FailToStart(std::move(status));
+  FailToStart(*std::move(status));
 }
 
 void ClientCall::Unbind() {
@@ -89,12 +112,23 @@ void ClientCall::Unbind() {
 }
 
 bool ClientCall::Write(const MessageSource& message, bool end) {
-  return session_ != nullptr && session_->Write(*this, message, end);
+  return session_ != nullptr && PassSend(message) && session_->Write(*this, message, end);
+}
+
+std::optional<bool> ClientCall::TryWrite(const MessageSource& message, bool end) {
+  if (interception_ != nullptr && !send_seen_) {
+    if (!session_->Ready(*this, CallEvent::kRoom)) return std::nullopt;
+    if (!PassSend(message)) return false;
+  }
+  const std::optional<bool> written = session_->TryWrite(*this, message, end);
+  send_seen_ = !written.has_value();
+  return written;
 }
 
 bool ClientCall::WritesDone() { return session_ != nullptr && session_->WritesDone(*this); }
 
 bool ClientCall::Read(MessageTarget target) {
+  if (interception_ != nullptr) return ReadIntercepted(target);
   return session_ != nullptr && session_->Read(*this, target);
 }
 
@@ -104,6 +138,7 @@ void ClientCall::WaitForInitialMetadata() {
 
 absl::Status ClientCall::Finish() {
   absl::Status status = session_ == nullptr ? status_ : session_->Finish(*this);
+  if (interception_ != nullptr) status = FinishIntercepted(std::move(status));
   Unbind();
   finished_ = true;
   return status;
@@ -117,6 +152,45 @@ void ClientCall::Fail(const absl::Status& status) {
   absl::Status named(status.code(), absl::StrCat(method_.method->name, ": ", status.message()));
   if (session_ != nullptr) return session_->Cancel(*this, std::move(named));
   FailToStart(std::move(named));
+}
+
+bool ClientCall::PassSend(const MessageSource& message) {
+  return interception_ == nullptr || interception_->Send(message.view()) || EndRejected();
+}
+
+bool ClientCall::EndRejected() {
+  if (session_ != nullptr) session_->Cancel(*this, interception_->rejection());
+  return false;
+}
+
+bool ClientCall::ReadIntercepted(MessageTarget target) {
+  if (!interception_->rejection().ok()) return false;
+  const bool read = session_ == nullptr ? TakeAnswer(target) : session_->Read(*this, target);
+  return read && (interception_->Receive(target.view()) || EndRejected());
+}
+
+bool ClientCall::TakeAnswer(MessageTarget target) {
+  std::deque<std::string>& replies = interception_->answer();
+  if (replies.empty()) return false;
+  const absl::Status parsed = target.Parse(AsBytes(replies.front()));
+  replies.pop_front();
+  if (!parsed.ok()) {
+    interception_->Reject(absl::InternalError(
+        absl::StrCat(method_.method->name, ": an interceptor's answer: ", parsed.message())));
+  }
+  return parsed.ok();
+}
+
+absl::Status ClientCall::FinishIntercepted(absl::Status status) {
+  if (status.ok() && !interception_->finished() && !ServerStreams(method_.method->kind)) {
+    if (session_ != nullptr || TakeAnswer(expected_)) {
+      (void)interception_->Receive(expected_.view());
+    } else {
+      interception_->Reject(absl::InternalError(absl::StrCat(
+          method_.method->name, ": an interceptor answered a call that has one reply with none")));
+    }
+  }
+  return interception_->Finish(std::move(status));
 }
 
 }  // namespace nigh

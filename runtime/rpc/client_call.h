@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
@@ -20,7 +21,10 @@ namespace nigh {
 
 class Channel;
 class ClientSession;
+class InterceptedClientCall;
 class Poller;
+template <class Call>
+class Interception;
 
 // A method as one channel knows it: what a stub calls.
 struct BoundMethod {
@@ -90,13 +94,25 @@ class ClientCall {
   friend class ClientSession;
 
   void Unbind();
-  // What Start consists of: whether there is anything against it; an attempt, which takes `session`
-  // unless that takes no new calls and is to be retired; and the end of a call that has not reached
-  // any.
-  absl::Status Prepare();
+  // Cancels a call that nobody will finish.
+  void Drop();
+  // What Start consists of: whether the call has ended before it began; an attempt, which takes
+  // `session` unless that takes no new calls and is to be retired; and the end of a call that has
+  // not reached any.
+  std::optional<absl::Status> Prepare(const MessageSource* first);
   bool StartOn(std::shared_ptr<ClientSession>& session, const MessageSource* first, bool end);
   void FailToStart(absl::Status status);
   absl::Status ReadyToStart();
+  // As Write, but nothing where it would have to wait.
+  std::optional<bool> TryWrite(const MessageSource& message, bool end);
+
+  // What interceptors have to do with it. False: they have rejected the call.
+  bool PassSend(const MessageSource& message);
+  bool EndRejected();
+  bool ReadIntercepted(MessageTarget target);
+  // The next reply of an interceptor that has answered the call.
+  bool TakeAnswer(MessageTarget target);
+  absl::Status FinishIntercepted(absl::Status status);
 
   const BoundMethod method_;
   ClientContext& context_;
@@ -104,7 +120,10 @@ class ClientCall {
   Cancellation::Id cancel_hook_ = 0;
   Cancellation::Id parent_hook_ = 0;
   bool finished_ = false;
-  CallWaiters* waiters_ = nullptr;  // the AsyncCall's
+  CallWaiters* waiters_ = nullptr;                                     // the AsyncCall's
+  std::unique_ptr<Interception<InterceptedClientCall>> interception_;  // null: no interceptors
+  MessageTarget expected_;  // where they find the one reply
+  bool send_seen_ = false;  // they know of the message that waits to be written
 
   // From here on guarded by the session's mutex once the call has started.
   CallState state_;

@@ -64,6 +64,7 @@ class ClientContext {
   friend class Channel;
   friend class ClientCall;
   friend class ClientSession;
+  friend class InterceptedClientCall;
 
   const Deadline limit_ = Deadline::Infinite();  // the parent's
   Deadline deadline_ = limit_;

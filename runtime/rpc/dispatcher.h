@@ -6,11 +6,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "nigh/generic_service.h"
+#include "nigh/interception.h"
+#include "nigh/interceptor.h"
 #include "nigh/method.h"
 #include "nigh/options.h"
 #include "nigh/server_call.h"
@@ -63,8 +66,10 @@ class Dispatcher {
  public:
   // `max_threads`: of the pool, which handlers and pollers share. None: there is no pool, and all
   // handlers run on the poller.
-  explicit Dispatcher(std::optional<int> max_threads)
-      : has_pool_(max_threads.has_value()), pool_(max_threads.value_or(0)) {}
+  Dispatcher(std::optional<int> max_threads, InterceptorChain<InterceptedServerCall> interceptors)
+      : has_pool_(max_threads.has_value()),
+        interceptors_(std::move(interceptors)),
+        pool_(max_threads.value_or(0)) {}
 
   // Before the server starts; `service` must outlive it. ALREADY_EXISTS names a method that is
   // served already; INVALID_ARGUMENT one that must have a thread where there is none.
@@ -88,11 +93,14 @@ class Dispatcher {
   // had.
   bool Run(std::unique_ptr<ServerCall> call, InlineMark& mark);
 
+  // Of every call that is run.
+  const InterceptorChain<InterceptedServerCall>& interceptors() const { return interceptors_; }
   WorkerPool& pool() { return pool_; }
   Watchdog& watchdog() { return watchdog_; }
 
  private:
   const bool has_pool_;
+  const InterceptorChain<InterceptedServerCall> interceptors_;
   absl::flat_hash_map<std::string, std::unique_ptr<RegisteredMethod>> methods_;
   absl::flat_hash_map<std::string, int> services_;
   std::unique_ptr<RegisteredMethod> fallback_;

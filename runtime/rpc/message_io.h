@@ -11,6 +11,12 @@
 
 namespace nigh {
 
+// A message to be looked at: a protobuf message, or null and the bytes of one.
+struct MessageView {
+  const google::protobuf::MessageLite* message = nullptr;
+  absl::string_view bytes;
+};
+
 // A message to be sent: a protobuf message, which is serialised straight into the connection's own
 // memory, or bytes that somebody else has serialised. A view; what it points to must outlive it.
 class MessageSource {
@@ -23,6 +29,7 @@ class MessageSource {
   absl::Status Measure();
 
   size_t size() const { return size_; }
+  MessageView view() const { return {message_, bytes_}; }
 
   // Writes size() bytes.
   void SerializeTo(std::byte* to) const;
@@ -45,6 +52,11 @@ class MessageTarget {
 
   // INTERNAL when the bytes are no such message.
   absl::Status Parse(ConstByteSpan bytes) const;
+
+  // What it holds by now.
+  MessageView view() const {
+    return {message_, bytes_ == nullptr ? absl::string_view() : absl::string_view(*bytes_)};
+  }
 
  private:
   google::protobuf::MessageLite* message_ = nullptr;

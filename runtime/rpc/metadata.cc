@@ -1,5 +1,6 @@
 #include "nigh/metadata.h"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -49,6 +50,15 @@ void Metadata::Add(absl::string_view key, absl::string_view value) {
   }
   entries_.emplace_back(key, value);
   byte_size_ += key.size() + value.size();
+}
+
+void Metadata::Remove(absl::string_view key) {
+  const auto removed = std::remove_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    if (entry.first != key) return false;
+    byte_size_ -= entry.first.size() + entry.second.size();
+    return true;
+  });
+  entries_.erase(removed, entries_.end());
 }
 
 std::optional<absl::string_view> Metadata::Get(absl::string_view key) const {

@@ -23,6 +23,9 @@ class Metadata {
   // carry it fails with it.
   void Add(absl::string_view key, absl::string_view value);
 
+  // All values of `key`.
+  void Remove(absl::string_view key);
+
   // The first value of `key`.
   std::optional<absl::string_view> Get(absl::string_view key) const;
   std::vector<absl::string_view> GetAll(absl::string_view key) const;

@@ -12,6 +12,7 @@
 #include "nigh/event_loop.h"
 #include "nigh/generic_service.h"
 #include "nigh/generic_stub.h"
+#include "nigh/interceptor.h"
 #include "nigh/metadata.h"
 #include "nigh/options.h"
 #include "nigh/server.h"

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -39,11 +40,18 @@ absl::Status Check(const WaitPolicy& wait) {
   return absl::OkStatus();
 }
 
+template <class Interceptors>
+absl::Status Check(const Interceptors& interceptors) {
+  if (!absl::c_linear_search(interceptors, nullptr)) return absl::OkStatus();
+  return Refuse("interceptors", "must not be null");
+}
+
 }  // namespace
 
 absl::Status CheckOptions(const ChannelOptions& options) {
   if (absl::Status status = Check(options.limits); !status.ok()) return status;
   if (absl::Status status = Check(options.wait); !status.ok()) return status;
+  if (absl::Status status = Check(options.interceptors); !status.ok()) return status;
   if (options.connect_timeout <= absl::ZeroDuration()) {
     return Refuse("connect_timeout", "must be positive");
   }
@@ -57,6 +65,7 @@ absl::Status CheckOptions(const ChannelOptions& options) {
 absl::Status CheckOptions(const ServerOptions& options) {
   if (absl::Status status = Check(options.limits); !status.ok()) return status;
   if (absl::Status status = Check(options.wait); !status.ok()) return status;
+  if (absl::Status status = Check(options.interceptors); !status.ok()) return status;
   if (options.pollers < 0 || options.max_threads < 1) {
     return Refuse("pollers, max_threads", "must not be negative; there is at least one thread");
   }

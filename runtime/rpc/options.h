@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -15,6 +16,14 @@
 namespace nigh {
 
 class EventLoop;
+class InterceptedClientCall;
+class InterceptedServerCall;
+template <class Call>
+class Interceptor;
+
+// See interceptor.h.
+using ClientInterceptor = Interceptor<InterceptedClientCall>;
+using ServerInterceptor = Interceptor<InterceptedServerCall>;
 
 // What one end of a connection accepts from the other; each announces its own in the hello.
 struct Limits {
@@ -45,6 +54,8 @@ struct ChannelOptions {
   // Who runs the callbacks and resumes the coroutines of this channel's calls. Null: a thread that
   // all channels of the process share, and that exists while one of them has need of it.
   std::shared_ptr<EventLoop> event_loop = nullptr;
+  // What each call of the channel passes through, the outermost first.
+  std::vector<std::shared_ptr<ClientInterceptor>> interceptors = {};
 };
 
 struct ServerOptions {
@@ -64,6 +75,8 @@ struct ServerOptions {
   // server is to have no thread at all: the program, in EventLoop::Poll. The two numbers of threads
   // above then mean nothing. Null: threads of the server's.
   std::shared_ptr<EventLoop> event_loop = nullptr;
+  // What each call that there is a handler for passes through, the outermost first.
+  std::vector<std::shared_ptr<ServerInterceptor>> interceptors = {};
 };
 
 // INVALID_ARGUMENT that names the first option whose value makes no sense.

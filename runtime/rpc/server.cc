@@ -107,7 +107,8 @@ Server::State::State(ServerOptions options)
       // over.
       dispatcher_(options_.event_loop != nullptr
                       ? std::optional<int>()
-                      : std::max(options_.max_threads, PollerCount(options_) + 1)),
+                      : std::max(options_.max_threads, PollerCount(options_) + 1),
+                  Compose(options_.interceptors)),
       stopped_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (options_.event_loop != nullptr) {
     pollers_.push_back(options_.event_loop->poller());

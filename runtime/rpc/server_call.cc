@@ -1,8 +1,9 @@
 #include "nigh/server_call.h"
 
-#include <exception>
+#include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -11,30 +12,17 @@
 #include "google/protobuf/message_lite.h"
 #include "nigh/call_state.h"
 #include "nigh/dispatcher.h"
+#include "nigh/exception_status.h"
+#include "nigh/interception.h"
+#include "nigh/interceptor.h"
 #include "nigh/message_io.h"
 #include "nigh/poller.h"
 #include "nigh/server_session.h"
 #include "nigh/service.h"
 #include "nigh/task.h"
+#include "nigh/wire/bytes.h"
 
 namespace nigh {
-namespace {
-
-// Of the exception that is being handled.
-absl::Status HandlerThrew(const ServerContext& context) {
-  try {
-    throw;
-  } catch (const std::exception& thrown) {
-    return absl::UnknownError(
-        absl::StrCat(context.method(), ": the handler threw an exception: ", thrown.what()));
-  } catch (...) {
-    return absl::UnknownError(
-        absl::StrCat(context.method(), ": the handler threw something that is no std::exception"));
-  }
-}
-
-}  // namespace
-
 ServerCall::ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method,
                        uint16_t method_id)
     : method_(method),
@@ -45,20 +33,26 @@ ServerCall::ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod&
   Renew();
 }
 
+ServerCall::~ServerCall() = default;
+
 void ServerCall::Renew() {
   const MethodHandler& handler = method_.handler();
   if (handler.new_request != nullptr && request_ == nullptr) request_ = handler.new_request();
   if (handler.new_reply != nullptr && reply_ == nullptr) reply_ = handler.new_reply();
 }
 
-bool ServerCall::Read(MessageTarget target) { return session_->Read(*this, target); }
+bool ServerCall::Read(MessageTarget target) {
+  if (interception_ == nullptr) return session_->Read(*this, target);
+  return interception_->rejection().ok() && session_->Read(*this, target) &&
+         (interception_->Receive(target.view()) || EndRejected());
+}
 
 bool ServerCall::Write(MessageSource message) {
   if (absl::Status measured = message.Measure(); !measured.ok()) {
     session_->Abort(*this, measured);
     return false;
   }
-  return session_->Write(*this, message);
+  return PassSend(message) && session_->Write(*this, message);
 }
 
 std::optional<bool> ServerCall::TryWrite(MessageSource message) {
@@ -66,7 +60,13 @@ std::optional<bool> ServerCall::TryWrite(MessageSource message) {
     session_->Abort(*this, measured);
     return false;
   }
-  return session_->TryWrite(*this, message);
+  if (interception_ != nullptr && !send_seen_) {
+    if (!Ready(Event::kRoom)) return std::nullopt;
+    if (!PassSend(message)) return false;
+  }
+  const std::optional<bool> written = session_->TryWrite(*this, message);
+  send_seen_ = !written.has_value();
+  return written;
 }
 
 bool ServerCall::Ready(Event event) const { return session_->Ready(*this, event); }
@@ -81,7 +81,15 @@ void ServerCall::SendInitialMetadata() { session_->SendInitialMetadata(*this); }
 
 bool ServerCall::HasSoleRequest() const { return session_->HasSoleRequest(*this); }
 
-void ServerCall::Finish(absl::Status status) { session_->Respond(*this, std::move(status)); }
+void ServerCall::Finish(absl::Status status) {
+  if (interception_ != nullptr) {
+    if (status.ok() && !interception_->finished() && reply_ != nullptr) {
+      (void)interception_->Send({.message = reply_.get(), .bytes = ""});
+    }
+    status = interception_->Finish(std::move(status));
+  }
+  session_->Respond(*this, std::move(status));
+}
 
 void ServerCall::WatchDeadline() {
   if (deadline_timer_.has_value() || context_.deadline_.is_infinite()) return;
@@ -96,29 +104,75 @@ absl::Status ServerCall::ReadyToRun() const {
              : absl::CancelledError(context_.method());
 }
 
-absl::Status ServerCall::RunHandler() {
+std::optional<absl::Status> ServerCall::Begin() {
+  if (session_->interceptors() != nullptr) {
+    interception_ = std::make_unique<Interception<InterceptedServerCall>>(
+        session_->interceptors(), *context_.method_, context_);
+    if (std::optional<absl::Status> end = interception_->Start()) {
+      return end->ok() ? SendAnswer() : *std::move(end);
+    }
+  }
   if (absl::Status status = ReadyToRun(); !status.ok()) return status;
+  if (interception_ != nullptr && request_ != nullptr &&
+      !interception_->Receive({.message = request_.get(), .bytes = ""})) {
+    return interception_->rejection();
+  }
+  return std::nullopt;
+}
+
+absl::Status ServerCall::SendAnswer() {
+  std::deque<std::string>& replies = interception_->answer();
+  const auto describe = [&](absl::string_view what) {
+    return absl::StrCat(context_.method(), ": an interceptor's answer: ", what);
+  };
+  if (reply_ != nullptr) {
+    if (replies.size() != 1)
+      return absl::InternalError(describe("not the one reply of the method"));
+    const absl::Status parsed = MessageTarget(reply_.get()).Parse(AsBytes(replies.front()));
+    return parsed.ok() ? parsed : absl::InternalError(describe(parsed.message()));
+  }
+  // Whoever polls the connection must not wait for the client to read.
+  const bool may_wait = method_.handler().co_run == nullptr;
+  for (const std::string& reply : replies) {
+    const MessageSource message((absl::string_view(reply)));
+    if (may_wait ? Write(message) : TryWrite(message).value_or(false)) continue;
+    return absl::ResourceExhaustedError(describe("longer than the client's window"));
+  }
+  return absl::OkStatus();
+}
+
+bool ServerCall::PassSend(const MessageSource& message) {
+  return interception_ == nullptr || interception_->Send(message.view()) || EndRejected();
+}
+
+bool ServerCall::EndRejected() {
+  session_->Abort(*this, interception_->rejection());
+  return false;
+}
+
+absl::Status ServerCall::RunHandler() {
+  if (std::optional<absl::Status> end = Begin()) return *std::move(end);
   const MethodHandler& handler = method_.handler();
   try {
     return handler.run(*handler.service, *this);
   } catch (...) {
-    return HandlerThrew(context_);
+    return ExceptionStatus(context_.method(), "the handler");
   }
 }
 
 RunningTask ServerCall::ServeCoroutine(std::unique_ptr<ServerCall> call) {
-  absl::Status status = call->ReadyToRun();
-  if (status.ok()) {
+  std::optional<absl::Status> status = call->Begin();
+  if (!status.has_value()) {
     const MethodHandler& handler = call->method_.handler();
     try {
       const Task<absl::Status> task = handler.co_run(*handler.service, *call);
       status = co_await task;
     } catch (...) {
-      status = HandlerThrew(call->context_);
+      status = ExceptionStatus(call->context_.method(), "the handler");
     }
   }
   const std::shared_ptr<ServerSession> session = call->session_;
-  call->Finish(std::move(status));
+  call->Finish(*std::move(status));
   // This may be anybody's thread; a server that shuts down knows of the poller's alone.
   session->poller().Post(
       nullptr, [call = std::move(call)]() mutable { ServerSession::Recycle(std::move(call)); });

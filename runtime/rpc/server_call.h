@@ -19,10 +19,13 @@
 
 namespace nigh {
 
+class InterceptedServerCall;
 struct MethodHandler;
 class RegisteredMethod;
 class RunningTask;
 class ServerSession;
+template <class Call>
+class Interception;
 
 // One call of any kind, as its server sees it: the type-erased machine below handlers and their
 // streams. Owned by whoever runs its handler; its session knows of it until it is over.
@@ -34,6 +37,7 @@ class ServerCall {
   ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method, uint16_t method_id);
   ServerCall(const ServerCall&) = delete;
   ServerCall& operator=(const ServerCall&) = delete;
+  ~ServerCall();
 
   // For the handler.
   ServerContext& context() { return context_; }
@@ -71,8 +75,16 @@ class ServerCall {
 
   // OK, or what a call that is over before its handler runs is answered.
   absl::Status ReadyToRun() const;
+  // Interceptors first. Nothing: the handler is to run. Otherwise what the call ends with instead.
+  std::optional<absl::Status> Begin();
   absl::Status RunHandler();
   static RunningTask ServeCoroutine(std::unique_ptr<ServerCall> call);
+
+  // What interceptors have to do with it. False: they have rejected the call.
+  bool PassSend(const MessageSource& message);
+  bool EndRejected();
+  // Sends the replies of the one that has answered the call.
+  absl::Status SendAnswer();
 
   // Makes a call that is over ready for another request of its method, its messages' memory kept.
   void Renew();
@@ -85,6 +97,8 @@ class ServerCall {
   std::unique_ptr<google::protobuf::MessageLite> reply_;
   size_t request_size_ = 0;  // bytes; of what lies in request_
   std::optional<TaskQueue::TimerId> deadline_timer_;
+  std::unique_ptr<Interception<InterceptedServerCall>> interception_;  // null: no interceptors
+  bool send_seen_ = false;  // they know of the reply that waits to be written
 
   // Guarded by the session's mutex.
   uint32_t id_ = 0;

@@ -52,6 +52,7 @@ std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
 }
 
 void ServerSession::Recycle(std::unique_ptr<ServerCall> call) {
+  call->interception_ = nullptr;
   const std::shared_ptr<ServerSession> session = std::move(call->session_);
   if (std::optional<Poller::TimerId> timer = std::exchange(call->deadline_timer_, std::nullopt)) {
     session->poller_.RemoveTimer(*timer);

@@ -56,6 +56,7 @@ class ServerContext {
  private:
   friend class ClientCall;
   friend class ClientContext;
+  friend class InterceptedServerCall;
   friend class ServerCall;
   friend class ServerSession;
   ServerContext() = default;

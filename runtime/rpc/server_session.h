@@ -93,6 +93,9 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   static void Recycle(std::unique_ptr<ServerCall> call);
 
   Poller& poller() const { return poller_; }
+  const InterceptorChain<InterceptedServerCall>& interceptors() const {
+    return dispatcher_.interceptors();
+  }
 
  private:
   struct DeclaredMethod {

@@ -130,6 +130,8 @@ int Times(int usual) { return TheSubject().slow ? std::max(1, usual / 20) : usua
 
 size_t Bytes(size_t usual) { return TheSubject().slow ? std::min<size_t>(usual, 20'000) : usual; }
 
+// A binary may have tests of other fixtures only.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CallSuite);
 INSTANTIATE_TEST_SUITE_P(Peer, CallSuite, ::testing::ValuesIn(Placements()), PlacementName);
 // inproc: has no process to run these with.
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ProcessSuite);
