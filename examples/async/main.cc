@@ -42,7 +42,7 @@ absl::Status GreetAllAtOnce(const Greeter::Stub& greeter) {
     call.context.set_timeout(absl::Seconds(5));
     // The request need not outlive the function. The callback runs in a thread of nigh's.
     greeter.AsyncSayHello(call.context, RequestFor(names[i]), &call.reply,
-                          [&call](absl::Status status) { call.status.set_value(status); });
+                          [&call](const absl::Status& status) { call.status.set_value(status); });
   }
   // Whatever else there is to do, until:
   absl::Status all;
@@ -94,7 +94,7 @@ absl::Status Run(const std::string& address) {
   const Greeter::Stub greeter(*channel);
   if (absl::Status status = GreetAllAtOnce(greeter); !status.ok()) return status;
   Listener listener(greeter, RequestFor("again", 3));
-  const absl::Status ended = listener.Wait();
+  absl::Status ended = listener.Wait();
   std::cout << "the stream ended with " << ended << "\n";
   return ended;
 }

@@ -91,7 +91,7 @@ absl::Status Run(const std::string& address) {
   auto channel = nigh::Dial(address, {.event_loop = loop});
   if (!channel.ok()) return channel.status();
   const Greeter::Stub greeter(*channel);
-  const absl::Status status = Program(loop, greeter).Run();
+  absl::Status status = Program(loop, greeter).Run();
   const std::filesystem::directory_iterator threads("/proc/self/task");
   std::cout << "threads: " << std::distance(begin(threads), end(threads)) << "\n";
   return status;

@@ -194,7 +194,7 @@ void AsyncCall::FailToStart(absl::Status status) {
   }
 }
 
-void AsyncCall::GiveUp(absl::Status status) {
+void AsyncCall::GiveUp(const absl::Status& status) {
   Phase phase;
   {
     MutexLock lock(mutex_);

@@ -88,7 +88,7 @@ class AsyncCall final : public std::enable_shared_from_this<AsyncCall> {
   // It waits for no session any more.
   void StopConnecting() ABSL_LOCKS_EXCLUDED(mutex_);
   // The context has been cancelled or the deadline has passed.
-  void GiveUp(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  void GiveUp(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<bool> TryWriteSource(const MessageSource& message, bool end);
   void WriteBytes(std::string bytes, bool end, Done done);
   void RemoveHooks() ABSL_LOCKS_EXCLUDED(mutex_);

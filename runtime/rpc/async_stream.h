@@ -29,7 +29,7 @@ class AsyncClientStreamBase {
  public:
   using Done = AsyncCall::Done;
 
-  AsyncClientStreamBase(AsyncClientStreamBase&&) = default;
+  AsyncClientStreamBase(AsyncClientStreamBase&&) noexcept = default;
   AsyncClientStreamBase& operator=(AsyncClientStreamBase&& other) noexcept {
     std::swap(call_, other.call_);
     return *this;

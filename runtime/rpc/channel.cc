@@ -19,7 +19,9 @@
 #include "nigh/base/mutex.h"
 #include "nigh/client_context.h"
 #include "nigh/client_session.h"
+#include "nigh/event_loop.h"
 #include "nigh/method.h"
+#include "nigh/poller.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/transport.h"
 
@@ -50,6 +52,9 @@ absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(absl::string_view text,
   absl::StatusOr<Address> address = Address::Parse(text);
   if (!address.ok()) return address.status();
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
+  if (options.event_loop != nullptr) {
+    if (absl::Status status = options.event_loop->poller()->Open(); !status.ok()) return status;
+  }
   absl::StatusOr<const Transport*> transport = FindTransport(options.transports, *address);
   if (!transport.ok()) return transport.status();
   return std::shared_ptr<Channel>(new Channel(*std::move(address), *transport, options));

@@ -119,7 +119,7 @@ class [[nodiscard]] CoUnary final {
       : CoUnary(std::make_shared<AsyncCall>(method, options), request) {}
   CoUnary(BoundMethod method, ClientContext& context, const google::protobuf::MessageLite& request)
       : CoUnary(std::make_shared<AsyncCall>(method, context), request) {}
-  CoUnary(CoUnary&&) = default;
+  CoUnary(CoUnary&&) noexcept = default;
   CoUnary& operator=(CoUnary&& other) noexcept {
     std::swap(call_, other.call_);
     std::swap(reply_, other.reply_);
@@ -151,7 +151,7 @@ class [[nodiscard]] CoUnary final {
 // the coroutine that holds it is destroyed. One read and one write at a time.
 class CoClientStreamBase {
  public:
-  CoClientStreamBase(CoClientStreamBase&&) = default;
+  CoClientStreamBase(CoClientStreamBase&&) noexcept = default;
   CoClientStreamBase& operator=(CoClientStreamBase&& other) noexcept {
     std::swap(call_, other.call_);
     return *this;

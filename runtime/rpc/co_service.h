@@ -34,6 +34,7 @@
 namespace nigh::internal {
 
 struct CoroutineHandler {
+  // NOLINTNEXTLINE(readability-identifier-naming): where others have a function.
   static constexpr absl::Status (*Run)(Service&, ServerCall&) = nullptr;
 };
 

@@ -20,8 +20,10 @@ class Poller;
 //     loop->Poll();                      // runs callbacks, handlers, timers
 //   }
 //
-// One thread at a time, but Post; the callbacks and the coroutines run in it, from Poll. It must go
-// on polling until the calls that it has begun are over: what is outstanding keeps itself alive.
+// One thread at a time, but Post; callbacks, handlers and coroutines run in it, from Poll. What
+// waits in it for another of them waits for ever: a handler must not call its own server
+// synchronously. It must go on polling until the calls that it has begun are over: what is
+// outstanding keeps itself alive. Server::Shutdown polls by itself.
 class EventLoop {
  public:
   EventLoop();

@@ -29,9 +29,9 @@ class ServerContext {
   // then.
   bool IsCancelled() const { return cancellation_.requested() || deadline_.HasPassed(); }
 
-  // `callback` runs once when the call is cancelled, on another thread, with no lock held; at once,
-  // in this thread, if it has been already. A deadline that passes counts. After the handler's
-  // return it does not run any more. The last one set counts.
+  // `callback` runs once when the call is cancelled, as a task of the thread that polls, with no
+  // lock held; at once, in this thread, if it has been already. A deadline that passes counts.
+  // After the handler's return it does not run any more. The last one set counts.
   void SetCancelCallback(absl::AnyInvocable<void()> callback);
 
   // Ends the call with CANCELLED, as the client learns at once; what the handler returns does not

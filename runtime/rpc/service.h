@@ -66,6 +66,7 @@ template <auto Member>
 struct Handler;
 
 struct FunctionHandler {
+  // NOLINTNEXTLINE(readability-identifier-naming): where others have a function.
   static constexpr Task<absl::Status> (*CoRun)(Service&, ServerCall&) = nullptr;
 };
 

@@ -89,7 +89,7 @@ class TaskPromise<void> final : public TaskPromiseBase {
 template <class T = void>
 class [[nodiscard]] Task {
  public:
-  using promise_type = internal::TaskPromise<T>;
+  using promise_type = internal::TaskPromise<T>;  // NOLINT(readability-identifier-naming): C++'s
 
   explicit Task(std::coroutine_handle<promise_type> coroutine) : coroutine_(coroutine) {}
   Task(Task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
@@ -146,7 +146,7 @@ struct DoneSignature<void> {
 // which is to say in the thread that serves the callbacks of the calls that it awaits.
 class [[nodiscard]] RunningTask {
  public:
-  struct promise_type {
+  struct promise_type {  // NOLINT(readability-identifier-naming): C++'s
     struct FinalAwaiter {
       bool await_ready() const noexcept { return false; }
       void await_suspend(std::coroutine_handle<promise_type> done) const noexcept {
@@ -274,7 +274,7 @@ T BlockOn(EventLoop& loop, Task<T> task) {
   Start<void>(outcome.Of(std::move(task)), [&] {
     loop.Post([&is_done] { is_done = true; });
   }).Detach();
-  while (!is_done) loop.WaitAndPoll();
+  while (!is_done) loop.WaitAndPoll();  // NOLINT(bugprone-infinite-loop): runs what was posted
   return outcome.Take();
 }
 
