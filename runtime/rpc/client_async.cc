@@ -102,27 +102,26 @@ void ClientSession::HandOver() {
       }
       poller_ = poller;
     }
-    pump_ = poller;
+    if (!let_go_) pump_ = poller;
   }
   if (poller != nullptr) poller->Add(shared_from_this());
 }
 
 void ClientSession::LetGo() {
+  // Goes after the lock, and takes its thread along if nobody else needs that.
+  std::shared_ptr<Poller> pump;
   MutexLock lock(mutex_);
   let_go_ = true;
-  if (pump_ != nullptr) pump_->Add(shared_from_this());
+  pump = std::move(pump_);
+  if (pump != nullptr) pump->Add(shared_from_this());
 }
 
 Pollable::Turn ClientSession::TakeTurn(InlineMark& /*mark*/) {
   if (std::optional<Turn> turn = TakeGreetingTurn()) return *turn;
-  std::shared_ptr<Poller> pump;  // goes after the lock, maybe the last that kept this thread
   {
     MutexLock lock(mutex_);
     // A caller who leads hands over when he leaves.
-    if (pumping_ || !dead_.ok()) {
-      pump = std::move(pump_);
-      return Turn::kEnded;
-    }
+    if (pumping_ || !dead_.ok()) return Turn::kEnded;
     pumping_ = true;
   }
   int frames = 0;
@@ -131,10 +130,7 @@ Pollable::Turn ClientSession::TakeTurn(InlineMark& /*mark*/) {
   last_looked_ = SteadyNanos();
   pumping_ = false;
   PromoteFollower();
-  if (!dead_.ok() || (open_async_ == 0 && (!unsent_ || let_go_))) {
-    pump = std::move(pump_);
-    return Turn::kEnded;
-  }
+  if (!dead_.ok() || (open_async_ == 0 && (!unsent_ || let_go_))) return Turn::kEnded;
   return frames == 0 ? Turn::kNothing : Turn::kBusy;
 }
 

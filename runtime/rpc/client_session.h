@@ -214,7 +214,8 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   bool pumping_ ABSL_GUARDED_BY(mutex_) = false;
   std::unique_ptr<Greeting> greeting_ ABSL_GUARDED_BY(mutex_);
   std::weak_ptr<Poller> poller_ ABSL_GUARDED_BY(mutex_);
-  // The same while it looks after the session and its thread is for those who need one.
+  // The same once something was left to it, until LetGo, where its thread is for those who need
+  // one.
   std::shared_ptr<Poller> pump_ ABSL_GUARDED_BY(mutex_);
   bool unsent_ ABSL_GUARDED_BY(mutex_) = false;  // something waits in the sender, or has just left
   bool let_go_ ABSL_GUARDED_BY(mutex_) = false;

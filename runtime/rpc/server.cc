@@ -278,7 +278,9 @@ void Server::State::Shutdown(absl::Duration grace) {
   {
     MutexLock lock(mutex_);
     if (phase_ == Phase::kDraining) {
-      WaitUntil(Deadline::Infinite(), [&] { return phase_ == Phase::kStopped; });
+      WaitUntil(Deadline::Infinite(), [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return phase_ == Phase::kStopped;
+      });
     }
     if (phase_ == Phase::kStopped) return;
     if (phase_ == Phase::kNew) {
