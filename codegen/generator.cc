@@ -41,7 +41,7 @@ std::string ParseParameters(const std::string& text, Parameters& parameters) {
              "\": protoc-gen-nigh knows mocks, write --nigh_out=DIR or --nigh_out=mocks:DIR";
     }
     if (!value.empty()) {
-      return "parameter \"mocks\" has the value \"" + value + "\": write it without one";
+      return "parameter mocks has the value \"" + value + "\": write it without one";
     }
     parameters.mocks = true;
   }

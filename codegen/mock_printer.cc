@@ -31,7 +31,7 @@ void PrintDefault(const Method& method, const std::string& service, SourceText& 
 std::vector<std::string> ParameterTypes(const Method& method) {
   std::vector<std::string> types = HandlerTypes(method);
   for (std::string& type : types) {
-    if (type.find(',') != std::string::npos) type = "(" + type + ")";
+    if (type.find(',') != std::string::npos) type.insert(0, 1, '(').append(1, ')');
   }
   return types;
 }

@@ -129,7 +129,7 @@ absl::Status Channel::Check(const BoundMethod& method) const {
   if (method.id == kMalformed) {
     return absl::InternalError(absl::StrCat(address_.ToString(), ": \"",
                                             absl::CHexEscape(method.method->name),
-                                            "\" is no method (write \"/package.Service/Method\")"));
+                                            R"(" is no method (write "/package.Service/Method"))"));
   }
   if (method.id >= kMaxMethods) {
     return absl::ResourceExhaustedError(absl::StrCat(address_.ToString(), ": ", method.method->name,

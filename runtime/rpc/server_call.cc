@@ -126,8 +126,7 @@ absl::Status ServerCall::SendAnswer() {
     return absl::StrCat(context_.method(), ": an interceptor's answer: ", what);
   };
   if (reply_ != nullptr) {
-    if (replies.size() != 1)
-      return absl::InternalError(describe("not the one reply of the method"));
+    if (replies.size() != 1) return absl::InternalError(describe("not the method's one reply"));
     const absl::Status parsed = MessageTarget(reply_.get()).Parse(AsBytes(replies.front()));
     return parsed.ok() ? parsed : absl::InternalError(describe(parsed.message()));
   }

@@ -27,8 +27,8 @@ absl::StatusOr<Reply> CallUnary(BoundMethod method, const google::protobuf::Mess
                                 const CallOptions& options) {
   ClientContext context(options);
   absl::StatusOr<Reply> reply(absl::in_place);
-  if (absl::Status status = CallUnary(method, context, request, &*reply); !status.ok())
-    return status;
+  const absl::Status status = CallUnary(method, context, request, &*reply);
+  if (!status.ok()) return status;
   return reply;
 }
 

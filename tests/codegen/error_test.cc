@@ -28,7 +28,7 @@ TEST(ErrorTest, UnknownParameterIsNamed) {
 
 TEST(ErrorTest, ParameterWithAValueIsRefused) {
   EXPECT_EQ(Errors("syntax = 'proto3';", "mocks=true"),
-            "--nigh_out: parameter \"mocks\" has the value \"true\": write it without one\n");
+            "--nigh_out: parameter mocks has the value \"true\": write it without one\n");
 }
 
 TEST(ErrorTest, InlineDispatchOfAStreamingMethodIsRefusedAtItsLine) {

@@ -22,7 +22,6 @@ using ::codegen::testing::MockTextService;
 using ::codegen::testing::Text;
 using ::codegen::testing::TextReply;
 using ::codegen::testing::TextRequest;
-using ::testing::_;
 using ::testing::NiceMock;
 using ::testing::Return;
 using ::testing::StrictMock;
