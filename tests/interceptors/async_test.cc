@@ -2,6 +2,7 @@
 // side.
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -154,8 +155,7 @@ TEST_F(InterceptorTest, RejectAndAnswerCallsWithCallbacks) {
 }
 
 TEST_F(InterceptorTest, SeeCoroutinesOnBothSides) {
-  CoEcho echo;
-  Serve(echo);
+  Serve(std::make_unique<CoEcho>());
   RecordClient("c");
   const absl::StatusOr<Blob> reply = BlockOn([](Scripted::Stub stub) -> Task<absl::StatusOr<Blob>> {
     co_return co_await stub.CoUnary(BlobOf(3));
@@ -178,8 +178,7 @@ TEST_F(InterceptorTest, SeeCoroutinesOnBothSides) {
 }
 
 TEST_F(InterceptorTest, SeeAHandlerThatIsACoroutine) {
-  CoEcho echo;
-  Serve(echo);
+  Serve(std::make_unique<CoEcho>());
   RecordServer("s");
   EXPECT_EQ(stub().Unary(Blob()).status(), absl::OkStatus());
   EXPECT_THAT(log().Take(), ElementsAre("s start", "s receive 1", "s send 1", "s finish OK"));
@@ -194,8 +193,7 @@ TEST_F(InterceptorTest, SeeAHandlerThatIsACoroutine) {
 }
 
 TEST_F(InterceptorTest, RejectAndAnswerBeforeACoroutine) {
-  CoEcho echo;
-  Serve(echo);
+  Serve(std::make_unique<CoEcho>());
   absl::Status verdict = absl::AbortedError("enough");
   AddServer().start = [&](InterceptedServerCall& call) {
     call.Answer({BlobOf(7).SerializeAsString()});
@@ -209,8 +207,7 @@ TEST_F(InterceptorTest, RejectAndAnswerBeforeACoroutine) {
 }
 
 TEST_F(InterceptorTest, AnAnswerBeforeACoroutineThatDoesNotFitTheWindowIsResourceExhausted) {
-  CoEcho echo;
-  Serve(echo);
+  Serve(std::make_unique<CoEcho>());
   AddServer().start = [](InterceptedServerCall& call) {
     call.Answer(std::deque<std::string>(20, BlobOf(100'000).SerializeAsString()));
     return absl::OkStatus();

@@ -111,7 +111,7 @@ class InterceptorTest : public ::testing::Test {
   }
 
   // What the server serves instead of the scripted service.
-  void Serve(Service& service) { service_ = &service; }
+  void Serve(std::unique_ptr<Service> service) { service_ = std::move(service); }
 
   const std::shared_ptr<Channel>& channel() {
     if (channel_ == nullptr) Start();
@@ -146,8 +146,7 @@ class InterceptorTest : public ::testing::Test {
 
   Log log_;
   Board board_;
-  ScriptedService scripted_{board_};
-  Service* service_ = &scripted_;
+  std::unique_ptr<Service> service_ = std::make_unique<ScriptedService>(board_);
   std::vector<std::shared_ptr<ClientInterceptor>> client_;
   std::vector<std::shared_ptr<ServerInterceptor>> server_side_;
   std::unique_ptr<Server> server_;
