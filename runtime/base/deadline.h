@@ -48,6 +48,7 @@ class Deadline {
   }
 
   friend constexpr bool operator==(Deadline, Deadline) = default;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 sees a 0 in what is defaulted
   friend constexpr auto operator<=>(Deadline, Deadline) = default;
 
  private:

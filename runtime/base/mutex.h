@@ -56,20 +56,29 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
+// What ABSL_UNLOCK_FUNCTION cannot say: that it is exclusive, without which the analysis does not
+// understand a scope that releases.
+#if defined(__clang__)
+#define NIGH_RELEASES(...) __attribute__((release_capability(__VA_ARGS__)))
+#else
+#define NIGH_RELEASES(...)
+#endif
+
 // The opposite of MutexLock: releases a held mutex for the length of a scope, to run code that must
 // not run under it.
 class ABSL_SCOPED_LOCKABLE MutexUnlock {
  public:
-  explicit MutexUnlock(Mutex& mutex) ABSL_UNLOCK_FUNCTION(mutex) : mutex_(mutex) {
-    mutex_.Unlock();
-  }
-  ~MutexUnlock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.Lock(); }
+  explicit MutexUnlock(Mutex& mutex) NIGH_RELEASES(mutex) : mutex_(mutex) { mutex_.Unlock(); }
+  // To the analysis, the end of a scope that has released takes back.
+  ~MutexUnlock() NIGH_RELEASES() { mutex_.Lock(); }
   MutexUnlock(const MutexUnlock&) = delete;
   MutexUnlock& operator=(const MutexUnlock&) = delete;
 
  private:
   Mutex& mutex_;
 };
+
+#undef NIGH_RELEASES
 
 // Waits with the mutex held; may wake for no reason. A signal that nobody waits for is a few
 // instructions.

@@ -289,7 +289,8 @@ absl::Status ServerSession::OnMessage(const FrameHeader& header, ConstByteSpan p
   ServerCall* const call = FindCall(header.call);
   if (call == nullptr) return absl::OkStatus();  // it crossed the response on the way
   const bool message = (header.flags & kMessage) != 0;
-  const auto fail = [&](absl::StatusCode code, absl::string_view what) {
+  const auto fail = [&](absl::StatusCode code,
+                        absl::string_view what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     Terminate(*call, absl::Status(code, absl::StrCat(call->context_.method(), ": ", what)));
     return absl::OkStatus();
   };

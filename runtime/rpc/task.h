@@ -260,6 +260,7 @@ T BlockOn(Task<T> task) {
   }).Detach();
   {
     MutexLock lock(mutex);
+    // NOLINTNEXTLINE(bugprone-infinite-loop): another thread ends it
     while (!is_done) changed.Wait(mutex);
   }
   return outcome.Take();

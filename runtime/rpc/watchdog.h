@@ -49,8 +49,9 @@ class Watchdog {
 
   // To be called by a poller after InlineMark::Enter.
   void Stir() {
-    if (dormant_.load(std::memory_order_seq_cst)) [[unlikely]]
+    if (dormant_.load(std::memory_order_seq_cst)) [[unlikely]] {
       Wake();
+    }
   }
 
  private:

@@ -11,9 +11,9 @@
 #include "gtest/gtest.h"
 #include "nigh/nigh.h"
 #include "tests/conformance/call_suite.h"
-#include "tests/interop/cases.h"
 #include "tests/conformance/stream_call.h"
 #include "tests/contract/subject.h"
+#include "tests/interop/cases.h"
 
 namespace nigh::testing {
 namespace {
