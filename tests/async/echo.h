@@ -157,7 +157,7 @@ Options OnSubject(Options options) {
 // A server of the subject's in this process.
 class EchoServer {
  public:
-  explicit EchoServer(Service& service, std::string address, ServerOptions options = {})
+  explicit EchoServer(Service& service, const std::string& address, ServerOptions options = {})
       : server_(OnSubject(std::move(options))) {
     server_.Register(service);
     if (absl::Status status = server_.Listen(address); !status.ok()) ADD_FAILURE() << status;
