@@ -31,6 +31,12 @@ namespace {
 // Stands for the number of what is no method's name.
 constexpr uint16_t kMalformed = kMaxMethods + 1;
 
+// Every name that a channel can no longer remember, as each kind.
+constexpr Method kOneTooMany[] = {{"another method", MethodKind::kUnary},
+                                  {"another method", MethodKind::kServerStreaming},
+                                  {"another method", MethodKind::kClientStreaming},
+                                  {"another method", MethodKind::kBidiStreaming}};
+
 }  // namespace
 
 absl::string_view ChannelStateName(ChannelState state) {
@@ -105,18 +111,21 @@ uint16_t Channel::Bind(absl::Span<const Method> methods) {
 }
 
 BoundMethod Channel::Bind(absl::string_view name, MethodKind kind) {
+  const auto index = static_cast<size_t>(kind);
   MutexLock lock(mutex_);
-  std::unique_ptr<const CalledMethod>& known = named_[name];
-  if (known == nullptr) {
+  auto known = named_.find(name);
+  if (known == named_.end()) {
+    // Malformed ones count, too: names may come from strangers, through a proxy.
+    if (named_.size() >= kMaxMethods) return {this, &kOneTooMany[index], kMaxMethods};
     uint16_t id = kMalformed;
     if (IsMethodName(name)) id = method_count_ < kMaxMethods ? method_count_++ : kMaxMethods;
     auto named = std::make_unique<CalledMethod>(CalledMethod{std::string(name), id, {}});
     for (size_t i = 0; i < named->kinds.size(); ++i) {
       named->kinds[i] = {named->name.c_str(), static_cast<MethodKind>(i)};
     }
-    known = std::move(named);
+    known = named_.emplace(name, std::move(named)).first;
   }
-  return {this, &known->kinds[static_cast<size_t>(kind)], known->id};
+  return {this, &known->second->kinds[index], known->second->id};
 }
 
 absl::Status Channel::WaitForReady(absl::Duration timeout) {

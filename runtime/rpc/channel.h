@@ -78,7 +78,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   uint16_t Bind(absl::Span<const Method> methods) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // For GenericStub: a method by its name, which the channel remembers. It holds as long as the
-  // channel does. Calls of what is no method's name fail with INTERNAL.
+  // channel does. Calls of what is no method's name fail with INTERNAL; those of more names than
+  // kMaxMethods, which are not remembered, with RESOURCE_EXHAUSTED.
   BoundMethod Bind(absl::string_view name, MethodKind kind) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

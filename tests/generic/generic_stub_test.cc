@@ -203,5 +203,13 @@ TEST_P(CallSuite, ANameUsesOneNumberOnTheChannelHoweverOftenItIsCalled) {
   EXPECT_EQ(stub.Call(kUnary, "").status(), absl::OkStatus());
 }
 
+TEST_P(CallSuite, NamesThatAreNoneAreNotRememberedForEver) {
+  const GenericStub stub(channel());
+  for (size_t i = 0; i < kMaxMethods; ++i) {
+    ASSERT_THAT(stub.Call(absl::StrCat("no method ", i), "").status(), HasCode(kInternal));
+  }
+  EXPECT_THAT(stub.Call("no method more", "").status(), HasCode(kResourceExhausted));
+}
+
 }  // namespace
 }  // namespace nigh::testing
