@@ -33,9 +33,8 @@ class Names {
   // "MockGreeterService".
   std::string Mock(const google::protobuf::ServiceDescriptor& service) const;
   std::string Function(const google::protobuf::MethodDescriptor& method) const;
-  // A variant of the method: "AsyncX" of X, with a callback, or "CoX", for coroutines. With a
-  // trailing
-  // "_" where the service has a method of that name.
+  // A variant of the method: "AsyncX" of X, with a callback, or "CoX", for coroutines. With
+  // a trailing "_" where the service has a method of that name.
   std::string Derived(const std::string& prefix,
                       const google::protobuf::MethodDescriptor& method) const;
   // `message` as code inside the class of `service` can write it: its plain name where nothing

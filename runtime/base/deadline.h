@@ -43,10 +43,6 @@ class Deadline {
   // For poll(2) and epoll_wait(2): rounded up, so that a wait never ends early; -1 when infinite.
   int RemainingMillis() const;
 
-  std::chrono::steady_clock::time_point time_point() const {
-    return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(nanos_));
-  }
-
   friend constexpr bool operator==(Deadline, Deadline) = default;
   // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 sees a 0 in what is defaulted
   friend constexpr auto operator<=>(Deadline, Deadline) = default;

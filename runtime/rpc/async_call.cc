@@ -28,12 +28,6 @@ std::string Serialized(const MessageSource& source) {
   return bytes;
 }
 
-MessageSource SourceOf(absl::string_view bytes) {
-  MessageSource source(bytes);
-  (void)source.Measure();  // bytes always measure
-  return source;
-}
-
 }  // namespace
 
 AsyncCall::AsyncCall(BoundMethod method, ClientContext& context)
@@ -136,7 +130,7 @@ void AsyncCall::OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> session
     MutexLock lock(mutex_);
     if (phase_ != Phase::kConnecting || abandoned_) return;
     phase_ = Phase::kOpening;
-    if (first_.has_value()) first = SourceOf(*first_);
+    if (first_.has_value()) first.emplace(absl::string_view(*first_));
   }
   if (OpenOn(*std::move(session), first ? &*first : nullptr)) return RemoveHooks();
   {
@@ -283,7 +277,7 @@ void AsyncCall::WriteBytes(std::string bytes, bool end, Done done) {
   When(CallEvent::kRoom, [self = shared_from_this(), bytes = std::move(bytes), end,
                           done = std::move(done)]() mutable {
     // Others may have used the room up meanwhile.
-    const std::optional<bool> written = self->TryWriteSource(SourceOf(bytes), end);
+    const std::optional<bool> written = self->TryWriteSource(MessageSource(absl::string_view(bytes)), end);
     if (written.has_value()) return done(*written);
     self->WriteBytes(std::move(bytes), end, std::move(done));
   });

@@ -23,6 +23,7 @@
 #include "nigh/wire/bytes.h"
 
 namespace nigh {
+
 ServerCall::ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method,
                        uint16_t method_id)
     : method_(method),
