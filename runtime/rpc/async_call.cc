@@ -277,7 +277,8 @@ void AsyncCall::WriteBytes(std::string bytes, bool end, Done done) {
   When(CallEvent::kRoom, [self = shared_from_this(), bytes = std::move(bytes), end,
                           done = std::move(done)]() mutable {
     // Others may have used the room up meanwhile.
-    const std::optional<bool> written = self->TryWriteSource(MessageSource(absl::string_view(bytes)), end);
+    const std::optional<bool> written =
+        self->TryWriteSource(MessageSource(absl::string_view(bytes)), end);
     if (written.has_value()) return done(*written);
     self->WriteBytes(std::move(bytes), end, std::move(done));
   });

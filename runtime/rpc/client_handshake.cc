@@ -14,28 +14,17 @@
 #include "nigh/base/deadline.h"
 #include "nigh/base/mutex.h"
 #include "nigh/client_session.h"
+#include "nigh/own_hello.h"
 #include "nigh/poller.h"
 #include "nigh/transport/connection.h"
 #include "nigh/wire/frame.h"
 #include "nigh/wire/hello.h"
 
 namespace nigh {
-namespace {
-
-Hello MakeHello(const Limits& limits) {
-  return {.min_version = kProtocolVersion,
-          .max_version = kProtocolVersion,
-          .window = limits.window,
-          .max_message = limits.max_message,
-          .max_metadata = static_cast<uint32_t>(limits.max_metadata),
-          .max_calls = limits.max_calls};
-}
-
-}  // namespace
 
 void ClientSession::SendHello() {
   std::array<std::byte, kHelloSize> payload;
-  EncodeHello(MakeHello(limits_), payload.data());
+  EncodeHello(OwnHello(limits_), payload.data());
   // Not sent yet while the medium still connects; what goes wrong shows up in Receive.
   (void)sender_.SendText({.kind = FrameKind::kHello}, AsText(payload));
 }
@@ -72,7 +61,7 @@ std::optional<absl::Status> ClientSession::HandshakeStep(Deadline deadline) {
       valid.ok() ? DecodeHello(frame.payload) : absl::StatusOr<Hello>(valid);
   connection_->Release();
   const absl::Status agreed =
-      theirs.ok() ? AgreeOnVersion(MakeHello(limits_), *theirs).status() : theirs.status();
+      theirs.ok() ? AgreeOnVersion(OwnHello(limits_), *theirs).status() : theirs.status();
   if (!agreed.ok()) {
     return fail(absl::UnavailableError(absl::StrCat(name_, ": connect: ", agreed.message())));
   }

@@ -16,6 +16,7 @@
 #include "nigh/dispatcher.h"
 #include "nigh/flow.h"
 #include "nigh/method.h"
+#include "nigh/own_hello.h"
 #include "nigh/poller.h"
 #include "nigh/server_call.h"
 #include "nigh/wire/frame.h"
@@ -27,15 +28,6 @@ namespace {
 
 // Frames of one connection before the others get their turn: a flood starves nobody else.
 constexpr int kFramesPerTurn = 16;
-
-Hello MakeHello(const Limits& limits) {
-  return {.min_version = kProtocolVersion,
-          .max_version = kProtocolVersion,
-          .window = limits.window,
-          .max_message = limits.max_message,
-          .max_metadata = static_cast<uint32_t>(limits.max_metadata),
-          .max_calls = limits.max_calls};
-}
 
 }  // namespace
 
@@ -52,7 +44,7 @@ ServerSession::~ServerSession() { connection_->Close(); }
 
 void ServerSession::Open() {
   std::byte payload[kHelloSize];
-  EncodeHello(MakeHello(limits_), payload);
+  EncodeHello(OwnHello(limits_), payload);
   AfterSend(sender_.SendText({.kind = FrameKind::kHello}, AsText(payload)));
 }
 
@@ -133,8 +125,7 @@ absl::Status ServerSession::OnHello(ConstByteSpan payload) {
   if (hello_received_) return absl::InternalError("a second hello");
   absl::StatusOr<Hello> hello = DecodeHello(payload);
   if (!hello.ok()) return hello.status();
-  if (absl::StatusOr<uint16_t> version = AgreeOnVersion(MakeHello(limits_), *hello);
-      !version.ok()) {
+  if (absl::StatusOr<uint16_t> version = AgreeOnVersion(OwnHello(limits_), *hello); !version.ok()) {
     return version.status();
   }
   client_ = *hello;

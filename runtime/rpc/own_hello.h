@@ -1,0 +1,23 @@
+#ifndef NIGH_OWN_HELLO_H_
+#define NIGH_OWN_HELLO_H_
+
+#include <cstdint>
+
+#include "nigh/options.h"
+#include "nigh/wire/hello.h"
+
+namespace nigh {
+
+// What this end of a connection announces of itself.
+inline Hello OwnHello(const Limits& limits) {
+  return {.min_version = kProtocolVersion,
+          .max_version = kProtocolVersion,
+          .window = limits.window,
+          .max_message = limits.max_message,
+          .max_metadata = static_cast<uint32_t>(limits.max_metadata),
+          .max_calls = limits.max_calls};
+}
+
+}  // namespace nigh
+
+#endif  // NIGH_OWN_HELLO_H_
