@@ -27,6 +27,7 @@
 #include "nigh/transport/transport.h"
 #include "nigh/transports/unix/socket_name.h"
 #include "tests/contract/frames.h"
+#include "tests/transports/unix_fixture.h"
 
 namespace nigh {
 namespace {
@@ -35,28 +36,7 @@ using ::nigh::testing::MakeAddress;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-class UnixTransport : public ::testing::Test {
- protected:
-  UnixTransport() {
-    char pattern[] = "/tmp/nigh_unix_XXXXXX";
-    directory_ = ::mkdtemp(pattern);
-    path_ = directory_ + "/server.sock";
-    text_ = "unix:" + path_;
-    address_ = MakeAddress(text_);
-  }
-  ~UnixTransport() override { std::filesystem::remove_all(directory_); }
-
-  // A socket file with nothing behind it, as a killed server leaves it.
-  void LeaveStaleSocket() {
-    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const SocketName name = MakeSocketName(path_, SocketNameKind::kPath);
-    ASSERT_EQ(::bind(socket.get(), name.get(), name.size), 0);
-    ASSERT_EQ(::listen(socket.get(), 1), 0);
-  }
-
-  std::string directory_, path_, text_;
-  Address address_;
-};
+using UnixTransport = testing::UnixFixture;
 
 TEST_F(UnixTransport, TellsBothSidesWhoTheOtherIs) {
   auto listener = ListenUnix(address_).value();

@@ -1,7 +1,6 @@
 // Unix sockets between two users. Needs root, who alone can act as another, and no sandbox, which
 // knows one user only.
 
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,15 +13,12 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "nigh/base/unique_fd.h"
-#include "nigh/transport/address.h"
-#include "nigh/transports/unix/socket_name.h"
 #include "nigh/transports/unix/unix.h"
 #include "tests/contract/frames.h"
+#include "tests/transports/unix_fixture.h"
 
 namespace nigh {
 namespace {
-
-using ::nigh::testing::MakeAddress;
 
 constexpr uid_t kNobody = 65534;
 
@@ -45,25 +41,13 @@ std::string AsNobody(Action action) {
   return result;
 }
 
-class UnixUsers : public ::testing::Test {
+class UnixUsers : public testing::UnixFixture {
  protected:
-  UnixUsers() {
-    char pattern[] = "/tmp/nigh_users_XXXXXX";
-    directory_ = ::mkdtemp(pattern);
-    path_ = directory_ + "/server.sock";
-    text_ = "unix:" + path_;
-    address_ = MakeAddress(text_);
-  }
-  ~UnixUsers() override { std::filesystem::remove_all(directory_); }
-
   void SetUp() override {
     if (AsNobody([] { return std::to_string(::getuid()); }) != std::to_string(kNobody)) {
       GTEST_SKIP() << "only root can act as another user";
     }
   }
-
-  std::string directory_, path_, text_;
-  Address address_;
 };
 
 TEST_F(UnixUsers, DirectoryWithoutPermissionIsNamed) {
@@ -75,12 +59,7 @@ TEST_F(UnixUsers, DirectoryWithoutPermissionIsNamed) {
 }
 
 TEST_F(UnixUsers, SocketOfAnotherUserIsLeftAlone) {
-  {
-    // As a killed server leaves it.
-    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const SocketName name = MakeSocketName(path_, SocketNameKind::kPath);
-    ASSERT_EQ(::bind(socket.get(), name.get(), name.size), 0);
-  }
+  LeaveStaleSocket();
   std::filesystem::permissions(directory_, std::filesystem::perms::all);
   std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
   const std::string status = AsNobody([&] { return ListenUnix(address_).status().ToString(); });
