@@ -14,6 +14,7 @@
 #include "tests/codegen/protos/four_kinds.nigh.h"
 #include "tests/codegen/protos/imports.nigh.h"
 #include "tests/codegen/protos/long_names.nigh.h"
+#include "tests/codegen/protos/member_names.nigh.h"
 #include "tests/codegen/protos/messages_only.nigh.h"
 #include "tests/codegen/protos/method_options.nigh.h"
 #include "tests/codegen/protos/names.nigh.h"

@@ -11,6 +11,7 @@
 #include "tests/codegen/protos/four_kinds_mock.nigh.h"
 #include "tests/codegen/protos/imports_mock.nigh.h"
 #include "tests/codegen/protos/long_names_mock.nigh.h"
+#include "tests/codegen/protos/member_names_mock.nigh.h"
 #include "tests/codegen/protos/method_options_mock.nigh.h"
 #include "tests/codegen/protos/names_mock.nigh.h"
 #include "tests/codegen/protos/no_package_mock.nigh.h"
@@ -82,7 +83,7 @@ TEST_F(MockTest, WhatIsNotExpectedIsUnimplemented) {
 TEST(MockNamesTest, EveryServiceHasAMock) {
   const StrictMock<codegen::names::MockunionService> keyword;
   const StrictMock<codegen::names::MocknighService> namespace_name;
-  const StrictMock<codegen::names::MockMembersService> members;
+  const StrictMock<codegen::members::MockMembersService> members;
   const StrictMock<codegen::names::MockEchoService> echo;
   EXPECT_EQ(members.handlers().size(), 8);
 }

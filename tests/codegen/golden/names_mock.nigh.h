@@ -56,56 +56,6 @@ class MocknighService : public nigh_::Service {
 };
 // clang-format on
 
-// Members::Service for tests. Methods that nothing is expected of answer UNIMPLEMENTED.
-// clang-format off
-class MockMembersService : public Members::Service {
- public:
-  MockMembersService() {
-    ON_CALL(*this, Stub_)
-        .WillByDefault(::testing::Return(::nigh::Unimplemented(Members::kMethods[0])));
-    ON_CALL(*this, Service_)
-        .WillByDefault(::testing::Return(::nigh::Unimplemented(Members::kMethods[1])));
-    ON_CALL(*this, kMethods_)
-        .WillByDefault(::testing::Return(::nigh::Unimplemented(Members::kMethods[2])));
-    ON_CALL(*this, kServiceName_)
-        .WillByDefault(::testing::Return(::nigh::Unimplemented(Members::kMethods[3])));
-    ON_CALL(*this, Handle_)
-        .WillByDefault(::testing::Return(::nigh::Unimplemented(Members::kMethods[4])));
-    ON_CALL(*this, methods__)
-        .WillByDefault(::testing::Return(::nigh::Unimplemented(Members::kMethods[5])));
-    ON_CALL(*this, handlers_)
-        .WillByDefault(::testing::Return(::nigh::Unimplemented(Members::kMethods[6])));
-    ON_CALL(*this, Shadow)
-        .WillByDefault(::testing::Return(::nigh::Unimplemented(Members::kMethods[7])));
-  }
-
-  MOCK_METHOD(::absl::Status, Stub_,
-      (::nigh::ServerContext&, const ::codegen::names::Stub&,
-       ::codegen::names::Service*), (override));
-  MOCK_METHOD(::absl::Status, Service_,
-      (::nigh::ServerContext&, const ::codegen::names::Handle&,
-       ::codegen::names::request*), (override));
-  MOCK_METHOD(::absl::Status, kMethods_,
-      (::nigh::ServerContext&, const ::codegen::names::request&,
-       ::codegen::names::Shadow*), (override));
-  MOCK_METHOD(::absl::Status, kServiceName_,
-      (::nigh::ServerContext&,
-       (::nigh::ServerStream<::codegen::names::request, ::codegen::names::Shadow>&)), (override));
-  MOCK_METHOD(::absl::Status, Handle_,
-      (::nigh::ServerContext&, ::nigh::ServerReader<::codegen::names::request>&,
-       ::codegen::names::request*), (override));
-  MOCK_METHOD(::absl::Status, methods__,
-      (::nigh::ServerContext&, const ::codegen::names::request&,
-       ::nigh::ServerWriter<::codegen::names::Service>&), (override));
-  MOCK_METHOD(::absl::Status, handlers_,
-      (::nigh::ServerContext&, const ::codegen::names::request&,
-       ::codegen::names::request*), (override));
-  MOCK_METHOD(::absl::Status, Shadow,
-      (::nigh::ServerContext&, const ::codegen::names::Shadow&,
-       ::codegen::names::Shadow*), (override));
-};
-// clang-format on
-
 // Echo::Service for tests. Methods that nothing is expected of answer UNIMPLEMENTED.
 // clang-format off
 class MockEchoService : public Echo::Service {
