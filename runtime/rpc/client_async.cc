@@ -131,7 +131,8 @@ Pollable::Turn ClientSession::TakeTurn(InlineMark& /*mark*/) {
   pumping_ = false;
   PromoteFollower();
   if (!dead_.ok() || (open_async_ == 0 && (!unsent_ || let_go_))) return Turn::kEnded;
-  return frames == 0 ? Turn::kNothing : Turn::kBusy;
+  if (frames == 0) return Turn::kNothing;
+  return frames < kFramesPerTurn ? Turn::kDrained : Turn::kBusy;
 }
 
 Wake ClientSession::ArmReceive() {

@@ -16,6 +16,7 @@ class Pollable {
   enum class Turn {
     kNothing,   // nothing had arrived; more may at any moment
     kQuiet,     // nothing had arrived, and nothing is expected soon
+    kDrained,   // something was done, and nothing more had arrived
     kBusy,      // something was done, and there may be more
     kEnded,     // the poller is to let go of it
     kRoleLost,  // a handler overstayed; everything belongs to another thread now

@@ -197,6 +197,10 @@ Poller::Pass Poller::PollHot() {
         source.idle_passes = 0;
         result = Pass::kBusy;
         break;
+      case Pollable::Turn::kDrained:
+        source.idle_passes = 0;
+        result = std::max(result, Pass::kDrained);
+        break;
       case Pollable::Turn::kNothing:
         cold = ++source.idle_passes > kCoolAfter && Cool(source);
         break;
@@ -258,9 +262,9 @@ Poller::Pass Poller::TakePass() {
   if (tasks == Pass::kRoleLost) return tasks;
   const Pass hot = PollHot();
   if (hot == Pass::kRoleLost) return hot;
-  const Pass pass = hot == Pass::kNothing ? tasks : hot;
+  const Pass pass = std::max(tasks, hot);
   if (++passes_ % kEventsEvery == 0 ||
-      (pass == Pass::kBusy && SteadyNanos() - last_events_ > kEventsWithin)) {
+      (pass != Pass::kNothing && SteadyNanos() - last_events_ > kEventsWithin)) {
     PollEvents(0);
   }
   return pass;
@@ -275,6 +279,10 @@ bool Poller::Drive() {
       case Pass::kBusy:
         waiter_.Found();
         break;
+      case Pass::kDrained:
+        // What has just been found empty need not be looked at again before the wait.
+        waiter_.Found();
+        [[fallthrough]];
       case Pass::kNothing:
         if (!hot_.empty() && waiter_.PollAgain(PollCostOfHot())) break;
         if (!ArmHot() || !tasks_.BeginSleep()) break;
@@ -293,7 +301,7 @@ void Poller::Poll() {
   PollEvents(0);
   for (int passes = 0; passes < kPassesPerPoll; ++passes) {
     // Not the waiter's policy: the program has other things to do, and fd() will tell it.
-    if (TakePass() == Pass::kNothing) PollEvents(0);
+    if (TakePass() <= Pass::kDrained) PollEvents(0);
     if (!tasks_.any() && ArmHot()) break;
   }
   // What is left to do keeps fd() readable.

@@ -79,7 +79,8 @@ class Poller {
     bool hot = false;
     int idle_passes = 0;
   };
-  enum class Pass { kNothing, kBusy, kRoleLost };
+  // What one look at everything has come to: the most of what each has come to.
+  enum class Pass { kNothing, kDrained, kBusy, kRoleLost };
 
   // Tasks, as many as there were before the first of them added to them, about.
   Pass RunTasks();

@@ -55,7 +55,7 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
       Fail(received.status(), received.status().code() == absl::StatusCode::kInternal);
       return Turn::kEnded;
     }
-    if (!received->has_value()) return frames == 0 ? Turn::kNothing : Turn::kBusy;
+    if (!received->has_value()) return frames == 0 ? Turn::kNothing : Turn::kDrained;
     std::unique_ptr<ServerCall> to_run;
     const absl::Status handled = Dispatch(**received, to_run);
     connection_->Release();
