@@ -63,9 +63,9 @@ TEST_P(Servers, FinishARunningUnaryCall) {
   });
   // Its handler lets the other one go, and can be reached although the server takes no new calls.
   ClientContext prompting;
-  Play().Read(1).Raise("go").In(prompting);
+  Play().Raise("runs").Read(1).Raise("go").In(prompting);
   StreamCall prompter(stub, MethodKind::kClientStreaming, prompting);
-  Await("runs");
+  Await("runs", 2);
   server().BeginStop();
   AwaitRefusal(Dial());
   EXPECT_TRUE(prompter.Write(BlobOf(1)));
