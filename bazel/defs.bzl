@@ -33,7 +33,7 @@ def nigh_cc_library(name, srcs, deps = [], mocks = False, **kwargs):
         srcs = srcs,
         deps = deps,
         plugin = Label("//:protoc-gen-nigh"),
-        runtime = [Label("//runtime/rpc")],
+        runtime = [Label("//runtime")],
         mocks = mocks,
         **kwargs
     )

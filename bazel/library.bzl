@@ -4,7 +4,7 @@ def nigh_library(name, include_prefix = "nigh", **kwargs):
     """A cc_library whose headers are included as "<include_prefix>/<header>", wherever they lie.
 
     The prefix keeps nigh's headers apart from those of a workspace that depends on it, and from the
-    folders they lie in: runtime/rpc/server.h is "nigh/server.h" here and everywhere.
+    folders they lie in: runtime/server/server.h is "nigh/server.h" here and everywhere.
     """
     native.cc_library(
         name = name,

@@ -1,15 +1,11 @@
-#include <algorithm>
-#include <utility>
+#include "nigh/client_context.h"
 
-#include "absl/functional/any_invocable.h"
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
+#include <algorithm>
+
 #include "absl/time/time.h"
 #include "nigh/base/deadline.h"
-#include "nigh/client_context.h"
-#include "nigh/server_call.h"
+#include "nigh/options.h"
 #include "nigh/server_context.h"
-#include "nigh/server_session.h"
 #include "nigh/transport/connection.h"
 
 namespace nigh {
@@ -33,18 +29,6 @@ void ClientContext::set_timeout(absl::Duration timeout) {
 const PeerIdentity& ClientContext::peer() const {
   static const PeerIdentity& nobody = *new PeerIdentity();
   return peer_ == nullptr ? nobody : *peer_;
-}
-
-void ServerContext::TryCancel() {
-  call_->session().Abort(*call_,
-                         absl::CancelledError(absl::StrCat(method(), ": cancelled by the server")));
-}
-
-void ServerContext::SetCancelCallback(absl::AnyInvocable<void()> callback) {
-  cancellation_.Remove(std::exchange(callback_, 0));
-  callback_ = cancellation_.Add(std::move(callback));
-  // Those who ask see a deadline pass by themselves; those who want to be told need a timer.
-  if (callback_ != 0 && !deadline_.is_infinite()) call_->WatchDeadline();
 }
 
 }  // namespace nigh

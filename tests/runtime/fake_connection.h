@@ -1,5 +1,5 @@
-#ifndef NIGH_TESTS_RPC_FAKE_CONNECTION_H_
-#define NIGH_TESTS_RPC_FAKE_CONNECTION_H_
+#ifndef NIGH_TESTS_RUNTIME_FAKE_CONNECTION_H_
+#define NIGH_TESTS_RUNTIME_FAKE_CONNECTION_H_
 
 #include <algorithm>
 #include <limits>
@@ -70,4 +70,4 @@ class FakeConnection final : public Connection {
 
 }  // namespace nigh::testing
 
-#endif  // NIGH_TESTS_RPC_FAKE_CONNECTION_H_
+#endif  // NIGH_TESTS_RUNTIME_FAKE_CONNECTION_H_

@@ -11,7 +11,7 @@
 #include "google/protobuf/message_lite.h"
 #include "gtest/gtest.h"
 #include "nigh/wire/bytes.h"
-#include "tests/rpc/strict.pb.h"
+#include "tests/runtime/strict.pb.h"
 
 namespace nigh {
 namespace {

@@ -17,7 +17,7 @@
 #include "gtest/gtest.h"
 #include "nigh/message_io.h"
 #include "nigh/wire/frame.h"
-#include "tests/rpc/fake_connection.h"
+#include "tests/runtime/fake_connection.h"
 
 namespace nigh {
 namespace {
