@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
@@ -67,12 +69,51 @@ class NighCaller final : public Caller {
   Payload reply_;
 };
 
+class NighAsyncCaller final : public AsyncCaller {
+ public:
+  NighAsyncCaller(Echo::Stub& stub, size_t payload, int slots, Done done)
+      : stub_(stub), done_(std::move(done)), slots_(slots) {
+    request_.set_data(std::string(payload, 'x'));
+  }
+
+  void Begin(int slot) override {
+    Slot& call = slots_[slot];
+    call.context.emplace();
+    stub_.AsyncUnary(*call.context, request_, &call.reply,
+                     [this, slot](const absl::Status& status) { Landed(slot, status); });
+  }
+
+ private:
+  struct Slot {
+    std::optional<ClientContext> context;
+    Payload reply;
+  };
+
+  void Landed(int slot, const absl::Status& status) {
+    Check(status);
+    if (slots_[slot].reply.data().size() != request_.data().size()) {
+      Check(absl::DataLossError("wrong reply"));
+    }
+    done_(slot);
+  }
+
+  Echo::Stub& stub_;
+  const Done done_;
+  Payload request_;
+  std::vector<Slot> slots_;
+};
+
 class NighLink final : public Link {
  public:
   explicit NighLink(std::shared_ptr<Channel> channel) : stub_(std::move(channel)) {}
 
   std::unique_ptr<Caller> NewCaller(size_t payload) override {
     return std::make_unique<NighCaller>(stub_, payload);
+  }
+
+  std::unique_ptr<AsyncCaller> NewAsyncCaller(size_t payload, int slots,
+                                              AsyncCaller::Done done) override {
+    return std::make_unique<NighAsyncCaller>(stub_, payload, slots, std::move(done));
   }
 
   absl::Status ReadStream(uint64_t messages, size_t payload) override {

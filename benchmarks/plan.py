@@ -70,6 +70,9 @@ def make_plan(quick):
         add("%d threads, %d channel%s" % (threads, channels, "s" * (channels > 1)),
             ("nigh unix", "nigh tcp", "gRPC unix"), ("free",),
             "--threads=%d" % threads, "--channels=%d" % channels)
+    for calls in (1, 8, 64):
+        add("%d in flight, 1 thread" % calls, ("nigh unix", "nigh tcp", "gRPC unix"),
+            ("split", "free"), "--workload=flight", "--in_flight=%d" % calls)
     add("stream of 64 B", ("nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),
         ("split", "stacked", "free"), "--workload=stream")
     for idle in (0, 64):

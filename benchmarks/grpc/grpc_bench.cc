@@ -9,8 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -62,12 +64,52 @@ class GrpcCaller final : public Caller {
   Payload reply_;
 };
 
+class GrpcAsyncCaller final : public AsyncCaller {
+ public:
+  GrpcAsyncCaller(Echo::Stub& stub, size_t payload, int slots, Done done)
+      : stub_(stub), done_(std::move(done)), slots_(slots) {
+    request_.set_data(std::string(payload, 'x'));
+  }
+
+  void Begin(int slot) override {
+    Slot& call = slots_[slot];
+    call.context.emplace();
+    stub_.async()->Unary(
+        &*call.context, &request_, &call.reply,
+        [this, slot](const grpc::Status& status) { Landed(slot, FromGrpc(status)); });
+  }
+
+ private:
+  struct Slot {
+    std::optional<grpc::ClientContext> context;
+    Payload reply;
+  };
+
+  void Landed(int slot, const absl::Status& status) {
+    Check(status);
+    if (slots_[slot].reply.data().size() != request_.data().size()) {
+      Check(absl::DataLossError("wrong reply"));
+    }
+    done_(slot);
+  }
+
+  Echo::Stub& stub_;
+  const Done done_;
+  Payload request_;
+  std::vector<Slot> slots_;
+};
+
 class GrpcLink final : public Link {
  public:
   explicit GrpcLink(const std::shared_ptr<grpc::Channel>& channel) : stub_(channel) {}
 
   std::unique_ptr<Caller> NewCaller(size_t payload) override {
     return std::make_unique<GrpcCaller>(stub_, payload);
+  }
+
+  std::unique_ptr<AsyncCaller> NewAsyncCaller(size_t payload, int slots,
+                                              AsyncCaller::Done done) override {
+    return std::make_unique<GrpcAsyncCaller>(stub_, payload, slots, std::move(done));
   }
 
   absl::Status ReadStream(uint64_t messages, size_t payload) override {

@@ -24,12 +24,13 @@
 #include "benchmarks/harness/workload.h"
 
 ABSL_FLAG(std::string, address, "", "What to measure; {pid} stands for this process's id.");
-ABSL_FLAG(std::string, workload, "calls", "calls, stream, or idle.");
+ABSL_FLAG(std::string, workload, "calls", "calls, flight, stream, or idle.");
 ABSL_FLAG(std::string, placement, "free", "split, stacked, or free.");
 ABSL_FLAG(size_t, payload, 64, "Bytes of a message.");
 ABSL_FLAG(double, seconds, 1, "How long to measure.");
 ABSL_FLAG(int, threads, 1, "Threads that call.");
 ABSL_FLAG(int, channels, 1, "Connections that they share.");
+ABSL_FLAG(int, in_flight, 1, "Calls at once of one thread, with --workload=flight.");
 ABSL_FLAG(int, idle, 0, "Further connections on which nothing happens.");
 ABSL_FLAG(double, rate, 0, "Calls a second, whatever the answers take; 0: as fast as answered.");
 ABSL_FLAG(bool, serve, false, "Be the server; done by the program itself.");
@@ -86,13 +87,15 @@ absl::StatusOr<Results> Measure(std::unique_ptr<Subject> (*make_subject)(),
                      .threads = absl::GetFlag(FLAGS_threads),
                      .channels = absl::GetFlag(FLAGS_channels),
                      .idle = absl::GetFlag(FLAGS_idle),
+                     .in_flight = absl::GetFlag(FLAGS_in_flight),
                      .rate = absl::GetFlag(FLAGS_rate)};
   const std::string workload = absl::GetFlag(FLAGS_workload);
   if (workload == "calls") return MeasureCalls(*subject, *address, server.get(), load);
+  if (workload == "flight") return MeasureFlight(*subject, *address, server.get(), load);
   if (workload == "stream") return MeasureStream(*subject, *address, server.get(), load);
   if (workload == "idle") return MeasureIdle(*subject, *address, server.get(), load);
   return absl::InvalidArgumentError(
-      absl::StrCat("--workload=", workload, ": not calls, stream or idle"));
+      absl::StrCat("--workload=", workload, ": not calls, flight, stream or idle"));
 }
 
 }  // namespace

@@ -16,6 +16,8 @@ class Samples {
   // Beyond the capacity, samples replace the oldest.
   void Add(int64_t nanos) { nanos_[count_++ % nanos_.size()] = nanos; }
 
+  void Clear() { count_ = 0; }
+
   void Merge(const Samples& other);
 
   size_t count() const { return count_; }

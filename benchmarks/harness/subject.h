@@ -22,12 +22,33 @@ class Caller {
   virtual int round_trips() const { return 1; }
 };
 
+// Calls that nobody waits for, many at once, each in a slot of its own. Begun by one thread; from
+// then on by whichever thread tells that a call is over.
+class AsyncCaller {
+ public:
+  // Told, once the reply has been looked at, which slot is free again; may begin the next call.
+  using Done = std::function<void(int slot)>;
+
+  virtual ~AsyncCaller() = default;
+  // A call in `slot`, which must be free.
+  virtual void Begin(int slot) = 0;
+};
+
 // One connection to the server: a channel, a socket. Thread-safe where the medium is.
 class Link {
  public:
   virtual ~Link() = default;
   // Calls with `payload` bytes. The link outlives the caller.
   virtual std::unique_ptr<Caller> NewCaller(size_t payload) = 0;
+  // For as many calls at once as there are slots; null where the medium cannot. As above; no call
+  // is under way when it goes.
+  virtual std::unique_ptr<AsyncCaller> NewAsyncCaller(size_t payload, int slots,
+                                                      AsyncCaller::Done done) {
+    (void)payload;
+    (void)slots;
+    (void)done;
+    return nullptr;
+  }
   // Has the server send `messages` messages of `payload` bytes and reads them all.
   virtual absl::Status ReadStream(uint64_t messages, size_t payload) {
     (void)messages;

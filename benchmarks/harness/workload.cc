@@ -7,7 +7,9 @@
 #include <atomic>
 #include <barrier>
 #include <cmath>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -100,6 +102,53 @@ absl::StatusOr<std::vector<std::unique_ptr<Link>>> ConnectMany(Subject& subject,
   return links;
 }
 
+// Of all samples, which are merged into the first.
+Results Summary(std::vector<Samples>& samples, int round_trips, double seconds,
+                const CpuMeter& meter) {
+  double calls = 0;
+  for (const Samples& each : samples) calls += static_cast<double>(each.count()) * round_trips;
+  for (size_t i = 1; i < samples.size(); ++i) samples[0].Merge(samples[i]);
+  Results results = {{"p50", samples[0].Percentile(0.5)},  {"p90", samples[0].Percentile(0.9)},
+                     {"p99", samples[0].Percentile(0.99)}, {"p999", samples[0].Percentile(0.999)},
+                     {"max", samples[0].Percentile(1)},    {"per_s", calls / seconds}};
+  meter.Report(calls, results);
+  return results;
+}
+
+// Calls at once: whoever learns that one is over begins the next in its slot, until time is up.
+struct Flight {
+  explicit Flight(const Load& load)
+      : samples(load.in_flight, Samples(kMaxSamples / load.in_flight)), begun(load.in_flight) {}
+
+  // Returns when the last call is over.
+  void Run(int64_t until) {
+    end = until;
+    flying = static_cast<int>(begun.size());
+    for (int slot = 0; slot < static_cast<int>(begun.size()); ++slot) Begin(slot);
+    std::unique_lock lock(mutex);
+    landed.wait(lock, [this] { return flying == 0; });
+  }
+  void Begin(int slot) {
+    begun[slot] = SteadyNanos();
+    caller->Begin(slot);
+  }
+  void Landed(int slot) {
+    const int64_t now = SteadyNanos();
+    samples[slot].Add(now - begun[slot]);
+    if (now < end) return Begin(slot);
+    const std::lock_guard lock(mutex);
+    if (--flying == 0) landed.notify_one();
+  }
+
+  std::unique_ptr<AsyncCaller> caller;
+  std::vector<Samples> samples;  // by slot, as the times are
+  std::vector<int64_t> begun;
+  int64_t end = 0;
+  std::mutex mutex;
+  std::condition_variable landed;
+  int flying = 0;  // slots that go on
+};
+
 }  // namespace
 
 absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& address,
@@ -142,14 +191,25 @@ absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& addres
   for (std::thread& thread : threads) thread.join();
   const double seconds = static_cast<double>(SteadyNanos() - start) / 1e9;
 
-  double calls = 0;
-  for (const Samples& each : samples) calls += static_cast<double>(each.count()) * round_trips;
-  for (int i = 1; i < load.threads; ++i) samples[0].Merge(samples[i]);
-  Results results = {{"p50", samples[0].Percentile(0.5)},  {"p90", samples[0].Percentile(0.9)},
-                     {"p99", samples[0].Percentile(0.99)}, {"p999", samples[0].Percentile(0.999)},
-                     {"max", samples[0].Percentile(1)},    {"per_s", calls / seconds}};
-  meter.Report(calls, results);
-  return results;
+  return Summary(samples, round_trips, seconds, meter);
+}
+
+absl::StatusOr<Results> MeasureFlight(Subject& subject, const std::string& address,
+                                      const ServerProcess* server, const Load& load) {
+  absl::StatusOr<std::unique_ptr<Link>> link = subject.Connect(address);
+  if (!link.ok()) return link.status();
+  Flight flight(load);
+  flight.caller = (*link)->NewAsyncCaller(load.payload, load.in_flight,
+                                          [&flight](int slot) { flight.Landed(slot); });
+  if (flight.caller == nullptr) return absl::UnimplementedError("this medium waits for each call");
+  // The first round connects and warms up.
+  flight.Run(SteadyNanos() + static_cast<int64_t>(load.seconds * 1e8));
+  for (Samples& each : flight.samples) each.Clear();
+  const CpuMeter meter(server);
+  const int64_t start = SteadyNanos();
+  flight.Run(start + static_cast<int64_t>(load.seconds * 1e9));
+  const double seconds = static_cast<double>(SteadyNanos() - start) / 1e9;
+  return Summary(flight.samples, 1, seconds, meter);
 }
 
 absl::StatusOr<Results> MeasureStream(Subject& subject, const std::string& address,

@@ -19,6 +19,7 @@ struct Load {
   int threads = 1;      // that call
   int channels = 1;     // that they share
   int idle = 0;         // further connections on which nothing happens
+  int in_flight = 1;    // calls at once of one thread that waits for none (MeasureFlight)
   double rate = 0;      // calls a second, whatever the answers take; 0: the next when one is done
 };
 
@@ -32,6 +33,11 @@ using Results = std::vector<std::pair<std::string, double>>;
 // `server` is null where the server lives in this process; client_cpu is then that of both.
 absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& address,
                                      const ServerProcess* server, const Load& load);
+
+// Keeps load.in_flight calls under way on one channel, begun by callbacks of one another. Results
+// as above; a call's latency includes its wait behind the others.
+absl::StatusOr<Results> MeasureFlight(Subject& subject, const std::string& address,
+                                      const ServerProcess* server, const Load& load);
 
 // Messages a second that the server can stream to one client.
 absl::StatusOr<Results> MeasureStream(Subject& subject, const std::string& address,
