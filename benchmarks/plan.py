@@ -75,6 +75,8 @@ def make_plan(quick):
             ("split", "free"), "--workload=flight", "--in_flight=%d" % calls)
     add("stream of 64 B", ("nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),
         ("split", "stacked", "free"), "--workload=stream")
+    add("connect and first call", ("nigh unix", "gRPC unix"), ("split", "free"),
+        "--workload=connect")
     for idle in (0, 64):
         add("1 active, %d idle" % idle, ("nigh unix", "gRPC unix"), ("split", "stacked"),
             "--idle=%d" % idle)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from plan import SUBJECTS, make_plan
+from plan import SUBJECTS, make_plan, size_name
 from report import Results, print_table, print_targets
 
 
@@ -44,6 +44,15 @@ def measure(programs, scratch, measurement, seconds):
     if len(values) < measurement.copies:
         return None
     return {field: sum(v[field] for v in values) / len(values) for field in values[0]}
+
+
+def measure_codec(programs):
+    """What protobuf alone takes of an echo, in one thread: microseconds by payload."""
+    run = subprocess.run(
+        [programs / "codec_benchmark", "--benchmark_filter=EchoCodec", "--benchmark_format=json",
+         "--benchmark_min_time=0.05"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    return {int(each["name"].split("/")[1]): each["real_time"] / 1000
+            for each in json.loads(run.stdout)["benchmarks"]}
 
 
 def count_costs(programs):
@@ -81,6 +90,9 @@ def main():
     before = load_average()
     with tempfile.TemporaryDirectory() as scratch:
         for turn in range(rounds):
+            for size, micros in measure_codec(arguments.programs).items():
+                results.add(("unary " + size_name(size), "codec alone", "one thread"),
+                            {"p50": micros})
             for index, measurement in enumerate(plan):
                 if sys.stderr.isatty():
                     print("\rround %d of %d, %d of %d " % (turn + 1, rounds, index + 1, len(plan)),

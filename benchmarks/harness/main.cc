@@ -24,7 +24,7 @@
 #include "benchmarks/harness/workload.h"
 
 ABSL_FLAG(std::string, address, "", "What to measure; {pid} stands for this process's id.");
-ABSL_FLAG(std::string, workload, "calls", "calls, flight, stream, or idle.");
+ABSL_FLAG(std::string, workload, "calls", "calls, flight, connect, stream, or idle.");
 ABSL_FLAG(std::string, placement, "free", "split, stacked, or free.");
 ABSL_FLAG(size_t, payload, 64, "Bytes of a message.");
 ABSL_FLAG(double, seconds, 1, "How long to measure.");
@@ -92,10 +92,11 @@ absl::StatusOr<Results> Measure(std::unique_ptr<Subject> (*make_subject)(),
   const std::string workload = absl::GetFlag(FLAGS_workload);
   if (workload == "calls") return MeasureCalls(*subject, *address, server.get(), load);
   if (workload == "flight") return MeasureFlight(*subject, *address, server.get(), load);
+  if (workload == "connect") return MeasureConnect(*subject, *address, server.get(), load);
   if (workload == "stream") return MeasureStream(*subject, *address, server.get(), load);
   if (workload == "idle") return MeasureIdle(*subject, *address, server.get(), load);
   return absl::InvalidArgumentError(
-      absl::StrCat("--workload=", workload, ": not calls, flight, stream or idle"));
+      absl::StrCat("--workload=", workload, ": not calls, flight, connect, stream or idle"));
 }
 
 }  // namespace

@@ -212,6 +212,21 @@ absl::StatusOr<Results> MeasureFlight(Subject& subject, const std::string& addre
   return Summary(flight.samples, 1, seconds, meter);
 }
 
+absl::StatusOr<Results> MeasureConnect(Subject& subject, const std::string& address,
+                                       const ServerProcess* server, const Load& load) {
+  std::vector<Samples> samples(1, Samples(kMaxSamples));
+  const CpuMeter meter(server);
+  const int64_t start = SteadyNanos();
+  const int64_t end = start + static_cast<int64_t>(load.seconds * 1e9);
+  for (int64_t begun = start; begun < end; begun = SteadyNanos()) {
+    const absl::StatusOr<std::unique_ptr<Link>> link = subject.Connect(address);
+    if (!link.ok()) return link.status();
+    (*link)->NewCaller(load.payload)->Call();
+    samples[0].Add(SteadyNanos() - begun);
+  }
+  return Summary(samples, 1, static_cast<double>(SteadyNanos() - start) / 1e9, meter);
+}
+
 absl::StatusOr<Results> MeasureStream(Subject& subject, const std::string& address,
                                       const ServerProcess* server, const Load& load) {
   absl::StatusOr<std::unique_ptr<Link>> link = subject.Connect(address);

@@ -39,6 +39,10 @@ absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& addres
 absl::StatusOr<Results> MeasureFlight(Subject& subject, const std::string& address,
                                       const ServerProcess* server, const Load& load);
 
+// From the beginning of a new connection to the answer to its first call, one after the other.
+absl::StatusOr<Results> MeasureConnect(Subject& subject, const std::string& address,
+                                       const ServerProcess* server, const Load& load);
+
 // Messages a second that the server can stream to one client.
 absl::StatusOr<Results> MeasureStream(Subject& subject, const std::string& address,
                                       const ServerProcess* server, const Load& load);

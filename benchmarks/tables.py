@@ -1,0 +1,113 @@
+"""Prints the tables of docs/performance.md from what ./dev bench --json wrote.
+
+usage: tables.py FILE
+"""
+
+import json
+import sys
+
+from plan import HAND_TUNED_YIELDS, SUBJECTS
+from report import Results, number, targets
+
+SIZES = ("0 B", "1 KiB", "4 KiB", "64 KiB", "1 MiB", "16 MiB")
+
+
+def load(path):
+    with open(path) as file:
+        run = json.load(file)
+    results = Results()
+    results.costs = run["costs"]
+    for measurement in run["measurements"]:
+        for values in measurement["rounds"]:
+            results.add((measurement["group"], measurement["name"], measurement["placement"]),
+                        values)
+    return results
+
+
+def print_rows(title, head, rows):
+    """Rows in which nothing was measured are left out."""
+    print("### %s\n" % title)
+    print("| | " + " | ".join(head) + " |")
+    print("|---" * (len(head) + 1) + "|")
+    for name, *cells in rows:
+        if any(cell != "-" for cell in cells):
+            print("| %s | %s |" % (name, " | ".join(cells)))
+    print()
+
+
+def print_latencies(results, placement):
+    rows = []
+    for name in SUBJECTS:
+        key = ("unary 64 B", name, placement)
+        fields = [number(results.median(key, f))
+                  for f in ("p50", "p90", "p99", "p999", "per_s", "client_cpu", "server_cpu")]
+        spread = results.spread(key)
+        rows.append([name] + fields[:5] + [", ".join(fields[5:]) if fields[5] != "-" else "-",
+                                           "%.2f" % spread if spread else "-"])
+    print_rows("64-byte unary echo, " + placement,
+               ("p50", "p90", "p99", "p99.9", "calls a second", "CPU a call: client, server",
+                "spread"), rows)
+
+
+def print_grid(results, title, columns, field):
+    """Subjects by columns; a column is its title, the measurement's group and the placement."""
+    print_rows(title, [column[0] for column in columns],
+               [[name] + [number(results.median((group, name, placement), field))
+                          for _, group, placement in columns] for name in SUBJECTS])
+
+
+def print_open_loop(results):
+    rows = [["%d a second: %s" % (rate, name)]
+            + [number(results.median(("open loop, %d/s" % rate, name, placement), field))
+               for placement in ("split", "free") for field in ("p50", "p99", "p999")]
+            for rate in (1000, 5000, 20000) for name in ("nigh unix", "gRPC unix")]
+    print_rows("Open loop: 4 threads and channels, latency from the intended start",
+               ("split p50", "p99", "p99.9", "free p50", "p99", "p99.9"), rows)
+
+
+def print_wait_policy(results):
+    labels = ["default"] + ["yields=%d" % yields for yields in HAND_TUNED_YIELDS]
+    rows = [[what] + [number(results.median((group, "nigh unix " + label, placement), "p50"))
+                      for label in labels]
+            for what, group, placement in (
+                ("split", "wait policy", "split"), ("stacked", "wait policy", "stacked"),
+                ("free", "wait policy", "free"),
+                ("4 pairs, free", "wait policy, 4 pairs", "free"))]
+    print_rows("Wait policy: p50 of `unix:` by WaitPolicy::yields",
+               ["default (40)"] + [str(yields) for yields in HAND_TUNED_YIELDS], rows)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    results = load(sys.argv[1])
+    for placement in ("split", "stacked", "free"):
+        print_latencies(results, placement)
+    for placement in ("split", "stacked"):
+        print_grid(results, "Unary echo by size, p50, " + placement,
+                   [(size, "unary " + size, placement) for size in SIZES], "p50")
+    print_rows("Protobuf's codec alone, one thread", SIZES[:1] + ("64 B",) + SIZES[2:],
+               [["both ends of an echo"]
+                + [number(results.median(("unary " + size, "codec alone", "one thread"), "p50"))
+                   for size in SIZES[:1] + ("64 B",) + SIZES[2:]]])
+    print_grid(results, "Calls a second by threads, free",
+               [(title, "%s threads, %s" % tuple(title.split(", ")), "free")
+                for title in ("4, 1 channel", "16, 1 channel", "16, 16 channels")], "per_s")
+    print_grid(results, "Calls a second by calls in flight, 1 thread and channel",
+               [("%d, %s" % (calls, placement), "%d in flight, 1 thread" % calls, placement)
+                for placement in ("split", "free") for calls in (1, 8, 64)], "per_s")
+    print_grid(results, "A new connection and its first call, p50",
+               [(placement, "connect and first call", placement)
+                for placement in ("split", "free")], "p50")
+    print_grid(results, "Server stream of 64-byte messages, messages a second",
+               [(placement, "stream of 64 B", placement)
+                for placement in ("split", "stacked", "free")], "per_s")
+    print_open_loop(results)
+    print_wait_policy(results)
+    print_rows("Targets", ("target", "measured", ""),
+               [[what, limit, number(value), verdict]
+                for what, value, limit, verdict in targets(results)])
+
+
+if __name__ == "__main__":
+    main()
