@@ -104,6 +104,7 @@ class ServerCall {
   uint32_t id_ = 0;
   CallState state_;
   bool initial_sent_ = false;
+  bool counted_ = false;   // among the session's handlers_
   int pins_ = 0;           // others who still use the call without the mutex
   bool orphaned_ = false;  // the last of them gives it back to its session
   std::array<absl::AnyInvocable<void()>, kEvents> waiting_;  // coroutines, by event

@@ -80,8 +80,13 @@ void ServerSession::Unpin(ServerCall& call) {
 }
 
 bool ServerSession::Forget(std::unique_ptr<ServerCall> call) {
+  Uncount(*call);
   Keep(std::move(call));
   return --running_ == 0 && draining_;
+}
+
+void ServerSession::Uncount(ServerCall& call) {
+  if (std::exchange(call.counted_, false)) --handlers_;
 }
 
 void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
@@ -156,6 +161,8 @@ void ServerSession::Respond(ServerCall& call, absl::Status status) {
   }
   {
     MutexLock lock(mutex_);
+    // Before the response is out: who has it may begin another call at once.
+    Uncount(call);
     if (call.state_.closed()) return;  // cancelled: the client has its answer already
     if (call.initial_sent_ || context.initial_.byte_size() > client_.max_metadata) {
       context.initial_.Clear();

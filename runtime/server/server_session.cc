@@ -183,9 +183,9 @@ absl::Status ServerSession::CheckRequest(const FrameHeader& header, ConstByteSpa
              (header.flags & (kMessage | kEnd)) != (kMessage | kEnd)) {
     refusal = absl::UnimplementedError(absl::StrCat(
         declared.description().name, ": this method takes exactly one request message"));
-  } else if (running_ >= static_cast<int>(limits_.max_calls)) {
+  } else if (handlers_ >= static_cast<int>(limits_.max_calls)) {
     refusal = absl::ResourceExhaustedError(absl::StrCat(
-        declared.description().name, ": ", running_,
+        declared.description().name, ": ", handlers_,
         " handlers of this connection run already (raise ServerOptions::limits.max_calls)"));
   }
   return absl::OkStatus();
@@ -260,6 +260,8 @@ absl::Status ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan p
 }
 
 void ServerSession::Admit(const FrameHeader& header, ConstByteSpan payload, ServerCall& admitted) {
+  ++handlers_;
+  admitted.counted_ = true;
   ServerCall* const call = &admitted;
   call->id_ = header.call;
   call->credit_ = client_.window;

@@ -133,6 +133,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   std::unique_ptr<ServerCall> NewCall(uint16_t method) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Keeps a call that is over for a later request, unless there are enough.
   void Keep(std::unique_ptr<ServerCall> call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Its handler has returned, or never will run.
+  void Uncount(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Nobody uses the call any more. True: nor any other, of a session that drains.
   bool Forget(std::unique_ptr<ServerCall> call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // One who uses the call without the mutex does so no longer.
@@ -190,7 +192,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   absl::Status over_ ABSL_GUARDED_BY(mutex_);  // once CancelAll has been called
   int spares_ ABSL_GUARDED_BY(mutex_) = 0;     // in all of methods_
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
-  int running_ ABSL_GUARDED_BY(mutex_) = 0;  // calls whose handlers have not returned
+  int handlers_ ABSL_GUARDED_BY(mutex_) = 0;                     // admitted, and not returned yet
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;                      // calls that are not recycled yet
   std::vector<ServerCall*> calls_ ABSL_GUARDED_BY(mutex_);       // by call id
   std::vector<DeclaredMethod> methods_ ABSL_GUARDED_BY(mutex_);  // by method id
 };
