@@ -1,6 +1,7 @@
 // Interceptors of calls that nobody waits for in a thread: with callbacks, and coroutines on either
 // side.
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -194,14 +195,14 @@ TEST_F(InterceptorTest, SeeAHandlerThatIsACoroutine) {
 
 TEST_F(InterceptorTest, RejectAndAnswerBeforeACoroutine) {
   Serve(std::make_unique<CoEcho>());
-  absl::Status verdict = absl::AbortedError("enough");
+  std::atomic<bool> rejects = true;
   AddServer().start = [&](InterceptedServerCall& call) {
     call.Answer({BlobOf(7).SerializeAsString()});
-    return verdict;
+    return rejects ? absl::AbortedError("enough") : absl::OkStatus();
   };
-  EXPECT_EQ(stub().Unary(Blob()).status(), verdict);
-  EXPECT_EQ(stub().Both().Finish(), verdict);
-  verdict = absl::OkStatus();
+  EXPECT_EQ(stub().Unary(Blob()).status(), absl::AbortedError("enough"));
+  EXPECT_EQ(stub().Both().Finish(), absl::AbortedError("enough"));
+  rejects = false;
   EXPECT_EQ(stub().Unary(Blob())->body().size(), 7);
   EXPECT_EQ(stub().Both().Read()->body().size(), 7);
 }
