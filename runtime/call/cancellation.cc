@@ -63,23 +63,39 @@ Cancellation::Id Cancellation::Add(Callback callback) {
   return 0;
 }
 
+Cancellation::Callback Cancellation::Take(Id id) {
+  if (entry_.id == id) {
+    entry_.id = 0;
+    return std::move(entry_.callback);
+  }
+  const auto entry = absl::c_find_if(more_, [&](const Entry& e) { return e.id == id; });
+  if (entry == more_.end()) return nullptr;
+  Callback taken = std::move(entry->callback);
+  more_.erase(entry);
+  return taken;
+}
+
+void Cancellation::AwaitRun(Id id) {
+  while (running_ == id && runner_ != std::this_thread::get_id()) ran_.Wait(mutex_);
+}
+
 void Cancellation::Remove(Id id) {
   if (id == 0) return;
   Callback removed;  // what it holds goes after the lock
   MutexLock lock(mutex_);
-  if (entry_.id == id) {
-    removed = std::move(entry_.callback);
-    entry_.id = 0;
-    return;
+  removed = Take(id);
+  if (removed == nullptr) AwaitRun(id);
+}
+
+void Cancellation::Settle(Id id) {
+  if (id == 0) return;
+  Callback missed;
+  {
+    MutexLock lock(mutex_);
+    missed = Take(id);
+    if (missed == nullptr) return AwaitRun(id);
   }
-  const auto entry = absl::c_find_if(more_, [&](const Entry& e) { return e.id == id; });
-  if (entry != more_.end()) {
-    removed = std::move(entry->callback);
-    more_.erase(entry);
-    return;
-  }
-  // A callback that removes itself must not wait for itself.
-  while (running_ == id && runner_ != std::this_thread::get_id()) ran_.Wait(mutex_);
+  if (requested()) missed();
 }
 
 void Cancellation::Reset() {

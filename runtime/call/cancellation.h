@@ -35,6 +35,10 @@ class Cancellation {
   // has.
   void Remove(Id id) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // As Remove, for a callback that must not miss a request: if there was one and RunCallbacks has
+  // not come to it yet, it runs here.
+  void Settle(Id id) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // As new. Nobody else may be using it, so it takes no lock.
   void Reset() ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
@@ -46,6 +50,10 @@ class Cancellation {
 
   // The next to run; one without an id when there is none.
   Entry TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nothing when it is not there: its turn has come, or it was taken before.
+  Callback Take(Id id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Until it has run, if it is just running. One that removes itself must not wait for itself.
+  void AwaitRun(Id id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<bool> requested_ = false;
   Mutex mutex_;

@@ -80,7 +80,7 @@ class Interception {
   absl::Status Finish(absl::Status status) {
     if (end_.has_value()) return *end_;
     if (absl::Status rejected = rejection(); !rejected.ok()) status = std::move(rejected);
-    Call(state_, 0, context_).RemoveCancelCallbacks();
+    Call(state_, 0, context_).SettleCancelCallbacks();
     for (size_t i = started_; i-- > 0;) {
       absl::Status thrown = Run(i, [&](auto& interceptor, Call& call) {
         interceptor.OnFinish(call, status);

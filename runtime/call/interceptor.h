@@ -131,9 +131,10 @@ class InterceptedCall {
   void AddCancelCallback(Cancellation& cancellation, absl::AnyInvocable<void()> callback) {
     state_.cancel_callbacks.push_back(cancellation.Add(std::move(callback)));
   }
-  void RemoveCancelCallbacks(Cancellation& cancellation) {
+  // A handler may see that it is cancelled, and return, before its callbacks had their turn.
+  void SettleCancelCallbacks(Cancellation& cancellation) {
     for (const Cancellation::Id id : std::exchange(state_.cancel_callbacks, {})) {
-      cancellation.Remove(id);
+      cancellation.Settle(id);
     }
   }
 
@@ -167,7 +168,7 @@ class InterceptedClientCall final : public InterceptedCall {
 
   InterceptedClientCall(internal::InterceptedState& state, size_t index, ClientContext& context)
       : InterceptedCall(state, index), context_(context) {}
-  void RemoveCancelCallbacks() { InterceptedCall::RemoveCancelCallbacks(context_.cancellation_); }
+  void SettleCancelCallbacks() { InterceptedCall::SettleCancelCallbacks(context_.cancellation_); }
 
   ClientContext& context_;
 };
@@ -181,8 +182,8 @@ class InterceptedServerCall final : public InterceptedCall {
   Metadata& initial_metadata() const { return context_.initial_; }
   Metadata& trailing_metadata() const { return context_.trailing_; }
 
-  // In OnStart: as ServerContext::SetCancelCallback, which is left to the handler. Not after
-  // OnFinish has been called.
+  // In OnStart: as ServerContext::SetCancelCallback, which is left to the handler, but it misses no
+  // cancellation before the end: at the latest it runs just before OnFinish, in its thread.
   void AddCancelCallback(absl::AnyInvocable<void()> callback);
 
  private:
@@ -192,7 +193,11 @@ class InterceptedServerCall final : public InterceptedCall {
 
   InterceptedServerCall(internal::InterceptedState& state, size_t index, ServerContext& context)
       : InterceptedCall(state, index), context_(context) {}
-  void RemoveCancelCallbacks() { InterceptedCall::RemoveCancelCallbacks(context_.cancellation_); }
+  void SettleCancelCallbacks() {
+    // The timer that says so may come later than the handler's return.
+    if (context_.deadline_.HasPassed()) (void)context_.cancellation_.Mark();
+    InterceptedCall::SettleCancelCallbacks(context_.cancellation_);
+  }
 
   ServerContext& context_;
 };

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "nigh/base/deadline.h"
 
 namespace nigh::testing {
 namespace {
@@ -41,6 +44,10 @@ void CallSuite::TearDown() {
     }
   }
   server_ = nullptr;
+  // The thread that channels share closes its own a moment after the last of them has gone, if it
+  // was itself the last to hold on to one.
+  const Deadline patience = Deadline::After(absl::Seconds(10));
+  while (WeighProcess().fds() != fds_before_ && !patience.HasPassed()) std::this_thread::yield();
   EXPECT_EQ(WeighProcess().fds(), fds_before_) << "descriptors leaked";
 }
 

@@ -138,6 +138,21 @@ TEST(Cancellation, MarkRequestsAndLeavesTheCallbacksToRunCallbacks) {
   EXPECT_FALSE(cancellation.Mark()) << "once";
 }
 
+TEST(Cancellation, ASettledCallbackRunsIfARequestHasNotReachedIt) {
+  Cancellation cancellation;
+  int first = 0, second = 0;
+  const Cancellation::Id one = cancellation.Add([&] { ++first; });
+  const Cancellation::Id two = cancellation.Add([&] { ++second; });
+  cancellation.Settle(one);  // nothing was requested
+  EXPECT_TRUE(cancellation.Mark());
+  cancellation.Settle(two);
+  EXPECT_EQ(second, 1);
+  cancellation.RunCallbacks();
+  cancellation.Settle(two);
+  EXPECT_EQ(first, 0);
+  EXPECT_EQ(second, 1);
+}
+
 TEST(Cancellation, MarkFindsNoCallbacksWhereThereAreNone) {
   Cancellation cancellation;
   EXPECT_FALSE(cancellation.Mark());
