@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,18 @@ void EchoCodec(benchmark::State& state) {
   }
 }
 BENCHMARK(EchoCodec)->Arg(0)->Arg(64)->Arg(4 << 10)->Arg(64 << 10)->Arg(1 << 20)->Arg(16 << 20);
+
+// A message's bytes from one place to another, both of which the caches have.
+void CachedCopy(benchmark::State& state) {
+  const std::vector<uint8_t> from(static_cast<size_t>(state.range(0)), 1);
+  std::vector<uint8_t> to(from.size());
+  while (state.KeepRunning()) {
+    std::memcpy(to.data(), from.data(), from.size());
+    benchmark::DoNotOptimize(to.data());
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK(CachedCopy)->Arg(1 << 20);
 
 // The headers of an echo: two frames, each encoded, decoded and validated.
 void EchoHeaders(benchmark::State& state) {

@@ -13,6 +13,9 @@ SUBJECTS = {
     "cache lines": (RAW, "cache-lines"),
     "raw socketpair": (RAW, "socketpair"),
     "raw pipe": (RAW, "pipe"),
+    "nigh shm": (NIGH, "shm:{scratch}/{pid}"),
+    "nigh shm posix": (NIGH, "shm:{scratch}/{pid}?memory=posix"),
+    "nigh shm sysv": (NIGH, "shm:{scratch}/{pid}?memory=sysv"),
     "nigh unix": (NIGH, "unix:{scratch}/{pid}"),
     "nigh unix-abstract": (NIGH, "unix-abstract:nigh-bench-{pid}"),
     "nigh tcp": (NIGH, "tcp://127.0.0.1:0"),
@@ -21,8 +24,10 @@ SUBJECTS = {
     "gRPC tcp": (GRPC, "127.0.0.1:0"),
 }
 
-# WaitPolicy::yields, the only part of the policy that counts where a poll is a system call.
+# WaitPolicy::yields, the only part of the policy that counts where a poll is a system call; and
+# WaitPolicy::spins, which counts besides where it is a look at memory.
 HAND_TUNED_YIELDS = (0, 4, 12, 100, 400)
+HAND_TUNED_SPINS = (0, 400)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,31 +69,37 @@ def make_plan(quick):
     sizes = (0, 4096, 1 << 20) if quick else (0, 1024, 4096, 65536, 1 << 20, 16 << 20)
     for size in sizes:
         add("unary " + size_name(size),
-            ("raw socketpair", "nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),
+            ("raw socketpair", "nigh shm", "nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),
             ("split", "stacked"), "--payload=%d" % size)
     for threads, channels in ((4, 1), (16, 1), (16, 16)):
         add("%d threads, %d channel%s" % (threads, channels, "s" * (channels > 1)),
-            ("nigh unix", "nigh tcp", "gRPC unix"), ("free",),
+            ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"), ("free",),
             "--threads=%d" % threads, "--channels=%d" % channels)
     for calls in (1, 8, 64):
-        add("%d in flight, 1 thread" % calls, ("nigh unix", "nigh tcp", "gRPC unix"),
+        add("%d in flight, 1 thread" % calls, ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"),
             ("split", "free"), "--workload=flight", "--in_flight=%d" % calls)
-    add("stream of 64 B", ("nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),
+    add("stream of 64 B", ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),
         ("split", "stacked", "free"), "--workload=stream")
-    add("connect and first call", ("nigh unix", "gRPC unix"), ("split", "free"),
+    add("stream of 1 MiB", ("nigh shm", "nigh unix", "gRPC unix"), ("split", "stacked"),
+        "--workload=stream", "--payload=%d" % (1 << 20))
+    add("connect and first call", ("nigh shm", "nigh unix", "gRPC unix"), ("split", "free"),
         "--workload=connect")
     for idle in (0, 64):
-        add("1 active, %d idle" % idle, ("nigh unix", "gRPC unix"), ("split", "stacked"),
+        add("1 active, %d idle" % idle, ("nigh shm", "nigh unix", "gRPC unix"), ("split", "stacked"),
             "--idle=%d" % idle)
-    add("100 idle connections", ("nigh unix", "nigh tcp", "gRPC unix"), ("free",),
+    add("100 idle connections", ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"), ("free",),
         "--workload=idle", "--idle=100")
     for rate in (1000,) if quick else (1000, 5000, 20000):
-        add("open loop, %d/s" % rate, ("nigh unix", "gRPC unix"), ("split", "free"),
+        add("open loop, %d/s" % rate, ("nigh shm", "nigh unix", "gRPC unix"), ("split", "free"),
             "--rate=%d" % rate, "--threads=4", "--channels=4")
     for placement, copies in (("split", 1), ("stacked", 1), ("free", 1), ("free", 4)):
         group = "wait policy" + (", %d pairs" % copies) * (copies > 1)
-        add(group, ("nigh unix",), (placement,), copies=copies, label="default")
+        subjects = ("nigh shm", "nigh unix")
+        add(group, subjects, (placement,), copies=copies, label="default")
         for yields in HAND_TUNED_YIELDS:
-            add(group, ("nigh unix",), (placement,), "--yields=%d" % yields, copies=copies,
+            add(group, subjects, (placement,), "--yields=%d" % yields, copies=copies,
                 label="yields=%d" % yields)
+        for spins in HAND_TUNED_SPINS:
+            add(group, ("nigh shm",), (placement,), "--spins=%d" % spins, copies=copies,
+                label="spins=%d" % spins)
     return plan

@@ -2,7 +2,7 @@
 
 import statistics
 
-from plan import HAND_TUNED_YIELDS
+from plan import HAND_TUNED_SPINS, HAND_TUNED_YIELDS
 
 COLUMNS = (("p50", "p50 us"), ("p90", "p90"), ("p99", "p99"), ("p999", "p99.9"),
            ("per_s", "a second"), ("client_cpu", "client CPU us"), ("server_cpu", "server CPU us"))
@@ -40,10 +40,9 @@ class Results:
                   if a and b and b.get(field)]
         return statistics.median(ratios) if ratios else None
 
-    def system_calls(self, when):
-        """All system calls of one call, of both sides; `when` is "busy" or "asleep"."""
-        kinds = [value for name, value in self.costs.items()
-                 if name.startswith("system_calls_" + when)]
+    def system_calls(self, prefix):
+        """All system calls of one call, of both sides: the costs whose names begin so."""
+        kinds = [value for name, value in self.costs.items() if name.startswith(prefix)]
         return sum(kinds) if kinds else None
 
     def as_json(self):
@@ -77,47 +76,113 @@ def print_table(results):
     print_aligned(rows)
 
 
-def best_hand_tuned(results, group, placement):
+def hand_tuned(subject):
+    """The labels of what the default wait policy is compared with."""
+    return (["yields=%d" % yields for yields in HAND_TUNED_YIELDS]
+            + ["spins=%d" % spins for spins in HAND_TUNED_SPINS if subject == "nigh shm"])
+
+
+def best_hand_tuned(results, group, subject, placement):
     """The default policy's p50 over that of the best of the others."""
-    default = (group, "nigh unix default", placement)
-    ratios = [results.ratio(default, (group, "nigh unix yields=%d" % yields, placement))
-              for yields in HAND_TUNED_YIELDS]
+    default = (group, subject + " default", placement)
+    ratios = [results.ratio(default, (group, subject + " " + label, placement))
+              for label in hand_tuned(subject)]
     known = [ratio for ratio in ratios if ratio is not None]
     return max(known) if known else None
 
 
-def targets(results):
-    """(what, value, limit, verdict) of each of nigh's targets that can be judged so far."""
+def shm_over_floor(results):
+    """shm's p50, split, over what cannot be undercut: two cache lines and the codec."""
+    unary = "unary 64 B"
+    lines = results.median((unary, "cache lines", "split"), "p50")
+    codec = results.median((unary, "codec alone", "one thread"), "p50")
+    ours = results.median((unary, "nigh shm", "split"), "p50")
+    return ours / (lines + codec) if ours and lines and codec else None
+
+
+def one_way_over_copy(results):
+    """How much of a cached memcpy's rate a stream of 1 MiB messages has."""
+    messages = results.median(("stream of 1 MiB", "nigh shm", "split"), "per_s")
+    copy = results.median(("unary 1 MiB", "cached copy", "one thread"), "p50")
+    return messages * copy / 1e6 if messages and copy else None
+
+
+def tail(results, key):
+    p99, p50 = results.median(key, "p99"), results.median(key, "p50")
+    return p99 / p50 if p50 else None
+
+
+def shm_targets(results):
+    unary = "unary 64 B"
+
+    def over_grpc(group, placement, field="p50"):
+        shm, grpc = (group, "nigh shm", placement), (group, "gRPC unix", placement)
+        return results.ratio(shm, grpc, field) if field == "per_s" else results.ratio(grpc, shm)
+
+    return [
+        ("shm split / (cache lines + codec)", shm_over_floor(results), "<=", 2.0),
+        ("shm p99 / p50, split", tail(results, (unary, "nigh shm", "split")), "<=", 3),
+        ("gRPC unix / nigh shm, split", over_grpc(unary, "split"), ">=", 300),
+        ("gRPC unix / nigh shm, stacked", over_grpc(unary, "stacked"), ">=", 15),
+        ("instructions a unary call, both sides, shm", results.costs.get("instructions_shm"),
+         "<=", 2500),
+        # Yields are no part of a call that finds its reply while it spins.
+        ("system calls a call, shm, while polling, without yields",
+         results.system_calls("shm_system_calls_busy_other"), "<=", 0),
+        ("system calls a call, shm, asleep", results.system_calls("shm_system_calls_asleep"),
+         "<=", 4),
+        ("heap allocations a call, shm, 64 B", results.costs.get("shm_allocations_64"), "<=", 0),
+        ("1 MiB echo, split: gRPC unix / nigh shm", over_grpc("unary 1 MiB", "split"), ">=", 10),
+        ("1 MiB one way, split: nigh shm / cached memcpy", one_way_over_copy(results), ">=", 0.5),
+        ("64 B stream, split: nigh shm / gRPC unix", over_grpc("stream of 64 B", "split", "per_s"),
+         ">=", 20),
+        ("16 threads, 1 channel: nigh shm / gRPC unix",
+         over_grpc("16 threads, 1 channel", "free", "per_s"), ">=", 20),
+    ]
+
+
+def unix_targets(results):
     unary = "unary 64 B"
 
     def ours(placement):
         return (unary, "nigh unix", placement)
 
-    idle = results.median(("100 idle connections", "nigh unix", "free"), "wakeups_per_s")
-    judged = [
+    return [
         ("unix stacked / raw socketpair stacked",
          results.ratio(ours("stacked"), (unary, "raw socketpair", "stacked")), "<=", 1.2),
         ("gRPC unix / nigh unix, split",
          results.ratio((unary, "gRPC unix", "split"), ours("split")), ">=", 20),
-        ("instructions a unary call, both sides", results.costs.get("instructions"), "<=", 2800),
+        ("instructions a unary call, both sides, unix", results.costs.get("instructions_unix"),
+         "<=", 2800),
         ("system calls a call that carry bytes", results.costs.get("system_calls_busy_carrying"),
          "<=", 4),
-        ("system calls a call, all, while polling", results.system_calls("busy"), "<=", 4),
-        ("system calls a call, all, asleep", results.system_calls("asleep"), "<=", 4),
+        ("system calls a call, all, while polling", results.system_calls("system_calls_busy"),
+         "<=", 4),
+        ("system calls a call, all, asleep", results.system_calls("system_calls_asleep"), "<=", 4),
         ("heap allocations a call, 64 B", results.costs.get("allocations_64"), "<=", 0),
         ("heap allocations a call, 4 KiB", results.costs.get("allocations_4096"), "<=", 0),
-        ("100 idle connections, wake-ups a second", idle, "<=", 0),
     ]
-    for placement in ("split", "stacked"):
-        judged.append(("64 idle and 1 active / 1 active, " + placement,
-                       results.ratio(("1 active, 64 idle", "nigh unix", placement),
-                                     ("1 active, 0 idle", "nigh unix", placement)), "<=", 1.3))
-    for placement in ("split", "stacked", "free"):
-        judged.append(("default wait policy / best hand-tuned, " + placement,
-                       best_hand_tuned(results, "wait policy", placement), "<=", 1.3))
-    judged.append(("default wait policy / best hand-tuned, 4 pairs on all CPUs",
-                   best_hand_tuned(results, "wait policy, 4 pairs", "free"), "<=", 1.3))
-    for what, value, relation, limit in judged:
+
+
+def shared_targets(results):
+    for name in ("unix", "shm"):
+        subject = "nigh " + name
+        yield ("100 idle connections, wake-ups a second, " + name,
+               results.median(("100 idle connections", subject, "free"), "wakeups_per_s"), "<=", 0)
+        for placement in ("split", "stacked"):
+            yield ("64 idle and 1 active / 1 active, %s, %s" % (name, placement),
+                   results.ratio(("1 active, 64 idle", subject, placement),
+                                 ("1 active, 0 idle", subject, placement)), "<=", 1.3)
+        for group, placement in (("wait policy", "split"), ("wait policy", "stacked"),
+                                 ("wait policy", "free"), ("wait policy, 4 pairs", "free")):
+            yield ("default %s / best hand-tuned, %s, %s" % (group, name, placement),
+                   best_hand_tuned(results, group, subject, placement), "<=", 1.3)
+
+
+def targets(results):
+    """(what, value, limit, verdict) of each of nigh's targets."""
+    for what, value, relation, limit in (*shm_targets(results), *unix_targets(results),
+                                         *shared_targets(results)):
         if value is None:
             verdict = "not measured"
         else:

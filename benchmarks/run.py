@@ -47,20 +47,24 @@ def measure(programs, scratch, measurement, seconds):
 
 
 def measure_codec(programs):
-    """What protobuf alone takes of an echo, in one thread: microseconds by payload."""
+    """What takes one thread: ("codec alone" or "cached copy", payload, microseconds), each. The
+    codec's is all that protobuf does of an echo."""
     run = subprocess.run(
-        [programs / "codec_benchmark", "--benchmark_filter=EchoCodec", "--benchmark_format=json",
+        [programs / "codec_benchmark", "--benchmark_filter=EchoCodec|CachedCopy", "--benchmark_format=json",
          "--benchmark_min_time=0.05"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    return {int(each["name"].split("/")[1]): each["real_time"] / 1000
-            for each in json.loads(run.stdout)["benchmarks"]}
+    names = {"EchoCodec": "codec alone", "CachedCopy": "cached copy"}
+    for each in json.loads(run.stdout)["benchmarks"]:
+        what, size = each["name"].split("/")
+        yield names[what], int(size), each["real_time"] / 1000
 
 
 def count_costs(programs):
     """What costs/ counts, by name."""
     costs = {}
+    counter = pathlib.Path(__file__).parent / "costs/count_instructions.sh"
     for command in ([programs / "costs/costs_test"],
-                    [pathlib.Path(__file__).parent / "costs/count_instructions.sh",
-                     programs / "costs/unary_calls"]):
+                    [counter, programs / "costs/unary_calls", "unix"],
+                    [counter, programs / "costs/unary_calls", "shm"]):
         run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         for line in run.stdout.splitlines():
             if line.startswith("cost "):
@@ -90,9 +94,8 @@ def main():
     before = load_average()
     with tempfile.TemporaryDirectory() as scratch:
         for turn in range(rounds):
-            for size, micros in measure_codec(arguments.programs).items():
-                results.add(("unary " + size_name(size), "codec alone", "one thread"),
-                            {"p50": micros})
+            for what, size, micros in measure_codec(arguments.programs):
+                results.add(("unary " + size_name(size), what, "one thread"), {"p50": micros})
             for index, measurement in enumerate(plan):
                 if sys.stderr.isatty():
                     print("\rround %d of %d, %d of %d " % (turn + 1, rounds, index + 1, len(plan)),

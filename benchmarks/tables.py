@@ -6,8 +6,8 @@ usage: tables.py FILE
 import json
 import sys
 
-from plan import HAND_TUNED_YIELDS, SUBJECTS
-from report import Results, number, targets
+from plan import SUBJECTS
+from report import Results, hand_tuned, number, targets
 
 SIZES = ("0 B", "1 KiB", "4 KiB", "64 KiB", "1 MiB", "16 MiB")
 
@@ -60,21 +60,21 @@ def print_open_loop(results):
     rows = [["%d a second: %s" % (rate, name)]
             + [number(results.median(("open loop, %d/s" % rate, name, placement), field))
                for placement in ("split", "free") for field in ("p50", "p99", "p999")]
-            for rate in (1000, 5000, 20000) for name in ("nigh unix", "gRPC unix")]
+            for rate in (1000, 5000, 20000) for name in ("nigh shm", "nigh unix", "gRPC unix")]
     print_rows("Open loop: 4 threads and channels, latency from the intended start",
                ("split p50", "p99", "p99.9", "free p50", "p99", "p99.9"), rows)
 
 
 def print_wait_policy(results):
-    labels = ["default"] + ["yields=%d" % yields for yields in HAND_TUNED_YIELDS]
-    rows = [[what] + [number(results.median((group, "nigh unix " + label, placement), "p50"))
-                      for label in labels]
-            for what, group, placement in (
+    labels = ["default"] + hand_tuned("nigh shm")
+    rows = [["%s: %s" % (subject, what)]
+            + [number(results.median((group, "%s %s" % (subject, label), placement), "p50"))
+               for label in labels]
+            for subject in ("nigh shm", "nigh unix") for what, group, placement in (
                 ("split", "wait policy", "split"), ("stacked", "wait policy", "stacked"),
                 ("free", "wait policy", "free"),
                 ("4 pairs, free", "wait policy, 4 pairs", "free"))]
-    print_rows("Wait policy: p50 of `unix:` by WaitPolicy::yields",
-               ["default (40)"] + [str(yields) for yields in HAND_TUNED_YIELDS], rows)
+    print_rows("Wait policy: p50 by WaitPolicy", ["40 spins, 40 yields"] + labels[1:], rows)
 
 
 def main():
@@ -102,6 +102,9 @@ def main():
     print_grid(results, "Server stream of 64-byte messages, messages a second",
                [(placement, "stream of 64 B", placement)
                 for placement in ("split", "stacked", "free")], "per_s")
+    print_grid(results, "Server stream of 1 MiB messages, messages a second",
+               [(placement, "stream of 1 MiB", placement) for placement in ("split", "stacked")],
+               "per_s")
     print_open_loop(results)
     print_wait_policy(results)
     print_rows("Targets", ("target", "measured", ""),

@@ -1,5 +1,7 @@
 #include "nigh/transport/transport.h"
 #include "nigh/transports/inproc/inproc.h"
+#include "nigh/transports/local/local.h"
+#include "nigh/transports/shm/shm.h"
 #include "nigh/transports/tcp/tcp.h"
 #include "nigh/transports/unix/unix.h"
 
@@ -7,10 +9,8 @@ namespace nigh {
 namespace {
 
 constexpr Transport kTransports[] = {
-    kInprocTransport,
-    kUnixTransport,
-    kUnixAbstractTransport,
-    kTcpTransport,
+    kLocalTransport, kShmTransport,          kInprocTransport,
+    kUnixTransport,  kUnixAbstractTransport, kTcpTransport,
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
-// What a steady unary call over a Unix socket costs, counted, in one process: client and server.
-// Prints what it counted as lines "cost NAME VALUE", which ./dev bench takes up.
+// What a steady unary call over a Unix socket and over shared memory costs, counted, in one
+// process: client and server. Prints what it counted as lines "cost NAME VALUE", which ./dev bench
+// takes up.
 
 #include <gtest/gtest.h>
 
@@ -26,14 +27,18 @@ class EchoService final : public Echo::Service {
   }
 };
 
+constexpr char kUnix[] = "unix-abstract:nigh-costs-";
+constexpr char kShm[] = "shm:/tmp/nigh-costs-";
+
 // A server and a channel to it that wait as `wait` says.
 class Pair {
  public:
-  explicit Pair(WaitPolicy wait) : server_({.wait = wait, .pollers = 1}) {
+  Pair(const char* medium, WaitPolicy wait) : server_({.wait = wait, .pollers = 1}) {
+    const std::string address = absl::StrCat(medium, ::getpid());
     server_.Register(echo_);
-    EXPECT_TRUE(server_.Listen(address_).ok());
+    EXPECT_TRUE(server_.Listen(address).ok());
     EXPECT_TRUE(server_.Start().ok());
-    stub_ = std::make_unique<Echo::Stub>(*Dial(address_, {.wait = wait}));
+    stub_ = std::make_unique<Echo::Stub>(*Dial(address, {.wait = wait}));
   }
 
   // Everything that is set up once has been when this returns.
@@ -49,7 +54,6 @@ class Pair {
   }
 
  private:
-  const std::string address_ = absl::StrCat("unix-abstract:nigh-costs-", ::getpid());
   EchoService echo_;
   Server server_;
   std::unique_ptr<Echo::Stub> stub_;
@@ -66,9 +70,11 @@ void Report(const char* name, double value) { std::printf("cost %s %.3f\n", name
 
 double ACall(int64_t count) { return static_cast<double>(count) / kCalls; }
 
-TEST(CostsTest, ASteadyUnaryCallAllocatesNothing) {
+class AllocationTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(AllocationTest, ASteadyUnaryCallAllocatesNothing) {
   if (!CountsAllocations()) GTEST_SKIP() << "the sanitizer's allocator cannot be counted";
-  Pair pair({});
+  Pair pair(GetParam(), {});
   for (const size_t size : {0, 64, 4096}) {
     const Payload request = PayloadOf(size);
     pair.WarmUp(request);
@@ -81,15 +87,19 @@ TEST(CostsTest, ASteadyUnaryCallAllocatesNothing) {
       pair.Call(request, kCalls / kBatches);
       fewest = std::min(fewest, counts.allocations.load());
     }
-    Report(absl::StrCat("allocations_", size).c_str(), ACall(fewest * kBatches));
+    Report(absl::StrCat(GetParam() == kShm ? "shm_" : "", "allocations_", size).c_str(),
+           ACall(fewest * kBatches));
     EXPECT_EQ(fewest, 0) << "in " << kCalls / kBatches << " calls of " << size << " bytes";
   }
 }
 
+INSTANTIATE_TEST_SUITE_P(Media, AllocationTest, testing::Values(kUnix, kShm),
+                         [](const auto& test) { return test.param == kShm ? "shm" : "unix"; });
+
 // One send and one receive of each side is what a byte stream costs at least. Beyond that: polls
 // that found nothing, and waits.
 TEST(CostsTest, ACallThatSleepsMakesEightSystemCalls) {
-  Pair pair({.spins = 0, .yields = 0});
+  Pair pair(kUnix, {.spins = 0, .yields = 0});
   const Payload request = PayloadOf(64);
   pair.WarmUp(request);
   counts.Reset();
@@ -107,7 +117,7 @@ TEST(CostsTest, ACallThatSleepsMakesEightSystemCalls) {
 
 // How many polls and yields there are depends on the machine; what carries bytes does not.
 TEST(CostsTest, ACallThatPollsMakesFourSystemCallsAndNoOthersButPollsAndYields) {
-  Pair pair({});
+  Pair pair(kUnix, {});
   const Payload request = PayloadOf(64);
   pair.WarmUp(request);
   counts.Reset();
@@ -121,6 +131,37 @@ TEST(CostsTest, ACallThatPollsMakesFourSystemCallsAndNoOthersButPollsAndYields) 
   EXPECT_NEAR(carrying, 4, 0.01);
   EXPECT_LE(ACall(counts.sleeps), 2.5);
   EXPECT_LE(ACall(counts.wakeups), 0.1);
+}
+
+// Each side rings once and sleeps once; the client takes the ring out of its bell besides.
+TEST(CostsTest, ACallOverSharedMemoryThatSleepsMakesFiveSystemCalls) {
+  Pair pair(kShm, {.spins = 0, .yields = 0});
+  const Payload request = PayloadOf(64);
+  pair.WarmUp(request);
+  counts.Reset();
+  pair.Call(request, kCalls);
+  Report("shm_system_calls_asleep_carrying", ACall(counts.sends + counts.receives));
+  Report("shm_system_calls_asleep_empty", ACall(counts.blocked));
+  Report("shm_system_calls_asleep_waits", ACall(counts.sleeps));
+  Report("shm_system_calls_asleep_other", ACall(counts.looks + counts.wakeups));
+  EXPECT_EQ(counts.sends + counts.receives, 0);
+  EXPECT_LE(ACall(counts.blocked + counts.sleeps + counts.looks + counts.wakeups), 6);
+  EXPECT_EQ(counts.yields, 0);
+}
+
+// None at all where both sides have a CPU each; how often one of them sleeps after all depends on
+// the machine.
+TEST(CostsTest, ACallOverSharedMemoryThatPollsCarriesNothingThroughTheKernel) {
+  Pair pair(kShm, {});
+  const Payload request = PayloadOf(64);
+  pair.WarmUp(request);
+  counts.Reset();
+  pair.Call(request, kCalls);
+  Report("shm_system_calls_busy_yields", ACall(counts.yields));
+  Report("shm_system_calls_busy_empty", ACall(counts.blocked));
+  Report("shm_system_calls_busy_waits", ACall(counts.sleeps));
+  Report("shm_system_calls_busy_other", ACall(counts.looks + counts.wakeups));
+  EXPECT_EQ(counts.sends + counts.receives, 0);
 }
 
 }  // namespace

@@ -1,14 +1,15 @@
 #!/bin/bash
-# Counts the instructions of a unary call of 64 bytes over a Unix socket, both sides, with callgrind:
+# Counts the instructions of a unary call of 64 bytes over SCHEME, both sides, with callgrind:
 # two runs of different lengths, the difference divided by the difference of the calls. That leaves
 # starting up and shutting down out, and is repeatable to a few parts in a hundred.
 #
-#   count_instructions.sh UNARY_CALLS [LIMIT]
+#   count_instructions.sh UNARY_CALLS SCHEME [LIMIT]
 #
-# Prints "cost instructions N"; fails when N is more than LIMIT.
+# SCHEME is one whose name may be a path: unix or shm. Prints "cost instructions_SCHEME N"; fails when N is more than LIMIT.
 set -euo pipefail
 program=$1
-limit=${2:-}
+scheme=$2
+limit=${3:-}
 readonly short=5000 long=20000
 
 if ! command -v valgrind >/dev/null; then
@@ -21,7 +22,7 @@ trap 'rm -rf "$scratch"' EXIT
 # Valgrind runs one thread at a time; fair scheduling passes the turn on when one yields or waits.
 instructions() {
   valgrind --tool=callgrind --callgrind-out-file="$scratch/out" --fair-sched=yes \
-    "$program" both "unix:$scratch/socket" "$1" >"$scratch/log" 2>&1 || {
+    "$program" both "$scheme:$scratch/socket" "$1" >"$scratch/log" 2>&1 || {
     cat "$scratch/log" >&2
     exit 1
   }
@@ -37,8 +38,8 @@ for _ in 1 2 3; do
   found=$(((many - few) / (long - short)))
   if [[ -z "$count" ]] || ((found < count)); then count=$found; fi
 done
-echo "cost instructions $count"
+echo "cost instructions_$scheme $count"
 if [[ -n "$limit" ]] && ((count > limit)); then
-  echo "a unary call takes $count instructions, where it may take $limit; callgrind_annotate says where they go" >&2
+  echo "a unary call over $scheme: takes $count instructions, where it may take $limit; callgrind_annotate says where they go" >&2
   exit 1
 fi

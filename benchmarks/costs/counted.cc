@@ -67,6 +67,15 @@ long syscall(long number, ...) noexcept {
   return result;
 }
 
+// Shared memory looks at its socket with libc's (transports/shm/shm_connection.cc).
+ssize_t recv(int fd, void* buffer, size_t size, int flags) {
+  return ::syscall(SYS_recvfrom, fd, buffer, size, flags, nullptr, nullptr);
+}
+
+ssize_t send(int fd, const void* buffer, size_t size, int flags) {
+  return ::syscall(SYS_sendto, fd, buffer, size, flags, nullptr, 0);
+}
+
 int sched_yield() noexcept {
   Count(counts.yields);
   return static_cast<int>(::syscall(SYS_sched_yield));

@@ -1,6 +1,6 @@
 // Calls with callbacks: many at once from one thread, which goes on meanwhile.
 //
-//   bazel run //examples/async -- unix:/tmp/async.sock
+//   bazel run //examples/async -- local:async
 
 #include <array>
 #include <future>

@@ -1,6 +1,6 @@
 // Coroutines on both sides: code that reads like calls that wait, and no thread that does.
 //
-//   bazel run //examples/coroutine -- unix:/tmp/coroutine.sock
+//   bazel run //examples/coroutine -- local:coroutine
 
 #include <iostream>
 #include <optional>

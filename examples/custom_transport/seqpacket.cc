@@ -7,16 +7,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "nigh/base/errno_status.h"
-#include "nigh/transports/stream/socket_acceptor.h"
-#include "nigh/transports/unix/peer_credentials.h"
-#include "nigh/transports/unix/socket_file.h"
-#include "nigh/transports/unix/socket_name.h"
+#include "nigh/transports/rendezvous/peer_credentials.h"
+#include "nigh/transports/rendezvous/rendezvous.h"
 
 namespace nigh {
 namespace {
 
 constexpr size_t kMaxPayload = 16 * 1024;
-constexpr int kSocketType = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 class SeqpacketConnection final : public Connection {
  public:
@@ -86,46 +83,43 @@ class SeqpacketConnection final : public Connection {
 
 class SeqpacketListener final : public Listener {
  public:
-  SeqpacketListener(const Address& address, UniqueFd socket, SocketFile file)
-      : address_(address),
-        acceptor_(std::move(socket), address.ToString()),
-        file_(std::move(file)) {}
+  SeqpacketListener(const Address& address, MeetingPlace place)
+      : address_(address), place_(std::move(place)) {}
 
   absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
-    absl::StatusOr<UniqueFd> socket = acceptor_.Accept();
+    absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
     return std::make_unique<SeqpacketConnection>(*std::move(socket), address_.ToString());
   }
 
-  Wake Arm() override { return Wake{.fd = acceptor_.fd(), .events = POLLIN}; }
+  Wake Arm() override { return Wake{.fd = place_.fd(), .events = POLLIN}; }
   const Address& address() const override { return address_; }
 
  private:
   const Address address_;
-  SocketAcceptor acceptor_;
-  const SocketFile file_;
+  MeetingPlace place_;
 };
 
+absl::StatusOr<MeetingPoint> PointOf(const Address& address) {
+  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  return MeetingPoint{.address = address.ToString(), .name = address.name, .type = SOCK_SEQPACKET};
+}
+
 absl::StatusOr<std::unique_ptr<Connection>> Dial(const Address& address) {
-  absl::StatusOr<SocketName> name = ParseSocketName(address, SocketNameKind::kPath);
-  if (!name.ok()) return name.status();
-  UniqueFd socket(::socket(AF_UNIX, kSocketType, 0));
-  if (!socket || ::connect(socket.get(), name->get(), name->size) != 0) {
-    return UnavailableErrno(errno, address.ToString(), "connect");
-  }
-  return std::make_unique<SeqpacketConnection>(std::move(socket), address.ToString());
+  absl::StatusOr<MeetingPoint> point = PointOf(address);
+  if (!point.ok()) return point.status();
+  absl::StatusOr<UniqueFd> socket = Meet(*point);
+  if (!socket.ok()) return socket.status();
+  return std::make_unique<SeqpacketConnection>(*std::move(socket), address.ToString());
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address) {
-  UniqueFd socket(::socket(AF_UNIX, kSocketType, 0));
-  if (!socket) return UnavailableErrno(errno, address.ToString(), "listen");
-  absl::StatusOr<SocketFile> file = SocketFile::Bind(socket.get(), address);
-  if (!file.ok()) return file.status();
-  if (::listen(socket.get(), SOMAXCONN) != 0) {
-    return UnavailableErrno(errno, address.ToString(), "listen");
-  }
-  return std::make_unique<SeqpacketListener>(address, std::move(socket), *std::move(file));
+  absl::StatusOr<MeetingPoint> point = PointOf(address);
+  if (!point.ok()) return point.status();
+  absl::StatusOr<MeetingPlace> place = MeetingPlace::Open(*point);
+  if (!place.ok()) return place.status();
+  return std::make_unique<SeqpacketListener>(address, *std::move(place));
 }
 
 }  // namespace

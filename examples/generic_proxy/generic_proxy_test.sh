@@ -15,19 +15,19 @@ start() {
   [[ "$line" == "$expected" ]] || { echo "$1 said: $line"; exit 1; }
 }
 
-start "serving at unix:$folder/greeter" examples/greeter/server "unix:$folder/greeter"
-start "forwarding from unix:$folder/proxy" \
-  examples/generic_proxy/generic_proxy "unix:$folder/proxy" "unix:$folder/greeter"
+start "serving at local:$folder/greeter" examples/greeter/server "local:$folder/greeter"
+start "forwarding from local:$folder/proxy" \
+  examples/generic_proxy/generic_proxy "local:$folder/proxy" "local:$folder/greeter"
 
-reply=$(examples/greeter/client "unix:$folder/proxy" ann)
+reply=$(examples/greeter/client "local:$folder/proxy" ann)
 [[ "$reply" == "hello ann" ]] || { echo "the client said: $reply"; exit 1; }
 
 # Without the greeter, the proxy hands on why there is no answer.
 kill %1
 wait %1
-if reply=$(examples/greeter/client "unix:$folder/proxy" ann 2>&1); then
+if reply=$(examples/greeter/client "local:$folder/proxy" ann 2>&1); then
   echo "a client was greeted by nobody: $reply"
   exit 1
 fi
-[[ "$reply" == *"unix:$folder/greeter"*"is the server running?"* ]] ||
+[[ "$reply" == *"local:$folder/greeter"*"is the server running?"* ]] ||
   { echo "the client said: $reply"; exit 1; }

@@ -1,6 +1,6 @@
 // Serves at one address what another serves.
 //
-//   bazel run //examples/generic_proxy -- unix:/tmp/proxy.sock tcp://127.0.0.1:7000
+//   bazel run //examples/generic_proxy -- local:proxy tcp://127.0.0.1:7000
 
 #include <iostream>
 

@@ -1,6 +1,6 @@
 // Says hello to a greeter.
 //
-//   bazel run //examples/greeter:client -- unix:/tmp/greeter.sock NAME
+//   bazel run //examples/greeter:client -- local:greeter NAME
 
 #include <iostream>
 

@@ -1,6 +1,6 @@
 // A greeter: serves until it is told to stop.
 //
-//   bazel run //examples/greeter:server -- unix:/tmp/greeter.sock [ADDRESS...]
+//   bazel run //examples/greeter:server -- local:greeter [ADDRESS...]
 
 #include <iostream>
 

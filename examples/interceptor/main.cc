@@ -1,7 +1,7 @@
 // A greeter behind interceptors, and clients with others: one that is known to it, a stranger, and
 // one whose calls get lost.
 //
-//   bazel run //examples/interceptor -- unix:/tmp/interceptor.sock
+//   bazel run //examples/interceptor -- local:interceptor
 
 #include <iostream>
 #include <memory>

@@ -1,7 +1,7 @@
 // A program with a loop of its own: it polls its standard input and nigh's one descriptor. A server
 // and its client, both in the only thread there is.
 //
-//   bazel run //examples/own_event_loop -- unix:/tmp/own_event_loop.sock
+//   bazel run //examples/own_event_loop -- local:own_event_loop
 
 #include <poll.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // The four kinds of method from the client's side, with the server in the same program: the address
 // says where it is served and called.
 //
-//   bazel run //examples/route_guide -- unix:/tmp/route_guide.sock
+//   bazel run //examples/route_guide -- local:route_guide
 
 #include <iostream>
 #include <optional>

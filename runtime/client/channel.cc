@@ -66,6 +66,11 @@ absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(absl::string_view text,
   return std::shared_ptr<Channel>(new Channel(*std::move(address), *transport, options));
 }
 
+PeerIdentity Channel::peer() const {
+  MutexLock lock(mutex_);
+  return session_ == nullptr ? PeerIdentity() : *session_->peer();
+}
+
 ChannelState Channel::state() const {
   MutexLock lock(mutex_);
   return state_;

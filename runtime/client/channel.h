@@ -73,6 +73,10 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
   const Address& address() const { return address_; }
 
+  // Who the server is, from the kernel, and what carries the bytes: as of the connection there is;
+  // empty while there is none.
+  PeerIdentity peer() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // For generated code. Makes `methods` known to the channel and returns the id of the first; the
   // others follow. `methods` must live as long as the channel. Bound once, however often asked.
   uint16_t Bind(absl::Span<const Method> methods) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -140,17 +140,19 @@ void ClientSession::Sleep(Deadline deadline) {
     if (std::optional<Wake> room = sender_.Arm()) wakes[count++] = *room;
     if (absl::c_none_of(absl::MakeSpan(wakes.data(), count),
                         [](const Wake& wake) { return wake.ready(); })) {
-      std::array<pollfd, 3> fds;
+      // poll(2) passes over descriptors that are negative.
+      std::array<pollfd, 4> fds;
       fds[0] = {.fd = interrupt_.get(), .events = POLLIN, .revents = 0};
       for (size_t i = 0; i < count; ++i) {
         fds[i + 1] = {.fd = wakes[i].fd, .events = wakes[i].events, .revents = 0};
       }
+      fds[count + 1] = {.fd = wakes[0].end_fd, .events = wakes[0].end_events, .revents = 0};
       timespec timeout{};
       if (!deadline.is_infinite()) {
         const int64_t nanos = deadline.RemainingNanos();
         timeout = {.tv_sec = nanos / 1'000'000'000, .tv_nsec = nanos % 1'000'000'000};
       }
-      ::ppoll(fds.data(), count + 1, deadline.is_infinite() ? nullptr : &timeout, nullptr);
+      ::ppoll(fds.data(), count + 2, deadline.is_infinite() ? nullptr : &timeout, nullptr);
       eventfd_t ignored;
       if (fds[0].revents != 0) (void)::eventfd_read(fds[0].fd, &ignored);
       for (size_t i = 0; i < count; ++i) {

@@ -352,6 +352,8 @@ void ClientSession::NotifyEnd() {
 
 void ClientSession::NoticeDeath() {
   if (pumping_ || SteadyNanos() - last_looked_ < kStaleNanos) return;
+  // A medium of memory is asked for its end only by those who are about to sleep.
+  (void)connection_->Arm(Interest::kReceive);
   PumpWhatArrived(nullptr);
   PromoteFollower();
   HandOver();

@@ -106,7 +106,7 @@ void Poller::Stop() {
 
 void Poller::Drop(Source& source) {
   const auto dropped = sources_.extract(source.token);  // goes after the rest
-  for (const int fd : {source.receive_fd, source.send_fd}) {
+  for (const int fd : {source.receive_fd, source.send_fd, source.end_fd}) {
     if (fd >= 0) Control(EPOLL_CTL_DEL, fd, source.token, 0);
   }
   tokens_.erase(source.pollable.get());
@@ -146,6 +146,10 @@ void Poller::Watch(Source& source, const Wake& wake) {
     Control(EPOLL_CTL_MOD, wake.fd, source.token, events | EPOLLOUT);
   } else {
     Control(EPOLL_CTL_ADD, wake.fd, source.token, events);
+  }
+  source.end_fd = wake.end_fd;
+  if (wake.end_fd >= 0) {
+    Control(EPOLL_CTL_ADD, wake.end_fd, source.token, static_cast<uint32_t>(wake.end_events));
   }
 }
 

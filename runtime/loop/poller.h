@@ -75,6 +75,7 @@ class Poller {
     std::shared_ptr<Pollable> pollable;
     int receive_fd = -1;  // as registered with epoll
     int send_fd = -1;
+    int end_fd = -1;
     bool edge_triggered = false;
     bool hot = false;
     int idle_passes = 0;

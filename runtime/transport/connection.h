@@ -18,6 +18,10 @@ namespace nigh {
 // Who is at the other end, as far as the kernel tells; nothing in here comes from the peer itself.
 struct PeerIdentity {
   std::string address;  // "unix:/run/greeter.sock", "tcp://127.0.0.1:40312"
+  // What carries the bytes: "shared memory", "Unix socket", "TCP", "this process". Where an address
+  // leaves the choice to nigh, why it is not something faster: "Unix socket, without shared memory:
+  // the server does not offer it".
+  std::string medium = {};
   std::optional<uid_t> uid = std::nullopt;
   std::optional<gid_t> gid = std::nullopt;
   std::optional<pid_t> pid = std::nullopt;
@@ -34,9 +38,13 @@ enum class Interest {
 struct Wake {
   int fd = -1;
   short events = 0;
-  // The descriptor stays readable after it has been signalled: wait for it edge-triggered in an
-  // epoll set, or read it.
+  // `fd` stays readable after it has been signalled: wait for it edge-triggered in an epoll set, or
+  // read it.
   bool edge_triggered = false;
+  // A medium that tells of frames by one descriptor and of its end by another: to be polled as
+  // well, level-triggered. It is the same for both interests.
+  int end_fd = -1;
+  short end_events = 0;
 
   bool ready() const { return fd < 0; }
   static Wake Ready() { return Wake(); }

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,12 +32,13 @@ absl::Status OutOfPatience(absl::string_view what) { return absl::DeadlineExceed
 bool Await(const Wake& wake, int timeout_millis) {
   if (wake.ready()) return true;
   const Deadline deadline = Deadline::After(absl::Milliseconds(timeout_millis));
-  pollfd entry = {.fd = wake.fd, .events = wake.events, .revents = 0};
+  pollfd entries[] = {{.fd = wake.fd, .events = wake.events, .revents = 0},
+                      {.fd = wake.end_fd, .events = wake.end_events, .revents = 0}};
   int count;
   do {
-    count = ::poll(&entry, 1, deadline.RemainingMillis());
+    count = ::poll(entries, std::size(entries), deadline.RemainingMillis());
   } while (count < 0 && errno == EINTR);
-  if (count > 0 && wake.edge_triggered) {
+  if (entries[0].revents != 0 && wake.edge_triggered) {
     uint64_t ignored;
     [[maybe_unused]] const ssize_t size = ::read(wake.fd, &ignored, sizeof(ignored));
   }

@@ -10,6 +10,21 @@ MEDIA = {
         deps = ["//transports/inproc"],
         processes = False,
     ),
+    "local": medium(
+        header = "nigh/transports/local/local.h",
+        transport = "nigh::kLocalTransport",
+        address = "local:{dir}/{n}",
+        deps = ["//transports/local"],
+        stranger = "unix",
+    ),
+    # Where shared memory cannot be had.
+    "local_socket": medium(
+        header = "nigh/transports/local/local.h",
+        transport = "nigh::kLocalTransport",
+        address = "local:{dir}/{n}?shm=off",
+        deps = ["//transports/local"],
+        stranger = "unix",
+    ),
     "unix": medium(
         header = "nigh/transports/unix/unix.h",
         transport = "nigh::kUnixTransport",
@@ -23,6 +38,13 @@ MEDIA = {
         address = "unix-abstract:{n}",
         deps = ["//transports/unix"],
         stranger = "unix-abstract",
+    ),
+    "shm": medium(
+        header = "nigh/transports/shm/shm.h",
+        transport = "nigh::kShmTransport",
+        address = "shm:{dir}/{n}",
+        deps = ["//transports/shm"],
+        stranger = "unix-seqpacket",
     ),
     "tcp": medium(
         header = "nigh/transports/tcp/tcp.h",

@@ -62,10 +62,14 @@ void Stranger::Write(absl::string_view bytes) {
 void Stranger::Hush() { ::shutdown(socket_.get(), SHUT_WR); }
 
 void Stranger::AwaitEnd() {
-  pollfd entry = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
-  EXPECT_EQ(::poll(&entry, 1, kPatienceMillis), 1) << "the connection is still open";
+  // What the other side says by way of greeting comes first.
   char byte;
-  EXPECT_LE(::recv(socket_.get(), &byte, 1, 0), 0);
+  ssize_t size;
+  do {
+    pollfd entry = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(::poll(&entry, 1, kPatienceMillis), 1) << "the connection is still open";
+    size = ::recv(socket_.get(), &byte, 1, 0);
+  } while (size > 0);
 }
 
 }  // namespace nigh::testing

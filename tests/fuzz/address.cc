@@ -2,6 +2,7 @@
 
 #include "nigh/transport/address.h"
 
+#include <bit>
 #include <cstdint>
 #include <string>
 
@@ -10,8 +11,10 @@
 #include "absl/strings/string_view.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transports/inproc/inproc.h"
+#include "nigh/transports/rendezvous/socket_name.h"
+#include "nigh/transports/shm/ring.h"
+#include "nigh/transports/shm/shm_options.h"
 #include "nigh/transports/tcp/endpoint.h"
-#include "nigh/transports/unix/socket_name.h"
 #include "tests/fuzz/input.h"
 
 namespace nigh::testing {
@@ -41,7 +44,7 @@ void CheckTcp(const Address& address) {
 }
 
 void CheckUnix(const Address& address, SocketNameKind kind) {
-  const absl::StatusOr<SocketName> name = ParseSocketName(address, kind);
+  const absl::StatusOr<SocketName> name = CheckSocketName(address.name, kind, address.ToString());
   if (!name.ok()) {
     Expect(absl::IsInvalidArgument(name.status()), "unix: refuses with INVALID_ARGUMENT");
     return;
@@ -50,6 +53,17 @@ void CheckUnix(const Address& address, SocketNameKind kind) {
   const size_t at = kind == SocketNameKind::kAbstract ? 1 : 0;
   Expect(path.substr(at, address.name.size()) == address.name, "unix: the name is the address's");
   Expect(name->size <= sizeof(sockaddr_un), "unix: the name fits");
+}
+
+void CheckShm(const Address& address) {
+  const absl::StatusOr<ShmOptions> options = ParseShmOptions(address);
+  if (!options.ok()) {
+    Expect(absl::IsInvalidArgument(options.status()), "shm: refuses with INVALID_ARGUMENT");
+    return;
+  }
+  Expect(options->ring_size >= kMinRing && options->ring_size <= kMaxRing &&
+             std::has_single_bit(options->ring_size),
+         "shm: a ring is as large as it may be");
 }
 
 void CheckInproc(const Address& address) {
@@ -84,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CheckTcp(*address);
   CheckUnix(*address, SocketNameKind::kPath);
   CheckUnix(*address, SocketNameKind::kAbstract);
+  CheckShm(*address);
   CheckInproc(*address);
   return 0;
 }

@@ -92,6 +92,9 @@ HELLOS = {
 ADDRESSES = {
     "unix": b"unix:/run/greeter.sock",
     "abstract": b"unix-abstract:a b",
+    "shm": b"shm:greeter?memory=posix&ring=1MiB",
+    "shm_kib": b"shm:/run/x?ring=128KiB&memory=sysv",
+    "shm_wrong": b"shm:x?ring=3MiB",
     "too_long_for_unix": b"unix:" + b"x" * 108,
     "tcp": b"tcp://127.0.0.1:5000",
     "tcp_ipv6": b"tcp://[::1]:0",
@@ -317,8 +320,78 @@ CLIENT = {
     "nothing": b"",
 }
 
+
+
+def offer(descriptors, magic=b"nigh shm", version=1, memory=1, bells=0, ring=128 << 10, rest=bytes(12)):
+    """What offer.cc takes: which descriptors, then the message."""
+    return (bytes([len(descriptors), *descriptors]) + magic +
+            struct.pack("<HBBIi", version, memory, bells, ring, -1) + rest)
+
+
+SEALED, UNSEALED, SMALL_MEMORY, BELL, NO_MEMORY = range(5)
+OFFERS = {
+    "good": offer([SEALED]),
+    "with_bells": offer([SEALED, BELL, BELL], bells=1),
+    "bells_that_are_none": offer([SEALED, NO_MEMORY, UNSEALED], bells=1),
+    "posix": offer([UNSEALED], memory=2),
+    "sysv": offer([], memory=3),
+    "unsealed": offer([UNSEALED]),
+    "small": offer([SMALL_MEMORY]),
+    "no_memory": offer([NO_MEMORY]),
+    "no_descriptor": offer([]),
+    "five_descriptors": offer([SEALED] * 5),
+    "larger": offer([SEALED], ring=256 << 10),
+    "odd_size": offer([SEALED], ring=(128 << 10) + 1),
+    "later_version": offer([SEALED], version=2),
+    "truncated": offer([SEALED])[:20],
+    "too_long": offer([SEALED], rest=bytes(13)),
+    "rest": offer([SEALED], rest=b"x" * 12),
+    "stranger": b"\0GET / HTTP/1.1\r\n\r\n",
+    "nothing": b"",
+}
+
+COMMIT, PUBLISH, RECEIVE, ARM, TAIL, HEAD, DATA, MARKS = range(8)
+HONEST, LYING_WRITER, LYING_READER = range(3)
+
+
+def commit(size, fill=0x61):
+    return struct.pack("<BHB", COMMIT, size, fill)
+
+
+def ring_input(liars, *steps):
+    return bytes([liars]) + b"".join(bytes([step]) if isinstance(step, int) else step for step in steps)
+
+
+def forged(what, value):
+    return struct.pack("<BQ", what, value)
+
+
+def data(at, content):
+    return struct.pack("<BHBB", DATA, at & 0xffff, at >> 16, len(content)) + content
+
+
+RINGS = {
+    "one": ring_input(HONEST, commit(5), PUBLISH, RECEIVE, RECEIVE),
+    "around": ring_input(HONEST, *[commit(30000), PUBLISH, RECEIVE] * 9),
+    "full": ring_input(HONEST, *[commit(30000)] * 5, PUBLISH, b"\x03\x01", *[RECEIVE] * 5, commit(9)),
+    "parked": ring_input(HONEST, b"\x03\x00", commit(1), PUBLISH, b"\x03\x00", RECEIVE),
+    "tail_beyond": ring_input(LYING_WRITER, forged(TAIL, 1 << 40), RECEIVE),
+    "tail_unaligned": ring_input(LYING_WRITER, forged(TAIL, 65), RECEIVE),
+    "tail_backwards": ring_input(LYING_WRITER, commit(99), PUBLISH, RECEIVE, forged(TAIL, 64), RECEIVE),
+    "long_frame": ring_input(LYING_WRITER, data(0, header(MESSAGE, 40000)), forged(TAIL, 65536), RECEIVE),
+    "frame_beyond": ring_input(LYING_WRITER, data(0, header(MESSAGE, 100)), forged(TAIL, 64), RECEIVE),
+    "skip": ring_input(LYING_WRITER, forged(TAIL, 128 << 10), RECEIVE),
+    "head_beyond": ring_input(LYING_READER, *[commit(30000)] * 5, PUBLISH, forged(HEAD, 1 << 40),
+                              commit(9), PUBLISH, b"\x03\x01"),
+    "head_unaligned": ring_input(LYING_READER, *[commit(30000)] * 4, PUBLISH, commit(30000),
+                                 forged(HEAD, 65), b"\x03\x01"),
+    "marks": ring_input(LYING_READER, forged(MARKS, 0), commit(1), PUBLISH, forged(MARKS, 64), commit(1), PUBLISH),
+    "nothing": b"",
+}
+
 for name, seeds in [("address", ADDRESSES), ("assembler", ASSEMBLER), ("client", CLIENT),
-                    ("frame", FRAME), ("hello", HELLOS), ("sections", SECTION_BLOCKS),
+                    ("frame", FRAME), ("hello", HELLOS), ("offer", OFFERS),
+                    ("ring", RINGS), ("sections", SECTION_BLOCKS),
                     ("server", SERVER), ("stream", STREAM)]:
     folder = CORPUS / name
     folder.mkdir(parents=True, exist_ok=True)

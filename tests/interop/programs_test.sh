@@ -9,7 +9,7 @@ fail() {
   exit 1
 }
 
-for address in "unix:$folder/socket" "unix-abstract:${folder##*/}" tcp://127.0.0.1:0; do
+for address in "local:$folder/local" "shm:$folder/shm" "unix:$folder/socket" "unix-abstract:${folder##*/}" tcp://127.0.0.1:0; do
   coproc SERVER { exec tests/interop/server --address="$address"; }
   server=$SERVER_PID
   read -r line <&"${SERVER[0]}"

@@ -293,7 +293,7 @@ TEST_P(ChaosTest, ServersMayComeAndGo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Transports, ChaosTest,
-                         testing::Values("inproc", "unix", "unix-abstract", "tcp"),
+                         testing::Values("inproc", "shm", "unix", "unix-abstract", "tcp"),
                          [](const auto& info) {
                            return info.param == "unix-abstract" ? "unix_abstract" : info.param;
                          });

@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "nigh/base/unique_fd.h"
 #include "nigh/transport/address.h"
-#include "nigh/transports/unix/socket_name.h"
+#include "nigh/transports/rendezvous/socket_name.h"
 #include "tests/contract/frames.h"
 
 namespace nigh::testing {

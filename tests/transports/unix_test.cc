@@ -25,7 +25,7 @@
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
-#include "nigh/transports/unix/socket_name.h"
+#include "nigh/transports/rendezvous/socket_name.h"
 #include "tests/contract/frames.h"
 #include "tests/transports/unix_fixture.h"
 

@@ -30,8 +30,11 @@ namespace nigh {
 namespace {
 
 PeerIdentity ThisProcess(std::string address) {
-  return PeerIdentity{
-      .address = std::move(address), .uid = ::getuid(), .gid = ::getgid(), .pid = ::getpid()};
+  return PeerIdentity{.address = std::move(address),
+                      .medium = "this process",
+                      .uid = ::getuid(),
+                      .gid = ::getgid(),
+                      .pid = ::getpid()};
 }
 
 class InprocConnection final : public Connection {

@@ -29,9 +29,9 @@ class SocketAcceptor {
  private:
   void TurnAway();
 
-  const UniqueFd listening_;
+  UniqueFd listening_;
   UniqueFd reserve_;
-  const std::string address_;
+  std::string address_;
 };
 
 }  // namespace nigh

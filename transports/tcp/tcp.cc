@@ -61,6 +61,7 @@ class TcpListener final : public Listener {
     const Endpoint peer = Endpoint::Peer(socket->get());
     if (peer.family() == AF_UNSPEC) return nullptr;  // gone already
     PeerIdentity identity;
+    identity.medium = "TCP";
     identity.address =
         absl::StrCat(address_.scheme, ":", HostPort{peer.host(), peer.port()}.ToName());
     return std::make_unique<StreamConnection>(std::make_unique<TcpStream>(*std::move(socket)),
@@ -110,6 +111,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialTcp(const Address& address) {
     return UnavailableErrno(-result, where, "connect");
   }
   PeerIdentity identity;
+  identity.medium = "TCP";
   identity.address = where;
   return std::make_unique<StreamConnection>(std::move(stream), std::move(identity));
 }

@@ -1,5 +1,5 @@
-#ifndef NIGH_TRANSPORTS_UNIX_SOCKET_NAME_H_
-#define NIGH_TRANSPORTS_UNIX_SOCKET_NAME_H_
+#ifndef NIGH_TRANSPORTS_RENDEZVOUS_SOCKET_NAME_H_
+#define NIGH_TRANSPORTS_RENDEZVOUS_SOCKET_NAME_H_
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -8,7 +8,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/transport/address.h"
 
 namespace nigh {
 
@@ -28,9 +27,10 @@ enum class SocketNameKind { kPath, kAbstract };
 // `name` is kMaxSocketName bytes at most.
 SocketName MakeSocketName(absl::string_view name, SocketNameKind kind);
 
-// The name in `address`. INVALID_ARGUMENT when it is too long or there are parameters.
-absl::StatusOr<SocketName> ParseSocketName(const Address& address, SocketNameKind kind);
+// INVALID_ARGUMENT when `name` is too long; the message begins with `address`, which led to it.
+absl::StatusOr<SocketName> CheckSocketName(absl::string_view name, SocketNameKind kind,
+                                           absl::string_view address);
 
 }  // namespace nigh
 
-#endif  // NIGH_TRANSPORTS_UNIX_SOCKET_NAME_H_
+#endif  // NIGH_TRANSPORTS_RENDEZVOUS_SOCKET_NAME_H_

@@ -1,4 +1,4 @@
-#include "nigh/transports/unix/socket_file.h"
+#include "nigh/transports/rendezvous/socket_file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -19,8 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/base/errno_status.h"
 #include "nigh/base/unique_fd.h"
-#include "nigh/transport/address.h"
-#include "nigh/transports/unix/socket_name.h"
+#include "nigh/transports/rendezvous/socket_name.h"
 
 namespace nigh {
 namespace {
@@ -104,31 +103,30 @@ absl::Status RemoveStale(const std::string& path, absl::string_view where) {
 
 }  // namespace
 
-absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const Address& address) {
-  absl::StatusOr<SocketName> name = ParseSocketName(address, SocketNameKind::kPath);
+absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
+                                            absl::string_view address) {
+  absl::StatusOr<SocketName> name = CheckSocketName(path, SocketNameKind::kPath, address);
   if (!name.ok()) return name.status();
-  const std::string where = address.ToString();
-  const std::string& file = address.name;
   // Absolute, because the process may have gone elsewhere by the time it removes the file.
   std::error_code ignored;
-  std::string absolute = std::filesystem::absolute(file, ignored).string();
-  if (absolute.empty()) absolute = file;
+  std::string absolute = std::filesystem::absolute(path, ignored).string();
+  if (absolute.empty()) absolute = path;
   const std::string directory = std::filesystem::path(absolute).parent_path().string();
 
   UniqueFd lock;
   // Each further turn means that another server came or went in between.
   constexpr int kTurns = 100;
   for (int turn = 0; ::bind(socket, name->get(), name->size) != 0; ++turn) {
-    if (errno != EADDRINUSE || turn == kTurns) return BindError(errno, where, directory);
+    if (errno != EADDRINUSE || turn == kTurns) return BindError(errno, address, directory);
     if (!lock) {
-      absl::StatusOr<UniqueFd> taken = LockDirectory(directory, where);
+      absl::StatusOr<UniqueFd> taken = LockDirectory(directory, address);
       if (!taken.ok()) return taken.status();
       lock = *std::move(taken);
     }
-    if (absl::Status status = RemoveStale(file, where); !status.ok()) return status;
+    if (absl::Status status = RemoveStale(path, address); !status.ok()) return status;
   }
   struct stat made;
-  if (::lstat(file.c_str(), &made) != 0) return ListenError(errno, where, "");
+  if (::lstat(path.c_str(), &made) != 0) return ListenError(errno, address, "");
   return SocketFile(std::move(absolute), made.st_dev, made.st_ino);
 }
 

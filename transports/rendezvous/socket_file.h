@@ -1,5 +1,5 @@
-#ifndef NIGH_TRANSPORTS_UNIX_SOCKET_FILE_H_
-#define NIGH_TRANSPORTS_UNIX_SOCKET_FILE_H_
+#ifndef NIGH_TRANSPORTS_RENDEZVOUS_SOCKET_FILE_H_
+#define NIGH_TRANSPORTS_RENDEZVOUS_SOCKET_FILE_H_
 
 #include <sys/types.h>
 
@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/transport/address.h"
+#include "absl/strings/string_view.h"
 
 namespace nigh {
 
@@ -26,10 +26,11 @@ namespace nigh {
 //    put another in its place, and only if it is the very file that it made.
 class SocketFile {
  public:
-  // Binds `socket`, which is no datagram socket, to the path in `address`. INVALID_ARGUMENT: the
-  // path is too long, or there are parameters. ALREADY_EXISTS: a live server is there.
-  // FAILED_PRECONDITION: a file that is no socket is there. Another code: what the system says.
-  static absl::StatusOr<SocketFile> Bind(int socket, const Address& address);
+  // Binds `socket`, which is no datagram socket, to `path`. INVALID_ARGUMENT: the path is too long.
+  // ALREADY_EXISTS: a live server is there. FAILED_PRECONDITION: a file that is no socket is there.
+  // Another code: what the system says. Messages begin with `address`, which led to the path.
+  static absl::StatusOr<SocketFile> Bind(int socket, const std::string& path,
+                                         absl::string_view address);
 
   SocketFile(SocketFile&& other) noexcept;
   SocketFile& operator=(SocketFile&&) = delete;
@@ -47,4 +48,4 @@ class SocketFile {
 
 }  // namespace nigh
 
-#endif  // NIGH_TRANSPORTS_UNIX_SOCKET_FILE_H_
+#endif  // NIGH_TRANSPORTS_RENDEZVOUS_SOCKET_FILE_H_

@@ -1,4 +1,4 @@
-#include "nigh/transports/unix/socket_name.h"
+#include "nigh/transports/rendezvous/socket_name.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,7 +11,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/transport/address.h"
 
 namespace nigh {
 
@@ -26,15 +25,14 @@ SocketName MakeSocketName(absl::string_view name, SocketNameKind kind) {
   return result;
 }
 
-absl::StatusOr<SocketName> ParseSocketName(const Address& address, SocketNameKind kind) {
-  if (absl::Status status = address.CheckParameters({}); !status.ok()) return status;
-  if (address.name.size() > kMaxSocketName) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("address \"", address.ToString(), "\": the ",
-                     kind == SocketNameKind::kPath ? "path" : "name", " has ", address.name.size(),
-                     " bytes, the system allows ", kMaxSocketName, " (use a shorter one)"));
+absl::StatusOr<SocketName> CheckSocketName(absl::string_view name, SocketNameKind kind,
+                                           absl::string_view address) {
+  if (name.size() > kMaxSocketName) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "address \"", address, "\": the ", kind == SocketNameKind::kPath ? "path" : "name", " has ",
+        name.size(), " bytes, the system allows ", kMaxSocketName, " (use a shorter one)"));
   }
-  return MakeSocketName(address.name, kind);
+  return MakeSocketName(name, kind);
 }
 
 }  // namespace nigh

@@ -1,4 +1,4 @@
-#include "nigh/transports/unix/peer_credentials.h"
+#include "nigh/transports/rendezvous/peer_credentials.h"
 
 #include <sys/socket.h>
 
@@ -9,9 +9,10 @@
 
 namespace nigh {
 
-PeerIdentity IdentifyPeer(int socket, std::string address) {
+PeerIdentity IdentifyPeer(int socket, std::string address, std::string medium) {
   PeerIdentity peer;
   peer.address = std::move(address);
+  peer.medium = std::move(medium);
   ucred credentials;
   socklen_t size = sizeof(credentials);
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {

@@ -1,0 +1,93 @@
+// What a stranger sends to one who expects an offer of shared memory.
+//
+// The first byte says how many descriptors go with it, each further of which says what it is; the
+// rest is the message.
+
+#include "nigh/transports/shm/offer.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transports/shm/control_page.h"
+#include "nigh/transports/shm/memory.h"
+#include "nigh/transports/shm/ring.h"
+#include "tests/fuzz/input.h"
+#include "tests/shm/raw_peer.h"
+
+namespace nigh::testing {
+namespace {
+
+// One of each, for all inputs.
+const std::vector<UniqueFd>& Descriptors() {
+  static const auto& all = *new std::vector<UniqueFd>([] {
+    std::vector<UniqueFd> made;
+    made.push_back(MakeMemfd(kControlSize + kMinRing, kAllSeals));
+    made.push_back(MakeMemfd(kControlSize + kMinRing, 0));
+    made.push_back(MakeMemfd(4096, kAllSeals));
+    made.emplace_back(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    made.emplace_back(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    return made;
+  }());
+  return all;
+}
+
+// The lowest that is free, which tells whether any has leaked.
+int NextDescriptor() { return UniqueFd(::dup(0)).get(); }
+
+void Run(Input input) {
+  std::array<int, 2> ends;
+  Expect(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) == 0,
+         "socketpair");
+  RawPeer peer((UniqueFd(ends[0])));
+  const UniqueFd socket(ends[1]);
+  std::vector<int> descriptors(input.Take() % 6);
+  for (int& fd : descriptors) fd = Descriptors()[input.Take() % Descriptors().size()].get();
+  const std::string message(input.TakeText(1 << 16));
+  Expect(peer.Send(message, descriptors), "sendmsg");
+  peer.HangUp();
+
+  const absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket.get());
+  if (!offer.ok()) {
+    Expect(absl::IsInternal(offer.status()) || absl::IsUnavailable(offer.status()),
+           "no offer is INTERNAL, or UNAVAILABLE");
+    return;
+  }
+  Expect(offer->has_value(), "there is a message");
+  const Offer& made = **offer;
+  Expect(message.size() == kOfferSize && made.ring_size >= kMinRing && made.ring_size <= kMaxRing &&
+             std::has_single_bit(made.ring_size),
+         "an accepted offer makes sense");
+  Expect(bool{made.data_bell} == bool{made.room_bell}, "both bells or none");
+  // System V's are found by their number alone, and others' memory is none of a fuzzer's business.
+  if (made.memory.kind == MemoryKind::kSysv) return;
+  const absl::StatusOr<Mapping> memory = AttachMemory(made.memory, kControlSize + made.ring_size);
+  Expect(!memory.ok() || memory->bytes().size() == kControlSize + made.ring_size,
+         "what was attached is there");
+}
+
+}  // namespace
+}  // namespace nigh::testing
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace nigh::testing;  // NOLINT(google-build-using-namespace)
+  (void)Descriptors();            // before counting
+  const int before = NextDescriptor();
+  Run(Input(data, size));
+  Expect(NextDescriptor() == before, "descriptors leak");
+  return 0;
+}

@@ -1,0 +1,177 @@
+// Both ends of a shared ring, and a peer that writes into its own memory what it likes.
+//
+// The first byte says who is honest: bit 0, the writer lies; bit 1, the reader lies. Each further
+// step begins with a byte; kSteps says what it does and what bytes it takes.
+
+#include "nigh/transports/shm/ring.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nigh/transports/shm/control_page.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+#include "tests/fuzz/input.h"
+
+namespace nigh::testing {
+namespace {
+
+enum Step : uint8_t {
+  kCommit,   // 2 bytes: the payload's size; 1: what it is filled with
+  kPublish,  //
+  kReceive,  //
+  kArm,      // 1 byte: of the reader, or of the writer
+  kTail,     // 8 bytes, by a liar
+  kHead,     // 8 bytes, by a liar
+  kData,     // 3 bytes: where; 1: how many bytes, which follow; by a liar
+  kMarks,    // 8 bytes, by either liar
+  kSteps
+};
+
+class Rings {
+ public:
+  explicit Rings(uint8_t liars) : writer_lies_((liars & 1) != 0), reader_lies_((liars & 2) != 0) {
+    sender_.Attach(readers_);
+  }
+
+  void Make(Input& input) {
+    switch (input.Take() % kSteps) {
+      case kCommit:
+        return Commit(input);
+      case kPublish:
+        if (const auto rings = sender_.Publish(); rings.ok()) {
+          published_ = sent_;
+        } else {
+          Refused(rings.status(), reader_lies_);
+        }
+        return;
+      case kReceive:
+        return Receive();
+      case kArm:
+        return Arm(input.Take());
+      case kTail:
+        if (const auto tail = input.Take<uint64_t>(); writer_lies_) writers_.tail = tail;
+        return;
+      case kHead:
+        if (const auto head = input.Take<uint64_t>(); reader_lies_) readers_.head = head;
+        return;
+      case kData: {
+        const size_t at = (input.Take<uint16_t>() | size_t{input.Take()} << 16) % kMinRing;
+        const ConstByteSpan bytes = input.TakeBytes(input.Take());
+        if (writer_lies_) {
+          std::copy_n(bytes.begin(), std::min(bytes.size(), kMinRing - at), data_.begin() + at);
+        }
+        return;
+      }
+      case kMarks: {
+        const auto mark = input.Take<uint64_t>();
+        if (reader_lies_) readers_.data_mark = mark;
+        if (writer_lies_) writers_.room_mark = mark;
+        return;
+      }
+      default:
+        return;
+    }
+  }
+
+  // An honest reader gets everything from an honest writer.
+  void Finish() {
+    if (writer_lies_ || reader_lies_) return;
+    Expect(sender_.Publish().ok(), "nobody lies");
+    published_ = sent_;
+    while (!expected_.empty()) Receive();
+    Expect(sender_.Claim(kMaxRecordPayload).has_value(), "what has been read is room");
+  }
+
+ private:
+  void Commit(Input& input) {
+    const size_t size = input.Take<uint16_t>() % (kMaxRecordPayload + 1);
+    const auto fill = std::byte{input.Take()};
+    const std::optional<ByteSpan> claim = sender_.Claim(size);
+    if (!claim.has_value()) return;
+    Expect(claim->size() >= size && Inside(*claim), "a claim lies in the data");
+    std::fill(claim->begin(), claim->end(), fill);
+    sender_.Commit(
+        {.length = static_cast<uint32_t>(size), .kind = FrameKind::kMessage, .call = sent_++});
+    if (!writer_lies_ && !reader_lies_) expected_.push_back({size, fill});
+  }
+
+  void Receive() {
+    const absl::StatusOr<std::optional<Frame>> frame = receiver_.Receive();
+    if (!frame.ok()) {
+      Refused(frame.status(), writer_lies_);
+      Expect(receiver_.Receive().status() == frame.status(), "it is final");
+      return;
+    }
+    if (!frame->has_value()) {
+      Expect(writer_lies_ || received_ == published_ || reader_lies_, "nothing is lost");
+      return;
+    }
+    const ConstByteSpan payload = (*frame)->payload;
+    Expect(Inside(payload), "a payload lies in the data");
+    if (!expected_.empty()) {
+      const auto [size, fill] = expected_.front();
+      expected_.pop_front();
+      Expect((*frame)->header.call == received_ && payload.size() == size &&
+                 std::all_of(payload.begin(), payload.end(),
+                             [fill = fill](std::byte byte) { return byte == fill; }),
+             "a frame arrives as it was sent");
+      ++received_;
+    }
+    (void)receiver_.Release();
+  }
+
+  void Arm(uint8_t whose) {
+    if (whose % 2 == 0) {
+      const bool found = receiver_.Arm().found;
+      Expect(found || writer_lies_ || reader_lies_ || received_ == published_,
+             "nobody sleeps through a frame");
+    } else if (const auto room = sender_.ArmRoom(); !room.ok()) {
+      Refused(room.status(), reader_lies_);
+    }
+  }
+
+  static void Refused(const absl::Status& status, bool lied) {
+    Expect(lied, "who does not lie is believed");
+    Expect(absl::IsInternal(status), "a lie is INTERNAL");
+  }
+  bool Inside(ConstByteSpan bytes) const {
+    return bytes.empty() ||
+           (bytes.data() >= data_.data() && bytes.data() + bytes.size() <= data_.data() + kMinRing);
+  }
+
+  const bool writer_lies_;
+  const bool reader_lies_;
+  std::vector<std::byte> data_ = std::vector<std::byte>(kMinRing);
+  ControlPage writers_;
+  ControlPage readers_;
+  RingSender sender_{absl::MakeSpan(data_), writers_};
+  RingReceiver receiver_{data_, writers_, readers_};
+  struct Sent {
+    size_t size;
+    std::byte fill;
+  };
+  std::deque<Sent> expected_;
+  uint32_t sent_ = 0;
+  uint32_t published_ = 0;
+  uint32_t received_ = 0;
+};
+
+}  // namespace
+}  // namespace nigh::testing
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  nigh::testing::Input input(data, size);
+  nigh::testing::Rings rings(input.Take());
+  while (!input.empty()) rings.Make(input);
+  rings.Finish();
+  return 0;
+}

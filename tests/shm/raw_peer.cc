@@ -1,0 +1,103 @@
+#include "tests/shm/raw_peer.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "nigh/transports/rendezvous/socket_name.h"
+
+namespace nigh::testing {
+namespace {
+
+constexpr int kPatience = 60'000;  // milliseconds
+
+template <typename T>
+void Append(T value, std::string& bytes) {
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+bool AwaitReadable(int fd) {
+  pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
+  return ::poll(&entry, 1, kPatience) == 1;
+}
+
+}  // namespace
+
+const int kAllSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+
+std::string OfferBytes::Encode() const {
+  std::string bytes = magic;
+  Append(version, bytes);
+  Append(memory, bytes);
+  Append(bells, bytes);
+  Append(ring_size, bytes);
+  Append(id, bytes);
+  return bytes + rest;
+}
+
+UniqueFd MakeMemfd(size_t size, int seals) {
+  UniqueFd fd(::memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) fd.reset();
+  if (fd && seals != 0) ::fcntl(fd.get(), F_ADD_SEALS, seals);
+  return fd;
+}
+
+RawPeer::RawPeer(const std::string& path)
+    : socket_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) {
+  const SocketName name = MakeSocketName(path, SocketNameKind::kPath);
+  if (::connect(socket_.get(), name.get(), name.size) != 0) socket_.reset();
+}
+
+bool RawPeer::Send(absl::string_view bytes, const std::vector<int>& descriptors) {
+  iovec part = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(16 * sizeof(int))] = {};
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (!descriptors.empty()) {
+    const size_t size = descriptors.size() * sizeof(int);
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(size);
+    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(size);
+    std::memcpy(CMSG_DATA(rights), descriptors.data(), size);
+  }
+  return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+}
+
+bool RawPeer::Attach() {
+  if (!AwaitReadable(socket_.get())) return false;
+  const absl::StatusOr<std::optional<nigh::Offer>> offer = ReceiveOffer(socket_.get());
+  if (!offer.ok() || !offer->has_value()) return false;
+  absl::StatusOr<Mapping> memory =
+      AttachMemory((*offer)->memory, kControlSize + (*offer)->ring_size);
+  if (!memory.ok()) return false;
+  their_memory_ = *std::move(memory);
+  return true;
+}
+
+bool RawPeer::Offer(uint32_t ring_size) {
+  absl::StatusOr<OwnMemory> memory = CreateMemory(MemoryKind::kMemfd, kControlSize + ring_size);
+  if (!memory.ok()) return false;
+  memory_ = *std::move(memory);
+  new (memory_.mapping.bytes().data()) ControlPage();
+  return SendOffer(socket_.get(), ring_size, memory_.handle, -1, -1).ok();
+}
+
+char RawPeer::NextLetter() {
+  char letter = 0;
+  return AwaitReadable(socket_.get()) && ::recv(socket_.get(), &letter, 1, 0) == 1 ? letter : '\0';
+}
+
+}  // namespace nigh::testing

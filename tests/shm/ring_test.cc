@@ -1,0 +1,308 @@
+#include "nigh/transports/shm/ring.h"
+
+#include <sys/eventfd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nigh/transports/shm/control_page.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Payload(uint32_t call, size_t size) {
+  std::string payload(size, '\0');
+  for (size_t i = 0; i < size; ++i) payload[i] = static_cast<char>(call * 31 + i);
+  return payload;
+}
+
+// Both ends of a ring over an array.
+class RingTest : public ::testing::Test {
+ protected:
+  explicit RingTest(size_t size = kMinRing)
+      : data_(size), sender_(absl::MakeSpan(data_), senders_) {
+    sender_.Attach(receivers_);
+  }
+
+  bool Queue(uint32_t call, absl::string_view payload) {
+    const std::optional<ByteSpan> claim = sender_.Claim(payload.size());
+    if (!claim.has_value()) return false;
+    EXPECT_GE(claim->size(), payload.size());
+    if (!payload.empty()) std::memcpy(claim->data(), payload.data(), payload.size());
+    sender_.Commit({.length = static_cast<uint32_t>(payload.size()),
+                    .kind = FrameKind::kMessage,
+                    .call = call});
+    return true;
+  }
+  bool Send(uint32_t call, absl::string_view payload) {
+    return Queue(call, payload) && sender_.Publish().ok();
+  }
+  void ExpectFrame(uint32_t call, size_t size) {
+    const auto frame = receiver_.Receive();
+    ASSERT_TRUE(frame.ok()) << frame.status();
+    ASSERT_TRUE(frame->has_value());
+    EXPECT_EQ((*frame)->header.call, call);
+    EXPECT_EQ(AsText((*frame)->payload), Payload(call, size));
+    receiver_.Release();
+  }
+  // What the receiver says of what the sender's memory holds by now, twice.
+  std::string Refusal() {
+    const absl::Status first = receiver_.Receive().status();
+    EXPECT_EQ(first.code(), absl::StatusCode::kInternal) << first;
+    EXPECT_EQ(receiver_.Receive().status(), first) << "it is final";
+    EXPECT_TRUE(receiver_.Arm().found) << "one who waits would wait for ever";
+    return std::string(first.message());
+  }
+  // A header at the beginning of the ring, and the tail behind `written` bytes.
+  void Forge(const FrameHeader& header, uint64_t written) {
+    EncodeFrameHeader(header, data_.data());
+    senders_.tail = written;
+  }
+
+  std::vector<std::byte> data_;
+  ControlPage senders_;
+  ControlPage receivers_;
+  RingSender sender_;
+  RingReceiver receiver_{data_, senders_, receivers_};
+};
+
+class LargerRingTest : public RingTest {
+ protected:
+  LargerRingTest() : RingTest(1024 * 1024) {}
+};
+
+TEST_F(RingTest, CarriesFramesOfEverySizeManyTimesAround) {
+  std::mt19937 random(1);
+  for (uint32_t call = 0; call < 20'000; ++call) {
+    const size_t size = call % 7 == 0 ? random() % (kMaxRecordPayload + 1) : random() % 300;
+    ASSERT_TRUE(Send(call, Payload(call, size))) << call;
+    ASSERT_NO_FATAL_FAILURE(ExpectFrame(call, size)) << call;
+  }
+}
+
+TEST_F(RingTest, ShowsNothingBeforePublish) {
+  ASSERT_TRUE(Queue(1, "a"));
+  EXPECT_EQ(receiver_.Receive().value(), std::nullopt);
+  ASSERT_TRUE(sender_.Publish().ok());
+  EXPECT_TRUE(receiver_.Receive().value().has_value());
+}
+
+TEST_F(RingTest, AClaimWithoutCommitNeverHappenedAndACommitMayBeShorter) {
+  ASSERT_TRUE(sender_.Claim(1000).has_value());
+  const std::optional<ByteSpan> claim = sender_.Claim(500);
+  ASSERT_TRUE(claim.has_value());
+  std::memcpy(claim->data(), Payload(1, 3).data(), 3);
+  sender_.Commit({.length = 3, .kind = FrameKind::kMessage, .call = 1});
+  ASSERT_TRUE(Send(2, Payload(2, 10)));
+  ExpectFrame(1, 3);
+  ExpectFrame(2, 10);
+}
+
+TEST_F(RingTest, FullIsNoRoomUntilTheReaderHasRead) {
+  uint32_t sent = 0;
+  while (Send(sent, Payload(sent, 1000))) ++sent;
+  EXPECT_EQ(sent, kMinRing / 1024);
+  EXPECT_FALSE(sender_.ArmRoom().value());
+  bool rung = false;
+  for (uint32_t call = 0; call < sent; ++call) {
+    const auto frame = receiver_.Receive();
+    ASSERT_TRUE(frame.ok() && frame->has_value());
+    rung |= receiver_.Release();
+  }
+  EXPECT_TRUE(rung) << "the sender sleeps";
+  EXPECT_TRUE(Send(sent, Payload(sent, 1000)));
+}
+
+// The reader owes the writer up to an eighth of the ring; that must never be what it waits for.
+TEST_F(RingTest, WhateverTheReaderOwesAnyClaimFitsARingThatHasBeenRead) {
+  for (size_t before = 0; before < kMinRing; before += kRecordAlignment) {
+    ASSERT_TRUE(Send(1, Payload(1, 8)));
+    ASSERT_NO_FATAL_FAILURE(ExpectFrame(1, 8));
+    ASSERT_TRUE(sender_.Claim(kMaxRecordPayload).has_value()) << "at " << before;
+  }
+}
+
+TEST_F(LargerRingTest, TheReaderIsRungForOnceASleep) {
+  ASSERT_TRUE(Queue(0, "x"));
+  EXPECT_FALSE(sender_.Publish().value()) << "nobody sleeps";
+  EXPECT_TRUE(receiver_.Arm().found);
+  ASSERT_NO_FATAL_FAILURE((void)receiver_.Receive().value());
+  receiver_.Release();
+  EXPECT_FALSE(receiver_.Arm().found);
+  ASSERT_TRUE(Queue(1, "x"));
+  EXPECT_TRUE(sender_.Publish().value());
+  ASSERT_TRUE(Queue(2, "x"));
+  EXPECT_FALSE(sender_.Publish().value()) << "it has been rung for";
+  EXPECT_FALSE(sender_.Publish().value()) << "nothing new";
+}
+
+TEST_F(RingTest, WhatWasSentBeforeThePeerWasKnownIsRungForAfterwards) {
+  RingSender early(absl::MakeSpan(data_), senders_);
+  ASSERT_TRUE(early.Claim(0).has_value());
+  early.Commit({.kind = FrameKind::kMessage});
+  EXPECT_FALSE(early.Publish().value());
+  receivers_.data_mark = 0;  // the peer looked before that, and sleeps
+  early.Attach(receivers_);
+  EXPECT_TRUE(early.Publish().value());
+  EXPECT_FALSE(early.Publish().value());
+}
+
+// What a reader makes of a writer that lies.
+
+TEST_F(RingTest, ATailBeyondTheRingIsRefused) {
+  senders_.tail = kMinRing + 64;
+  EXPECT_THAT(Refusal(), HasSubstr("it has written up to 131136"));
+}
+
+TEST_F(RingTest, ATailThatGoesBackwardsIsRefused) {
+  ASSERT_TRUE(Send(1, Payload(1, 200)));
+  ExpectFrame(1, 200);
+  senders_.tail = 64;
+  EXPECT_THAT(Refusal(), HasSubstr("it has written up to 64"));
+}
+
+TEST_F(RingTest, ATailBetweenRecordsIsRefused) {
+  senders_.tail = 65;
+  EXPECT_THAT(Refusal(), HasSubstr("in steps of 64"));
+}
+
+TEST_F(RingTest, AFrameThatIsTooLongIsRefused) {
+  Forge({.length = kMaxRecordPayload + 1, .kind = FrameKind::kMessage}, kMinRing);
+  EXPECT_THAT(Refusal(), HasSubstr("frame of 32745 bytes"));
+}
+
+TEST_F(RingTest, ARecordBeyondWhatWasWrittenIsRefused) {
+  Forge({.length = 41, .kind = FrameKind::kMessage}, 64);
+  EXPECT_THAT(Refusal(), HasSubstr("a record of 128 bytes, where the peer has written 64"));
+}
+
+TEST_F(RingTest, ARecordBeyondTheEndIsRefused) {
+  while (Send(1, Payload(1, 8))) {
+  }
+  for (size_t i = 0; i < kMinRing / 64 - 1; ++i) ExpectFrame(1, 8);
+  EncodeFrameHeader({.length = 100, .kind = FrameKind::kMessage}, &data_[kMinRing - 64]);
+  senders_.tail = kMinRing + 64;
+  EXPECT_THAT(Refusal(), HasSubstr("the ring ends after 64"));
+}
+
+TEST_F(RingTest, SkipsWithoutEndAreRefused) {
+  Forge({.kind = static_cast<FrameKind>(0)}, kMinRing);
+  EXPECT_THAT(Refusal(), HasSubstr("a skip of the whole ring"));
+}
+
+TEST_F(RingTest, ASkipAloneIsTakenForNothing) {
+  ASSERT_TRUE(Send(1, Payload(1, 8)));
+  ExpectFrame(1, 8);
+  EncodeFrameHeader({.kind = static_cast<FrameKind>(0)}, &data_[64]);
+  senders_.tail = kMinRing;
+  EXPECT_EQ(receiver_.Receive().value(), std::nullopt);
+  EXPECT_EQ(receiver_.Receive().value(), std::nullopt);
+  EXPECT_FALSE(receiver_.Arm().found);
+}
+
+// What a writer makes of a reader that lies.
+
+class LyingReaderTest : public RingTest, public ::testing::WithParamInterface<uint64_t> {
+ protected:
+  LyingReaderTest() {
+    // Up to 1024, of which 512 have been read.
+    for (uint32_t call = 0; call < 16; ++call) Send(call, "x");
+    receivers_.head = 512;
+    while (Send(1, "x")) {
+    }
+  }
+};
+
+TEST_P(LyingReaderTest, IsFoundOut) {
+  receivers_.head = GetParam();
+  EXPECT_FALSE(sender_.Claim(kMaxRecordPayload).has_value());
+  const absl::Status refusal = sender_.Publish().status();
+  EXPECT_EQ(refusal.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(
+      std::string(refusal.message()),
+      HasSubstr(absl::StrCat("it has read up to ", GetParam(), ", where it may be between")));
+  EXPECT_EQ(sender_.ArmRoom().status(), refusal);
+  EXPECT_FALSE(sender_.Claim(0).has_value() && sender_.Publish().ok()) << "it is final";
+}
+
+TEST_P(LyingReaderTest, IsFoundOutByOneWhoIsAboutToSleep) {
+  EXPECT_FALSE(sender_.Claim(kMaxRecordPayload).has_value());
+  receivers_.head = GetParam();
+  EXPECT_EQ(sender_.ArmRoom().status().code(), absl::StatusCode::kInternal);
+}
+
+INSTANTIATE_TEST_SUITE_P(Heads, LyingReaderTest,
+                         ::testing::Values(0, 448, 513, uint64_t{1} << 40, ~uint64_t{0}));
+
+// Two threads, of which each goes to sleep before every frame it reads and whenever there is no
+// room.
+class ParkingTest : public RingTest {
+ protected:
+  // An edge-triggered descriptor as threads use it.
+  class Bell {
+   public:
+    Bell() : fd_(::eventfd(0, 0)) {}
+    ~Bell() { ::close(fd_); }
+    void Ring() const { ::eventfd_write(fd_, 1); }
+    void Sleep() const {
+      eventfd_t ignored;
+      ::eventfd_read(fd_, &ignored);
+    }
+
+   private:
+    const int fd_;
+  };
+
+  // A small ring is full often.
+  void Run(uint32_t frames, size_t size) {
+    const Bell data;
+    const Bell room;
+    std::thread reader([&] {
+      for (uint32_t call = 0; call < frames;) {
+        const RingReceiver::Armed armed = receiver_.Arm();
+        if (armed.ring_room) room.Ring();
+        if (!armed.found) data.Sleep();
+        for (;;) {
+          const auto frame = receiver_.Receive();
+          ASSERT_TRUE(frame.ok()) << frame.status();
+          if (!frame->has_value()) break;
+          ASSERT_EQ((*frame)->header.call, call++);
+          if (receiver_.Release()) room.Ring();
+        }
+      }
+    });
+    for (uint32_t call = 0; call < frames; ++call) {
+      while (!sender_.Claim(size).has_value()) {
+        if (!sender_.ArmRoom().value()) room.Sleep();
+      }
+      sender_.Commit(
+          {.length = static_cast<uint32_t>(size), .kind = FrameKind::kMessage, .call = call});
+      if (sender_.Publish().value()) data.Ring();
+    }
+    reader.join();
+  }
+};
+
+TEST_F(ParkingTest, NoFrameIsSleptThrough) { Run(300'000, 8); }
+
+TEST_F(ParkingTest, NoRoomIsSleptThrough) { Run(30'000, kMaxRecordPayload); }
+
+}  // namespace
+}  // namespace nigh

@@ -1,0 +1,164 @@
+#include "nigh/transports/local/local.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+#include "nigh/transports/rendezvous/peer_credentials.h"
+#include "nigh/transports/rendezvous/rendezvous.h"
+#include "nigh/transports/rendezvous/runtime_directory.h"
+#include "nigh/transports/shm/memory.h"
+#include "nigh/transports/shm/offer.h"
+#include "nigh/transports/shm/shm_connection.h"
+#include "nigh/transports/shm/shm_options.h"
+#include "nigh/transports/stream/socket_stream.h"
+#include "nigh/transports/stream/stream_connection.h"
+
+namespace nigh {
+namespace {
+
+// Where to meet, and whether for shared memory.
+struct Meeting {
+  MeetingPoint socket;
+  MeetingPoint shm_socket;
+  bool shm = true;
+};
+
+absl::StatusOr<Meeting> FindMeeting(const Address& address) {
+  if (absl::Status known = address.CheckParameters({"shm"}); !known.ok()) return known;
+  const std::string where = address.ToString();
+  const absl::string_view shm = address.Parameter("shm", "on");
+  if (shm != "on" && shm != "off") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", where, "\": shm=", shm, " (use on, the default, or off)"));
+  }
+  absl::StatusOr<std::string> path = MeetingPath(address.name, where);
+  if (!path.ok()) return path.status();
+  return Meeting{.socket = {.address = where, .name = *path, .type = SOCK_STREAM},
+                 .shm_socket = {.address = where,
+                                .name = absl::StrCat(*path, ".shm", kOfferVersion),
+                                .type = SOCK_SEQPACKET},
+                 .shm = shm == "on"};
+}
+
+constexpr absl::string_view kTurnedOff = "this side's address says shm=off";
+
+std::unique_ptr<Connection> StayOnSocket(UniqueFd socket, const std::string& address,
+                                         absl::string_view why) {
+  PeerIdentity peer = IdentifyPeer(socket.get(), address,
+                                   absl::StrCat("Unix socket, without shared memory: ", why));
+  return std::make_unique<StreamConnection>(std::make_unique<SocketStream>(std::move(socket)),
+                                            std::move(peer));
+}
+
+class LocalListener final : public Listener {
+ public:
+  // `why_no_shm` if there is no `shm_place`; `both` is an epoll set of both places, if there are
+  // two.
+  LocalListener(Address address, MeetingPlace place, std::optional<MeetingPlace> shm_place,
+                std::string why_no_shm, UniqueFd both)
+      : address_(std::move(address)),
+        where_(address_.ToString()),
+        place_(std::move(place)),
+        shm_place_(std::move(shm_place)),
+        why_no_shm_(std::move(why_no_shm)),
+        both_(std::move(both)) {}
+
+  absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
+    if (shm_place_.has_value()) {
+      absl::StatusOr<UniqueFd> socket = shm_place_->Accept();
+      if (!socket.ok()) return socket.status();
+      // Who comes when there is no memory left is turned away, and may come to the other socket.
+      if (*socket) {
+        return ShmConnection::Make(*std::move(socket), where_, ShmOptions()).value_or(nullptr);
+      }
+    }
+    absl::StatusOr<UniqueFd> socket = place_.Accept();
+    if (!socket.ok()) return socket.status();
+    if (!*socket) return nullptr;
+    return StayOnSocket(*std::move(socket), where_,
+                        shm_place_.has_value() ? "the client came without" : why_no_shm_);
+  }
+
+  Wake Arm() override { return Wake{.fd = both_ ? both_.get() : place_.fd(), .events = POLLIN}; }
+  const Address& address() const override { return address_; }
+
+ private:
+  const Address address_;
+  const std::string where_;
+  MeetingPlace place_;
+  std::optional<MeetingPlace> shm_place_;
+  const std::string why_no_shm_;
+  const UniqueFd both_;
+};
+
+// The socket for those who come with shared memory.
+absl::StatusOr<MeetingPlace> OpenShmPlace(const Meeting& meeting) {
+  if (!meeting.shm) return absl::FailedPreconditionError(kTurnedOff);
+  const absl::StatusOr<OwnMemory> trial =
+      CreateMemory(MemoryKind::kMemfd, kControlSize + ShmOptions().ring_size);
+  if (!trial.ok()) return trial.status();
+  return MeetingPlace::Open(meeting.shm_socket);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Connection>> DialLocal(const Address& address) {
+  absl::StatusOr<Meeting> meeting = FindMeeting(address);
+  if (!meeting.ok()) return meeting.status();
+  const std::string where = address.ToString();
+  std::string why(kTurnedOff);
+  if (meeting->shm) {
+    absl::StatusOr<UniqueFd> socket = Meet(meeting->shm_socket);
+    if (socket.ok()) {
+      absl::StatusOr<std::unique_ptr<Connection>> connection =
+          ShmConnection::Make(*std::move(socket), where, ShmOptions());
+      if (connection.ok()) return connection;
+      why = std::string(connection.status().message());
+    } else {
+      why = "the server does not offer it";
+    }
+  }
+  absl::StatusOr<UniqueFd> socket = Meet(meeting->socket);
+  if (!socket.ok()) return socket.status();
+  return StayOnSocket(*std::move(socket), where, why);
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> ListenLocal(const Address& address) {
+  absl::StatusOr<Meeting> meeting = FindMeeting(address);
+  if (!meeting.ok()) return meeting.status();
+  // This one first: it says whether another server is there.
+  absl::StatusOr<MeetingPlace> place = MeetingPlace::Open(meeting->socket);
+  if (!place.ok()) return place.status();
+  absl::StatusOr<MeetingPlace> shm_place = OpenShmPlace(*meeting);
+  if (!shm_place.ok()) {
+    return std::make_unique<LocalListener>(address, *std::move(place), std::nullopt,
+                                           std::string(shm_place.status().message()), UniqueFd());
+  }
+  UniqueFd both(::epoll_create1(EPOLL_CLOEXEC));
+  for (const int fd : {place->fd(), shm_place->fd()}) {
+    epoll_event event = {.events = EPOLLIN, .data = {}};
+    if (::epoll_ctl(both.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      return UnavailableErrno(errno, address.ToString(), "listen");
+    }
+  }
+  return std::make_unique<LocalListener>(address, *std::move(place), *std::move(shm_place), "",
+                                         std::move(both));
+}
+
+}  // namespace nigh

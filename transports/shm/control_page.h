@@ -1,0 +1,33 @@
+#ifndef NIGH_TRANSPORTS_SHM_CONTROL_PAGE_H_
+#define NIGH_TRANSPORTS_SHM_CONTROL_PAGE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "nigh/transports/shm/wake_mark.h"
+
+namespace nigh {
+
+// Two cache lines: processors fetch them in pairs.
+inline constexpr size_t kLinePair = 128;
+
+// The first page of each side's memory; the data of the ring that this side sends through follows
+// it. Written by its owner alone, read by the peer. Positions count bytes and only grow.
+struct ControlPage {
+  alignas(kLinePair) std::atomic<uint64_t> tail = 0;  // how far I have written into my ring
+  alignas(kLinePair) std::atomic<uint64_t> head = 0;  // how far I have read of yours
+  // Where I fell asleep, waiting for your tail, and for your head.
+  alignas(kLinePair) std::atomic<uint64_t> data_mark = kNoMark;
+  alignas(kLinePair) std::atomic<uint64_t> room_mark = kNoMark;
+};
+
+// Bytes between the beginning of the memory and the data: a page on every machine of interest.
+inline constexpr size_t kControlSize = 4096;
+
+static_assert(sizeof(ControlPage) <= kControlSize);
+static_assert(std::atomic<uint64_t>::is_always_lock_free, "a lock would be in one process only");
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_SHM_CONTROL_PAGE_H_

@@ -1,0 +1,269 @@
+#include "nigh/transports/shm/memory.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+namespace {
+
+// FUTURE_WRITE leaves this side's mapping writable and lets nobody make another; it keeps
+// fallocate(2) from punching holes as well.
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+constexpr char kPosixDirectory[] = "/dev/shm";
+constexpr absl::string_view kPosixPrefix = "nigh-";
+// System V's names are numbers: these three bytes and a random one.
+constexpr uint32_t kSysvKeys = 0x6e696700;  // "nig"
+constexpr int kAttempts = 100;
+
+absl::Status Failed(absl::string_view operation) {
+  return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, "shared memory", operation);
+}
+
+uint32_t Random() { return std::random_device()(); }
+
+bool IsAlive(pid_t pid) { return ::kill(pid, 0) == 0 || errno != ESRCH; }
+
+absl::StatusOr<Mapping> Map(int fd, size_t size, int protection) {
+  void* const at = ::mmap(nullptr, size, protection, MAP_SHARED | MAP_POPULATE, fd, 0);
+  if (at == MAP_FAILED) return Failed("mmap");
+  return Mapping(at, size, /*attached=*/false);
+}
+
+absl::StatusOr<OwnMemory> CreateMemfd(size_t size) {
+  OwnMemory memory;
+  memory.handle = {.kind = MemoryKind::kMemfd,
+                   .fd = UniqueFd(::memfd_create("nigh", MFD_CLOEXEC | MFD_ALLOW_SEALING))};
+  const int fd = memory.handle.fd.get();
+  if (fd < 0) return Failed("memfd_create");
+  if (::ftruncate(fd, static_cast<off_t>(size)) != 0) return Failed("ftruncate");
+  absl::StatusOr<Mapping> mapping = Map(fd, size, PROT_READ | PROT_WRITE);
+  if (!mapping.ok()) return mapping.status();
+  memory.mapping = *std::move(mapping);
+  if (::fcntl(fd, F_ADD_SEALS, kSeals) != 0) return Failed("fcntl(F_ADD_SEALS)");
+  return memory;
+}
+
+absl::StatusOr<OwnMemory> CreatePosix(size_t size) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::string name =
+        absl::StrCat("/", kPosixPrefix, ::getpid(), "-", absl::Hex(Random(), absl::kZeroPad8));
+    const UniqueFd writable(::shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600));
+    if (!writable && errno == EEXIST) continue;
+    if (!writable) return Failed("shm_open");
+    OwnMemory memory;
+    memory.handle = {.kind = MemoryKind::kPosix,
+                     .fd = UniqueFd(::shm_open(name.c_str(), O_RDONLY, 0))};
+    ::shm_unlink(name.c_str());
+    if (!memory.handle.fd) return Failed("shm_open");
+    if (::ftruncate(writable.get(), static_cast<off_t>(size)) != 0) return Failed("ftruncate");
+    absl::StatusOr<Mapping> mapping = Map(writable.get(), size, PROT_READ | PROT_WRITE);
+    if (!mapping.ok()) return mapping.status();
+    memory.mapping = *std::move(mapping);
+    return memory;
+  }
+  return Failed("shm_open");
+}
+
+absl::StatusOr<OwnMemory> CreateSysv(size_t size) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const auto key = static_cast<key_t>(kSysvKeys | (Random() & 0xff));
+    const int id = ::shmget(key, size, IPC_CREAT | IPC_EXCL | 0600);
+    if (id < 0 && errno == EEXIST) continue;
+    if (id < 0) return Failed("shmget");
+    void* const at = ::shmat(id, nullptr, 0);
+    const int error = errno;
+    // Linux lets others attach it by its identifier for as long as this side has.
+    ::shmctl(id, IPC_RMID, nullptr);
+    errno = error;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): shmat(2) says so
+    if (at == reinterpret_cast<void*>(-1)) return Failed("shmat");
+    OwnMemory memory;
+    memory.mapping = Mapping(at, size, /*attached=*/true);
+    memory.handle = {.kind = MemoryKind::kSysv, .fd = UniqueFd(), .id = id};
+    // There is no flag that would do this.
+    if (::madvise(at, size, MADV_POPULATE_WRITE) != 0) {
+      for (size_t i = 0; i < size; i += 4096) {
+        *static_cast<volatile std::byte*>(&memory.mapping.bytes()[i]) = std::byte{0};
+      }
+    }
+    return memory;
+  }
+  return Failed("shmget");
+}
+
+absl::Status Refused(absl::string_view what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("the memory that the peer offers ", what, " (is it another version of nigh?)"));
+}
+
+absl::Status CheckFile(const MemoryHandle& handle, size_t size) {
+  const int fd = handle.fd.get();
+  struct stat file;
+  struct statfs system;
+  if (::fstat(fd, &file) != 0 || ::fstatfs(fd, &system) != 0) return Failed("fstat");
+  // f_type is signed on some machines and not on others.
+  if (!S_ISREG(file.st_mode) || static_cast<uint32_t>(system.f_type) != TMPFS_MAGIC) {
+    return Refused("is no memory");
+  }
+  if (file.st_size != static_cast<off_t>(size)) {
+    return Refused(absl::StrCat("has ", file.st_size, " bytes instead of ", size));
+  }
+  if (handle.kind == MemoryKind::kMemfd) {
+    const int seals = ::fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & kSeals) != kSeals) return Refused("is not sealed");
+  } else if ((::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY) {
+    return Refused("is writable");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Mapping> AttachSysv(int id, size_t size) {
+  shmid_ds segment;
+  if (::shmctl(id, IPC_STAT, &segment) != 0) return Failed("shmctl");
+  if (segment.shm_segsz != size) {
+    return Refused(absl::StrCat("has ", segment.shm_segsz, " bytes instead of ", size));
+  }
+  if (segment.shm_perm.cuid != ::geteuid()) return Refused("was made by another user");
+  void* const at = ::shmat(id, nullptr, SHM_RDONLY);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): shmat(2) says so
+  if (at == reinterpret_cast<void*>(-1)) return Failed("shmat");
+  return Mapping(at, size, /*attached=*/true);
+}
+
+int SweepPosix() {
+  int swept = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(kPosixDirectory, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!absl::StartsWith(name, kPosixPrefix)) continue;
+    const std::vector<std::string> parts = absl::StrSplit(name, '-');
+    pid_t pid = 0;
+    if (parts.size() != 3 || !absl::SimpleAtoi(parts[1], &pid) || IsAlive(pid)) continue;
+    if (::shm_unlink(absl::StrCat("/", name).c_str()) == 0) ++swept;
+  }
+  return swept;
+}
+
+int SweepSysv() {
+  int swept = 0;
+  std::ifstream segments("/proc/sysvipc/shm");
+  std::string line;
+  std::getline(segments, line);  // the columns' names
+  while (std::getline(segments, line)) {
+    std::istringstream columns(line);
+    int64_t key = 0;
+    int id = 0;
+    if (!(columns >> key >> id)) continue;
+    shmid_ds segment;
+    if ((static_cast<uint32_t>(key) & ~uint32_t{0xff}) != kSysvKeys ||
+        ::shmctl(id, IPC_STAT, &segment) != 0 || segment.shm_nattch != 0 ||
+        IsAlive(segment.shm_cpid)) {
+      continue;
+    }
+    if (::shmctl(id, IPC_RMID, nullptr) == 0) ++swept;
+  }
+  return swept;
+}
+
+}  // namespace
+
+absl::string_view MemoryKindName(MemoryKind kind) {
+  switch (kind) {
+    case MemoryKind::kMemfd:
+      return "memfd";
+    case MemoryKind::kPosix:
+      return "posix";
+    case MemoryKind::kSysv:
+      return "sysv";
+  }
+  return "unknown";
+}
+
+std::optional<MemoryKind> ParseMemoryKind(absl::string_view name) {
+  for (const MemoryKind kind : {MemoryKind::kMemfd, MemoryKind::kPosix, MemoryKind::kSysv}) {
+    if (name == MemoryKindName(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+Mapping::Mapping(Mapping&& other) noexcept
+    : bytes_(std::exchange(other.bytes_, ByteSpan())), attached_(other.attached_) {}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  std::swap(bytes_, other.bytes_);
+  std::swap(attached_, other.attached_);
+  return *this;
+}
+
+Mapping::~Mapping() {
+  if (bytes_.data() == nullptr) return;
+  if (attached_) {
+    ::shmdt(bytes_.data());
+  } else {
+    ::munmap(bytes_.data(), bytes_.size());
+  }
+}
+
+absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size) {
+  switch (kind) {
+    case MemoryKind::kMemfd:
+      return CreateMemfd(size);
+    case MemoryKind::kPosix:
+      return CreatePosix(size);
+    case MemoryKind::kSysv:
+      return CreateSysv(size);
+  }
+  return absl::InvalidArgumentError("no such kind of memory");
+}
+
+absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size) {
+  if (handle.kind == MemoryKind::kSysv) return AttachSysv(handle.id, size);
+  if (!handle.fd) return Refused("is missing");
+  if (absl::Status checked = CheckFile(handle, size); !checked.ok()) return checked;
+  return Map(handle.fd.get(), size, PROT_READ);
+}
+
+int SweepMemory(MemoryKind kind) {
+  switch (kind) {
+    case MemoryKind::kMemfd:
+      return 0;
+    case MemoryKind::kPosix:
+      return SweepPosix();
+    case MemoryKind::kSysv:
+      return SweepSysv();
+  }
+  return 0;
+}
+
+}  // namespace nigh

@@ -1,0 +1,190 @@
+#include "nigh/transports/shm/offer.h"
+
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transports/shm/memory.h"
+#include "nigh/transports/shm/ring.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+namespace {
+
+constexpr absl::string_view kMagic = "nigh shm";
+constexpr size_t kVersionAt = 8;
+constexpr size_t kMemoryAt = 10;
+constexpr size_t kBellsAt = 11;
+constexpr size_t kRingSizeAt = 12;
+constexpr size_t kSysvAt = 16;
+constexpr size_t kZeroesAt = 20;
+constexpr size_t kMaxDescriptors = 3;
+
+using OfferBytes = std::array<std::byte, kOfferSize>;
+
+// One message with its descriptors.
+struct Message {
+  ssize_t size = 0;  // as sent, even if it was more than fits; negative: errno
+  std::array<std::byte, kOfferSize> bytes;
+  std::vector<UniqueFd> descriptors;
+  bool truncated = false;  // descriptors are missing
+};
+
+Message ReceiveMessage(int socket) {
+  Message message;
+  iovec part = {.iov_base = message.bytes.data(), .iov_len = message.bytes.size()};
+  // Room for one more than may come, so that too many are noticed and closed.
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE((kMaxDescriptors + 1) * sizeof(int))> control;
+  msghdr header = {};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  const ssize_t size = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+  message.size = size < 0 ? -errno : size;
+  if (size < 0) return message;
+  message.truncated = (header.msg_flags & MSG_CTRUNC) != 0;
+  for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr;
+       entry = CMSG_NXTHDR(&header, entry)) {
+    if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_RIGHTS) continue;
+    for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= entry->cmsg_len; at += sizeof(int)) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(entry) + at, sizeof(fd));
+      message.descriptors.emplace_back(fd);
+    }
+  }
+  return message;
+}
+
+absl::Status Broken(absl::string_view what) {
+  return absl::InternalError(absl::StrCat("the peer's offer of memory ", what));
+}
+
+absl::StatusOr<Offer> Parse(Message message) {
+  const std::byte* const at = message.bytes.data();
+  const size_t size = std::min(static_cast<size_t>(message.size), kOfferSize);
+  const absl::string_view text = AsText(ConstByteSpan(at, size));
+  if (text.substr(0, kMagic.size()) != kMagic || size < kVersionAt + sizeof(uint16_t)) {
+    return absl::InternalError(absl::StrCat("the peer does not speak nigh's protocol (it began \"",
+                                            absl::CHexEscape(text), "\")"));
+  }
+  const auto version = LoadLittle<uint16_t>(at + kVersionAt);
+  if (version != kOfferVersion) {
+    return absl::UnavailableError(absl::StrCat("the peer speaks version ", version,
+                                               " of nigh's shared memory, this side ",
+                                               kOfferVersion, " (bring both to the same release)"));
+  }
+  if (message.size != static_cast<ssize_t>(kOfferSize)) {
+    return Broken(absl::StrCat("has ", message.size, " bytes instead of ", kOfferSize));
+  }
+  if (!std::all_of(at + kZeroesAt, at + kOfferSize,
+                   [](std::byte b) { return b == std::byte{0}; })) {
+    return Broken("has bytes that mean nothing");
+  }
+  Offer offer;
+  const auto kind = LoadLittle<uint8_t>(at + kMemoryAt);
+  if (kind < static_cast<uint8_t>(MemoryKind::kMemfd) ||
+      kind > static_cast<uint8_t>(MemoryKind::kSysv)) {
+    return Broken(absl::StrCat("is of memory of kind ", kind, ", which this side does not know"));
+  }
+  const auto bells = LoadLittle<uint8_t>(at + kBellsAt);
+  if (bells > 1) return Broken(absl::StrCat("has bells of kind ", bells, ", which there is not"));
+  offer.ring_size = LoadLittle<uint32_t>(at + kRingSizeAt);
+  if (offer.ring_size < kMinRing || offer.ring_size > kMaxRing ||
+      !std::has_single_bit(offer.ring_size)) {
+    return Broken(absl::StrCat("is a ring of ", offer.ring_size, " bytes, where a power of two of ",
+                               kMinRing, " to ", kMaxRing, " is accepted"));
+  }
+  offer.memory.kind = static_cast<MemoryKind>(kind);
+  offer.memory.id = LoadLittle<int32_t>(at + kSysvAt);
+  const bool has_fd = offer.memory.kind != MemoryKind::kSysv;
+  const size_t expected = size_t{has_fd} + 2 * size_t{bells};
+  if (message.truncated || message.descriptors.size() != expected) {
+    return Broken(absl::StrCat("has ", message.truncated ? "more than " : "",
+                               message.descriptors.size(), " descriptors instead of ", expected));
+  }
+  auto next = message.descriptors.begin();
+  if (has_fd) offer.memory.fd = std::move(*next++);
+  if (bells != 0) {
+    offer.data_bell = std::move(*next++);
+    offer.room_bell = std::move(*next++);
+  }
+  return offer;
+}
+
+}  // namespace
+
+absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memory, int data_bell,
+                       int room_bell) {
+  OfferBytes bytes = {};
+  std::memcpy(bytes.data(), kMagic.data(), kMagic.size());
+  StoreLittle(kOfferVersion, bytes.data() + kVersionAt);
+  StoreLittle(static_cast<uint8_t>(memory.kind), bytes.data() + kMemoryAt);
+  StoreLittle(uint8_t{data_bell >= 0}, bytes.data() + kBellsAt);
+  StoreLittle(ring_size, bytes.data() + kRingSizeAt);
+  StoreLittle(memory.id, bytes.data() + kSysvAt);
+
+  std::array<int, kMaxDescriptors> descriptors;
+  size_t count = 0;
+  if (memory.fd) descriptors[count++] = memory.fd.get();
+  if (data_bell >= 0) {
+    descriptors[count++] = data_bell;
+    descriptors[count++] = room_bell;
+  }
+  iovec part = {.iov_base = bytes.data(), .iov_len = bytes.size()};
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control = {};
+  msghdr header = {};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (count != 0) {
+    header.msg_control = control.data();
+    header.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    cmsghdr* const rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(count * sizeof(int));
+    std::memcpy(CMSG_DATA(rights), descriptors.data(), count * sizeof(int));
+  }
+  // The first message on the socket: there is room.
+  if (::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return absl::OkStatus();
+  if (errno == EPIPE || errno == ECONNRESET) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("offer shared memory: ", std::generic_category().message(errno)));
+}
+
+absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket) {
+  Message message = ReceiveMessage(socket);
+  // The peer went without reading all that was sent to it; what it sent itself comes after that.
+  if (message.size == -ECONNRESET) message = ReceiveMessage(socket);
+  if (message.size == -EAGAIN || message.size == -EINTR) return std::nullopt;
+  if (message.size < 0) {
+    return absl::UnavailableError(std::generic_category().message(static_cast<int>(-message.size)));
+  }
+  if (message.size == 0 && message.descriptors.empty()) {
+    return absl::UnavailableError("the peer closed the connection");
+  }
+  absl::StatusOr<Offer> offer = Parse(std::move(message));
+  if (!offer.ok()) return offer.status();
+  return std::optional<Offer>(*std::move(offer));
+}
+
+}  // namespace nigh

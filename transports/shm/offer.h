@@ -1,0 +1,49 @@
+#ifndef NIGH_TRANSPORTS_SHM_OFFER_H_
+#define NIGH_TRANSPORTS_SHM_OFFER_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transports/shm/memory.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// What each side of a connection says first, in one message over the socket: here is my memory,
+// here are my bells.
+//
+//   byte  0         8        10      11      12         16         20       32
+//        +---------+---------+-------+-------+----------+----------+--------+
+//        |"nigh shm"| version | memory| bells | ring size| System V | zeroes |
+//        +---------+---------+-------+-------+----------+----------+--------+
+//
+// All numbers are little-endian. With it, by SCM_RIGHTS: the memory, unless it is System V's; then,
+// if `bells` is 1, the eventfds to ring when there is data for the sender of this and when there is
+// room for it.
+struct Offer {
+  uint32_t ring_size = 0;
+  MemoryHandle memory;
+  UniqueFd data_bell;  // both or none
+  UniqueFd room_bell;
+};
+
+inline constexpr size_t kOfferSize = 32;
+inline constexpr uint16_t kOfferVersion = 1;
+
+// Sends it. OK even if the peer has gone: what it said before can still be received.
+absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memory, int data_bell,
+                       int room_bell);
+
+// The peer's; nothing if it has not come. INTERNAL when it is no offer, or one that cannot be;
+// UNAVAILABLE when the peer has gone or speaks another version. Descriptors that come with what is
+// refused are closed.
+absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket);
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_SHM_OFFER_H_

@@ -1,0 +1,110 @@
+#ifndef NIGH_TRANSPORTS_SHM_RING_H_
+#define NIGH_TRANSPORTS_SHM_RING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nigh/transports/shm/control_page.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+
+// A ring of frames in plain memory, which has one writer. Where the memory comes from, who wakes
+// whom and how the two meet is not known here; a ring over an array is as good as any.
+//
+// The data is 2^k bytes. It holds records, each at a multiple of 64 bytes and in one piece: a
+// frame's header, its payload, and what is left of the last 64 bytes. Where a record would not fit
+// before the end of the data, a skip record, a header with no kind, goes there, and the record goes
+// to the beginning.
+//
+// Each end keeps its own positions to itself and tells the peer of them through its control page.
+// What it knows of the peer's it looks up only when the ring seems full or empty. Nothing that the
+// peer's page or data says is believed: each word is read once, checked, and used as it was read.
+
+inline constexpr size_t kMinRing = 128 * 1024;
+inline constexpr size_t kMaxRing = 64 * 1024 * 1024;
+inline constexpr size_t kRecordAlignment = 64;
+// Of one frame with its header. Not more: whatever lies where, a record of this size and the skip
+// before it fit an empty ring of any size, an eighth of which its reader may owe it.
+inline constexpr size_t kMaxRecord = 32 * 1024;
+inline constexpr size_t kMaxRecordPayload = kMaxRecord - kFrameHeaderSize;
+
+// One thread at a time.
+class RingSender {
+ public:
+  // `data` and `own` are this side's.
+  RingSender(ByteSpan data, ControlPage& own) : data_(data), own_(own) {}
+
+  // From now on the peer's reading and sleeping are known. Until then the ring can be filled, once.
+  void Attach(const ControlPage& peer) { peer_ = &peer; }
+
+  // As Connection's. Nothing: no room, or the peer's page is broken.
+  std::optional<ByteSpan> Claim(size_t payload);
+  void Commit(const FrameHeader& header);
+
+  // Lets the peer see what was committed. True: it sleeps, and is to be told that there is data.
+  // INTERNAL, as from ArmRoom too: the peer's head is where it cannot be.
+  absl::StatusOr<bool> Publish();
+
+  // Before sleeping because a claim failed. True: there is room by now. Otherwise the peer will
+  // tell.
+  absl::StatusOr<bool> ArmRoom();
+
+ private:
+  // Looks up the peer's head.
+  void LookAtHead(uint64_t head);
+
+  const ByteSpan data_;
+  ControlPage& own_;
+  const ControlPage* peer_ = nullptr;
+  uint64_t written_ = 0;    // committed up to here
+  uint64_t published_ = 0;  // the peer may see up to here
+  uint64_t checked_ = 0;    // the peer's data mark was looked at for up to here
+  uint64_t head_ = 0;       // the peer's, as last seen
+  uint64_t claim_ = 0;      // where the claim's record begins
+  uint64_t wanted_ = 0;     // where the head must be for the claim that failed
+  absl::Status broken_;
+};
+
+// One thread at a time.
+class RingReceiver {
+ public:
+  // `data` and `peer` are the peer's, `own` is this side's.
+  RingReceiver(ConstByteSpan data, const ControlPage& peer, ControlPage& own)
+      : data_(data), peer_(peer), own_(own) {}
+
+  // As Connection's; INTERNAL when the peer's tail or a record's header is where or what it cannot
+  // be.
+  absl::StatusOr<std::optional<Frame>> Receive();
+  // True: the peer sleeps, and is to be told that there is room.
+  bool Release();
+
+  // Before sleeping because there is nothing.
+  struct Armed {
+    bool found = false;      // something came meanwhile
+    bool ring_room = false;  // the peer is to be told that there is room
+  };
+  Armed Arm();
+
+ private:
+  absl::Status LookAtTail();
+  // Tells the peer how far this side has read. True: it is to be woken.
+  bool PublishHead();
+
+  const ConstByteSpan data_;
+  const ControlPage& peer_;
+  ControlPage& own_;
+  uint64_t read_ = 0;       // released up to here
+  uint64_t published_ = 0;  // the peer knows of up to here
+  uint64_t tail_ = 0;       // the peer's, as last seen
+  uint64_t frame_end_ = 0;  // of the frame that awaits Release
+  absl::Status broken_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_SHM_RING_H_

@@ -1,0 +1,78 @@
+#include "nigh/transports/shm/shm.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+#include "nigh/transports/rendezvous/rendezvous.h"
+#include "nigh/transports/rendezvous/runtime_directory.h"
+#include "nigh/transports/shm/memory.h"
+#include "nigh/transports/shm/shm_connection.h"
+#include "nigh/transports/shm/shm_options.h"
+
+namespace nigh {
+namespace {
+
+absl::StatusOr<MeetingPoint> PointOf(const Address& address) {
+  MeetingPoint point = {.address = address.ToString(), .name = "", .type = SOCK_SEQPACKET};
+  absl::StatusOr<std::string> path = MeetingPath(address.name, point.address);
+  if (!path.ok()) return path.status();
+  point.name = *std::move(path);
+  return point;
+}
+
+class ShmListener final : public Listener {
+ public:
+  ShmListener(Address address, const ShmOptions& options, MeetingPlace place)
+      : address_(std::move(address)), options_(options), place_(std::move(place)) {}
+
+  absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
+    absl::StatusOr<UniqueFd> socket = place_.Accept();
+    if (!socket.ok()) return socket.status();
+    if (!*socket) return nullptr;
+    // Who comes when there is no memory left is turned away; the next may be luckier.
+    return ShmConnection::Make(*std::move(socket), address_.ToString(), options_).value_or(nullptr);
+  }
+
+  Wake Arm() override { return Wake{.fd = place_.fd(), .events = POLLIN}; }
+  const Address& address() const override { return address_; }
+
+ private:
+  const Address address_;
+  const ShmOptions options_;
+  MeetingPlace place_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Connection>> DialShm(const Address& address) {
+  absl::StatusOr<ShmOptions> options = ParseShmOptions(address);
+  if (!options.ok()) return options.status();
+  absl::StatusOr<MeetingPoint> point = PointOf(address);
+  if (!point.ok()) return point.status();
+  absl::StatusOr<UniqueFd> socket = Meet(*point);
+  if (!socket.ok()) return socket.status();
+  return ShmConnection::Make(*std::move(socket), address.ToString(), *options);
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address) {
+  absl::StatusOr<ShmOptions> options = ParseShmOptions(address);
+  if (!options.ok()) return options.status();
+  absl::StatusOr<MeetingPoint> point = PointOf(address);
+  if (!point.ok()) return point.status();
+  SweepMemory(options->memory);
+  absl::StatusOr<MeetingPlace> place = MeetingPlace::Open(*point);
+  if (!place.ok()) return place.status();
+  return std::make_unique<ShmListener>(address, *options, *std::move(place));
+}
+
+}  // namespace nigh

@@ -1,0 +1,31 @@
+#ifndef NIGH_TRANSPORTS_SHM_SHM_H_
+#define NIGH_TRANSPORTS_SHM_SHM_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+
+namespace nigh {
+
+// Shared memory: a ring in each direction, which the peer can read and not write.
+//
+//   shm:NAME  a server of this user's: its socket lies in $XDG_RUNTIME_DIR/nigh or /tmp/nigh-UID
+//   shm:PATH  with a slash in it: its socket lies there; who may connect is who may write to it
+//
+//   memory=memfd|posix|sysv  where this side's memory comes from; memfd
+//   ring=256KiB              bytes that this side can have on the way; a power of two from 128KiB
+//                            to 64MiB
+//
+// Each side chooses for what it sends. README.md beside this has the memory map, the proof of the
+// wake-ups and what a peer that means harm can do.
+absl::StatusOr<std::unique_ptr<Connection>> DialShm(const Address& address);
+absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address);
+
+inline constexpr Transport kShmTransport = {"shm", &DialShm, &ListenShm};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_SHM_SHM_H_

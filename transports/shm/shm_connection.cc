@@ -1,0 +1,277 @@
+#include "nigh/transports/shm/shm_connection.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/mutex.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/rendezvous/peer_credentials.h"
+#include "nigh/transports/shm/bell.h"
+#include "nigh/transports/shm/control_page.h"
+#include "nigh/transports/shm/memory.h"
+#include "nigh/transports/shm/offer.h"
+#include "nigh/transports/shm/ring.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+namespace {
+
+// Taken out of the socket in one look.
+constexpr int kLettersPerLook = 16;
+
+absl::Status PeerHungUp() { return absl::UnavailableError("the peer closed the connection"); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
+                                                                std::string address,
+                                                                const ShmOptions& options) {
+  absl::StatusOr<OwnMemory> memory = CreateMemory(options.memory, kControlSize + options.ring_size);
+  if (!memory.ok()) {
+    return absl::UnavailableError(absl::StrCat(address, ": connect: ", memory.status().message()));
+  }
+  PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address), "shared memory");
+  auto connection = std::unique_ptr<ShmConnection>(
+      new ShmConnection(std::move(socket), std::move(peer), *std::move(memory)));
+  const ShmConnection& made = *connection;
+  const absl::string_view where = made.peer_.address;
+  if (!made.data_bell_ || !made.room_bell_) return UnavailableErrno(errno, where, "eventfd");
+  const absl::Status offered = SendOffer(
+      made.socket_.get(), static_cast<uint32_t>(options.ring_size), made.memory_.handle,
+      made.same_user_ ? made.data_bell_.get() : -1, made.same_user_ ? made.room_bell_.get() : -1);
+  if (!offered.ok()) {
+    return absl::UnavailableError(absl::StrCat(where, ": connect: ", offered.message()));
+  }
+  return connection;
+}
+
+ShmConnection::ShmConnection(UniqueFd socket, PeerIdentity peer, OwnMemory memory)
+    : socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      same_user_(peer_.uid == ::geteuid()),
+      memory_(std::move(memory)),
+      own_page_(*new (memory_.mapping.bytes().data()) ControlPage()),
+      data_bell_(MakeBell()),
+      room_bell_(MakeBell()),
+      sender_(memory_.mapping.bytes().subspan(kControlSize), own_page_) {}
+
+bool ShmConnection::Joined() {
+  if (joined_.load(std::memory_order_acquire)) return true;
+  MutexLock lock(mutex_);
+  if (joined_.load(std::memory_order_relaxed)) return true;
+  if (ended_.load(std::memory_order_relaxed)) return false;
+  absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket_.get());
+  if (offer.ok() && !offer->has_value()) return false;
+  const absl::Status joined = offer.ok() ? TakeOffer(**std::move(offer)) : offer.status();
+  if (!joined.ok()) {
+    GiveUpLocked(joined);
+    return false;
+  }
+  joined_.store(true, std::memory_order_release);
+  // The other thread may sleep until the offer comes, which it will find in the socket no more.
+  if (sleeps_.load(std::memory_order_relaxed) != 0) {
+    RingOwn(data_bell_);
+    RingOwn(room_bell_);
+  }
+  return true;
+}
+
+absl::Status ShmConnection::TakeOffer(Offer offer) {
+  if (!same_user_ && offer.memory.kind != MemoryKind::kMemfd) {
+    return absl::InternalError(
+        absl::StrCat("the peer is another user and offers ", MemoryKindName(offer.memory.kind),
+                     " memory, which cannot be sealed (let it use memory=memfd)"));
+  }
+  absl::StatusOr<Mapping> memory = AttachMemory(offer.memory, kControlSize + offer.ring_size);
+  if (absl::IsInvalidArgument(memory.status())) {
+    return absl::InternalError(memory.status().message());
+  }
+  if (!memory.ok()) return absl::UnavailableError(memory.status().message());
+  peer_memory_ = *std::move(memory);
+  peer_page_ = reinterpret_cast<const ControlPage*>(peer_memory_.bytes().data());
+  // An eventfd from another user might block this side when it rings.
+  if (!same_user_) {
+    offer.data_bell.reset();
+    offer.room_bell.reset();
+  }
+  peer_data_bell_ = PeerBell(std::move(offer.data_bell), socket_.get(), BellLetter::kData);
+  peer_room_bell_ = PeerBell(std::move(offer.room_bell), socket_.get(), BellLetter::kRoom);
+  return absl::OkStatus();
+}
+
+bool ShmConnection::SenderJoined() {
+  if (sender_joined_) return true;
+  if (!Joined()) return false;
+  sender_.Attach(*peer_page_);
+  return sender_joined_ = true;
+}
+
+bool ShmConnection::ReceiverJoined() {
+  if (receiver_.has_value()) return true;
+  if (!Joined()) return false;
+  receiver_.emplace(peer_memory_.bytes().subspan(kControlSize), *peer_page_, own_page_);
+  return true;
+}
+
+std::optional<ByteSpan> ShmConnection::Claim(size_t payload) {
+  std::optional<ByteSpan> claim = sender_.Claim(payload);
+  if (claim.has_value()) return claim;
+  if (std::exchange(room_armed_, false)) LookAtSocket(Interest::kSend);
+  return SenderJoined() ? sender_.Claim(payload) : std::nullopt;
+}
+
+absl::StatusOr<bool> ShmConnection::Flush() {
+  if (ended_.load(std::memory_order_acquire)) return Ended("send");
+  absl::StatusOr<bool> peer_sleeps = sender_.Publish();
+  // A peer whose offer is not even there yet will look at the tail after having made its offer; of
+  // one whose offer is there, the mark tells.
+  if (!sender_joined_ && SenderJoined()) peer_sleeps = sender_.Publish();
+  if (!peer_sleeps.ok()) {
+    GiveUp(peer_sleeps.status());
+    return Ended("send");
+  }
+  if (*peer_sleeps) peer_data_bell_.Ring();
+  return true;
+}
+
+absl::StatusOr<std::optional<Frame>> ShmConnection::Receive() {
+  if (closed_.load(std::memory_order_acquire)) return Ended("receive");
+  if (!ReceiverJoined()) {
+    if (ended_.load(std::memory_order_acquire)) return Ended("receive");
+    return std::nullopt;
+  }
+  absl::StatusOr<std::optional<Frame>> frame = NextFrame();
+  if (!frame.ok() || frame->has_value()) return frame;
+  if (std::exchange(data_armed_, false)) {
+    LookAtSocket(Interest::kReceive);
+  } else if (!ended_.load(std::memory_order_acquire)) {
+    return frame;
+  }
+  // What the peer had written before it rang, or hung up, is to be seen by now.
+  frame = NextFrame();
+  if (!frame.ok() || frame->has_value()) return frame;
+  if (ended_.load(std::memory_order_acquire)) return Ended("receive");
+  return std::nullopt;
+}
+
+absl::StatusOr<std::optional<Frame>> ShmConnection::NextFrame() {
+  absl::StatusOr<std::optional<Frame>> frame = receiver_->Receive();
+  if (!frame.ok()) {
+    GiveUp(frame.status());
+    return Ended("receive");
+  }
+  if (!frame->has_value()) return frame;
+  data_armed_ = false;
+  return same_user_ ? frame : CopyOut(**frame);
+}
+
+Frame ShmConnection::CopyOut(const Frame& frame) {
+  if (copy_.empty()) copy_.resize(kMaxRecordPayload);
+  if (!frame.payload.empty()) {
+    std::memcpy(copy_.data(), frame.payload.data(), frame.payload.size());
+  }
+  return Frame{frame.header, ConstByteSpan(copy_.data(), frame.payload.size())};
+}
+
+void ShmConnection::Release() {
+  if (receiver_->Release()) peer_room_bell_.Ring();
+}
+
+Wake ShmConnection::SleepFor(Interest interest) {
+  (interest == Interest::kSend ? room_armed_ : data_armed_) = true;
+  sleeps_.fetch_add(1, std::memory_order_relaxed);
+  return Wake{.fd = interest == Interest::kSend ? room_bell_.get() : data_bell_.get(),
+              .events = POLLIN,
+              .edge_triggered = true,
+              .end_fd = socket_.get(),
+              .end_events = POLLIN};
+}
+
+Wake ShmConnection::Arm(Interest interest) {
+  if (ended_.load(std::memory_order_acquire)) return Wake::Ready();
+  // Before Joined, which rings for those who sleep already.
+  const Wake wake = SleepFor(interest);
+  if (interest == Interest::kSend) {
+    if (!SenderJoined()) return wake;
+    const absl::StatusOr<bool> room = sender_.ArmRoom();
+    if (!room.ok()) GiveUp(room.status());
+    return room.ok() && !*room ? wake : Wake::Ready();
+  }
+  if (!ReceiverJoined()) return wake;
+  const RingReceiver::Armed armed = receiver_->Arm();
+  if (armed.ring_room) peer_room_bell_.Ring();
+  return armed.found ? Wake::Ready() : wake;
+}
+
+void ShmConnection::LookAtSocket(Interest interest) {
+  if (!joined_.load(std::memory_order_acquire)) return;
+  for (int i = 0; i < kLettersPerLook; ++i) {
+    std::array<char, 2> letter;
+    const ssize_t size = ::recv(socket_.get(), letter.data(), letter.size(), MSG_DONTWAIT);
+    if (size == 0) return GiveUp(PeerHungUp());
+    // The peer went without having read our letters; its own come before its end.
+    if (size < 0 && errno == ECONNRESET) continue;
+    if (size < 0) {
+      if (errno == EAGAIN || errno == EINTR) return;
+      return GiveUp(absl::UnavailableError(std::generic_category().message(errno)));
+    }
+    const bool data = letter[0] == static_cast<char>(BellLetter::kData);
+    if (size != 1 || (!data && letter[0] != static_cast<char>(BellLetter::kRoom))) {
+      return GiveUp(absl::InternalError("the peer sent a message that is no letter"));
+    }
+    if (letters_.fetch_add(1, std::memory_order_relaxed) + 1 >
+        sleeps_.load(std::memory_order_relaxed)) {
+      return GiveUp(absl::InternalError("the peer rings where nobody sleeps"));
+    }
+    if (data && interest != Interest::kReceive) RingOwn(data_bell_);
+    if (!data && interest != Interest::kSend) RingOwn(room_bell_);
+  }
+}
+
+void ShmConnection::GiveUp(const absl::Status& reason) {
+  MutexLock lock(mutex_);
+  GiveUpLocked(reason);
+}
+
+void ShmConnection::GiveUpLocked(const absl::Status& reason) {
+  if (!end_.ok()) return;
+  end_ = reason;
+  ended_.store(true, std::memory_order_release);
+  ::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+void ShmConnection::Close() {
+  GiveUp(absl::UnavailableError("this side closed the connection"));
+  closed_.store(true, std::memory_order_release);
+}
+
+absl::Status ShmConnection::Ended(absl::string_view operation) {
+  MutexLock lock(mutex_);
+  if (!joined_.load(std::memory_order_relaxed)) operation = "connect";
+  // A copy of its own for each: what shares a status's text shares a count between threads.
+  return absl::Status(end_.code(),
+                      absl::StrCat(peer_.address, ": ", operation, ": ", end_.message()));
+}
+
+}  // namespace nigh

@@ -1,0 +1,119 @@
+#ifndef NIGH_TRANSPORTS_SHM_SHM_CONNECTION_H_
+#define NIGH_TRANSPORTS_SHM_SHM_CONNECTION_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/mutex.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/base/waiter.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/shm/bell.h"
+#include "nigh/transports/shm/control_page.h"
+#include "nigh/transports/shm/memory.h"
+#include "nigh/transports/shm/offer.h"
+#include "nigh/transports/shm/ring.h"
+#include "nigh/transports/shm/shm_options.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+
+// A ring in each direction, and the socket on which the two sides met.
+//
+// Each side makes its own memory and offers it as soon as there is a socket, so that neither waits
+// for the other. Frames can be sent into the own ring at once; the peer's offer is taken in, under
+// a lock, by whichever of the two threads first needs it. From then on the socket carries nothing
+// but letters (bell.h) and, by its end, the news that the peer is gone. It is not looked at while
+// frames come; only after having been armed, a thread that finds nothing looks there.
+class ShmConnection final : public Connection {
+ public:
+  // `socket` is of type SOCK_SEQPACKET. Offers memory of its own; an error is this process's or the
+  // system's.
+  static absl::StatusOr<std::unique_ptr<Connection>> Make(UniqueFd socket, std::string address,
+                                                          const ShmOptions& options);
+  ~ShmConnection() override { Close(); }
+
+  std::optional<ByteSpan> Claim(size_t payload) override;
+  void Commit(const FrameHeader& header) override { sender_.Commit(header); }
+  absl::StatusOr<bool> Flush() override;
+  absl::StatusOr<std::optional<Frame>> Receive() override;
+  void Release() override;
+  Wake Arm(Interest interest) override;
+  Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }
+  void Close() override;
+  size_t max_payload() const override { return kMaxRecordPayload; }
+  const PeerIdentity& peer() const override { return peer_; }
+
+ private:
+  ShmConnection(UniqueFd socket, PeerIdentity peer, OwnMemory memory);
+
+  // Whether the peer's memory is attached; attaches it if its offer has come.
+  bool Joined() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status TakeOffer(Offer offer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Joined, as the sending and as the receiving thread needs it.
+  bool SenderJoined();
+  bool ReceiverJoined();
+
+  absl::StatusOr<std::optional<Frame>> NextFrame();
+  // The frame with its payload where the peer cannot change it.
+  Frame CopyOut(const Frame& frame);
+  // Sees whether the peer has hung up, and takes letters out of the socket: those for the other
+  // interest, whose thread may sleep, become a ring of this side's own bell.
+  void LookAtSocket(Interest interest);
+  // How to sleep for `interest`.
+  Wake SleepFor(Interest interest);
+
+  // The connection is no more; the first reason stays.
+  void GiveUp(const absl::Status& reason) ABSL_LOCKS_EXCLUDED(mutex_);
+  void GiveUpLocked(const absl::Status& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The reason as `operation` reports it.
+  absl::Status Ended(absl::string_view operation) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const UniqueFd socket_;
+  const PeerIdentity peer_;
+  const bool same_user_;
+  const OwnMemory memory_;
+  ControlPage& own_page_;
+  // Towards another user there are no eventfds to share; these two are for this side alone then.
+  const UniqueFd data_bell_;
+  const UniqueFd room_bell_;
+
+  Mutex mutex_;
+  std::atomic<bool> joined_ = false;
+  std::atomic<bool> ended_ = false;   // end_ is set
+  std::atomic<bool> closed_ = false;  // by Close; ended_ is set before
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);
+  // An honest peer sends one letter for a sleep at most.
+  std::atomic<uint32_t> sleeps_ = 0;
+  std::atomic<uint32_t> letters_ = 0;
+
+  // Written before joined_ is, then never.
+  Mapping peer_memory_;
+  const ControlPage* peer_page_ = nullptr;
+  PeerBell peer_data_bell_;
+  PeerBell peer_room_bell_;
+
+  // The sending thread's.
+  RingSender sender_;
+  bool sender_joined_ = false;
+  bool room_armed_ = false;
+
+  // The receiving thread's.
+  std::optional<RingReceiver> receiver_;
+  bool data_armed_ = false;
+  std::vector<std::byte> copy_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_SHM_SHM_CONNECTION_H_
