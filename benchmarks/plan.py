@@ -7,6 +7,9 @@ PLACEMENTS = ("split", "stacked", "free")
 NIGH = "nigh_bench"
 RAW = "raw_bench"
 GRPC = "grpc/grpc_bench"
+CAPNPROTO = "peers/capnproto_bench"
+THRIFT = "peers/thrift_bench"
+ZEROMQ = "peers/zeromq_bench"
 
 # What a table calls it -> program and address.
 SUBJECTS = {
@@ -22,6 +25,9 @@ SUBJECTS = {
     "nigh inproc": (NIGH, "inproc:bench"),
     "gRPC unix": (GRPC, "unix:{scratch}/{pid}"),
     "gRPC tcp": (GRPC, "127.0.0.1:0"),
+    "Cap'n Proto unix": (CAPNPROTO, "unix:{scratch}/{pid}"),
+    "Thrift unix": (THRIFT, "{scratch}/{pid}"),
+    "ZeroMQ ipc": (ZEROMQ, "ipc://{scratch}/{pid}"),
 }
 
 # WaitPolicy::yields, the only part of the policy that counts where a poll is a system call; and
@@ -69,7 +75,8 @@ def make_plan(quick):
     sizes = (0, 4096, 1 << 20) if quick else (0, 1024, 4096, 65536, 1 << 20, 16 << 20)
     for size in sizes:
         add("unary " + size_name(size),
-            ("raw socketpair", "nigh shm", "nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),
+            ("raw socketpair", "nigh shm", "nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp",
+             "Cap'n Proto unix", "Thrift unix", "ZeroMQ ipc"),
             ("split", "stacked"), "--payload=%d" % size)
     for threads, channels in ((4, 1), (16, 1), (16, 16)):
         add("%d threads, %d channel%s" % (threads, channels, "s" * (channels > 1)),

@@ -152,6 +152,8 @@ def unix_targets(results):
          results.ratio(ours("stacked"), (unary, "raw socketpair", "stacked")), "<=", 1.2),
         ("gRPC unix / nigh unix, split",
          results.ratio((unary, "gRPC unix", "split"), ours("split")), ">=", 20),
+        ("Cap'n Proto unix / nigh unix, split",
+         results.ratio((unary, "Cap'n Proto unix", "split"), ours("split")), ">=", 10),
         ("instructions a unary call, both sides, unix", results.costs.get("instructions_unix"),
          "<=", 2800),
         ("system calls a call that carry bytes", results.costs.get("system_calls_busy_carrying"),

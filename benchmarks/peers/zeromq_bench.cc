@@ -1,0 +1,144 @@
+// Measures ZeroMQ: a REQ and a REP socket, which carry the same protobuf messages as nigh and gRPC.
+//
+//   bazel run -c opt //benchmarks/peers:zeromq_bench -- --address=ipc:///tmp/bench-{pid}
+
+#include <zmq.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "benchmarks/echo.pb.h"
+#include "benchmarks/harness/main.h"
+#include "benchmarks/harness/subject.h"
+
+namespace nigh::benchmarks {
+namespace {
+
+absl::Status Failed(const char* operation) {
+  return absl::InternalError(absl::StrCat(operation, ": ", zmq_strerror(errno)));
+}
+
+class Context {
+ public:
+  Context() : context_(zmq_ctx_new()) {}
+  ~Context() {
+    zmq_ctx_shutdown(context_);
+    zmq_ctx_term(context_);
+  }
+  // Ends what waits in its sockets.
+  void Shutdown() { zmq_ctx_shutdown(context_); }
+  void* get() const { return context_; }
+
+ private:
+  void* const context_;
+};
+
+class Socket {
+ public:
+  Socket(const Context& context, int type) : socket_(zmq_socket(context.get(), type)) {
+    const int linger = 0;
+    zmq_setsockopt(socket_, ZMQ_LINGER, &linger, sizeof(linger));
+  }
+  ~Socket() { zmq_close(socket_); }
+
+  // False: not sent, or the context has been shut down.
+  bool Send(const Payload& payload) {
+    zmq_msg_t message;
+    zmq_msg_init_size(&message, payload.ByteSizeLong());
+    payload.SerializeWithCachedSizesToArray(static_cast<uint8_t*>(zmq_msg_data(&message)));
+    if (zmq_msg_send(&message, socket_, 0) >= 0) return true;
+    zmq_msg_close(&message);
+    return false;
+  }
+  bool Receive(Payload& payload) {
+    zmq_msg_t message;
+    zmq_msg_init(&message);
+    const bool received = zmq_msg_recv(&message, socket_, 0) >= 0 &&
+                          payload.ParseFromArray(zmq_msg_data(&message),
+                                                 static_cast<int>(zmq_msg_size(&message)));
+    zmq_msg_close(&message);
+    return received;
+  }
+  void* get() const { return socket_; }
+
+ private:
+  void* const socket_;
+};
+
+class ZeroMqLink final : public Link, public Caller {
+ public:
+  explicit ZeroMqLink(const std::string& address) : socket_(context_, ZMQ_REQ) {
+    if (zmq_connect(socket_.get(), address.c_str()) != 0) Check(Failed("zmq_connect"));
+  }
+
+  // A socket belongs to one thread: one caller a link.
+  std::unique_ptr<Caller> NewCaller(size_t payload) override {
+    class Borrowed final : public Caller {
+     public:
+      explicit Borrowed(Caller& caller) : caller_(caller) {}
+      void Call() override { caller_.Call(); }
+
+     private:
+      Caller& caller_;
+    };
+    request_.set_data(std::string(payload, 'x'));
+    return std::make_unique<Borrowed>(*this);
+  }
+
+  void Call() override {
+    if (!socket_.Send(request_)) Check(Failed("zmq_msg_send"));
+    if (!socket_.Receive(reply_)) Check(Failed("zmq_msg_recv"));
+    if (reply_.data().size() != request_.data().size()) Check(absl::DataLossError("wrong reply"));
+  }
+
+ private:
+  Context context_;
+  Socket socket_;
+  Payload request_;
+  Payload reply_;
+};
+
+class ZeroMqSubject final : public Subject {
+ public:
+  absl::Status Serve(const std::string& address, const Ready& ready) override {
+    Context context;
+    std::thread server;
+    {
+      auto socket = std::make_shared<Socket>(context, ZMQ_REP);
+      if (zmq_bind(socket->get(), address.c_str()) != 0) return Failed("zmq_bind");
+      server = std::thread([socket = std::move(socket)] {
+        Payload request;
+        Payload reply;
+        while (socket->Receive(request)) {
+          reply.set_data(request.data());
+          if (!socket->Send(reply)) break;
+        }
+      });
+    }
+    ready(address);
+    context.Shutdown();
+    server.join();
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& address) override {
+    return std::make_unique<ZeroMqLink>(address);
+  }
+};
+
+}  // namespace
+}  // namespace nigh::benchmarks
+
+int main(int argc, char** argv) {
+  using nigh::benchmarks::ZeroMqSubject;
+  return nigh::benchmarks::RunBenchmark(argc, argv,
+                                        []() -> std::unique_ptr<nigh::benchmarks::Subject> {
+                                          return std::make_unique<ZeroMqSubject>();
+                                        });
+}
