@@ -53,12 +53,13 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
   }
   PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address), "shared memory");
   auto connection = std::unique_ptr<ShmConnection>(
-      new ShmConnection(std::move(socket), std::move(peer), *std::move(memory)));
+      new ShmConnection(std::move(socket), std::move(peer), std::move(memory->mapping)));
   const ShmConnection& made = *connection;
   const absl::string_view where = made.peer_.address;
   if (!made.data_bell_ || !made.room_bell_) return UnavailableErrno(errno, where, "eventfd");
+  // The mapping needs the descriptor no more, which goes with `memory`.
   const absl::Status offered = SendOffer(
-      made.socket_.get(), static_cast<uint32_t>(options.ring_size), made.memory_.handle,
+      made.socket_.get(), static_cast<uint32_t>(options.ring_size), memory->handle,
       made.same_user_ ? made.data_bell_.get() : -1, made.same_user_ ? made.room_bell_.get() : -1);
   if (!offered.ok()) {
     return absl::UnavailableError(absl::StrCat(where, ": connect: ", offered.message()));
@@ -66,15 +67,15 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
   return connection;
 }
 
-ShmConnection::ShmConnection(UniqueFd socket, PeerIdentity peer, OwnMemory memory)
+ShmConnection::ShmConnection(UniqueFd socket, PeerIdentity peer, Mapping memory)
     : socket_(std::move(socket)),
       peer_(std::move(peer)),
       same_user_(peer_.uid == ::geteuid()),
       memory_(std::move(memory)),
-      own_page_(*new (memory_.mapping.bytes().data()) ControlPage()),
+      own_page_(*new (memory_.bytes().data()) ControlPage()),
       data_bell_(MakeBell()),
       room_bell_(MakeBell()),
-      sender_(memory_.mapping.bytes().subspan(kControlSize), own_page_) {}
+      sender_(memory_.bytes().subspan(kControlSize), own_page_) {}
 
 bool ShmConnection::Joined() {
   if (joined_.load(std::memory_order_acquire)) return true;

@@ -55,7 +55,7 @@ class ShmConnection final : public Connection {
   const PeerIdentity& peer() const override { return peer_; }
 
  private:
-  ShmConnection(UniqueFd socket, PeerIdentity peer, OwnMemory memory);
+  ShmConnection(UniqueFd socket, PeerIdentity peer, Mapping memory);
 
   // Whether the peer's memory is attached; attaches it if its offer has come.
   bool Joined() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -82,7 +82,7 @@ class ShmConnection final : public Connection {
   const UniqueFd socket_;
   const PeerIdentity peer_;
   const bool same_user_;
-  const OwnMemory memory_;
+  const Mapping memory_;
   ControlPage& own_page_;
   // Towards another user there are no eventfds to share; these two are for this side alone then.
   const UniqueFd data_bell_;
@@ -94,8 +94,8 @@ class ShmConnection final : public Connection {
   std::atomic<bool> closed_ = false;  // by Close; ended_ is set before
   absl::Status end_ ABSL_GUARDED_BY(mutex_);
   // An honest peer sends one letter for a sleep at most.
-  std::atomic<uint32_t> sleeps_ = 0;
-  std::atomic<uint32_t> letters_ = 0;
+  std::atomic<uint64_t> sleeps_ = 0;
+  std::atomic<uint64_t> letters_ = 0;
 
   // Written before joined_ is, then never.
   Mapping peer_memory_;
