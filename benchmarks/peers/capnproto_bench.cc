@@ -59,8 +59,8 @@ class CapnProtoLink final : public Link, public Caller {
       echo_.emplace(client_->getMain<capnproto::Echo>());
     }
     auto request = echo_->unaryRequest();
-    request.setData(kj::arrayPtr(reinterpret_cast<const kj::byte*>(request_.data()),
-                                 request_.size()));
+    request.setData(
+        kj::arrayPtr(reinterpret_cast<const kj::byte*>(request_.data()), request_.size()));
     const auto reply = request.send().wait(client_->getWaitScope());
     if (reply.getData().size() != request_.size()) Check(absl::DataLossError("wrong reply"));
   }
@@ -91,9 +91,9 @@ class CapnProtoSubject final : public Subject {
       paf.promise.wait(server.getWaitScope());
       *executor.lockExclusive() = nullptr;
     });
-    const kj::Executor& loop = executor.when(
-        [](const auto& value) { return value != nullptr; },
-        [](auto& value) -> const kj::Executor& { return KJ_ASSERT_NONNULL(value); });
+    const kj::Executor& loop =
+        executor.when([](const auto& value) { return value != nullptr; },
+                      [](auto& value) -> const kj::Executor& { return KJ_ASSERT_NONNULL(value); });
     ready(address);
     loop.executeSync([&] { stop->fulfill(); });
     thread.join();

@@ -95,10 +95,10 @@ class ThriftLink final : public Link, public Caller {
 class ThriftSubject final : public Subject {
  public:
   absl::Status Serve(const std::string& address, const Ready& ready) override {
-    TThreadedServer server(
-        std::make_shared<thrift::EchoProcessor>(std::make_shared<EchoHandler>()),
-        std::make_shared<TServerSocket>(address), std::make_shared<TBufferedTransportFactory>(),
-        std::make_shared<TBinaryProtocolFactory>());
+    TThreadedServer server(std::make_shared<thrift::EchoProcessor>(std::make_shared<EchoHandler>()),
+                           std::make_shared<TServerSocket>(address),
+                           std::make_shared<TBufferedTransportFactory>(),
+                           std::make_shared<TBinaryProtocolFactory>());
     const auto listening = std::make_shared<Listening>();
     server.setServerEventHandler(listening);
     std::thread thread([&] { server.serve(); });

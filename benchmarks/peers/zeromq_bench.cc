@@ -59,9 +59,9 @@ class Socket {
   bool Receive(Payload& payload) {
     zmq_msg_t message;
     zmq_msg_init(&message);
-    const bool received = zmq_msg_recv(&message, socket_, 0) >= 0 &&
-                          payload.ParseFromArray(zmq_msg_data(&message),
-                                                 static_cast<int>(zmq_msg_size(&message)));
+    const bool received =
+        zmq_msg_recv(&message, socket_, 0) >= 0 &&
+        payload.ParseFromArray(zmq_msg_data(&message), static_cast<int>(zmq_msg_size(&message)));
     zmq_msg_close(&message);
     return received;
   }

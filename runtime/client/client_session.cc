@@ -273,7 +273,7 @@ void ClientSession::Abandon(ClientCall& call, absl::Status status) {
   if (call.state_.closed()) return;
   const uint32_t id = call.id_;
   End(call, std::move(status));
-  if (sender_.Drop(id)) {
+  if (DropUnsent(id)) {
     FreeId(id);
     return;
   }
@@ -291,8 +291,18 @@ void ClientSession::End(ClientCall& call, absl::Status status) {
 }
 
 void ClientSession::Release(const ClientCall& call) {
-  (void)sender_.Drop(call.id_);
+  (void)DropUnsent(call.id_);
   FreeId(call.id_);
+}
+
+bool ClientSession::DropUnsent(uint32_t id) {
+  const bool untouched = sender_.Drop(id);
+  // Writers of other calls may have waited for just that; no send or Resume will tell them.
+  if (unsent_ && sender_.idle()) {
+    unsent_ = false;
+    WakeWriters();
+  }
+  return untouched;
 }
 
 ClientCall* ClientSession::FindCall(const FrameHeader& header) {

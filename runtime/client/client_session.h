@@ -144,6 +144,8 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   void End(ClientCall& call, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The server's RESPONSE is there: nothing of the call travels any more.
   void Release(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // As FrameSender::Drop.
+  bool DropUnsent(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FreeId(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakePump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Waits for kRoom or kLeft.

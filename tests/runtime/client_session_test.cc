@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,14 +25,17 @@
 #include "nigh/message_io.h"
 #include "nigh/method.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transports/inproc/inproc.h"
 #include "nigh/transports/stream/socket_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
 #include "nigh/wire/frame.h"
 #include "nigh/wire/hello.h"
+#include "tests/contract/frames.h"
 
 namespace nigh {
 namespace {
 
+constexpr Method kChat = {.name = "/test.Test/Chat", .kind = MethodKind::kBidiStreaming};
 constexpr Method kReplies = {.name = "/test.Test/Replies", .kind = MethodKind::kServerStreaming};
 
 std::string FrameBytes(FrameHeader header, absl::string_view payload) {
@@ -181,6 +185,87 @@ TEST(ClientSession, AChannelThatGoesDoesNotWaitForRoom) {
   // The hang-up comes although nothing has been read until now.
   pollfd hang_up{.fd = server_end.get(), .events = POLLRDHUP, .revents = 0};
   EXPECT_EQ(::poll(&hang_up, 1, -1), 1);
+}
+
+// A server that takes in the first frames of a connection and then none for a while.
+class HaltingServer {
+ public:
+  explicit HaltingServer(const std::string& address)
+      : listener_(ListenInproc(testing::MakeAddress(address)).value()) {}
+
+  // The numbers of the next `requests` calls, in the order of their requests.
+  std::vector<uint32_t> Greet(size_t requests) {
+    connection_ = testing::Accept(*listener_).value();
+    std::string hello(kHelloSize, '\0');
+    EncodeHello({.window = 1 << 30, .max_message = 1 << 30, .max_metadata = 1024, .max_calls = 100},
+                reinterpret_cast<std::byte*>(hello.data()));
+    EXPECT_TRUE(testing::Send(*connection_, {.kind = FrameKind::kHello}, hello).ok());
+    std::vector<uint32_t> calls;
+    while (calls.size() < requests) {
+      const FrameHeader header = testing::Receive(*connection_).value().header;
+      if (header.kind == FrameKind::kRequest) calls.push_back(header.call);
+    }
+    return calls;
+  }
+  // Until a frame can be received.
+  void AwaitFrame() { EXPECT_TRUE(testing::Await(connection_->Arm(Interest::kReceive))); }
+  absl::StatusOr<FrameHeader> Receive() {
+    absl::StatusOr<testing::OwnedFrame> frame = testing::Receive(*connection_);
+    if (!frame.ok()) return frame.status();
+    return frame->header;
+  }
+  void End(uint32_t call) {
+    EXPECT_TRUE(testing::Send(*connection_, {.kind = FrameKind::kResponse, .call = call}, "").ok());
+  }
+
+ private:
+  const std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Connection> connection_;
+};
+
+void WriteText(ClientCall& call, const std::string& text) {
+  MessageSource message{absl::string_view(text)};
+  EXPECT_TRUE(message.Measure().ok());
+  (void)call.Write(message, /*end=*/true);
+}
+
+// What a call that ends leaves unsent goes, and may have been all that another's writer waited for.
+TEST(ClientSession, AWriterBehindACallThatEndsGoesOn) {
+  HaltingServer server("inproc:halting");
+  const std::shared_ptr<Channel> channel = Dial("inproc:halting").value();
+  const BoundMethods methods(channel, {&kChat, 1});
+  std::vector<uint32_t> ids;
+  std::thread greeter([&] { ids = server.Greet(3); });
+  ClientContext contexts[3];
+  ClientCall leading(methods[0], contexts[0]);
+  ClientCall ending(methods[0], contexts[1]);
+  ClientCall waiting(methods[0], contexts[2]);
+  for (ClientCall* call : {&leading, &ending, &waiting}) call->Start(nullptr, /*end=*/false);
+  greeter.join();
+
+  std::thread leader([&] {
+    std::string message;
+    EXPECT_FALSE(leading.Read(MessageTarget(&message)));
+    (void)leading.Finish();
+  });
+  std::thread first([&] {
+    WriteText(ending, std::string(1 << 20, 'x'));  // more than there is room for
+    (void)ending.Finish();
+  });
+  server.AwaitFrame();
+  std::thread second([&] {
+    WriteText(waiting, "y");
+    (void)waiting.Finish();
+  });
+  server.End(ids[1]);
+  first.join();
+  absl::StatusOr<FrameHeader> frame = server.Receive();
+  while (frame.ok() && frame->call != ids[2]) frame = server.Receive();
+  EXPECT_TRUE(frame.ok()) << frame.status();
+  server.End(ids[2]);
+  server.End(ids[0]);
+  second.join();
+  leader.join();
 }
 
 }  // namespace
