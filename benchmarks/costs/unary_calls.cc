@@ -21,6 +21,9 @@
 namespace nigh::benchmarks {
 namespace {
 
+// Tools that count run one thread at a time: while one spins, the other cannot answer.
+constexpr WaitPolicy kNoSpins = {.spins = 0};
+
 class EchoService final : public Echo::Service {
   absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
     reply->set_data(request.data());
@@ -29,7 +32,7 @@ class EchoService final : public Echo::Service {
 };
 
 absl::Status Call(const std::string& address, int64_t calls) {
-  absl::StatusOr<std::shared_ptr<Channel>> channel = Dial(address);
+  absl::StatusOr<std::shared_ptr<Channel>> channel = Dial(address, {.wait = kNoSpins});
   if (!channel.ok()) return channel.status();
   const Echo::Stub stub(*channel);
   Payload request;
@@ -46,7 +49,7 @@ absl::Status Call(const std::string& address, int64_t calls) {
 absl::Status Run(const std::string& role, const std::string& address, int64_t calls) {
   if (role == "client") return Call(address, calls);
   EchoService echo;
-  Server server({.pollers = 1});
+  Server server({.wait = kNoSpins, .pollers = 1});
   server.Register(echo);
   if (absl::Status status = server.Listen(address); !status.ok()) return status;
   if (absl::Status status = server.Start(); !status.ok()) return status;
