@@ -12,7 +12,9 @@ struct WaitPolicy {
   // Polls with nothing but a pause between them, for media that can be polled without a system
   // call.
   int spins = 40;
-  // Polls with a sched_yield(2) between them.
+  // Polls with a sched_yield(2) between them; four times as many where a poll is no system call and
+  // takes that much less. Looking should last about as long as waking a sleeper takes: who falls
+  // asleep earlier makes the peer wait for longer than that one looks, and then both sleep.
   int yields = 40;
 };
 
@@ -29,7 +31,8 @@ struct WaitPolicy {
 // It spins a little, for a peer on another CPU answers within that time. Then it yields, for a peer
 // on this CPU answers only when it gets to run. It stops yielding when a yield takes so long that
 // somebody else evidently needs the CPU, and when the wait has lasted longer than waking up would
-// cost. It learns: when waits have usually been longer than that, it goes to sleep at once.
+// cost. It learns: when waits have usually been longer than that, it goes to sleep at once; and
+// when spins have long found nothing, as on a CPU that both share, it yields at once.
 //
 // Used by one thread at a time.
 class Waiter {
@@ -58,6 +61,8 @@ class Waiter {
 
   const WaitPolicy policy_;
   int polls_ = 0;           // in this wait
+  int spins_ = 0;           // for this wait
+  int vain_spins_ = 0;      // waits on end that outlasted their spins
   bool slept_ = false;      // in this wait
   bool contended_ = false;  // in this wait: a yield was long
   int64_t started_ = 0;     // steady nanoseconds; 0 outside a wait

@@ -18,7 +18,24 @@ TEST(Waiter, SleepsAfterItsSpinsAndYieldsAtTheLatest) {
   Waiter waiter(policy);
   const int polls = PollsBeforeSleep(waiter, Waiter::PollCost::kCheap);
   EXPECT_GE(polls, 10);
-  EXPECT_LE(polls, 15);
+  EXPECT_LE(polls, 10 + 4 * 5);
+}
+
+TEST(Waiter, LearnsThatSpinsFindNothingAndStillTriesNowAndThen) {
+  Waiter waiter({.spins = 10, .yields = 0});
+  const auto polls = [&] {
+    const int found_nothing = PollsBeforeSleep(waiter, Waiter::PollCost::kCheap);
+    waiter.Found();
+    return found_nothing;
+  };
+  for (int wait = 0; wait < 16; ++wait) EXPECT_EQ(polls(), 10);
+  int spun = 0;
+  for (int wait = 0; wait < 32; ++wait) spun += polls() > 0 ? 1 : 0;
+  EXPECT_EQ(spun, 2);
+  // One that pays, and all do again.
+  while (!waiter.PollAgain(Waiter::PollCost::kCheap)) waiter.Found();
+  waiter.Found();
+  EXPECT_EQ(polls(), 10);
 }
 
 TEST(Waiter, NeverSpinsOverSystemCalls) {
