@@ -1,5 +1,5 @@
-// Unix sockets between two users. Needs root, who alone can act as another, and no sandbox, which
-// knows one user only.
+// Unix sockets, and shared memory that is met at one, between two users. Needs root, who alone can
+// act as another, and no sandbox, which knows one user only.
 
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -8,17 +8,24 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/base/unique_fd.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/shm/shm.h"
 #include "nigh/transports/unix/unix.h"
 #include "tests/contract/frames.h"
 #include "tests/transports/unix_fixture.h"
 
 namespace nigh {
 namespace {
+
+using ::nigh::testing::MakeAddress;
+using ::testing::HasSubstr;
 
 constexpr uid_t kNobody = 65534;
 
@@ -81,6 +88,52 @@ TEST_F(UnixUsers, TellsWhichUserTheClientIs) {
   auto server = testing::Accept(*listener).value();
   EXPECT_EQ(server->peer().uid, kNobody);
   EXPECT_EQ(server->peer().gid, kNobody);
+}
+
+// Towards another user there are no eventfds: whoever sleeps is woken by a letter.
+TEST_F(UnixUsers, AnotherUserIsServedOverSharedMemory) {
+  const Address address = MakeAddress("shm:" + path_);
+  auto listener = ListenShm(address).value();
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
+  std::filesystem::permissions(path_, std::filesystem::perms::all);
+  constexpr uint32_t kFrames = 3;
+  std::thread echo([&] {
+    auto server = testing::Accept(*listener).value();
+    EXPECT_EQ(server->peer().uid, kNobody);
+    for (uint32_t call = 0; call < kFrames; ++call) {
+      const std::string payload = testing::Receive(*server).value().payload;
+      EXPECT_EQ(payload, testing::Pattern(call, 10'000));
+      EXPECT_TRUE(testing::Send(*server, call, payload).ok());
+    }
+    EXPECT_EQ(testing::ReceiveEnd(*server).code(), absl::StatusCode::kUnavailable);
+  });
+  EXPECT_EQ(AsNobody([&]() -> std::string {
+              auto client = DialShm(address).value();
+              for (uint32_t call = 0; call < kFrames; ++call) {
+                const std::string payload = testing::Pattern(call, 10'000);
+                if (!testing::Send(*client, call, payload).ok()) return "not sent";
+                if (testing::Receive(*client).value().payload != payload) return "another payload";
+              }
+              return "echoed";
+            }),
+            "echoed");
+  echo.join();
+}
+
+TEST_F(UnixUsers, MemoryOfAnotherUserThatIsNotSealedIsRefused) {
+  auto listener = ListenShm(MakeAddress("shm:" + path_)).value();
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
+  std::filesystem::permissions(path_, std::filesystem::perms::all);
+  for (const char* memory : {"posix", "sysv"}) {
+    const Address address = MakeAddress(absl::StrCat("shm:", path_, "?memory=", memory));
+    EXPECT_EQ(AsNobody([&] { return std::string(DialShm(address).ok() ? "dialled" : "not"); }),
+              "dialled");
+    auto server = testing::Accept(*listener).value();
+    const absl::Status end = testing::ReceiveEnd(*server);
+    EXPECT_EQ(end.code(), absl::StatusCode::kInternal) << end;
+    EXPECT_THAT(std::string(end.message()),
+                HasSubstr(absl::StrCat("another user and offers ", memory, " memory")));
+  }
 }
 
 }  // namespace
