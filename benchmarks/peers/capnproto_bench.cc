@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "benchmarks/harness/main.h"
 #include "benchmarks/harness/subject.h"
+#include "benchmarks/peers/link_per_caller.h"
 #include "echo.capnp.h"
 
 namespace nigh::benchmarks {
@@ -34,24 +35,11 @@ class EchoServer final : public capnproto::Echo::Server {
   }
 };
 
-// All of it belongs to the thread that makes it: one caller a link.
-class CapnProtoLink final : public Link, public Caller {
+// A connection of its own, all of which belongs to the thread that makes it: at the first call.
+class CapnProtoCaller final : public Caller {
  public:
-  explicit CapnProtoLink(const std::string& address) : address_(address) {}
-
-  std::unique_ptr<Caller> NewCaller(size_t payload) override {
-    class Borrowed final : public Caller {
-     public:
-      explicit Borrowed(CapnProtoLink& link) : link_(link) {}
-      ~Borrowed() override { link_.Disconnect(); }
-      void Call() override { link_.Call(); }
-
-     private:
-      CapnProtoLink& link_;
-    };
-    request_.assign(payload, 'x');
-    return std::make_unique<Borrowed>(*this);
-  }
+  CapnProtoCaller(std::string address, size_t payload)
+      : address_(std::move(address)), request_(payload, 'x') {}
 
   void Call() override {
     if (!client_.has_value()) {
@@ -65,14 +53,9 @@ class CapnProtoLink final : public Link, public Caller {
     if (reply.getData().size() != request_.size()) Check(absl::DataLossError("wrong reply"));
   }
 
-  void Disconnect() {
-    echo_.reset();
-    client_.reset();
-  }
-
  private:
   const std::string address_;
-  std::string request_;
+  const std::string request_;
   std::optional<capnp::EzRpcClient> client_;
   std::optional<capnproto::Echo::Client> echo_;
 };
@@ -101,7 +84,7 @@ class CapnProtoSubject final : public Subject {
   }
 
   absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& address) override {
-    return std::make_unique<CapnProtoLink>(address);
+    return std::make_unique<LinkPerCaller<CapnProtoCaller>>(address);
   }
 };
 

@@ -11,7 +11,6 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "benchmarks/harness/main.h"
 #include "benchmarks/harness/subject.h"
+#include "benchmarks/peers/link_per_caller.h"
 
 namespace nigh::benchmarks {
 namespace {
@@ -58,26 +58,14 @@ class Listening final : public TServerEventHandler {
   bool listening_ = false;
 };
 
-class ThriftLink final : public Link, public Caller {
+// A connection of its own: a client belongs to one thread.
+class ThriftCaller final : public Caller {
  public:
-  explicit ThriftLink(const std::string& path)
+  ThriftCaller(const std::string& path, size_t payload)
       : transport_(std::make_shared<TBufferedTransport>(std::make_shared<TSocket>(path))),
-        client_(std::make_shared<TBinaryProtocol>(transport_)) {
+        client_(std::make_shared<TBinaryProtocol>(transport_)),
+        request_(payload, 'x') {
     transport_->open();
-  }
-
-  // A client belongs to one thread: one caller a link.
-  std::unique_ptr<Caller> NewCaller(size_t payload) override {
-    class Borrowed final : public Caller {
-     public:
-      explicit Borrowed(Caller& caller) : caller_(caller) {}
-      void Call() override { caller_.Call(); }
-
-     private:
-      Caller& caller_;
-    };
-    request_.assign(payload, 'x');
-    return std::make_unique<Borrowed>(*this);
   }
 
   void Call() override {
@@ -88,7 +76,7 @@ class ThriftLink final : public Link, public Caller {
  private:
   const std::shared_ptr<TBufferedTransport> transport_;
   thrift::EchoClient client_;
-  std::string request_;
+  const std::string request_;
   std::string reply_;
 };
 
@@ -110,11 +98,7 @@ class ThriftSubject final : public Subject {
   }
 
   absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& address) override {
-    try {
-      return std::make_unique<ThriftLink>(address);
-    } catch (const std::exception& error) {
-      return absl::UnavailableError(error.what());
-    }
+    return std::make_unique<LinkPerCaller<ThriftCaller>>(address);
   }
 };
 

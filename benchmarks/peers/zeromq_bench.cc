@@ -16,6 +16,7 @@
 #include "benchmarks/echo.pb.h"
 #include "benchmarks/harness/main.h"
 #include "benchmarks/harness/subject.h"
+#include "benchmarks/peers/link_per_caller.h"
 
 namespace nigh::benchmarks {
 namespace {
@@ -71,24 +72,12 @@ class Socket {
   void* const socket_;
 };
 
-class ZeroMqLink final : public Link, public Caller {
+// A connection of its own: a socket belongs to one thread.
+class ZeroMqCaller final : public Caller {
  public:
-  explicit ZeroMqLink(const std::string& address) : socket_(context_, ZMQ_REQ) {
+  ZeroMqCaller(const std::string& address, size_t payload) : socket_(context_, ZMQ_REQ) {
     if (zmq_connect(socket_.get(), address.c_str()) != 0) Check(Failed("zmq_connect"));
-  }
-
-  // A socket belongs to one thread: one caller a link.
-  std::unique_ptr<Caller> NewCaller(size_t payload) override {
-    class Borrowed final : public Caller {
-     public:
-      explicit Borrowed(Caller& caller) : caller_(caller) {}
-      void Call() override { caller_.Call(); }
-
-     private:
-      Caller& caller_;
-    };
     request_.set_data(std::string(payload, 'x'));
-    return std::make_unique<Borrowed>(*this);
   }
 
   void Call() override {
@@ -128,7 +117,7 @@ class ZeroMqSubject final : public Subject {
   }
 
   absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& address) override {
-    return std::make_unique<ZeroMqLink>(address);
+    return std::make_unique<LinkPerCaller<ZeroMqCaller>>(address);
   }
 };
 
