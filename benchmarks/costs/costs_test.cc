@@ -66,9 +66,20 @@ Payload PayloadOf(size_t size) {
   return payload;
 }
 
-void Report(const char* name, double value) { std::printf("cost %s %.3f\n", name, value); }
+void Report(const std::string& name, double value) {
+  std::printf("cost %s %.3f\n", name.c_str(), value);
+}
 
 double ACall(int64_t count) { return static_cast<double>(count) / kCalls; }
+
+// What was counted since the last Reset, by kind.
+void ReportSystemCalls(const std::string& prefix) {
+  Report(prefix + "_carrying", ACall(counts.sends + counts.receives));
+  Report(prefix + "_empty", ACall(counts.blocked));
+  Report(prefix + "_yields", ACall(counts.yields));
+  Report(prefix + "_waits", ACall(counts.sleeps));
+  Report(prefix + "_other", ACall(counts.looks + counts.wakeups));
+}
 
 class AllocationTest : public testing::TestWithParam<const char*> {};
 
@@ -87,7 +98,7 @@ TEST_P(AllocationTest, ASteadyUnaryCallAllocatesNothing) {
       pair.Call(request, kCalls / kBatches);
       fewest = std::min(fewest, counts.allocations.load());
     }
-    Report(absl::StrCat(GetParam() == kShm ? "shm_" : "", "allocations_", size).c_str(),
+    Report(absl::StrCat(GetParam() == kShm ? "shm_" : "", "allocations_", size),
            ACall(fewest * kBatches));
     EXPECT_EQ(fewest, 0) << "in " << kCalls / kBatches << " calls of " << size << " bytes";
   }
@@ -106,10 +117,7 @@ TEST(CostsTest, ACallThatSleepsMakesEightSystemCalls) {
   pair.Call(request, kCalls);
   const double carrying = ACall(counts.sends + counts.receives);
   const double waiting = ACall(counts.blocked + counts.sleeps + counts.looks + counts.wakeups);
-  Report("system_calls_asleep_carrying", carrying);
-  Report("system_calls_asleep_empty", ACall(counts.blocked));
-  Report("system_calls_asleep_waits", ACall(counts.sleeps));
-  Report("system_calls_asleep_other", ACall(counts.looks + counts.wakeups));
+  ReportSystemCalls("system_calls_asleep");
   EXPECT_NEAR(carrying, 4, 0.01);
   EXPECT_LE(waiting, 4.2);
   EXPECT_EQ(counts.yields, 0);
@@ -123,11 +131,7 @@ TEST(CostsTest, ACallThatPollsMakesFourSystemCallsAndNoOthersButPollsAndYields) 
   counts.Reset();
   pair.Call(request, kCalls);
   const double carrying = ACall(counts.sends + counts.receives);
-  Report("system_calls_busy_carrying", carrying);
-  Report("system_calls_busy_empty", ACall(counts.blocked));
-  Report("system_calls_busy_yields", ACall(counts.yields));
-  Report("system_calls_busy_waits", ACall(counts.sleeps));
-  Report("system_calls_busy_other", ACall(counts.looks + counts.wakeups));
+  ReportSystemCalls("system_calls_busy");
   EXPECT_NEAR(carrying, 4, 0.01);
   EXPECT_LE(ACall(counts.sleeps), 2.5);
   EXPECT_LE(ACall(counts.wakeups), 0.1);
@@ -140,10 +144,7 @@ TEST(CostsTest, ACallOverSharedMemoryThatSleepsMakesFiveSystemCalls) {
   pair.WarmUp(request);
   counts.Reset();
   pair.Call(request, kCalls);
-  Report("shm_system_calls_asleep_carrying", ACall(counts.sends + counts.receives));
-  Report("shm_system_calls_asleep_empty", ACall(counts.blocked));
-  Report("shm_system_calls_asleep_waits", ACall(counts.sleeps));
-  Report("shm_system_calls_asleep_other", ACall(counts.looks + counts.wakeups));
+  ReportSystemCalls("shm_system_calls_asleep");
   EXPECT_EQ(counts.sends + counts.receives, 0);
   EXPECT_LE(ACall(counts.blocked + counts.sleeps + counts.looks + counts.wakeups), 6);
   EXPECT_EQ(counts.yields, 0);
@@ -157,10 +158,7 @@ TEST(CostsTest, ACallOverSharedMemoryThatPollsCarriesNothingThroughTheKernel) {
   pair.WarmUp(request);
   counts.Reset();
   pair.Call(request, kCalls);
-  Report("shm_system_calls_busy_yields", ACall(counts.yields));
-  Report("shm_system_calls_busy_empty", ACall(counts.blocked));
-  Report("shm_system_calls_busy_waits", ACall(counts.sleeps));
-  Report("shm_system_calls_busy_other", ACall(counts.looks + counts.wakeups));
+  ReportSystemCalls("shm_system_calls_busy");
   EXPECT_EQ(counts.sends + counts.receives, 0);
 }
 

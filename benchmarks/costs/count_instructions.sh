@@ -5,7 +5,8 @@
 #
 #   count_instructions.sh UNARY_CALLS SCHEME [LIMIT]
 #
-# SCHEME is one whose name may be a path: unix or shm. Prints "cost instructions_SCHEME N"; fails when N is more than LIMIT.
+# SCHEME is one whose name may be a path: unix or shm. Prints "cost instructions_SCHEME N"; fails when
+# N is more than LIMIT.
 set -euo pipefail
 program=$1
 scheme=$2
