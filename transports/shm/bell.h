@@ -1,8 +1,6 @@
 #ifndef NIGH_TRANSPORTS_SHM_BELL_H_
 #define NIGH_TRANSPORTS_SHM_BELL_H_
 
-#include <optional>
-
 #include "nigh/base/unique_fd.h"
 
 namespace nigh {

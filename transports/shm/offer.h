@@ -1,7 +1,6 @@
 #ifndef NIGH_TRANSPORTS_SHM_OFFER_H_
 #define NIGH_TRANSPORTS_SHM_OFFER_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>

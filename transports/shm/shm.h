@@ -19,8 +19,8 @@ namespace nigh {
 //   ring=256KiB              bytes that this side can have on the way; a power of two from 128KiB
 //                            to 64MiB
 //
-// Each side chooses for what it sends. README.md beside this has the memory map, the proof of the
-// wake-ups and what a peer that means harm can do.
+// Each side chooses for what it sends. README.md beside this has the memory map, the ordering
+// and what a peer that means harm can do.
 absl::StatusOr<std::unique_ptr<Connection>> DialShm(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address);
 
