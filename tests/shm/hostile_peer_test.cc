@@ -8,9 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -21,6 +19,7 @@
 #include "nigh/base/deadline.h"
 #include "nigh/nigh.h"
 #include "tests/hostile/victim.nigh.h"
+#include "tests/shm/surroundings.h"
 
 namespace nigh::testing {
 namespace {
@@ -33,11 +32,6 @@ class EchoService final : public hostile::Victim::Service {
   }
 };
 
-int OpenDescriptors() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<int>(std::distance(begin(all), end(all)));
-}
-
 // Of ring memory, one's own and peers'.
 int Mappings() {
   std::ifstream maps("/proc/self/maps");
@@ -49,13 +43,6 @@ int Mappings() {
 
 class HostilePeerTest : public ::testing::TestWithParam<int> {
  protected:
-  HostilePeerTest() {
-    char pattern[] = "/tmp/nigh_hostile_XXXXXX";
-    directory_ = ::mkdtemp(pattern);
-    path_ = directory_ + "/server";
-  }
-  ~HostilePeerTest() override { std::filesystem::remove_all(directory_); }
-
   pid_t Start(int seed) {
     std::string arguments[] = {::getenv("HOSTILE_PEER"), path_, absl::StrCat(seed), "150"};
     std::vector<char*> pointers;
@@ -86,7 +73,8 @@ class HostilePeerTest : public ::testing::TestWithParam<int> {
     return times[times.size() / 2];
   }
 
-  std::string directory_, path_;
+  const MeetingFolder meeting_;
+  const std::string path_ = meeting_.socket();
 };
 
 TEST_P(HostilePeerTest, TheServerServesOthersAndSaysWhatItRefused) {

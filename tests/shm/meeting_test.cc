@@ -14,7 +14,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +32,7 @@
 #include "nigh/transports/shm/shm.h"
 #include "tests/contract/frames.h"
 #include "tests/shm/raw_peer.h"
+#include "tests/shm/surroundings.h"
 
 namespace nigh::testing {
 namespace {
@@ -42,11 +42,6 @@ using ::testing::StartsWith;
 
 constexpr uint32_t kRing = 128 * 1024;
 constexpr size_t kMemory = kControlSize + kRing;
-
-int OpenDescriptors() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<int>(std::distance(begin(all), end(all)));
-}
 
 // Objects with names, of whatever user.
 int NamedMemory() {
@@ -65,18 +60,13 @@ int NamedMemory() {
 
 class ShmTest : public ::testing::Test {
  protected:
-  ShmTest() {
-    char pattern[] = "/tmp/nigh_shm_XXXXXX";
-    directory_ = ::mkdtemp(pattern);
-    path_ = directory_ + "/server";
-  }
-  ~ShmTest() override { std::filesystem::remove_all(directory_); }
-
   Address AddressWith(absl::string_view parameters) const {
     return MakeAddress(absl::StrCat("shm:", path_, parameters));
   }
 
-  std::string directory_, path_;
+  const MeetingFolder meeting_;
+  const std::string& directory_ = meeting_.folder();
+  const std::string path_ = meeting_.socket();
 };
 
 class ShmMemoryTest : public ShmTest, public ::testing::WithParamInterface<const char*> {};

@@ -1,7 +1,6 @@
 #include "nigh/transports/local/local.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
 #include "tests/contract/frames.h"
+#include "tests/shm/surroundings.h"
 
 namespace nigh {
 namespace {
@@ -26,13 +26,6 @@ using ::testing::StartsWith;
 
 class LocalTransport : public ::testing::Test {
  protected:
-  LocalTransport() {
-    char pattern[] = "/tmp/nigh_local_XXXXXX";
-    directory_ = ::mkdtemp(pattern);
-    path_ = directory_ + "/server";
-  }
-  ~LocalTransport() override { std::filesystem::remove_all(directory_); }
-
   Address AddressWith(absl::string_view parameters) const {
     return MakeAddress(absl::StrCat("local:", path_, parameters));
   }
@@ -49,7 +42,8 @@ class LocalTransport : public ::testing::Test {
     return pair;
   }
 
-  std::string directory_, path_;
+  const testing::MeetingFolder meeting_;
+  const std::string path_ = meeting_.socket();
 };
 
 TEST_F(LocalTransport, IsSharedMemoryWhereBothSidesCan) {
@@ -125,7 +119,7 @@ TEST_F(LocalTransport, StaysOnTheSocketWhenTheClientCannotMakeMemory) {
 TEST_F(LocalTransport, LeavesNoFile) {
   Connect("", "");
   Connect("?shm=off", "?shm=off");
-  EXPECT_TRUE(std::filesystem::is_empty(directory_));
+  EXPECT_TRUE(std::filesystem::is_empty(meeting_.folder()));
 }
 
 TEST_F(LocalTransport, RefusesOtherParameters) {
