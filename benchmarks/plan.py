@@ -19,6 +19,10 @@ SUBJECTS = {
     "nigh shm": (NIGH, "shm:{scratch}/{pid}"),
     "nigh shm posix": (NIGH, "shm:{scratch}/{pid}?memory=posix"),
     "nigh shm sysv": (NIGH, "shm:{scratch}/{pid}?memory=sysv"),
+    "nigh shm futex": (NIGH, "shm:{scratch}/{pid}?doorbell=futex"),
+    "nigh shm posix-sem": (NIGH, "shm:{scratch}/{pid}?doorbell=posix-sem"),
+    "nigh shm sysv-sem": (NIGH, "shm:{scratch}/{pid}?doorbell=sysv-sem"),
+    "nigh shm signal": (NIGH, "shm:{scratch}/{pid}?doorbell=signal"),
     "nigh unix": (NIGH, "unix:{scratch}/{pid}"),
     "nigh unix-abstract": (NIGH, "unix-abstract:nigh-bench-{pid}"),
     "nigh tcp": (NIGH, "tcp://127.0.0.1:0"),
@@ -30,10 +34,19 @@ SUBJECTS = {
     "ZeroMQ ipc": (ZEROMQ, "ipc://{scratch}/{pid}"),
 }
 
+DOORBELLS = ("futex", "posix-sem", "sysv-sem", "signal")
+
 # WaitPolicy::yields, the only part of the policy that counts where a poll is a system call; and
 # WaitPolicy::spins, which counts besides where it is a look at memory.
 HAND_TUNED_YIELDS = (0, 4, 12, 100, 400)
 HAND_TUNED_SPINS = (0, 400)
+
+# What may run beside a measurement, to disturb it: a command whose {programs} and {address} run.py
+# fills in, the latter with what follows the scheme.
+BESIDE = {
+    "hostile peer": ("{programs}/../tests/shm/hostile_peer", "{address}", "1", "1000000000"),
+    "busy process": ("sh", "-c", "while :; do :; done"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +57,7 @@ class Measurement:
     flags: tuple = ()
     copies: int = 1  # of the whole pair, at the same time
     label: str = ""  # beside the subject's name
+    beside: str = ""  # of BESIDE
 
     @property
     def name(self):
@@ -59,6 +73,11 @@ def size_name(size):
         if size >= unit and size % unit == 0:
             return "%d %s" % (size // unit, suffix)
     return "%d B" % size
+
+
+def threads_name(threads, channels):
+    return "%d thread%s, %d channel%s" % (threads, "s" * (threads > 1), channels,
+                                          "s" * (channels > 1))
 
 
 def make_plan(quick):
@@ -78,11 +97,17 @@ def make_plan(quick):
             ("raw socketpair", "nigh shm", "nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp",
              "Cap'n Proto unix", "Thrift unix", "ZeroMQ ipc"),
             ("split", "stacked"), "--payload=%d" % size)
-    for threads, channels in ((4, 1), (16, 1), (16, 16)):
-        add("%d threads, %d channel%s" % (threads, channels, "s" * (channels > 1)),
+    # Each call sleeps, and so is woken by a doorbell.
+    add("asleep, 64 B", ["nigh shm"] + ["nigh shm " + bell for bell in DOORBELLS] + ["nigh unix"],
+        ("split", "stacked"), "--spins=0", "--yields=0")
+    for disturber in ("", *BESIDE):
+        add("beside others", ("nigh shm",), PLACEMENTS, label="beside a " + disturber if disturber
+            else "alone", beside=disturber)
+    for threads, channels in ((1, 1), (4, 1), (4, 4), (16, 1), (16, 16), (64, 64)):
+        add(threads_name(threads, channels),
             ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"), ("free",),
             "--threads=%d" % threads, "--channels=%d" % channels)
-    for calls in (1, 8, 64):
+    for calls in (1, 4, 16, 64):
         add("%d in flight, 1 thread" % calls, ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"),
             ("split", "free"), "--workload=flight", "--in_flight=%d" % calls)
     add("stream of 64 B", ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),

@@ -72,13 +72,13 @@ def plot_in_flight(results, path):
     figure, axis = plt.subplots(figsize=(6, 3))
     for name, colour in COLOURS.items():
         points = [(calls, results.median(("%d in flight, 1 thread" % calls, name, "split"), "per_s"))
-                  for calls in (1, 8, 64)]
+                  for calls in (1, 4, 16, 64)]
         points = [(c, v / 1000) for c, v in points if v]
         if points:
             axis.plot(*zip(*points), marker="o", markersize=3, color=colour, label=name)
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
-    axis.set_xticks((1, 8, 64), ("1", "8", "64"))
+    axis.set_xticks((1, 4, 16, 64), ("1", "4", "16", "64"))
     axis.set_xlabel("calls in flight, one thread and channel")
     axis.set_ylabel("thousand calls a second")
     axis.set_title("Throughput, a CPU each")

@@ -15,21 +15,34 @@ import subprocess
 import sys
 import tempfile
 
-from plan import SUBJECTS, make_plan, size_name
+from plan import BESIDE, SUBJECTS, make_plan, size_name
 from report import Results, print_table, print_targets
 
 
-def start(programs, scratch, measurement, seconds):
-    program, address = SUBJECTS[measurement.subject]
+def start_beside(programs, address, what):
+    command = [part.format(programs=programs, address=address.partition(":")[2])
+               for part in BESIDE[what]]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+
+
+def start(programs, address, measurement, seconds):
+    program = SUBJECTS[measurement.subject][0]
     return subprocess.Popen(
-        [programs / program, "--address=" + address.replace("{scratch}", scratch),
+        [programs / program, "--address=" + address,
          "--placement=" + measurement.placement, "--seconds=%g" % seconds, *measurement.flags],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
 
 def measure(programs, scratch, measurement, seconds):
     """One round's values; None where the program failed. Of several copies, their mean."""
-    running = [start(programs, scratch, measurement, seconds) for _ in range(measurement.copies)]
+    address = SUBJECTS[measurement.subject][1].replace("{scratch}", scratch)
+    beside = None
+    if measurement.beside:
+        # Known to both.
+        address = address.replace("{pid}", "beside")
+        beside = start_beside(programs, address, measurement.beside)
+    running = [start(programs, address, measurement, seconds) for _ in range(measurement.copies)]
     values = []
     for process in running:
         try:
@@ -41,6 +54,9 @@ def measure(programs, scratch, measurement, seconds):
             continue
         if process.returncode == 0:
             values.append(json.loads(output))
+    if beside:
+        beside.kill()
+        beside.wait()
     if len(values) < measurement.copies:
         return None
     return {field: sum(v[field] for v in values) / len(values) for field in values[0]}

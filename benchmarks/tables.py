@@ -6,7 +6,7 @@ usage: tables.py FILE
 import json
 import sys
 
-from plan import SUBJECTS
+from plan import BESIDE, SUBJECTS, threads_name
 from report import Results, hand_tuned, number, targets
 
 SIZES = ("0 B", "1 KiB", "4 KiB", "64 KiB", "1 MiB", "16 MiB")
@@ -65,6 +65,16 @@ def print_open_loop(results):
                ("split p50", "p99", "p99.9", "free p50", "p99", "p99.9"), rows)
 
 
+def print_beside(results):
+    labels = ["alone"] + ["beside a " + disturber for disturber in BESIDE]
+    print_rows("Shared memory beside a process that attacks the server, and beside one that is just busy",
+               ["%s %s" % (placement, field) for placement in ("split", "stacked", "free")
+                for field in ("p50", "p99")],
+               [[label] + [number(results.median(("beside others", "nigh shm " + label, placement), field))
+                           for placement in ("split", "stacked", "free") for field in ("p50", "p99")]
+                for label in labels])
+
+
 def print_wait_policy(results):
     labels = ["default"] + hand_tuned("nigh shm")
     rows = [["%s: %s" % (subject, what)]
@@ -90,12 +100,12 @@ def main():
                [["both ends of an echo"]
                 + [number(results.median(("unary " + size, "codec alone", "one thread"), "p50"))
                    for size in SIZES[:1] + ("64 B",) + SIZES[2:]]])
-    print_grid(results, "Calls a second by threads, free",
-               [(title, "%s threads, %s" % tuple(title.split(", ")), "free")
-                for title in ("4, 1 channel", "16, 1 channel", "16, 16 channels")], "per_s")
+    print_grid(results, "Calls a second by threads and channels, free",
+               [("%d, %d" % pair, threads_name(*pair), "free")
+                for pair in ((1, 1), (4, 1), (4, 4), (16, 1), (16, 16), (64, 64))], "per_s")
     print_grid(results, "Calls a second by calls in flight, 1 thread and channel",
                [("%d, %s" % (calls, placement), "%d in flight, 1 thread" % calls, placement)
-                for placement in ("split", "free") for calls in (1, 8, 64)], "per_s")
+                for placement in ("split", "free") for calls in (1, 4, 16, 64)], "per_s")
     print_grid(results, "A new connection and its first call, p50",
                [(placement, "connect and first call", placement)
                 for placement in ("split", "free")], "p50")
@@ -105,6 +115,9 @@ def main():
     print_grid(results, "Server stream of 1 MiB messages, messages a second",
                [(placement, "stream of 1 MiB", placement) for placement in ("split", "stacked")],
                "per_s")
+    print_grid(results, "Doorbells: 64-byte unary echo of two sides that sleep before each message, p50",
+               [(placement, "asleep, 64 B", placement) for placement in ("split", "stacked")], "p50")
+    print_beside(results)
     print_open_loop(results)
     print_wait_policy(results)
     print_rows("Targets", ("target", "measured", ""),

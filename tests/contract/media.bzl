@@ -63,3 +63,35 @@ MEDIA = {
         stranger = "unix",
     ),
 }
+
+# Shared memory of every kind with every doorbell. Each memory and each doorbell once, in the pairs
+# below, are among MEDIA; tests of the others are tagged "manual":
+#
+#   bazel test //tests/contract:shm_combinations //tests/conformance:shm_combinations
+SHM_COMBINATIONS = {
+    "shm_%s_%s" % (memory, doorbell.replace("-", "_")): medium(
+        header = "nigh/transports/shm/shm.h",
+        transport = "nigh::kShmTransport",
+        address = "shm:{dir}/{n}?memory=%s&doorbell=%s" % (memory, doorbell),
+        deps = ["//transports/shm"],
+        stranger = "unix-seqpacket",
+    )
+    for memory in ["memfd", "posix", "sysv"]
+    for doorbell in ["eventfd", "futex", "posix-sem", "sysv-sem", "signal"]
+}
+
+_ALWAYS = [
+    "shm_memfd_futex",
+    "shm_posix_posix_sem",
+    "shm_sysv_sysv_sem",
+    "shm_memfd_signal",
+]
+
+MEDIA.update({name: SHM_COMBINATIONS[name] for name in _ALWAYS})
+
+# "shm" is the first of them.
+RARE_MEDIA = {
+    name: SHM_COMBINATIONS[name]
+    for name in SHM_COMBINATIONS
+    if name not in _ALWAYS and name != "shm_memfd_eventfd"
+}

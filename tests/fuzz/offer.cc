@@ -72,7 +72,7 @@ void Run(Input input) {
   Expect(message.size() == kOfferSize && made.ring_size >= kMinRing && made.ring_size <= kMaxRing &&
              std::has_single_bit(made.ring_size),
          "an accepted offer makes sense");
-  Expect(bool{made.data_bell} == bool{made.room_bell}, "both bells or none");
+  Expect(made.bell.fds.size() == BellDescriptors(made.bell.kind), "a bell comes whole");
   // System V's are found by their number alone, and others' memory is none of a fuzzer's business.
   if (made.memory.kind == MemoryKind::kSysv) return;
   const absl::StatusOr<Mapping> memory = AttachMemory(made.memory, kControlSize + made.ring_size);

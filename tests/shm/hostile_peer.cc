@@ -87,7 +87,7 @@ class HostilePeer {
     OfferBytes offer;
     if (Pick(2) == 0) offer.version = static_cast<uint16_t>(Pick(3));
     if (Pick(2) == 0) offer.memory = static_cast<uint8_t>(Pick(5));
-    if (Pick(2) == 0) offer.bells = static_cast<uint8_t>(Pick(3));
+    if (Pick(2) == 0) offer.bells = static_cast<uint8_t>(Pick(8));
     if (Pick(2) == 0) offer.ring_size = static_cast<uint32_t>(random_());
     std::string bytes = offer.Encode();
     if (Pick(2) == 0) bytes.resize(Pick(40));

@@ -77,13 +77,38 @@ TEST_P(ShmMemoryTest, CarriesFramesBothWaysAndLeavesNoName) {
   auto listener = ListenShm(address).value();
   auto pair = Connect({"shm", [](const Address& a) { return DialShm(a); }, nullptr}, *listener);
   ASSERT_TRUE(pair.ok()) << pair.status();
-  EXPECT_EQ(NamedMemory(), before) << "a name is left for others to find";
   for (uint32_t call = 0; call < 100; ++call) {
     ASSERT_TRUE(Send(*pair->client, call, Pattern(call, 3000)).ok());
     ASSERT_EQ(Receive(*pair->server).value().payload, Pattern(call, 3000));
     ASSERT_TRUE(Send(*pair->server, call, Pattern(call, 5000)).ok());
     ASSERT_EQ(Receive(*pair->client).value().payload, Pattern(call, 5000));
   }
+  EXPECT_EQ(NamedMemory(), before) << "a name is left for others to find";
+}
+
+// Whoever goes first, and whether or not the other has attached anything.
+TEST_P(ShmMemoryTest, LeavesNoNameWhenNobodyHasSaidAnything) {
+  const int before = NamedMemory();
+  const Address address = AddressWith(absl::StrCat("?memory=", GetParam(), "&ring=128KiB"));
+  auto listener = ListenShm(address).value();
+  for (const bool client_first : {true, false}) {
+    auto client = DialShm(address).value();
+    auto server = Accept(*listener).value();
+    (client_first ? client : server).reset();
+  }
+  EXPECT_EQ(NamedMemory(), before);
+}
+
+// The maker goes with its attachment before the reader has come.
+TEST_P(ShmMemoryTest, WhatWasSentOutlivesTheSender) {
+  const Address address = AddressWith(absl::StrCat("?memory=", GetParam(), "&ring=128KiB"));
+  auto listener = ListenShm(address).value();
+  auto client = DialShm(address).value();
+  auto server = Accept(*listener).value();
+  ASSERT_TRUE(Send(*client, 1, "last words").ok());
+  client.reset();
+  EXPECT_EQ(Receive(*server).value().payload, "last words");
+  EXPECT_EQ(ReceiveEnd(*server).code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_P(ShmMemoryTest, EachSideChoosesForItself) {
@@ -100,12 +125,12 @@ TEST_P(ShmMemoryTest, IsZeroesAndCanBeAttachedReadOnly) {
   const MemoryKind kind = ParseMemoryKind(GetParam()).value();
   const auto memory = CreateMemory(kind, kMemory).value();
   memory.mapping.bytes()[kMemory - 1] = std::byte{7};
+  EXPECT_EQ(AttachMemory(memory.handle, kMemory * 2).status().code(),
+            absl::StatusCode::kInvalidArgument);
   const auto attached = AttachMemory(memory.handle, kMemory);
   ASSERT_TRUE(attached.ok()) << attached.status();
   EXPECT_EQ(attached->bytes()[0], std::byte{0});
   EXPECT_EQ(attached->bytes()[kMemory - 1], std::byte{7});
-  EXPECT_EQ(AttachMemory(memory.handle, kMemory * 2).status().code(),
-            absl::StatusCode::kInvalidArgument);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, ShmMemoryTest, ::testing::Values("memfd", "posix", "sysv"),
@@ -169,6 +194,8 @@ TEST_F(ShmTest, AddressesThatCannotWorkAreRefused) {
     return std::string(dialled.message());
   };
   EXPECT_THAT(refusal("?memory=disk"), HasSubstr("memory=disk (use memfd, posix or sysv)"));
+  EXPECT_THAT(refusal("?doorbell=knocker"),
+              HasSubstr("doorbell=knocker (use eventfd, futex, posix-sem, sysv-sem or signal)"));
   for (const char* ring : {"1", "100KiB", "192KiB", "128MiB", "x", "-1", "99999999999999999999"}) {
     EXPECT_THAT(refusal(absl::StrCat("?ring=", ring)),
                 HasSubstr("(use a power of two from 128KiB to 64MiB)"));
@@ -244,7 +271,7 @@ TEST_F(HostileMeetingTest, OffersThatLieAreRefused) {
   refuse({.magic = "NIGH SHM"}, "does not speak nigh's protocol (it began \"NIGH SHM");
   refuse({.memory = 0}, "of memory of kind 0");
   refuse({.memory = 4}, "of memory of kind 4");
-  refuse({.bells = 2}, "bells of kind 2");
+  refuse({.bells = 6}, "a bell of kind 6");
   refuse({.ring_size = 0}, "a ring of 0 bytes");
   refuse({.ring_size = 64 * 1024}, "a ring of 65536 bytes");
   refuse({.ring_size = 128 * 1024 + 4096}, "a ring of 135168 bytes");

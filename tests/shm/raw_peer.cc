@@ -92,7 +92,7 @@ bool RawPeer::Offer(uint32_t ring_size) {
   if (!memory.ok()) return false;
   memory_ = *std::move(memory);
   new (memory_.mapping.bytes().data()) ControlPage();
-  return SendOffer(socket_.get(), ring_size, memory_.handle, -1, -1).ok();
+  return SendOffer(socket_.get(), ring_size, memory_.handle, {}).ok();
 }
 
 char RawPeer::NextLetter() {

@@ -1,48 +1,107 @@
 #include "nigh/transports/shm/bell.h"
 
-#include <fcntl.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <sys/types.h>
 
-#include <array>
-#include <string>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nigh/base/unique_fd.h"
+#include "nigh/transports/shm/bells/eventfd_bell.h"
+#include "nigh/transports/shm/bells/futex_bell.h"
+#include "nigh/transports/shm/bells/posix_sem_bell.h"
+#include "nigh/transports/shm/bells/signal_bell.h"
+#include "nigh/transports/shm/bells/sysv_sem_bell.h"
 
 namespace nigh {
-namespace {
 
-// A pipe or a terminal in its place could block the writer, or kill it.
-bool IsEventfd(int fd) {
-  std::array<char, 64> target;
-  const ssize_t size =
-      ::readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), target.data(), target.size());
-  return size > 0 &&
-         absl::string_view(target.data(), static_cast<size_t>(size)) == "anon_inode:[eventfd]" &&
-         (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
-}
-
-}  // namespace
-
-UniqueFd MakeBell() { return UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
-
-void RingOwn(const UniqueFd& bell) { (void)::eventfd_write(bell.get(), 1); }
-
-PeerBell::PeerBell(UniqueFd eventfd, int socket, BellLetter letter)
-    : socket_(socket), letter_(letter) {
-  if (eventfd && IsEventfd(eventfd.get())) eventfd_ = std::move(eventfd);
-}
-
-void PeerBell::Ring() const {
-  if (eventfd_) {
-    (void)::eventfd_write(eventfd_.get(), 1);
-  } else {
-    (void)::send(socket_, &letter_, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+absl::string_view BellKindName(BellKind kind) {
+  switch (kind) {
+    case BellKind::kLetter:
+      return "letter";
+    case BellKind::kEventfd:
+      return "eventfd";
+    case BellKind::kFutex:
+      return "futex";
+    case BellKind::kPosixSem:
+      return "posix-sem";
+    case BellKind::kSysvSem:
+      return "sysv-sem";
+    case BellKind::kSignal:
+      return "signal";
   }
+  return "unknown";
 }
+
+std::optional<BellKind> ParseBellKind(absl::string_view name) {
+  for (const BellKind kind : {BellKind::kEventfd, BellKind::kFutex, BellKind::kPosixSem,
+                              BellKind::kSysvSem, BellKind::kSignal}) {
+    if (name == BellKindName(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+Sleepers::Sleepers()
+    : data_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      room_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+
+void Sleepers::Wake(BellLetter which) const { (void)::eventfd_write(fd(which), 1); }
+
+size_t BellDescriptors(BellKind kind) {
+  if (kind == BellKind::kEventfd) return 2;
+  return kind == BellKind::kPosixSem ? 1 : 0;
+}
+
+size_t BellWords(BellKind kind) {
+  if (kind == BellKind::kSignal) return 3;
+  return kind == BellKind::kSysvSem ? 1 : 0;
+}
+
+absl::StatusOr<std::unique_ptr<OwnBell>> MakeBell(BellKind kind, const Sleepers& sleepers,
+                                                  int socket) {
+  switch (kind) {
+    case BellKind::kEventfd:
+      return std::make_unique<EventfdBell>(sleepers);
+    case BellKind::kFutex:
+      return std::make_unique<FutexBell>(sleepers, socket);
+    case BellKind::kPosixSem:
+      return PosixSemBell::Make(sleepers, socket);
+    case BellKind::kSysvSem:
+      return SysvSemBell::Make(sleepers, socket);
+    case BellKind::kSignal:
+      return SignalBell::Make(sleepers);
+    case BellKind::kLetter:
+      break;
+  }
+  return absl::InvalidArgumentError("no such kind of bell");
+}
+
+std::unique_ptr<PeerBell> AttachBell(BellHandle handle, std::atomic<uint32_t>& rung,
+                                     std::optional<pid_t> peer) {
+  switch (handle.kind) {
+    case BellKind::kEventfd:
+      return PeerEventfdBell::Attach(std::move(handle));
+    case BellKind::kFutex:
+      return std::make_unique<PeerFutexBell>(rung);
+    case BellKind::kPosixSem:
+      return PeerPosixSemBell::Attach(handle, rung);
+    case BellKind::kSysvSem:
+      return std::make_unique<PeerSysvSemBell>(handle, rung);
+    case BellKind::kSignal:
+      return PeerSignalBell::Attach(handle, peer);
+    case BellKind::kLetter:
+      break;
+  }
+  return nullptr;
+}
+
+int SweepBells(BellKind kind) { return kind == BellKind::kSysvSem ? SysvSemBell::Sweep() : 0; }
 
 }  // namespace nigh

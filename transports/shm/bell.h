@@ -1,39 +1,107 @@
 #ifndef NIGH_TRANSPORTS_SHM_BELL_H_
 #define NIGH_TRANSPORTS_SHM_BELL_H_
 
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "nigh/base/unique_fd.h"
 
 namespace nigh {
 
 // How one side wakes the other, once it knows that the other sleeps.
 //
-// Between processes of one user it is an eventfd, which the sleeper polls and which is rung with
-// one write(2). But whoever shares an eventfd can make writing to it block, so towards another
-// user, or where the peer's descriptor is no eventfd, it is a letter in the socket instead: a
-// message of one byte that says which bell is meant, sent without ever waiting. The side that finds
-// the letter rings its own bell, if it is another of its threads that sleeps on it.
+// A side's threads always sleep on eventfds of its own (Sleepers). A bell is what the peer rings so
+// that one of them becomes readable. Its kind is chosen by the side that sleeps, and each is a
+// class in bells/: eventfd is the sleeper's own descriptor, and the others need a thread that waits
+// where poll(2) cannot, and passes it on.
+//
+// Whoever shares such an object can also break it, so bells are rung between processes of one user.
+// Towards another user, and where a bell cannot be rung, it is a letter in the socket instead: a
+// message of one byte that says which bell is meant, sent without ever waiting.
+enum class BellKind : uint8_t {
+  kLetter = 0,
+  kEventfd = 1,
+  kFutex = 2,     // futex(2) on a word in the ringer's memory
+  kPosixSem = 3,  // sem_post(3), in memory that both have
+  kSysvSem = 4,   // semop(2)
+  kSignal = 5,    // a queued real-time signal, taken by signalfd(2)
+};
+
+// "eventfd", "futex", "posix-sem", "sysv-sem", "signal", and back.
+absl::string_view BellKindName(BellKind kind);
+std::optional<BellKind> ParseBellKind(absl::string_view name);
+
+// Which of a side's two threads is meant.
 enum class BellLetter : char { kData = 'd', kRoom = 'r' };
 
-// This side's, to be polled edge-triggered. Rung by the peer, or by this side for itself.
-UniqueFd MakeBell();
-void RingOwn(const UniqueFd& bell);
-
-// The peer's.
-class PeerBell {
+// What this side's threads sleep on, edge-triggered: one waits for data, one for room.
+class Sleepers {
  public:
-  PeerBell() = default;
-  // Takes `eventfd` over if it is one; letters go to `socket`, which outlives this.
-  PeerBell(UniqueFd eventfd, int socket, BellLetter letter);
+  Sleepers();
+  bool ok() const { return data_ && room_; }  // otherwise errno says why
 
-  // Any thread. A full socket holds letters enough to wake the peer; a peer that is gone needs
-  // none.
-  void Ring() const;
+  int fd(BellLetter which) const { return (which == BellLetter::kData ? data_ : room_).get(); }
+  // Any thread.
+  void Wake(BellLetter which) const;
 
  private:
-  UniqueFd eventfd_;
-  int socket_ = -1;
-  BellLetter letter_ = BellLetter::kData;
+  const UniqueFd data_;
+  const UniqueFd room_;
 };
+
+// What the peer needs in order to ring, as it stands in an offer.
+struct BellHandle {
+  BellKind kind = BellKind::kLetter;
+  std::array<uint32_t, 3> words = {};
+  std::vector<UniqueFd> fds = {};
+};
+
+// How many of each go with a bell of that kind; the words behind them are 0.
+size_t BellDescriptors(BellKind kind);
+size_t BellWords(BellKind kind);
+
+// This side's bell, which the peer rings. Wakes `sleepers` of whoever made it, and goes before
+// them.
+class OwnBell {
+ public:
+  virtual ~OwnBell() = default;
+  // UNAVAILABLE: the system has no descriptor for it.
+  virtual absl::StatusOr<BellHandle> Handle() const = 0;
+  // Once the peer's page is there: `rung` is a word in it. UNAVAILABLE: the system has no thread.
+  virtual absl::Status Listen(const std::atomic<uint32_t>& rung) = 0;
+};
+
+// A bell that should one day turn out to be broken shuts `socket` down, which ends the connection.
+// UNAVAILABLE: the system cannot make another.
+absl::StatusOr<std::unique_ptr<OwnBell>> MakeBell(BellKind kind, const Sleepers& sleepers,
+                                                  int socket);
+
+// The peer's bell, as this side rings it.
+class PeerBell {
+ public:
+  virtual ~PeerBell() = default;
+  // Any thread; never waits. False: it cannot be rung.
+  virtual bool Ring(BellLetter which) = 0;
+};
+
+// `rung` is a word in this side's page; `peer` is who made the bell, as the kernel says. Nothing:
+// letters do it.
+std::unique_ptr<PeerBell> AttachBell(BellHandle handle, std::atomic<uint32_t>& rung,
+                                     std::optional<pid_t> peer);
+
+// Removes what processes of this user, killed with bells that have a name, have left behind. How
+// many there were.
+int SweepBells(BellKind kind);
 
 }  // namespace nigh
 

@@ -20,6 +20,9 @@ struct ControlPage {
   // Where I fell asleep, waiting for your tail, and for your head.
   alignas(kLinePair) std::atomic<uint64_t> data_mark = kNoMark;
   alignas(kLinePair) std::atomic<uint64_t> room_mark = kNoMark;
+  // How often I rang a bell that cannot say itself which it was: for data in the lower half, for
+  // room in the upper. The lower one's carry wakes once too often, every 65,536 rings.
+  alignas(kLinePair) std::atomic<uint32_t> rung = 0;
 };
 
 // Bytes between the beginning of the memory and the data: a page on every machine of interest.

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -45,6 +46,8 @@ constexpr absl::string_view kPosixPrefix = "nigh-";
 // System V's names are numbers: these three bytes and a random one.
 constexpr uint32_t kSysvKeys = 0x6e696700;  // "nig"
 constexpr int kAttempts = 100;
+// Whoever meets attaches at once; after so many seconds nobody will.
+constexpr std::time_t kOrphaned = 60;
 
 absl::Status Failed(absl::string_view operation) {
   return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, "shared memory", operation);
@@ -102,12 +105,12 @@ absl::StatusOr<OwnMemory> CreateSysv(size_t size) {
     if (id < 0 && errno == EEXIST) continue;
     if (id < 0) return Failed("shmget");
     void* const at = ::shmat(id, nullptr, 0);
-    const int error = errno;
-    // Linux lets others attach it by its identifier for as long as this side has.
-    ::shmctl(id, IPC_RMID, nullptr);
-    errno = error;
     // NOLINTNEXTLINE(performance-no-int-to-ptr): shmat(2) says so
-    if (at == reinterpret_cast<void*>(-1)) return Failed("shmat");
+    if (at == reinterpret_cast<void*>(-1)) {
+      absl::Status failed = Failed("shmat");
+      ::shmctl(id, IPC_RMID, nullptr);
+      return failed;
+    }
     OwnMemory memory;
     memory.mapping = Mapping(at, size, /*attached=*/true);
     memory.handle = {.kind = MemoryKind::kSysv, .fd = UniqueFd(), .id = id};
@@ -158,6 +161,8 @@ absl::StatusOr<Mapping> AttachSysv(int id, size_t size) {
   void* const at = ::shmat(id, nullptr, SHM_RDONLY);
   // NOLINTNEXTLINE(performance-no-int-to-ptr): shmat(2) says so
   if (at == reinterpret_cast<void*>(-1)) return Failed("shmat");
+  // From now on it lasts as long as somebody has it attached.
+  ::shmctl(id, IPC_RMID, nullptr);
   return Mapping(at, size, /*attached=*/true);
 }
 
@@ -187,10 +192,13 @@ int SweepSysv() {
     if (!(columns >> key >> id)) continue;
     shmid_ds segment;
     if ((static_cast<uint32_t>(key) & ~uint32_t{0xff}) != kSysvKeys ||
-        ::shmctl(id, IPC_STAT, &segment) != 0 || segment.shm_nattch != 0 ||
-        IsAlive(segment.shm_cpid)) {
+        ::shmctl(id, IPC_STAT, &segment) != 0 || segment.shm_nattch != 0) {
       continue;
     }
+    // Its maker has closed the connection, and the peer, who was to attach it, was killed.
+    const bool orphaned =
+        segment.shm_dtime != 0 && segment.shm_dtime + kOrphaned < std::time(nullptr);
+    if (IsAlive(segment.shm_cpid) && !orphaned) continue;
     if (::shmctl(id, IPC_RMID, nullptr) == 0) ++swept;
   }
   return swept;
@@ -252,6 +260,13 @@ absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size) {
   if (!handle.fd) return Refused("is missing");
   if (absl::Status checked = CheckFile(handle, size); !checked.ok()) return checked;
   return Map(handle.fd.get(), size, PROT_READ);
+}
+
+void DiscardMemory(const MemoryHandle& handle) {
+  shmid_ds segment;
+  if (handle.kind != MemoryKind::kSysv || ::shmctl(handle.id, IPC_STAT, &segment) != 0) return;
+  const bool ours = (static_cast<uint32_t>(segment.shm_perm.__key) & ~uint32_t{0xff}) == kSysvKeys;
+  if (ours && segment.shm_perm.cuid == ::geteuid()) ::shmctl(handle.id, IPC_RMID, nullptr);
 }
 
 int SweepMemory(MemoryKind kind) {

@@ -18,7 +18,7 @@ namespace nigh {
 enum class MemoryKind : uint8_t {
   kMemfd = 1,  // memfd_create(2): no name; sealed, so that the peer can only read it
   kPosix = 2,  // shm_open(3): its name is gone before the peer hears of it
-  kSysv = 3,  // shmget(2): marked for removal at once, it lasts as long as somebody has it attached
+  kSysv = 3,   // shmget(2): marked for removal as soon as both sides have it attached
 };
 
 // "memfd", "posix" or "sysv", and back.
@@ -51,7 +51,8 @@ struct MemoryHandle {
 };
 
 // This side's: zeroes, every page of them there already (the first touch of a page costs about 4
-// us), and nothing of a name is left.
+// us). No name is left; a System V identifier is until the peer has attached it, since it would go
+// with this side's own attachment, and what has been written with it.
 struct OwnMemory {
   Mapping mapping;
   MemoryHandle handle;
@@ -61,9 +62,13 @@ struct OwnMemory {
 // to do.
 absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size);
 
-// The peer's, to be read only. INVALID_ARGUMENT: it is not what it is said to be: not of that kind,
-// not of exactly that size, not sealed, writable.
+// The peer's, to be read only; nobody can attach it after that. INVALID_ARGUMENT: it is not what it
+// is said to be: not of that kind, not of exactly that size, not sealed, writable.
 absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size);
+
+// Takes back what nobody will attach: `handle` is this side's, of memory that the peer did not come
+// to, or the peer's, of an offer that this side will not take.
+void DiscardMemory(const MemoryHandle& handle);
 
 // Removes what processes of this user, killed between making memory of a kind with a name and
 // removing the name, have left behind. How many there were.

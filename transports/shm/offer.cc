@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -23,6 +24,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "nigh/base/unique_fd.h"
+#include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
 #include "nigh/wire/bytes.h"
@@ -33,10 +35,10 @@ namespace {
 constexpr absl::string_view kMagic = "nigh shm";
 constexpr size_t kVersionAt = 8;
 constexpr size_t kMemoryAt = 10;
-constexpr size_t kBellsAt = 11;
+constexpr size_t kBellAt = 11;
 constexpr size_t kRingSizeAt = 12;
 constexpr size_t kSysvAt = 16;
-constexpr size_t kZeroesAt = 20;
+constexpr size_t kBellWordsAt = 20;
 constexpr size_t kMaxDescriptors = 3;
 
 using OfferBytes = std::array<std::byte, kOfferSize>;
@@ -96,18 +98,23 @@ absl::StatusOr<Offer> Parse(Message message) {
   if (message.size != static_cast<ssize_t>(kOfferSize)) {
     return Broken(absl::StrCat("has ", message.size, " bytes instead of ", kOfferSize));
   }
-  if (!std::all_of(at + kZeroesAt, at + kOfferSize,
-                   [](std::byte b) { return b == std::byte{0}; })) {
-    return Broken("has bytes that mean nothing");
-  }
   Offer offer;
   const auto kind = LoadLittle<uint8_t>(at + kMemoryAt);
   if (kind < static_cast<uint8_t>(MemoryKind::kMemfd) ||
       kind > static_cast<uint8_t>(MemoryKind::kSysv)) {
     return Broken(absl::StrCat("is of memory of kind ", kind, ", which this side does not know"));
   }
-  const auto bells = LoadLittle<uint8_t>(at + kBellsAt);
-  if (bells > 1) return Broken(absl::StrCat("has bells of kind ", bells, ", which there is not"));
+  const auto bell = LoadLittle<uint8_t>(at + kBellAt);
+  if (bell > static_cast<uint8_t>(BellKind::kSignal)) {
+    return Broken(absl::StrCat("has a bell of kind ", bell, ", which this side does not know"));
+  }
+  offer.bell.kind = static_cast<BellKind>(bell);
+  for (size_t i = 0; i < offer.bell.words.size(); ++i) {
+    offer.bell.words[i] = LoadLittle<uint32_t>(at + kBellWordsAt + i * sizeof(uint32_t));
+    if (offer.bell.words[i] != 0 && i >= BellWords(offer.bell.kind)) {
+      return Broken("has bytes that mean nothing");
+    }
+  }
   offer.ring_size = LoadLittle<uint32_t>(at + kRingSizeAt);
   if (offer.ring_size < kMinRing || offer.ring_size > kMaxRing ||
       !std::has_single_bit(offer.ring_size)) {
@@ -117,39 +124,36 @@ absl::StatusOr<Offer> Parse(Message message) {
   offer.memory.kind = static_cast<MemoryKind>(kind);
   offer.memory.id = LoadLittle<int32_t>(at + kSysvAt);
   const bool has_fd = offer.memory.kind != MemoryKind::kSysv;
-  const size_t expected = size_t{has_fd} + 2 * size_t{bells};
+  const size_t expected = size_t{has_fd} + BellDescriptors(offer.bell.kind);
   if (message.truncated || message.descriptors.size() != expected) {
     return Broken(absl::StrCat("has ", message.truncated ? "more than " : "",
                                message.descriptors.size(), " descriptors instead of ", expected));
   }
   auto next = message.descriptors.begin();
   if (has_fd) offer.memory.fd = std::move(*next++);
-  if (bells != 0) {
-    offer.data_bell = std::move(*next++);
-    offer.room_bell = std::move(*next++);
-  }
+  offer.bell.fds.assign(std::move_iterator(next), std::move_iterator(message.descriptors.end()));
   return offer;
 }
 
 }  // namespace
 
-absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memory, int data_bell,
-                       int room_bell) {
+absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memory,
+                       const BellHandle& bell) {
   OfferBytes bytes = {};
   std::memcpy(bytes.data(), kMagic.data(), kMagic.size());
   StoreLittle(kOfferVersion, bytes.data() + kVersionAt);
   StoreLittle(static_cast<uint8_t>(memory.kind), bytes.data() + kMemoryAt);
-  StoreLittle(uint8_t{data_bell >= 0}, bytes.data() + kBellsAt);
+  StoreLittle(static_cast<uint8_t>(bell.kind), bytes.data() + kBellAt);
   StoreLittle(ring_size, bytes.data() + kRingSizeAt);
   StoreLittle(memory.id, bytes.data() + kSysvAt);
+  for (size_t i = 0; i < bell.words.size(); ++i) {
+    StoreLittle(bell.words[i], bytes.data() + kBellWordsAt + i * sizeof(uint32_t));
+  }
 
   std::array<int, kMaxDescriptors> descriptors;
   size_t count = 0;
   if (memory.fd) descriptors[count++] = memory.fd.get();
-  if (data_bell >= 0) {
-    descriptors[count++] = data_bell;
-    descriptors[count++] = room_bell;
-  }
+  for (const UniqueFd& fd : bell.fds) descriptors[count++] = fd.get();
   iovec part = {.iov_base = bytes.data(), .iov_len = bytes.size()};
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control = {};
   msghdr header = {};

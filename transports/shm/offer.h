@@ -7,36 +7,41 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/wire/bytes.h"
 
 namespace nigh {
 
 // What each side of a connection says first, in one message over the socket: here is my memory,
-// here are my bells.
+// here is my bell.
 //
 //   byte  0         8        10      11      12         16         20       32
 //        +---------+---------+-------+-------+----------+----------+--------+
-//        |"nigh shm"| version | memory| bells | ring size| System V | zeroes |
+//        |"nigh shm"| version | memory|  bell | ring size| System V |  bell  |
 //        +---------+---------+-------+-------+----------+----------+--------+
 //
-// All numbers are little-endian. With it, by SCM_RIGHTS: the memory, unless it is System V's; then,
-// if `bells` is 1, the eventfds to ring when there is data for the sender of this and when there is
-// room for it.
+// All numbers are little-endian; the first two are MemoryKind and BellKind. The last field is three
+// numbers that depend on the bell, and zeroes where it needs none:
+//
+//   sysv-sem   the set's identifier
+//   signal     the process, its thread, and half the value of the signal for data
+//
+// With it, by SCM_RIGHTS: the memory, unless it is System V's; then, for eventfd, the descriptors
+// to ring when there is data for the sender of this and when there is room for it; for posix-sem,
+// the page that begins with the semaphore.
 struct Offer {
   uint32_t ring_size = 0;
   MemoryHandle memory;
-  UniqueFd data_bell;  // both or none
-  UniqueFd room_bell;
+  BellHandle bell;
 };
 
 inline constexpr size_t kOfferSize = 32;
 inline constexpr uint16_t kOfferVersion = 1;
 
 // Sends it. OK even if the peer has gone: what it said before can still be received.
-absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memory, int data_bell,
-                       int room_bell);
+absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memory,
+                       const BellHandle& bell);
 
 // The peer's; nothing if it has not come. INTERNAL when it is no offer, or one that cannot be;
 // UNAVAILABLE when the peer has gone or speaks another version. Descriptors that come with what is

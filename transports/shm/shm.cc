@@ -15,6 +15,7 @@
 #include "nigh/transport/transport.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
+#include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/shm_connection.h"
 #include "nigh/transports/shm/shm_options.h"
@@ -70,6 +71,7 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address) {
   absl::StatusOr<MeetingPoint> point = PointOf(address);
   if (!point.ok()) return point.status();
   SweepMemory(options->memory);
+  SweepBells(options->doorbell);
   absl::StatusOr<MeetingPlace> place = MeetingPlace::Open(*point);
   if (!place.ok()) return place.status();
   return std::make_unique<ShmListener>(address, *options, *std::move(place));

@@ -53,29 +53,51 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
   }
   PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address), "shared memory");
   auto connection = std::unique_ptr<ShmConnection>(
-      new ShmConnection(std::move(socket), std::move(peer), std::move(memory->mapping)));
-  const ShmConnection& made = *connection;
+      new ShmConnection(std::move(socket), std::move(peer), *std::move(memory)));
+  ShmConnection& made = *connection;
   const absl::string_view where = made.peer_.address;
-  if (!made.data_bell_ || !made.room_bell_) return UnavailableErrno(errno, where, "eventfd");
-  // The mapping needs the descriptor no more, which goes with `memory`.
-  const absl::Status offered = SendOffer(
-      made.socket_.get(), static_cast<uint32_t>(options.ring_size), memory->handle,
-      made.same_user_ ? made.data_bell_.get() : -1, made.same_user_ ? made.room_bell_.get() : -1);
+  if (!made.sleepers_.ok()) return UnavailableErrno(errno, where, "eventfd");
+  const absl::StatusOr<BellHandle> bell = made.HangBell(options.doorbell);
+  if (!bell.ok()) {
+    return absl::UnavailableError(absl::StrCat(where, ": connect: ", bell.status().message()));
+  }
+  const absl::Status offered =
+      SendOffer(made.socket_.get(), static_cast<uint32_t>(options.ring_size), made.offered_, *bell);
+  // The mapping needs it no more.
+  made.offered_.fd.reset();
   if (!offered.ok()) {
     return absl::UnavailableError(absl::StrCat(where, ": connect: ", offered.message()));
   }
   return connection;
 }
 
-ShmConnection::ShmConnection(UniqueFd socket, PeerIdentity peer, Mapping memory)
+ShmConnection::ShmConnection(UniqueFd socket, PeerIdentity peer, OwnMemory memory)
     : socket_(std::move(socket)),
       peer_(std::move(peer)),
       same_user_(peer_.uid == ::geteuid()),
-      memory_(std::move(memory)),
+      memory_(std::move(memory.mapping)),
+      offered_(std::move(memory.handle)),
       own_page_(*new (memory_.bytes().data()) ControlPage()),
-      data_bell_(MakeBell()),
-      room_bell_(MakeBell()),
       sender_(memory_.bytes().subspan(kControlSize), own_page_) {}
+
+ShmConnection::~ShmConnection() {
+  Close();
+  MutexLock lock(mutex_);
+  // What has an identifier goes with the last who could attach it. A peer that is still there may
+  // yet come for what was sent to it.
+  if (peer_gone_) DiscardMemory(offered_);
+  if (joined_.load(std::memory_order_relaxed)) return;
+  const absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket_.get());
+  if (unread.ok() && unread->has_value() && same_user_) DiscardMemory((*unread)->memory);
+}
+
+absl::StatusOr<BellHandle> ShmConnection::HangBell(BellKind kind) {
+  if (!same_user_) return BellHandle();
+  absl::StatusOr<std::unique_ptr<OwnBell>> bell = MakeBell(kind, sleepers_, socket_.get());
+  if (!bell.ok()) return bell.status();
+  own_bell_ = *std::move(bell);
+  return own_bell_->Handle();
+}
 
 bool ShmConnection::Joined() {
   if (joined_.load(std::memory_order_acquire)) return true;
@@ -92,8 +114,8 @@ bool ShmConnection::Joined() {
   joined_.store(true, std::memory_order_release);
   // The other thread may sleep until the offer comes, which it will find in the socket no more.
   if (sleeps_.load(std::memory_order_relaxed) != 0) {
-    RingOwn(data_bell_);
-    RingOwn(room_bell_);
+    sleepers_.Wake(BellLetter::kData);
+    sleepers_.Wake(BellLetter::kRoom);
   }
   return true;
 }
@@ -111,14 +133,15 @@ absl::Status ShmConnection::TakeOffer(Offer offer) {
   if (!memory.ok()) return absl::UnavailableError(memory.status().message());
   peer_memory_ = *std::move(memory);
   peer_page_ = reinterpret_cast<const ControlPage*>(peer_memory_.bytes().data());
-  // An eventfd from another user might block this side when it rings.
-  if (!same_user_) {
-    offer.data_bell.reset();
-    offer.room_bell.reset();
-  }
-  peer_data_bell_ = PeerBell(std::move(offer.data_bell), socket_.get(), BellLetter::kData);
-  peer_room_bell_ = PeerBell(std::move(offer.room_bell), socket_.get(), BellLetter::kRoom);
-  return absl::OkStatus();
+  // Another user's bell might block this side when it rings.
+  if (same_user_) peer_bell_ = AttachBell(std::move(offer.bell), own_page_.rung, peer_.pid);
+  return own_bell_ != nullptr ? own_bell_->Listen(peer_page_->rung) : absl::OkStatus();
+}
+
+void ShmConnection::Ring(BellLetter which) {
+  if (peer_bell_ != nullptr && peer_bell_->Ring(which)) return;
+  // A full socket holds letters enough to wake the peer; a peer that is gone needs none.
+  (void)::send(socket_.get(), &which, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 bool ShmConnection::SenderJoined() {
@@ -152,7 +175,7 @@ absl::StatusOr<bool> ShmConnection::Flush() {
     GiveUp(peer_sleeps.status());
     return Ended("send");
   }
-  if (*peer_sleeps) peer_data_bell_.Ring();
+  if (*peer_sleeps) Ring(BellLetter::kData);
   return true;
 }
 
@@ -196,17 +219,18 @@ Frame ShmConnection::CopyOut(const Frame& frame) {
 }
 
 void ShmConnection::Release() {
-  if (receiver_->Release()) peer_room_bell_.Ring();
+  if (receiver_->Release()) Ring(BellLetter::kRoom);
 }
 
 Wake ShmConnection::SleepFor(Interest interest) {
   (interest == Interest::kSend ? room_armed_ : data_armed_) = true;
   sleeps_.fetch_add(1, std::memory_order_relaxed);
-  return Wake{.fd = interest == Interest::kSend ? room_bell_.get() : data_bell_.get(),
-              .events = POLLIN,
-              .edge_triggered = true,
-              .end_fd = socket_.get(),
-              .end_events = POLLIN};
+  return Wake{
+      .fd = sleepers_.fd(interest == Interest::kSend ? BellLetter::kRoom : BellLetter::kData),
+      .events = POLLIN,
+      .edge_triggered = true,
+      .end_fd = socket_.get(),
+      .end_events = POLLIN};
 }
 
 Wake ShmConnection::Arm(Interest interest) {
@@ -221,7 +245,7 @@ Wake ShmConnection::Arm(Interest interest) {
   }
   if (!ReceiverJoined()) return wake;
   const RingReceiver::Armed armed = receiver_->Arm();
-  if (armed.ring_room) peer_room_bell_.Ring();
+  if (armed.ring_room) Ring(BellLetter::kRoom);
   return armed.found ? Wake::Ready() : wake;
 }
 
@@ -245,8 +269,8 @@ void ShmConnection::LookAtSocket(Interest interest) {
         sleeps_.load(std::memory_order_relaxed)) {
       return GiveUp(absl::InternalError("the peer rings where nobody sleeps"));
     }
-    if (data && interest != Interest::kReceive) RingOwn(data_bell_);
-    if (!data && interest != Interest::kSend) RingOwn(room_bell_);
+    if (data && interest != Interest::kReceive) sleepers_.Wake(BellLetter::kData);
+    if (!data && interest != Interest::kSend) sleepers_.Wake(BellLetter::kRoom);
   }
 }
 
@@ -258,6 +282,8 @@ void ShmConnection::GiveUp(const absl::Status& reason) {
 void ShmConnection::GiveUpLocked(const absl::Status& reason) {
   if (!end_.ok()) return;
   end_ = reason;
+  pollfd hangup = {.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
+  peer_gone_ = ::poll(&hangup, 1, 0) > 0;
   ended_.store(true, std::memory_order_release);
   ::shutdown(socket_.get(), SHUT_RDWR);
 }

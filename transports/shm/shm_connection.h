@@ -41,7 +41,7 @@ class ShmConnection final : public Connection {
   // system's.
   static absl::StatusOr<std::unique_ptr<Connection>> Make(UniqueFd socket, std::string address,
                                                           const ShmOptions& options);
-  ~ShmConnection() override { Close(); }
+  ~ShmConnection() override;
 
   std::optional<ByteSpan> Claim(size_t payload) override;
   void Commit(const FrameHeader& header) override { sender_.Commit(header); }
@@ -55,11 +55,16 @@ class ShmConnection final : public Connection {
   const PeerIdentity& peer() const override { return peer_; }
 
  private:
-  ShmConnection(UniqueFd socket, PeerIdentity peer, Mapping memory);
+  ShmConnection(UniqueFd socket, PeerIdentity peer, OwnMemory memory);
+
+  // Makes this side's bell, of `kind` for a peer that may ring one.
+  absl::StatusOr<BellHandle> HangBell(BellKind kind);
 
   // Whether the peer's memory is attached; attaches it if its offer has come.
   bool Joined() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status TakeOffer(Offer offer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Wakes the peer's sleeper.
+  void Ring(BellLetter which);
   // Joined, as the sending and as the receiving thread needs it.
   bool SenderJoined();
   bool ReceiverJoined();
@@ -83,16 +88,16 @@ class ShmConnection final : public Connection {
   const PeerIdentity peer_;
   const bool same_user_;
   const Mapping memory_;
+  MemoryHandle offered_;  // of the same; without its descriptor once the offer is under way
   ControlPage& own_page_;
-  // Towards another user there are no eventfds to share; these two are for this side alone then.
-  const UniqueFd data_bell_;
-  const UniqueFd room_bell_;
+  const Sleepers sleepers_;
 
   Mutex mutex_;
   std::atomic<bool> joined_ = false;
   std::atomic<bool> ended_ = false;   // end_ is set
   std::atomic<bool> closed_ = false;  // by Close; ended_ is set before
   absl::Status end_ ABSL_GUARDED_BY(mutex_);
+  bool peer_gone_ ABSL_GUARDED_BY(mutex_) = false;  // when this connection ended
   // An honest peer sends one letter for a sleep at most.
   std::atomic<uint64_t> sleeps_ = 0;
   std::atomic<uint64_t> letters_ = 0;
@@ -100,8 +105,8 @@ class ShmConnection final : public Connection {
   // Written before joined_ is, then never.
   Mapping peer_memory_;
   const ControlPage* peer_page_ = nullptr;
-  PeerBell peer_data_bell_;
-  PeerBell peer_room_bell_;
+  std::unique_ptr<PeerBell> peer_bell_;  // none: letters
+  std::unique_ptr<OwnBell> own_bell_;    // likewise; listens at the peer's memory
 
   // The sending thread's.
   RingSender sender_;

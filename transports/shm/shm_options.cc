@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "nigh/transport/address.h"
+#include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
 
@@ -33,7 +34,8 @@ std::optional<uint64_t> ParseSize(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<ShmOptions> ParseShmOptions(const Address& address) {
-  if (absl::Status known = address.CheckParameters({"memory", "ring"}); !known.ok()) return known;
+  if (absl::Status known = address.CheckParameters({"memory", "ring", "doorbell"}); !known.ok())
+    return known;
   const auto refuse = [&](absl::string_view key, absl::string_view accepted) {
     return absl::InvalidArgumentError(absl::StrCat("address \"", address.ToString(), "\": ", key,
                                                    "=", address.Parameter(key), " (use ", accepted,
@@ -44,6 +46,13 @@ absl::StatusOr<ShmOptions> ParseShmOptions(const Address& address) {
     const std::optional<MemoryKind> memory = ParseMemoryKind(text);
     if (!memory.has_value()) return refuse("memory", "memfd, posix or sysv");
     options.memory = *memory;
+  }
+  if (const absl::string_view text = address.Parameter("doorbell"); !text.empty()) {
+    const std::optional<BellKind> doorbell = ParseBellKind(text);
+    if (!doorbell.has_value()) {
+      return refuse("doorbell", "eventfd, futex, posix-sem, sysv-sem or signal");
+    }
+    options.doorbell = *doorbell;
   }
   if (const absl::string_view text = address.Parameter("ring"); !text.empty()) {
     const std::optional<uint64_t> size = ParseSize(text);

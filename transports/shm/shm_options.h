@@ -5,14 +5,16 @@
 
 #include "absl/status/statusor.h"
 #include "nigh/transport/address.h"
+#include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 
 namespace nigh {
 
-// What an address's parameters choose, for what this side sends.
+// What an address's parameters choose: the memory of what this side sends, and how it is woken.
 struct ShmOptions {
   MemoryKind memory = MemoryKind::kMemfd;
   size_t ring_size = 256 * 1024;  // bytes; a power of two from kMinRing to kMaxRing
+  BellKind doorbell = BellKind::kEventfd;
 };
 
 // INVALID_ARGUMENT: a parameter that there is not, or a value that it cannot have.
