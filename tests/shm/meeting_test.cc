@@ -53,7 +53,7 @@ int NamedMemory() {
   int64_t key = 0;
   for (std::string line; std::getline(segments, line);) {
     std::istringstream(line) >> key;
-    count += (key & ~int64_t{0xff}) == 0x6e696700 ? 1 : 0;
+    count += (key & 0xffff0000) == 0x6e6d0000 ? 1 : 0;
   }
   return count;
 }
@@ -169,7 +169,7 @@ void RunInChild(const std::function<void()>& code) {
 TEST(SweepTest, RemovesWhatAKilledProcessHasLeft) {
   RunInChild([] {
     ::shm_open(absl::StrCat("/nigh-", ::getpid(), "-00000000").c_str(), O_CREAT | O_RDWR, 0600);
-    ::shmget(0x6e696742, 4096, IPC_CREAT | 0600);
+    ::shmget(0x6e6d0042, 4096, IPC_CREAT | 0600);
   });
   EXPECT_GE(SweepMemory(MemoryKind::kPosix), 1);
   EXPECT_GE(SweepMemory(MemoryKind::kSysv), 1);

@@ -43,8 +43,9 @@ namespace {
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 constexpr char kPosixDirectory[] = "/dev/shm";
 constexpr absl::string_view kPosixPrefix = "nigh-";
-// System V's names are numbers: these three bytes and a random one.
-constexpr uint32_t kSysvKeys = 0x6e696700;  // "nig"
+// System V's names are numbers: these two bytes and two random ones.
+constexpr uint32_t kSysvKeys = 0x6e6d0000;  // "nm"
+constexpr uint32_t kSysvKeyMask = 0xffff0000;
 constexpr int kAttempts = 100;
 // Whoever meets attaches at once; after so many seconds nobody will.
 constexpr std::time_t kOrphaned = 60;
@@ -100,7 +101,7 @@ absl::StatusOr<OwnMemory> CreatePosix(size_t size) {
 
 absl::StatusOr<OwnMemory> CreateSysv(size_t size) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const auto key = static_cast<key_t>(kSysvKeys | (Random() & 0xff));
+    const auto key = static_cast<key_t>(kSysvKeys | (Random() & ~kSysvKeyMask));
     const int id = ::shmget(key, size, IPC_CREAT | IPC_EXCL | 0600);
     if (id < 0 && errno == EEXIST) continue;
     if (id < 0) return Failed("shmget");
@@ -191,7 +192,7 @@ int SweepSysv() {
     int id = 0;
     if (!(columns >> key >> id)) continue;
     shmid_ds segment;
-    if ((static_cast<uint32_t>(key) & ~uint32_t{0xff}) != kSysvKeys ||
+    if ((static_cast<uint32_t>(key) & kSysvKeyMask) != kSysvKeys ||
         ::shmctl(id, IPC_STAT, &segment) != 0 || segment.shm_nattch != 0) {
       continue;
     }
@@ -265,7 +266,7 @@ absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size) {
 void DiscardMemory(const MemoryHandle& handle) {
   shmid_ds segment;
   if (handle.kind != MemoryKind::kSysv || ::shmctl(handle.id, IPC_STAT, &segment) != 0) return;
-  const bool ours = (static_cast<uint32_t>(segment.shm_perm.__key) & ~uint32_t{0xff}) == kSysvKeys;
+  const bool ours = (static_cast<uint32_t>(segment.shm_perm.__key) & kSysvKeyMask) == kSysvKeys;
   if (ours && segment.shm_perm.cuid == ::geteuid()) ::shmctl(handle.id, IPC_RMID, nullptr);
 }
 

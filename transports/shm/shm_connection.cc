@@ -40,6 +40,12 @@ namespace {
 // Taken out of the socket in one look.
 constexpr int kLettersPerLook = 16;
 
+// Nobody else will come for the memory in it.
+void DiscardUnreadOffer(int socket) {
+  const absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket);
+  if (unread.ok() && unread->has_value()) DiscardMemory((*unread)->memory);
+}
+
 absl::Status PeerHungUp() { return absl::UnavailableError("the peer closed the connection"); }
 
 }  // namespace
@@ -49,6 +55,7 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
                                                                 const ShmOptions& options) {
   absl::StatusOr<OwnMemory> memory = CreateMemory(options.memory, kControlSize + options.ring_size);
   if (!memory.ok()) {
+    DiscardUnreadOffer(socket.get());
     return absl::UnavailableError(absl::StrCat(address, ": connect: ", memory.status().message()));
   }
   PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address), "shared memory");
@@ -87,8 +94,7 @@ ShmConnection::~ShmConnection() {
   // yet come for what was sent to it.
   if (peer_gone_) DiscardMemory(offered_);
   if (joined_.load(std::memory_order_relaxed)) return;
-  const absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket_.get());
-  if (unread.ok() && unread->has_value() && same_user_) DiscardMemory((*unread)->memory);
+  DiscardUnreadOffer(socket_.get());
 }
 
 absl::StatusOr<BellHandle> ShmConnection::HangBell(BellKind kind) {
