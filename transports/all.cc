@@ -1,6 +1,9 @@
 #include "nigh/transport/transport.h"
+#include "nigh/transports/exec/exec.h"
+#include "nigh/transports/exec/stdio.h"
 #include "nigh/transports/inproc/inproc.h"
 #include "nigh/transports/local/local.h"
+#include "nigh/transports/pipe/pipe.h"
 #include "nigh/transports/shm/shm.h"
 #include "nigh/transports/tcp/tcp.h"
 #include "nigh/transports/unix/unix.h"
@@ -11,6 +14,7 @@ namespace {
 constexpr Transport kTransports[] = {
     kLocalTransport, kShmTransport,          kInprocTransport,
     kUnixTransport,  kUnixAbstractTransport, kTcpTransport,
+    kPipeTransport,  kExecTransport,         kStdioTransport,
 };
 
 }  // namespace

@@ -42,11 +42,8 @@ class Link {
   virtual std::unique_ptr<Caller> NewCaller(size_t payload) = 0;
   // For as many calls at once as there are slots; null where the medium cannot. As above; no call
   // is under way when it goes.
-  virtual std::unique_ptr<AsyncCaller> NewAsyncCaller(size_t payload, int slots,
-                                                      AsyncCaller::Done done) {
-    (void)payload;
-    (void)slots;
-    (void)done;
+  virtual std::unique_ptr<AsyncCaller> NewAsyncCaller(size_t /*payload*/, int /*slots*/,
+                                                      AsyncCaller::Done /*done*/) {
     return nullptr;
   }
   // Has the server send `messages` messages of `payload` bytes and reads them all.

@@ -112,8 +112,9 @@ absl::Status Measure(const std::string& address) {
 std::string ExampleAddress(absl::string_view scheme) {
   const std::string name = absl::StrCat("nigh-demo-", ::getpid());
   if (scheme == "unix") return absl::StrCat("unix:/tmp/", name, ".sock");
-  if (scheme == "local" || scheme == "shm")
+  if (scheme == "local" || scheme == "shm") {
     return absl::StrCat(scheme, ":/tmp/", name, ".", scheme);
+  }
   if (scheme == "unix-abstract" || scheme == "inproc") return absl::StrCat(scheme, ":", name);
   if (scheme == "tcp") return "tcp://127.0.0.1:0";
   return "";

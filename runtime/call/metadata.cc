@@ -35,7 +35,7 @@ absl::Status CheckMetadata(absl::string_view key, absl::string_view value) {
   };
   if (!IsKey(key)) return refuse("a key is made of the characters 0-9 a-z _ . - and not empty");
   if (absl::StartsWith(key, "nigh-") || absl::StartsWith(key, "grpc-")) {
-    return refuse("keys that begin with \"nigh-\" or \"grpc-\" are reserved");
+    return refuse(R"(keys that begin with "nigh-" or "grpc-" are reserved)");
   }
   if (!absl::EndsWith(key, "-bin") && !IsPrintable(value)) {
     return refuse("its value is not printable ASCII (end the key in \"-bin\" to send any bytes)");
@@ -71,7 +71,7 @@ std::optional<absl::string_view> Metadata::Get(absl::string_view key) const {
 std::vector<absl::string_view> Metadata::GetAll(absl::string_view key) const {
   std::vector<absl::string_view> values;
   for (const Entry& entry : entries_) {
-    if (entry.first == key) values.push_back(entry.second);
+    if (entry.first == key) values.emplace_back(entry.second);
   }
   return values;
 }

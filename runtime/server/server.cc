@@ -79,7 +79,10 @@ class Server::State {
   void CloseSessions(const std::vector<std::shared_ptr<ServerSession>>& sessions)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Accept(absl::StatusOr<std::unique_ptr<Connection>> connection) ABSL_LOCKS_EXCLUDED(mutex_);
+  // A listener whose medium brings nobody any more has ended.
+  void NoMoreArrivals() ABSL_LOCKS_EXCLUDED(mutex_);
   void Forget(ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
+  void StopIfNobodyCanCome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Report(const absl::Status& status) {
     if (options_.on_error) options_.on_error(status);
   }
@@ -89,7 +92,8 @@ class Server::State {
   Dispatcher dispatcher_;
   std::vector<std::shared_ptr<Poller>> pollers_;  // or the event loop's
   absl::Status registered_;                       // the first failure
-  UniqueFd stopped_;                              // readable once Shutdown has begun
+  // Readable once Shutdown has begun, or there will be no more connections: Run is over.
+  UniqueFd stopped_;
 
   mutable Mutex mutex_;
   CondVar changed_;
@@ -97,6 +101,7 @@ class Server::State {
   std::thread::id runner_ ABSL_GUARDED_BY(mutex_);  // the thread that is in Run
   std::vector<std::string> addresses_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<ListenerSource>> listeners_ ABSL_GUARDED_BY(mutex_);
+  size_t open_listeners_ ABSL_GUARDED_BY(mutex_) = 0;  // that may bring somebody
   absl::flat_hash_map<ServerSession*, std::shared_ptr<ServerSession>> sessions_
       ABSL_GUARDED_BY(mutex_);
 };
@@ -135,6 +140,7 @@ absl::Status Server::State::Listen(absl::string_view text) {
     return absl::UnavailableError(absl::StrCat(bound, ": listen: the server is shut down"));
   }
   addresses_.push_back(bound);
+  ++open_listeners_;
   listeners_.push_back(std::make_shared<ListenerSource>(
       *std::move(listener), [this](auto connection) { Accept(std::move(connection)); }));
   if (phase_ == Phase::kServing) pollers_.front()->Add(listeners_.back());
@@ -173,6 +179,7 @@ bool Server::State::Drive(Poller& poller) {
 }
 
 void Server::State::Accept(absl::StatusOr<std::unique_ptr<Connection>> connection) {
+  if (absl::IsOutOfRange(connection.status())) return NoMoreArrivals();
   if (!connection.ok()) return Report(connection.status());
   Poller& poller = **absl::c_min_element(
       pollers_, [](const auto& a, const auto& b) { return a->load() < b->load(); });
@@ -190,9 +197,20 @@ void Server::State::Accept(absl::StatusOr<std::unique_ptr<Connection>> connectio
   poller.Add(std::move(session));
 }
 
+void Server::State::NoMoreArrivals() {
+  MutexLock lock(mutex_);
+  --open_listeners_;
+  StopIfNobodyCanCome();
+}
+
 void Server::State::Forget(ServerSession& session) {
   MutexLock lock(mutex_);
   sessions_.erase(&session);
+  StopIfNobodyCanCome();
+}
+
+void Server::State::StopIfNobodyCanCome() {
+  if (open_listeners_ == 0 && sessions_.empty()) (void)::eventfd_write(stopped_.get(), 1);
 }
 
 std::vector<std::shared_ptr<ServerSession>> Server::State::Sessions() const {

@@ -53,7 +53,8 @@ class Server {
 
   // Start, if that has not been done; then waits for Shutdown, SIGINT or SIGTERM, and in the case
   // of a signal shuts down with ServerOptions::grace. The two signals' handlers are replaced
-  // meanwhile. An error is Start's.
+  // meanwhile. Where all addresses are such that one connection is all that they will ever have
+  // (pipe:, stdio:), it returns when those have ended. An error is Start's.
   absl::Status Run();
 
   // Takes no new calls: listeners close, and requests on open connections are answered with

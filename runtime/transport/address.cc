@@ -44,7 +44,6 @@ absl::StatusOr<Address> Address::Parse(absl::string_view text) {
   const std::pair<absl::string_view, absl::string_view> parts =
       absl::StrSplit(text.substr(colon + 1), absl::MaxSplits('?', 1));
   address.name = std::string(parts.first);
-  if (address.name.empty()) return Malformed(text, "nothing follows its scheme");
   for (const absl::string_view parameter : absl::StrSplit(parts.second, '&', absl::SkipEmpty())) {
     const std::pair<absl::string_view, absl::string_view> entry =
         absl::StrSplit(parameter, absl::MaxSplits('=', 1));

@@ -9,7 +9,10 @@ namespace nigh {
 
 absl::StatusOr<const Transport*> FindTransport(TransportTable table, const Address& address) {
   for (const Transport& transport : table) {
-    if (transport.scheme == address.scheme) return &transport;
+    if (transport.scheme != address.scheme) continue;
+    if (!address.name.empty() || !transport.has_name) return &transport;
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", address.ToString(), "\": nothing follows its scheme"));
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "address \"", address.ToString(), "\": no transport is called \"", address.scheme,

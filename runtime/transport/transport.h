@@ -17,7 +17,8 @@ class Listener {
   virtual ~Listener() = default;  // the name disappears from the system
 
   // The next connection, or nullptr for none now. An error ends this listener, not its connections;
-  // what goes wrong with one arrival (a peer gone already) is not an error.
+  // what goes wrong with one arrival (a peer gone already) is not an error. OUT_OF_RANGE: by the
+  // nature of the medium there will be no more.
   virtual absl::StatusOr<std::unique_ptr<Connection>> Accept() = 0;
 
   // To be called when Accept has returned nullptr: a descriptor to poll, or that somebody came.
@@ -30,7 +31,7 @@ class Listener {
 // A medium: a scheme and two functions. Neither blocks longer than a name look-up; a connection may
 // still be on its way when Dial returns, and then its Receive tells how that went.
 struct Transport {
-  // What may precede the colon.
+  // What precedes the colon.
   absl::string_view scheme;
 
   // INVALID_ARGUMENT: the address can never work. UNAVAILABLE: nobody is there now.
@@ -39,6 +40,9 @@ struct Transport {
   // INVALID_ARGUMENT as above. ALREADY_EXISTS: a live server is there; it is not disturbed.
   // Another code says what the system answered.
   absl::StatusOr<std::unique_ptr<Listener>> (*listen)(const Address& address);
+
+  // Whether something must follow the colon.
+  bool has_name = true;
 };
 
 using TransportTable = absl::Span<const Transport>;
@@ -47,7 +51,8 @@ using TransportTable = absl::Span<const Transport>;
 // only some passes a table of its own in its options and links those alone.
 TransportTable AllTransports();
 
-// The transport whose scheme is `address`'s. INVALID_ARGUMENT that lists the schemes there are.
+// The transport whose scheme is `address`'s. INVALID_ARGUMENT that lists the schemes there are, or
+// says that a name is missing.
 absl::StatusOr<const Transport*> FindTransport(TransportTable table, const Address& address);
 
 }  // namespace nigh

@@ -53,6 +53,13 @@ MEDIA = {
         deps = ["//transports/tcp"],
         stranger = "tcp",
     ),
+    # Pipes have no place where somebody could arrive; these are handed over by a Unix socket.
+    "pipe": medium(
+        header = "tests/contract/pipes.h",
+        transport = "nigh::testing::kPipesTransport",
+        address = "pipes+unix:{dir}/{n}",
+        deps = ["//tests/contract:pipes"],
+    ),
     # Each read and each write moves one byte.
     "trickle_unix": medium(
         header = "tests/contract/trickle.h",

@@ -27,6 +27,9 @@ SocketName MakeSocketName(absl::string_view name, SocketNameKind kind) {
 
 absl::StatusOr<SocketName> CheckSocketName(absl::string_view name, SocketNameKind kind,
                                            absl::string_view address) {
+  if (name.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("address \"", address, "\": there is no name"));
+  }
   if (name.size() > kMaxSocketName) {
     return absl::InvalidArgumentError(absl::StrCat(
         "address \"", address, "\": the ", kind == SocketNameKind::kPath ? "path" : "name", " has ",

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <string>
 
 #include "nigh/wire/bytes.h"
 
@@ -34,9 +35,15 @@ class ByteStream {
   // The events, besides errors, after which a Write that found no room should be tried again.
   virtual short write_events() const { return POLLOUT; }
 
+  // Where Shutdown does not make the descriptors above readable: one that it does (Wake::end_fd).
+  virtual int end_fd() const { return -1; }
+
   // Any thread, any number of times. Ends both directions on both sides and wakes who polls; what
   // was written still reaches the peer.
   virtual void Shutdown() = 0;
+
+  // After a Read of 0 or a Write of -EPIPE: what happened, as far as the medium knows.
+  virtual std::string PeerEnd() { return "the peer closed the connection"; }
 };
 
 // Puts something between a connection and its stream; tests degrade a medium with it.

@@ -142,10 +142,16 @@ void StreamConnection::Release() {
 Wake StreamConnection::Arm(Interest interest) {
   if (interest == Interest::kSend) {
     if (!send_status_.ok() || out_.size() == 0) return Wake::Ready();
-    return Wake{.fd = stream_->write_fd(), .events = stream_->write_events()};
+    return Wake{.fd = stream_->write_fd(),
+                .events = stream_->write_events(),
+                .end_fd = stream_->end_fd(),
+                .end_events = POLLIN};
   }
   if (HasWholeFrame() || !receive_status_.ok()) return Wake::Ready();
-  return Wake{.fd = stream_->read_fd(), .events = POLLIN};
+  return Wake{.fd = stream_->read_fd(),
+              .events = POLLIN,
+              .end_fd = stream_->end_fd(),
+              .end_events = POLLIN};
 }
 
 void StreamConnection::Close() {
@@ -165,7 +171,7 @@ absl::Status StreamConnection::Ended(absl::string_view operation, int error_numb
     return UnavailableErrno(error_number, peer_.address, operation);
   }
   return absl::UnavailableError(
-      absl::StrCat(peer_.address, ": ", operation, ": the peer closed the connection",
+      absl::StrCat(peer_.address, ": ", operation, ": ", stream_->PeerEnd(),
                    operation == "receive" && in_.size() != 0 ? " in the middle of a frame" : ""));
 }
 

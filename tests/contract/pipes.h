@@ -1,0 +1,22 @@
+#ifndef NIGH_TESTS_CONTRACT_PIPES_H_
+#define NIGH_TESTS_CONTRACT_PIPES_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+
+namespace nigh::testing {
+
+// pipes+unix:PATH: the connections of pipe:, any number of them. Whoever dials makes the pipes and
+// hands the other side its ends over a Unix socket, of which nothing is left then.
+absl::StatusOr<std::unique_ptr<Connection>> DialPipes(const Address& address);
+absl::StatusOr<std::unique_ptr<Listener>> ListenPipes(const Address& address);
+
+inline constexpr Transport kPipesTransport = {"pipes+unix", &DialPipes, &ListenPipes};
+
+}  // namespace nigh::testing
+
+#endif  // NIGH_TESTS_CONTRACT_PIPES_H_

@@ -1,0 +1,123 @@
+#include "nigh/transports/pipe/pipe.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/server.h"
+#include "nigh/transport/connection.h"
+#include "tests/contract/frames.h"
+
+namespace nigh {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::MakeAddress;
+
+TEST(Pipe, FramesTravelThroughAPairAcrossForkAndExec) {
+  auto [ours, theirs] = MakePipes().value();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const std::string script =
+        absl::StrCat("exec cat <&", theirs.in.get(), " >&", theirs.out.get());
+    if (theirs.KeepOnExec().ok()) ::execlp("sh", "sh", "-c", script.c_str(), nullptr);
+    ::_exit(1);
+  }
+  theirs = {};
+  auto connection = DialPipe(MakeAddress(ours.Release())).value();
+  EXPECT_EQ(connection->peer().medium, "pipe");
+  for (uint32_t call = 0; call < 100; ++call) {
+    ASSERT_TRUE(testing::Send(*connection, call, testing::Pattern(call, 9000)).ok());
+    EXPECT_EQ(testing::Receive(*connection).value().payload, testing::Pattern(call, 9000));
+  }
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(testing::ReceiveEnd(*connection).code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(Pipe, ListensAtTheOtherEnds) {
+  auto [ours, theirs] = MakePipes().value();
+  auto listener = ListenPipe(MakeAddress(theirs.Release())).value();
+  auto server = testing::Accept(*listener).value();
+  EXPECT_EQ(listener->Accept().status().code(), absl::StatusCode::kOutOfRange);
+  auto client = DialPipe(MakeAddress(ours.Release())).value();
+  ASSERT_TRUE(testing::Send(*client, 1, "x").ok());
+  EXPECT_EQ(testing::Receive(*server).value().payload, "x");
+}
+
+TEST(Pipe, AServerThatNobodyCanReachAnyMoreIsDone) {
+  auto [ours, theirs] = MakePipes().value();
+  Server server;
+  ASSERT_EQ(server.Listen(theirs.Release()), absl::OkStatus());
+  auto client = DialPipe(MakeAddress(ours.Release())).value();
+  std::thread user([&] {
+    EXPECT_TRUE(testing::Receive(*client).ok()) << "no hello";
+    client.reset();
+  });
+  EXPECT_EQ(server.Run(), absl::OkStatus());
+  user.join();
+}
+
+TEST(Pipe, AddressesThatAreNoneAreRefused) {
+  for (const char* text : {"pipe:5", "pipe:5,", "pipe:a,b", "pipe:5,6,7", "pipe:-1,6", "pipe:5,5",
+                           "pipe:5,6?size=1"}) {
+    EXPECT_EQ(DialPipe(MakeAddress(text)).status().code(), absl::StatusCode::kInvalidArgument)
+        << text;
+    EXPECT_EQ(ListenPipe(MakeAddress(text)).status().code(), absl::StatusCode::kInvalidArgument)
+        << text;
+  }
+}
+
+TEST(Pipe, DescriptorsThatAreNoPipesSayWhichIsWrong) {
+  const absl::Status closed = DialPipe(MakeAddress("pipe:901,902")).status();
+  EXPECT_EQ(closed.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(closed.message()), HasSubstr("descriptor 901 is not open"));
+  const UniqueFd file(::open("/dev/null", O_RDWR));
+  const UniqueFd high(::fcntl(file.get(), F_DUPFD, 700));
+  const absl::Status no_pipe =
+      DialPipe(MakeAddress(absl::StrCat("pipe:", high.get(), ",", high.get() + 1))).status();
+  EXPECT_EQ(no_pipe.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(no_pipe.message()), HasSubstr("is not the read end of a pipe"));
+  EXPECT_GE(::fcntl(high.get(), F_GETFD), 0) << "it was closed";
+  auto [ours, theirs] = MakePipes().value();
+  const absl::Status swapped =
+      DialPipe(MakeAddress(absl::StrCat("pipe:", ours.out.release(), ",", ours.in.release())))
+          .status();
+  EXPECT_EQ(swapped.code(), absl::StatusCode::kInvalidArgument);
+}
+
+// Behind the numbers there may be another pipe by then.
+TEST(Pipe, ConnectsOnce) {
+  auto [ours, theirs] = MakePipes().value();
+  const std::string address = ours.Release();
+  auto connection = DialPipe(MakeAddress(address)).value();
+  connection.reset();
+  const absl::Status again = DialPipe(MakeAddress(address)).status();
+  EXPECT_EQ(again.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(again.message()), HasSubstr("a pipe connects once"));
+  for (int i = 0; i < 3; ++i) {
+    auto [mine, others] = MakePipes().value();
+    EXPECT_TRUE(DialPipe(MakeAddress(mine.Release())).ok()) << "new ones do";
+  }
+}
+
+TEST(Pipe, WritingToNobodyRaisesNoSignal) {
+  auto [ours, theirs] = MakePipes().value();
+  auto connection = DialPipe(MakeAddress(ours.Release())).value();
+  theirs = {};
+  EXPECT_EQ(testing::Send(*connection, 1, "x").code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace nigh

@@ -1,0 +1,273 @@
+#include "nigh/transports/exec/child.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "nigh/base/deadline.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/mutex.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transports/exec/last_words.h"
+
+namespace nigh {
+namespace {
+
+constexpr int kGraceMillis = 5'000;
+
+struct Pipe {
+  UniqueFd out;
+  UniqueFd in;
+};
+
+// Beyond the standard descriptors, whose places they are to take in the child.
+absl::StatusOr<Pipe> MakePipe(absl::string_view where) {
+  std::array<int, 2> ends;
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return UnavailableErrno(errno, where, "pipe");
+  Pipe low = {UniqueFd(ends[0]), UniqueFd(ends[1])};
+  Pipe pipe = {UniqueFd(::fcntl(low.out.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1)),
+               UniqueFd(::fcntl(low.in.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1))};
+  if (!pipe.out || !pipe.in) return UnavailableErrno(errno, where, "pipe");
+  return pipe;
+}
+
+// In the child, between fork and exec: nothing but system calls. Returns errno.
+int BecomeProgram(char* const* words, int input, int output, int error, pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(127);  // it has died meanwhile
+  // What this process may ignore or block is not the program's business.
+  struct sigaction usual = {};
+  usual.sa_handler = SIG_DFL;
+  ::sigaction(SIGPIPE, &usual, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (::dup2(input, STDIN_FILENO) >= 0 && ::dup2(output, STDOUT_FILENO) >= 0 &&
+      ::dup2(error, STDERR_FILENO) >= 0) {
+    ::execvp(words[0], words);
+  }
+  return errno;
+}
+
+std::string Death(const siginfo_t& end) {
+  if (end.si_code == CLD_EXITED) return absl::StrCat("exited with status ", end.si_status);
+  return absl::StrCat("was killed by signal ", end.si_status, " (", ::strsignal(end.si_status),
+                      ")");
+}
+
+}  // namespace
+
+class Child::Keeper {
+ public:
+  explicit Keeper(std::vector<std::string> words) : words_(std::move(words)) {}
+
+  absl::Status Prepare(absl::string_view where);
+  // The thread.
+  void Run() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Until the child runs its program, or cannot.
+  absl::Status AwaitStart(absl::string_view where) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  pid_t pid() ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    return pid_;
+  }
+  UniqueFd TakeInput() { return std::move(input_.in); }
+  UniqueFd TakeOutput() { return std::move(output_.out); }
+  std::string Obituary(absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Leave() { (void)::eventfd_write(left_.get(), 1); }
+
+ private:
+  enum class Stage { kUnborn, kFailed, kAlive, kDead };
+
+  void Become(Stage stage, int error = 0) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Forks; what its exec failed with, or 0.
+  int GiveBirth() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Passes on what the child says until it has died, then says how.
+  void StandBy(pid_t pid) ABSL_LOCKS_EXCLUDED(mutex_);
+  // False: there is nothing more for now.
+  bool PassOn() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const std::vector<std::string> words_;
+  Pipe input_, output_, error_;
+  UniqueFd left_;
+  UniqueFd death_;  // a pidfd
+
+  Mutex mutex_;
+  CondVar changed_;
+  Stage stage_ ABSL_GUARDED_BY(mutex_) = Stage::kUnborn;
+  int failure_ ABSL_GUARDED_BY(mutex_) = 0;
+  pid_t pid_ ABSL_GUARDED_BY(mutex_) = -1;
+  siginfo_t end_ ABSL_GUARDED_BY(mutex_) = {};
+  LastWords last_words_ ABSL_GUARDED_BY(mutex_);
+};
+
+absl::Status Child::Keeper::Prepare(absl::string_view where) {
+  for (Pipe* pipe : {&input_, &output_, &error_}) {
+    absl::StatusOr<Pipe> made = MakePipe(where);
+    if (!made.ok()) return made.status();
+    *pipe = *std::move(made);
+  }
+  ::fcntl(error_.out.get(), F_SETFL, O_NONBLOCK);
+  left_.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  return left_ ? absl::OkStatus() : UnavailableErrno(errno, where, "eventfd");
+}
+
+void Child::Keeper::Become(Stage stage, int error) {
+  MutexLock lock(mutex_);
+  stage_ = stage;
+  failure_ = error;
+  changed_.SignalAll();
+}
+
+int Child::Keeper::GiveBirth() {
+  absl::StatusOr<Pipe> report = MakePipe("");
+  if (!report.ok()) return EMFILE;
+  std::vector<char*> words;
+  for (const std::string& word : words_) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const int error =
+        BecomeProgram(words.data(), input_.out.get(), output_.in.get(), error_.in.get(), parent);
+    (void)!::write(report->in.get(), &error, sizeof(error));
+    ::_exit(127);
+  }
+  if (pid < 0) return errno;
+  input_.out.reset();
+  output_.in.reset();
+  error_.in.reset();
+  report->in.reset();
+  int error = 0;
+  ssize_t size;
+  do {
+    size = ::read(report->out.get(), &error, sizeof(error));
+  } while (size < 0 && errno == EINTR);
+  if (size == 0) {
+    death_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!death_) error = errno;
+  }
+  if (error != 0) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    return error;
+  }
+  MutexLock lock(mutex_);
+  pid_ = pid;
+  return 0;
+}
+
+void Child::Keeper::Run() {
+  // The program's signals are for its own threads.
+  sigset_t all;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  if (const int error = GiveBirth(); error != 0) return Become(Stage::kFailed, error);
+  Become(Stage::kAlive);
+  StandBy(pid());
+}
+
+bool Child::Keeper::PassOn() {
+  std::array<char, 4096> text;
+  const ssize_t size = ::read(error_.out.get(), text.data(), text.size());
+  if (size < 0) return false;
+  if (size == 0) {
+    error_.out.reset();
+    return false;
+  }
+  for (ssize_t at = 0; at < size;) {
+    const ssize_t written =
+        ::write(STDERR_FILENO, text.data() + at, static_cast<size_t>(size - at));
+    if (written <= 0) break;
+    at += written;
+  }
+  MutexLock lock(mutex_);
+  last_words_.Add(absl::string_view(text.data(), static_cast<size_t>(size)));
+  return true;
+}
+
+void Child::Keeper::StandBy(pid_t pid) {
+  int patience = -1;
+  for (;;) {
+    std::array<pollfd, 3> entries = {
+        pollfd{.fd = death_.get(), .events = POLLIN, .revents = 0},
+        pollfd{.fd = error_.out.get(), .events = POLLIN, .revents = 0},
+        pollfd{.fd = patience < 0 ? left_.get() : -1, .events = POLLIN, .revents = 0}};
+    const int ready = ::poll(entries.data(), entries.size(), patience);
+    if (ready == 0) ::kill(pid, SIGKILL);
+    if (entries[1].revents != 0) (void)PassOn();
+    if (entries[2].revents != 0) patience = kGraceMillis;
+    if (entries[0].revents != 0) break;
+  }
+  // What it said last may be there still; a child of its own may go on saying more.
+  while (error_.out && PassOn()) {
+  }
+  siginfo_t end = {};
+  while (::waitid(P_PID, static_cast<id_t>(pid), &end, WEXITED) != 0 && errno == EINTR) {
+  }
+  MutexLock lock(mutex_);
+  end_ = end;
+  stage_ = Stage::kDead;
+  changed_.SignalAll();
+}
+
+absl::Status Child::Keeper::AwaitStart(absl::string_view where) {
+  MutexLock lock(mutex_);
+  while (stage_ == Stage::kUnborn) changed_.Wait(mutex_);
+  if (stage_ != Stage::kFailed) return absl::OkStatus();
+  return UnavailableErrno(failure_, where, absl::StrCat("connect: start ", words_[0]));
+}
+
+std::string Child::Keeper::Obituary(absl::Duration patience) {
+  const Deadline deadline = Deadline::After(patience);
+  MutexLock lock(mutex_);
+  while (stage_ != Stage::kDead && !deadline.HasPassed()) changed_.WaitUntil(mutex_, deadline);
+  return absl::StrCat("the server ", words_[0], " (process ", pid_, ") ",
+                      stage_ == Stage::kDead ? Death(end_) : "closed the connection",
+                      last_words_.Quoted());
+}
+
+absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::vector<std::string> words,
+                                                    absl::string_view where) {
+  auto keeper = std::make_shared<Keeper>(std::move(words));
+  if (absl::Status ready = keeper->Prepare(where); !ready.ok()) return ready;
+  try {
+    // Ends with the child, which nobody needs to wait for.
+    std::thread([keeper] { keeper->Run(); }).detach();
+  } catch (const std::system_error& error) {
+    return UnavailableErrno(error.code().value(), where, "connect: start a thread");
+  }
+  if (absl::Status started = keeper->AwaitStart(where); !started.ok()) return started;
+  return std::unique_ptr<Child>(new Child(std::move(keeper)));
+}
+
+Child::Child(std::shared_ptr<Keeper> keeper) : keeper_(std::move(keeper)) {}
+Child::~Child() { Leave(); }
+pid_t Child::pid() const { return keeper_->pid(); }
+UniqueFd Child::TakeInput() { return keeper_->TakeInput(); }
+UniqueFd Child::TakeOutput() { return keeper_->TakeOutput(); }
+std::string Child::Obituary(absl::Duration patience) { return keeper_->Obituary(patience); }
+void Child::Leave() { keeper_->Leave(); }
+
+}  // namespace nigh

@@ -1,0 +1,93 @@
+#include "nigh/transports/exec/exec.h"
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/exec/child.h"
+#include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/stream/pipe_stream.h"
+#include "nigh/transports/stream/stream_connection.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+namespace {
+
+// The kernel closes a dying process's pipes a moment before it can say how it died.
+constexpr absl::Duration kBetweenPipesAndDeath = absl::Milliseconds(200);
+
+// The pipes to a child, which know how it ended.
+class ChildStream final : public ByteStream {
+ public:
+  ChildStream(std::unique_ptr<Child> child, std::unique_ptr<PipeStream> pipes)
+      : child_(std::move(child)), pipes_(std::move(pipes)) {}
+
+  ssize_t Read(ByteSpan to) override { return pipes_->Read(to); }
+  ssize_t Write(ConstByteSpan from) override { return pipes_->Write(from); }
+  int read_fd() const override { return pipes_->read_fd(); }
+  int write_fd() const override { return pipes_->write_fd(); }
+  int end_fd() const override { return pipes_->end_fd(); }
+  void Shutdown() override {
+    pipes_->Shutdown();
+    child_->Leave();
+  }
+  std::string PeerEnd() override { return child_->Obituary(kBetweenPipesAndDeath); }
+
+ private:
+  const std::unique_ptr<Child> child_;  // goes after its pipes
+  const std::unique_ptr<PipeStream> pipes_;
+};
+
+}  // namespace
+
+std::vector<std::string> SplitWords(absl::string_view text) {
+  std::vector<std::string> words;
+  bool inside = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ' ') {
+      inside = false;
+      continue;
+    }
+    if (!std::exchange(inside, true)) words.emplace_back();
+    if (text[i] == '\\' && i + 1 < text.size()) ++i;
+    words.back().push_back(text[i]);
+  }
+  return words;
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> DialExec(const Address& address) {
+  const std::string where = address.ToString();
+  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  std::vector<std::string> words = SplitWords(address.name);
+  if (words.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", where, "\": no program (write exec:PROGRAM ARGUMENT...)"));
+  }
+  absl::StatusOr<std::unique_ptr<Child>> child = Child::Start(std::move(words), where);
+  if (!child.ok()) return child.status();
+  absl::StatusOr<std::unique_ptr<PipeStream>> pipes =
+      PipeStream::Make((*child)->TakeOutput(), (*child)->TakeInput(), where);
+  if (!pipes.ok()) return pipes.status();
+  // Whose it is depends on the program, which may change that.
+  PeerIdentity identity = {.address = where, .medium = "pipe", .pid = (*child)->pid()};
+  return std::make_unique<StreamConnection>(
+      std::make_unique<ChildStream>(*std::move(child), *std::move(pipes)), std::move(identity));
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> ListenExec(const Address& address) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("address \"", address.ToString(),
+                   "\": a client dials there (the program that it starts listens at stdio:)"));
+}
+
+}  // namespace nigh

@@ -1,0 +1,38 @@
+#ifndef NIGH_TRANSPORTS_EXEC_EXEC_H_
+#define NIGH_TRANSPORTS_EXEC_EXEC_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+
+namespace nigh {
+
+// exec:PROGRAM ARG...: the client starts the server as its child and speaks over the child's
+// standard input and output, where the child listens at "stdio:". Words are separated by spaces; a
+// backslash makes the next character, a space or another, part of a word. A PROGRAM without a slash
+// is looked for in $PATH.
+//
+// Each connection has a child of its own. The child's standard error comes out at this process's.
+// When the child ends, the status says how it died and what it last wrote there. When the
+// connection ends, the child reads the end of its input; if it is still there five seconds later,
+// it is killed. When this process ends, however it does, so does the child.
+//
+// A channel whose child has died starts another for the next call.
+absl::StatusOr<std::unique_ptr<Connection>> DialExec(const Address& address);
+// INVALID_ARGUMENT: one dials exec:.
+absl::StatusOr<std::unique_ptr<Listener>> ListenExec(const Address& address);
+
+inline constexpr Transport kExecTransport = {"exec", &DialExec, &ListenExec};
+
+// "a b\\ c" -> "a", "b c".
+std::vector<std::string> SplitWords(absl::string_view text);
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_EXEC_EXEC_H_

@@ -1,0 +1,130 @@
+#include "nigh/transports/pipe/pipe.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/mutex.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/stream/pipe_stream.h"
+#include "nigh/transports/stream/single_listener.h"
+#include "nigh/transports/stream/stream_connection.h"
+
+namespace nigh {
+namespace {
+
+// The numbers that were taken over. What stands behind them later is none of this transport's
+// business, even if it is a pipe: a channel that dials again must not take it.
+class TakenNumbers {
+ public:
+  static TakenNumbers& Get() {
+    static TakenNumbers& numbers = *new TakenNumbers;
+    return numbers;
+  }
+
+  // UNAVAILABLE: one of them was taken before. Otherwise as PipeStream::Check.
+  absl::Status Take(int in, int out, absl::string_view where) {
+    MutexLock lock(mutex_);
+    if (taken_.contains(in) || taken_.contains(out)) {
+      return absl::UnavailableError(absl::StrCat(
+          where, ": connect: a pipe connects once (make new ones with nigh::MakePipes)"));
+    }
+    if (absl::Status good = PipeStream::Check(in, out, where); !good.ok()) return good;
+    taken_.insert({in, out});
+    return absl::OkStatus();
+  }
+  void GiveBack(int in, int out) {
+    MutexLock lock(mutex_);
+    taken_.erase(in);
+    taken_.erase(out);
+  }
+
+ private:
+  Mutex mutex_;
+  absl::flat_hash_set<int> taken_ ABSL_GUARDED_BY(mutex_);
+};
+
+absl::StatusOr<std::unique_ptr<Connection>> TakeOver(const Address& address) {
+  const std::string where = address.ToString();
+  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  const std::vector<std::string> numbers = absl::StrSplit(address.name, ',');
+  int in = -1;
+  int out = -1;
+  if (numbers.size() != 2 || !absl::SimpleAtoi(numbers[0], &in) ||
+      !absl::SimpleAtoi(numbers[1], &out) || in < 0 || out < 0 || in == out) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "address \"", where,
+        "\": two descriptors are wanted, one to read from and one to write to, as in pipe:5,6"));
+  }
+  // What is no pipe stays with whoever it belongs to.
+  if (absl::Status taken = TakenNumbers::Get().Take(in, out, where); !taken.ok()) return taken;
+  absl::StatusOr<std::unique_ptr<PipeStream>> stream =
+      PipeStream::Make(UniqueFd(in), UniqueFd(out), where);
+  if (!stream.ok()) return stream.status();
+  return std::make_unique<StreamConnection>(*std::move(stream),
+                                            PeerIdentity{.address = where, .medium = "pipe"});
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Connection>> DialPipe(const Address& address) {
+  return TakeOver(address);
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> ListenPipe(const Address& address) {
+  absl::StatusOr<std::unique_ptr<Connection>> connection = TakeOver(address);
+  if (!connection.ok()) return connection.status();
+  return std::make_unique<SingleListener>(address, *std::move(connection));
+}
+
+std::string PipeEnds::address() const { return absl::StrCat("pipe:", in.get(), ",", out.get()); }
+
+absl::Status PipeEnds::KeepOnExec() const {
+  for (const int fd : {in.get(), out.get()}) {
+    if (::fcntl(fd, F_SETFD, 0) != 0) {
+      return ErrnoStatus(absl::StatusCode::kFailedPrecondition, errno, address(), "keep on exec");
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string PipeEnds::Release() {
+  std::string where = address();
+  in.release();
+  out.release();
+  return where;
+}
+
+absl::StatusOr<std::pair<PipeEnds, PipeEnds>> MakePipes() {
+  std::array<int, 2> there;
+  std::array<int, 2> back;
+  if (::pipe2(there.data(), O_CLOEXEC) != 0) return UnavailableErrno(errno, "pipe:", "pipe");
+  UniqueFd there_out(there[0]);
+  UniqueFd there_in(there[1]);
+  if (::pipe2(back.data(), O_CLOEXEC) != 0) return UnavailableErrno(errno, "pipe:", "pipe");
+  std::pair sides(PipeEnds{UniqueFd(back[0]), std::move(there_in)},
+                  PipeEnds{std::move(there_out), UniqueFd(back[1])});
+  for (const PipeEnds* side : {&sides.first, &sides.second}) {
+    TakenNumbers::Get().GiveBack(side->in.get(), side->out.get());
+  }
+  return sides;
+}
+
+}  // namespace nigh

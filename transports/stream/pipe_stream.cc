@@ -1,0 +1,109 @@
+#include "nigh/transports/stream/pipe_stream.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+namespace {
+
+void IgnoreBrokenPipes() {
+  struct sigaction action;
+  if (::sigaction(SIGPIPE, nullptr, &action) != 0 || (action.sa_flags & SA_SIGINFO) != 0 ||
+      action.sa_handler != SIG_DFL) {
+    return;
+  }
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &action, nullptr);
+}
+
+// `access` is O_RDONLY or O_WRONLY.
+absl::Status CheckEnd(int fd, int access, absl::string_view where) {
+  struct stat file;
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fstat(fd, &file) != 0) {
+    return absl::UnavailableError(absl::StrCat(
+        where, ": connect: descriptor ", fd,
+        " is not open (was the pipe passed on to this process, and not closed on exec?)"));
+  }
+  const int mode = flags & O_ACCMODE;
+  if (!S_ISFIFO(file.st_mode) || (mode != access && mode != O_RDWR)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(where, ": connect: descriptor ", fd, " is not the ",
+                     access == O_RDONLY ? "read" : "write", " end of a pipe"));
+  }
+  return absl::OkStatus();
+}
+
+bool PrepareEnd(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags >= 0 && ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+         ::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+}  // namespace
+
+absl::Status PipeStream::Check(int in, int out, absl::string_view where) {
+  if (absl::Status good = CheckEnd(in, O_RDONLY, where); !good.ok()) return good;
+  return CheckEnd(out, O_WRONLY, where);
+}
+
+absl::StatusOr<std::unique_ptr<PipeStream>> PipeStream::Make(UniqueFd in, UniqueFd out,
+                                                             absl::string_view where) {
+  if (absl::Status good = Check(in.get(), out.get(), where); !good.ok()) return good;
+  if (!PrepareEnd(in.get()) || !PrepareEnd(out.get())) {
+    return UnavailableErrno(errno, where, "fcntl");
+  }
+  std::array<int, 2> ends;
+  if (::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) != 0) {
+    return UnavailableErrno(errno, where, "pipe");
+  }
+  IgnoreBrokenPipes();
+  return std::make_unique<PipeStream>(std::move(in), std::move(out), UniqueFd(ends[0]),
+                                      UniqueFd(ends[1]));
+}
+
+// Not read(2) and write(2) of the C library: see socket_stream.cc.
+
+ssize_t PipeStream::Read(ByteSpan to) {
+  for (;;) {
+    const ssize_t count = ::syscall(SYS_read, in_.get(), to.data(), to.size());
+    if (count >= 0) return count;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+ssize_t PipeStream::Write(ConstByteSpan from) {
+  for (;;) {
+    const ssize_t count = ::syscall(SYS_write, out_.get(), from.data(), from.size());
+    if (count >= 0) return count;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+void PipeStream::Shutdown() {
+  const int open = open_.exchange(-1, std::memory_order_acq_rel);
+  if (open < 0) return;
+  ::close(open);
+  (void)::dup3(ended_.get(), in_.get(), O_CLOEXEC);
+  (void)::dup3(ended_.get(), out_.get(), O_CLOEXEC);
+}
+
+}  // namespace nigh

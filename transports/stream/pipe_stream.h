@@ -1,0 +1,59 @@
+#ifndef NIGH_TRANSPORTS_STREAM_PIPE_STREAM_H_
+#define NIGH_TRANSPORTS_STREAM_PIPE_STREAM_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transports/stream/byte_stream.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// The read end of one pipe and the write end of another, with a name or without.
+//
+// A write to a pipe that nobody reads raises SIGPIPE, and before Linux 6.18 there is no flag
+// against that as sockets have: as soon as a process has one of these, SIGPIPE is ignored in it,
+// unless the program has a handler of its own.
+//
+// Pipes have no shutdown(2). Shutdown puts the read end of a third pipe, which nobody writes to any
+// more, in the place of both: reading from it is the end, writing to it an error, and who polls it
+// wakes. dup2(2) does so in one step, whatever other threads do with them, and closes them for the
+// peer.
+class PipeStream final : public ByteStream {
+ public:
+  // Whether it could be made of them. INVALID_ARGUMENT: `in` is not open for reading, or `out` for
+  // writing, or one of them is no pipe. UNAVAILABLE: one is not open. Messages begin with `where`.
+  static absl::Status Check(int in, int out, absl::string_view where);
+
+  // Sets both not to block and to be closed on exec. As Check, or UNAVAILABLE with what the system
+  // says.
+  static absl::StatusOr<std::unique_ptr<PipeStream>> Make(UniqueFd in, UniqueFd out,
+                                                          absl::string_view where);
+  PipeStream(UniqueFd in, UniqueFd out, UniqueFd ended, UniqueFd open)
+      : in_(std::move(in)), out_(std::move(out)), ended_(std::move(ended)), open_(open.release()) {}
+  ~PipeStream() override { Shutdown(); }
+
+  ssize_t Read(ByteSpan to) override;
+  ssize_t Write(ConstByteSpan from) override;
+  int read_fd() const override { return in_.get(); }
+  int write_fd() const override { return out_.get(); }
+  int end_fd() const override { return ended_.get(); }
+  void Shutdown() override;
+
+ private:
+  const UniqueFd in_;
+  const UniqueFd out_;
+  const UniqueFd ended_;   // of the third pipe
+  std::atomic<int> open_;  // its write end, until Shutdown
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_STREAM_PIPE_STREAM_H_
