@@ -1,6 +1,7 @@
 #include "nigh/transport/transport.h"
 #include "nigh/transports/exec/exec.h"
 #include "nigh/transports/exec/stdio.h"
+#include "nigh/transports/fifo/fifo.h"
 #include "nigh/transports/inproc/inproc.h"
 #include "nigh/transports/local/local.h"
 #include "nigh/transports/pipe/pipe.h"
@@ -15,6 +16,7 @@ constexpr Transport kTransports[] = {
     kLocalTransport, kShmTransport,          kInprocTransport,
     kUnixTransport,  kUnixAbstractTransport, kTcpTransport,
     kPipeTransport,  kExecTransport,         kStdioTransport,
+    kFifoTransport,
 };
 
 }  // namespace

@@ -76,8 +76,9 @@ TEST_P(Channels, WaitForTheServerWhenAskedTo) {
   std::latch failed(1);
   std::once_flag once;
   channel->OnStateChange([&](ChannelState state) {
-    if (state == ChannelState::kTransientFailure)
+    if (state == ChannelState::kTransientFailure) {
       std::call_once(once, [&] { failed.count_down(); });
+    }
   });
   std::thread caller([&] { EXPECT_EQ(Call(channel, {.wait_for_ready = true}), absl::OkStatus()); });
   failed.wait();
@@ -100,8 +101,9 @@ TEST_P(Channels, WaitNoLongerThanACancel) {
   std::latch failed(1);
   std::once_flag once;
   channel->OnStateChange([&](ChannelState state) {
-    if (state == ChannelState::kTransientFailure)
+    if (state == ChannelState::kTransientFailure) {
       std::call_once(once, [&] { failed.count_down(); });
+    }
   });
   std::thread canceller([&] {
     failed.wait();

@@ -40,10 +40,9 @@ FrameHeader RandomHeader(std::mt19937& random) {
 }
 
 std::string RandomPayload(std::mt19937& random) {
-  static const std::string kNames[] = {"/nigh.testing.Scripted/Unary",
-                                       "/nigh.testing.Scripted/Both", "",
-                                       std::string("\x03\0\0\0", 4)};
-  if (random() % 2 == 0) return kNames[random() % std::size(kNames)];
+  static const std::string names[] = {"/nigh.testing.Scripted/Unary", "/nigh.testing.Scripted/Both",
+                                      "", std::string("\x03\0\0\0", 4)};
+  if (random() % 2 == 0) return names[random() % std::size(names)];
   std::string payload(random() % 60, '\0');
   for (char& byte : payload) byte = static_cast<char>(random());
   return payload;

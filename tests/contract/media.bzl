@@ -60,6 +60,12 @@ MEDIA = {
         address = "pipes+unix:{dir}/{n}",
         deps = ["//tests/contract:pipes"],
     ),
+    "fifo": medium(
+        header = "nigh/transports/fifo/fifo.h",
+        transport = "nigh::kFifoTransport",
+        address = "fifo:{dir}/{n}",
+        deps = ["//transports/fifo"],
+    ),
     # Each read and each write moves one byte.
     "trickle_unix": medium(
         header = "tests/contract/trickle.h",

@@ -1,0 +1,60 @@
+#ifndef NIGH_TRANSPORTS_FIFO_CLIENT_STREAM_H_
+#define NIGH_TRANSPORTS_FIFO_CLIENT_STREAM_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "nigh/base/unique_fd.h"
+#include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/stream/pipe_stream.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// The first byte that a server sends through a client's FIFO.
+inline constexpr char kFifoGreeting = 'n';
+
+// A client's two FIFOs, from before the server has opened them: until its greeting has come, their
+// silence and their end mean nothing. Meanwhile the FIFO where the client has announced itself
+// tells whether the server is still there.
+class FifoClientStream final : public ByteStream {
+ public:
+  struct Waiting {
+    UniqueFd arrivals;    // the announcement's FIFO, open for writing
+    std::string in, out;  // the names, to be removed if the server has not done so
+  };
+  // `own_reader` reads what this side writes: it keeps that until the server has opened it. `ends`,
+  // an epoll set, is what is polled for the end.
+  FifoClientStream(std::unique_ptr<PipeStream> pipes, Waiting waiting, UniqueFd own_reader,
+                   UniqueFd ends);
+  ~FifoClientStream() override;
+
+  ssize_t Read(ByteSpan to) override;
+  ssize_t Write(ConstByteSpan from) override;
+  bool connected() const override { return connected_.load(std::memory_order_relaxed); }
+  int read_fd() const override { return pipes_->read_fd(); }
+  int write_fd() const override { return pipes_->write_fd(); }
+  int end_fd() const override { return ends_.get(); }
+  void Shutdown() override { pipes_->Shutdown(); }
+
+ private:
+  // Whether the server has gone: nobody reads announcements any more, or it had opened this
+  // client's FIFOs and has closed them.
+  bool ServerIsGone() const;
+  // From now on a write fails when the server no longer reads.
+  void DropOwnReader();
+
+  const std::unique_ptr<PipeStream> pipes_;
+  const Waiting waiting_;
+  std::atomic<int> own_reader_;  // until dropped
+  const UniqueFd ends_;
+  std::atomic<bool> connected_ = false;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_FIFO_CLIENT_STREAM_H_

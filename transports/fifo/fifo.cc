@@ -1,0 +1,238 @@
+#include "nigh/transports/fifo/fifo.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+#include "nigh/transports/fifo/client_stream.h"
+#include "nigh/transports/rendezvous/arrival.h"
+#include "nigh/transports/rendezvous/claimed_name.h"
+#include "nigh/transports/stream/pipe_stream.h"
+#include "nigh/transports/stream/stream_connection.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+namespace {
+
+constexpr char kMedium[] = "FIFO";
+// Whoever makes two FIFOs opens them at once; names that nobody has opened after so many seconds
+// are a killed client's.
+constexpr std::time_t kAbandoned = 10;
+
+// Links are not followed: in a folder that others may write to they may lead anywhere.
+UniqueFd OpenFifo(const std::string& path, int access) {
+  UniqueFd fd(::open(path.c_str(), access | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  struct stat file;
+  if (!fd || (::fstat(fd.get(), &file) == 0 && S_ISFIFO(file.st_mode))) return fd;
+  errno = ENOTSUP;
+  return UniqueFd();
+}
+
+UniqueFd OpenArrivals(const std::string& path, bool make) {
+  if (make && ::mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST) return UniqueFd();
+  return OpenFifo(path, O_RDWR);
+}
+
+// What the kernel says of whose a FIFO is.
+PeerIdentity OwnerOf(int fd, std::string where) {
+  PeerIdentity owner = {.address = std::move(where), .medium = kMedium};
+  struct stat file;
+  if (::fstat(fd, &file) == 0) {
+    owner.uid = file.st_uid;
+    owner.gid = file.st_gid;
+  }
+  return owner;
+}
+
+// The process may have gone elsewhere by the time it removes a name.
+std::string AbsolutePath(const std::string& path) {
+  std::error_code ignored;
+  const std::string absolute = std::filesystem::absolute(path, ignored).string();
+  return absolute.empty() ? path : absolute;
+}
+
+struct Names {
+  Names(const std::string& path, const std::string& token)
+      : to_client(absl::StrCat(path, ".", token, ".c")),
+        to_server(absl::StrCat(path, ".", token, ".s")) {}
+  void Remove() const {
+    ::unlink(to_client.c_str());
+    ::unlink(to_server.c_str());
+  }
+
+  const std::string to_client;
+  const std::string to_server;
+};
+
+// What clients have left that were killed before the server came to them.
+void SweepBeside(const std::string& path) {
+  const std::filesystem::path place(path);
+  const std::string prefix = place.filename().string();
+  std::error_code error;
+  const std::filesystem::path folder = place.has_parent_path() ? place.parent_path() : ".";
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (!IsTokenName(entry.path().filename().string(), prefix)) continue;
+    struct stat file;
+    if (::lstat(entry.path().c_str(), &file) != 0 || !S_ISFIFO(file.st_mode) ||
+        file.st_ctime + kAbandoned > std::time(nullptr)) {
+      continue;
+    }
+    // One that has a reader belongs to a client that waits.
+    if (!UniqueFd(::open(entry.path().c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)) &&
+        errno == ENXIO) {
+      ::unlink(entry.path().c_str());
+    }
+  }
+}
+
+class FifoListener final : public Listener {
+ public:
+  FifoListener(Address address, std::string path, ClaimedName arrivals)
+      : address_(std::move(address)),
+        path_(std::move(path)),
+        where_(address_.ToString()),
+        arrivals_(std::move(arrivals)) {}
+
+  absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
+    for (std::optional<Arrival> arrival = NextArrival(); arrival.has_value();
+         arrival = NextArrival()) {
+      std::unique_ptr<Connection> connection = Welcome(*arrival);
+      if (connection != nullptr) return connection;
+    }
+    return nullptr;
+  }
+
+  Wake Arm() override {
+    return unread_.size() >= Arrival::kSize ? Wake::Ready()
+                                            : Wake{.fd = arrivals_.fd(), .events = POLLIN};
+  }
+  const Address& address() const override { return address_; }
+
+ private:
+  // Arrivals are written in one go each. What is none is passed over, byte by byte.
+  std::optional<Arrival> NextArrival() {
+    std::array<char, 16 * Arrival::kSize> bytes;
+    const ssize_t size = ::read(arrivals_.fd(), bytes.data(), bytes.size());
+    if (size > 0) unread_.append(bytes.data(), static_cast<size_t>(size));
+    for (size_t at = 0; at + Arrival::kSize <= unread_.size(); ++at) {
+      std::optional<Arrival> arrival =
+          Arrival::Decode(absl::string_view(unread_).substr(at, Arrival::kSize));
+      if (!arrival.has_value()) continue;
+      unread_.erase(0, at + Arrival::kSize);
+      return arrival;
+    }
+    if (unread_.size() >= Arrival::kSize) unread_.erase(0, unread_.size() - Arrival::kSize + 1);
+    return std::nullopt;
+  }
+
+  // Nothing: the client has gone, or is somebody else than it says.
+  std::unique_ptr<Connection> Welcome(const Arrival& arrival) const {
+    const Names names(path_, arrival.token);
+    UniqueFd in = OpenFifo(names.to_server, O_RDONLY);
+    UniqueFd out = OpenFifo(names.to_client, O_WRONLY);
+    const bool opened = in && out;
+    names.Remove();
+    if (!opened) return nullptr;
+    PeerIdentity peer = OwnerOf(in.get(), where_);
+    if (peer.uid != OwnerOf(out.get(), where_).uid) return nullptr;
+    absl::StatusOr<std::unique_ptr<PipeStream>> stream =
+        PipeStream::Make(std::move(in), std::move(out), where_);
+    const auto greeting = static_cast<std::byte>(kFifoGreeting);
+    if (!stream.ok() || (*stream)->Write(ConstByteSpan(&greeting, 1)) != 1) return nullptr;
+    return std::make_unique<StreamConnection>(*std::move(stream), std::move(peer));
+  }
+
+  const Address address_;
+  const std::string path_;
+  const std::string where_;
+  const ClaimedName arrivals_;
+  std::string unread_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
+  const std::string where = address.ToString();
+  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  const std::string path = AbsolutePath(address.name);
+  FifoClientStream::Waiting waiting;
+  waiting.arrivals = OpenFifo(path, O_WRONLY);
+  if (!waiting.arrivals && errno == ENXIO) errno = ECONNREFUSED;
+  if (!waiting.arrivals) return UnavailableErrno(errno, where, "connect");
+  PeerIdentity peer = OwnerOf(waiting.arrivals.get(), where);
+
+  const Arrival arrival = Arrival::OfThisProcess();
+  const Names names(path, arrival.token);
+  const auto failed = [&](absl::string_view operation) {
+    absl::Status status = UnavailableErrno(errno, where, operation);
+    names.Remove();
+    return status;
+  };
+  if (::mkfifo(names.to_client.c_str(), 0600) != 0 ||
+      ::mkfifo(names.to_server.c_str(), 0600) != 0) {
+    return failed("connect: make a FIFO");
+  }
+  UniqueFd in = OpenFifo(names.to_client, O_RDONLY);
+  UniqueFd own_reader = OpenFifo(names.to_server, O_RDONLY);
+  UniqueFd out = OpenFifo(names.to_server, O_WRONLY);
+  UniqueFd ends(::epoll_create1(EPOLL_CLOEXEC));
+  if (!in || !out || !ends) return failed("connect: open a FIFO");
+  const std::array<char, Arrival::kSize> bytes = arrival.Encode();
+  absl::StatusOr<std::unique_ptr<PipeStream>> pipes =
+      PipeStream::Make(std::move(in), std::move(out), where);
+  if (!pipes.ok()) return failed("connect");
+  // SIGPIPE is taken care of by now.
+  if (::write(waiting.arrivals.get(), bytes.data(), bytes.size()) != ssize_t{Arrival::kSize}) {
+    return failed("connect: announce this client");
+  }
+  waiting.in = names.to_client;
+  waiting.out = names.to_server;
+  return std::make_unique<StreamConnection>(
+      std::make_unique<FifoClientStream>(*std::move(pipes), std::move(waiting),
+                                         std::move(own_reader), std::move(ends)),
+      std::move(peer));
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Address& address) {
+  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  const NameSpace fifos = {.open = &OpenArrivals, .unlink = [](const std::string& path) {
+                             return ::unlink(path.c_str());
+                           }};
+  const std::string path = AbsolutePath(address.name);
+  struct stat file;
+  if (::lstat(path.c_str(), &file) == 0 && !S_ISFIFO(file.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(address.ToString(),
+                     ": listen: a file that is not a FIFO is in the way (remove it, or choose "
+                     "another path)"));
+  }
+  absl::StatusOr<ClaimedName> arrivals = ClaimedName::Claim(fifos, path, address.ToString());
+  if (!arrivals.ok()) return arrivals.status();
+  SweepBeside(path);
+  return std::make_unique<FifoListener>(address, path, *std::move(arrivals));
+}
+
+}  // namespace nigh

@@ -1,0 +1,47 @@
+#ifndef NIGH_TRANSPORTS_RENDEZVOUS_ARRIVAL_H_
+#define NIGH_TRANSPORTS_RENDEZVOUS_ARRIVAL_H_
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace nigh {
+
+// Where a medium has no connections, a client makes both halves of one, under names that nobody can
+// guess, and leaves word of them at the place that everybody knows (a FIFO, a queue). The server
+// takes that up, opens both and removes the names.
+//
+//   byte  0         8         12      16                        32
+//        +---------+---------+-------+-------------------------+
+//        |"nigh arr"| version | pid   | token, hexadecimal      |
+//        +---------+---------+-------+-------------------------+
+//
+// All numbers are little-endian. The token is the part of the names that differs; a client can thus
+// name nothing but its own.
+struct Arrival {
+  pid_t pid = -1;     // as the client says
+  std::string token;  // of kTokenSize digits
+
+  static constexpr size_t kSize = 32;
+  static constexpr size_t kTokenSize = 16;
+
+  // Of this process, with a new token.
+  static Arrival OfThisProcess();
+
+  std::array<char, kSize> Encode() const;
+  // Nothing: the bytes are no arrival.
+  static std::optional<Arrival> Decode(absl::string_view bytes);
+};
+
+// What `name` would be of an arrival's half, other, and token: "PREFIX.TOKEN.c".
+bool IsTokenName(absl::string_view name, absl::string_view prefix);
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_RENDEZVOUS_ARRIVAL_H_

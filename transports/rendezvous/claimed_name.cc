@@ -1,0 +1,72 @@
+#include "nigh/transports/rendezvous/claimed_name.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/unique_fd.h"
+
+namespace nigh {
+namespace {
+
+struct flock WholeFile(short type) {
+  return {.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+}
+
+bool AreTheSame(int one, int other) {
+  struct stat a;
+  struct stat b;
+  return ::fstat(one, &a) == 0 && ::fstat(other, &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
+}  // namespace
+
+absl::StatusOr<ClaimedName> ClaimedName::Claim(NameSpace space, std::string name,
+                                               absl::string_view where) {
+  // Each further turn means that another owner has just removed the name.
+  constexpr int kTurns = 100;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    UniqueFd fd = space.open(name, /*make=*/true);
+    if (!fd) {
+      return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, where, "listen");
+    }
+    struct flock lock = WholeFile(F_WRLCK);
+    if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
+      if (errno != EAGAIN && errno != EACCES) {
+        return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, where, "listen: lock");
+      }
+      return absl::AlreadyExistsError(absl::StrCat(
+          where, ": listen: a live server is there (stop it, or choose another name)"));
+    }
+    const UniqueFd again = space.open(name, /*make=*/false);
+    if (again && AreTheSame(fd.get(), again.get())) {
+      return ClaimedName(std::move(space), std::move(name), std::move(fd));
+    }
+  }
+  return absl::UnavailableError(
+      absl::StrCat(where, ": listen: the name is made and removed all the time by others"));
+}
+
+ClaimedName::ClaimedName(NameSpace space, std::string name, UniqueFd fd)
+    : space_(std::move(space)), name_(std::move(name)), fd_(std::move(fd)) {}
+
+ClaimedName::~ClaimedName() {
+  // The lock is held until the descriptor is closed: nobody else can have taken the name.
+  if (fd_) space_.unlink(name_);
+}
+
+bool ClaimedName::IsClaimed(int fd) {
+  struct flock lock = WholeFile(F_RDLCK);
+  return ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+}  // namespace nigh
