@@ -4,6 +4,7 @@
 #include "nigh/transports/fifo/fifo.h"
 #include "nigh/transports/inproc/inproc.h"
 #include "nigh/transports/local/local.h"
+#include "nigh/transports/mqueue/mqueue.h"
 #include "nigh/transports/pipe/pipe.h"
 #include "nigh/transports/shm/shm.h"
 #include "nigh/transports/tcp/tcp.h"
@@ -16,7 +17,7 @@ constexpr Transport kTransports[] = {
     kLocalTransport, kShmTransport,          kInprocTransport,
     kUnixTransport,  kUnixAbstractTransport, kTcpTransport,
     kPipeTransport,  kExecTransport,         kStdioTransport,
-    kFifoTransport,
+    kFifoTransport,  kMqueueTransport,
 };
 
 }  // namespace

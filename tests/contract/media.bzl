@@ -66,6 +66,13 @@ MEDIA = {
         address = "fifo:{dir}/{n}",
         deps = ["//transports/fifo"],
     ),
+    # So small that a user may have some dozens of connections.
+    "mqueue": medium(
+        header = "nigh/transports/mqueue/mqueue.h",
+        transport = "nigh::kMqueueTransport",
+        address = "mqueue:/{n}?messages=8&size=1024",
+        deps = ["//transports/mqueue"],
+    ),
     # Each read and each write moves one byte.
     "trickle_unix": medium(
         header = "tests/contract/trickle.h",

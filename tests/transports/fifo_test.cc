@@ -98,7 +98,7 @@ TEST_F(FifoTest, GarbageAmongArrivalsIsPassedOver) {
   auto listener = ListenFifo(address_).value();
   for (const std::string& garbage :
        {std::string("x"), std::string("GET / HTTP/1.1\r\n\r\n"), std::string(1000, '\0'),
-        std::string("nigh arr"), std::string(31, 'n')}) {
+        std::string("nigh arr"), std::string(35, 'n')}) {
     Scribble(garbage);
     EXPECT_EQ(listener->Accept().value(), nullptr);
     ExpectServes(*listener);

@@ -1,7 +1,5 @@
 #include "nigh/transports/rendezvous/arrival.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -23,7 +21,8 @@ constexpr absl::string_view kMagic = "nigh arr";
 constexpr uint32_t kVersion = 1;
 constexpr size_t kVersionAt = 8;
 constexpr size_t kPidAt = 12;
-constexpr size_t kTokenAt = 16;
+constexpr size_t kSpaceAt = 16;
+constexpr size_t kTokenAt = 20;
 
 bool IsToken(absl::string_view text) {
   return text.size() == Arrival::kTokenSize && absl::c_all_of(text, [](unsigned char c) {
@@ -34,9 +33,13 @@ bool IsToken(absl::string_view text) {
 }  // namespace
 
 Arrival Arrival::OfThisProcess() {
+  return {.client = ProcessName::OfThisProcess(), .token = NewToken()};
+}
+
+std::string Arrival::NewToken() {
   std::random_device random;  // the kernel's
   const uint64_t number = (uint64_t{random()} << 32) | random();
-  return {.pid = ::getpid(), .token = absl::StrCat(absl::Hex(number, absl::kZeroPad16))};
+  return absl::StrCat(absl::Hex(number, absl::kZeroPad16));
 }
 
 std::array<char, Arrival::kSize> Arrival::Encode() const {
@@ -44,7 +47,8 @@ std::array<char, Arrival::kSize> Arrival::Encode() const {
   auto* const at = reinterpret_cast<std::byte*>(bytes.data());
   std::memcpy(at, kMagic.data(), kMagic.size());
   StoreLittle(kVersion, at + kVersionAt);
-  StoreLittle(static_cast<uint32_t>(pid), at + kPidAt);
+  StoreLittle(static_cast<uint32_t>(client.pid), at + kPidAt);
+  StoreLittle(client.space, at + kSpaceAt);
   std::memcpy(at + kTokenAt, token.data(), kTokenSize);
   return bytes;
 }
@@ -54,7 +58,8 @@ std::optional<Arrival> Arrival::Decode(absl::string_view bytes) {
   const auto* const at = reinterpret_cast<const std::byte*>(bytes.data());
   const absl::string_view token = bytes.substr(kTokenAt, kTokenSize);
   if (LoadLittle<uint32_t>(at + kVersionAt) != kVersion || !IsToken(token)) return std::nullopt;
-  return Arrival{.pid = static_cast<pid_t>(LoadLittle<uint32_t>(at + kPidAt)),
+  return Arrival{.client = {.pid = static_cast<pid_t>(LoadLittle<uint32_t>(at + kPidAt)),
+                            .space = LoadLittle<uint32_t>(at + kSpaceAt)},
                  .token = std::string(token)};
 }
 

@@ -1,8 +1,6 @@
 #ifndef NIGH_TRANSPORTS_RENDEZVOUS_ARRIVAL_H_
 #define NIGH_TRANSPORTS_RENDEZVOUS_ARRIVAL_H_
 
-#include <sys/types.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "nigh/transports/rendezvous/process_name.h"
 
 namespace nigh {
 
@@ -17,22 +16,23 @@ namespace nigh {
 // guess, and leaves word of them at the place that everybody knows (a FIFO, a queue). The server
 // takes that up, opens both and removes the names.
 //
-//   byte  0         8         12      16                        32
-//        +---------+---------+-------+-------------------------+
-//        |"nigh arr"| version | pid   | token, hexadecimal      |
-//        +---------+---------+-------+-------------------------+
+//   byte  0          8         12      16              20                        36
+//        +----------+---------+-------+---------------+-------------------------+
+//        |"nigh arr"| version | pid   | pid namespace | token, hexadecimal      |
+//        +----------+---------+-------+---------------+-------------------------+
 //
 // All numbers are little-endian. The token is the part of the names that differs; a client can thus
 // name nothing but its own.
 struct Arrival {
-  pid_t pid = -1;     // as the client says
-  std::string token;  // of kTokenSize digits
+  ProcessName client;  // as it says
+  std::string token;   // of kTokenSize digits
 
-  static constexpr size_t kSize = 32;
+  static constexpr size_t kSize = 36;
   static constexpr size_t kTokenSize = 16;
 
   // Of this process, with a new token.
   static Arrival OfThisProcess();
+  static std::string NewToken();
 
   std::array<char, kSize> Encode() const;
   // Nothing: the bytes are no arrival.

@@ -39,8 +39,7 @@ absl::StatusOr<ClaimedName> ClaimedName::Claim(NameSpace space, std::string name
     if (!fd) {
       return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, where, "listen");
     }
-    struct flock lock = WholeFile(F_WRLCK);
-    if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
+    if (!Lock(fd.get())) {
       if (errno != EAGAIN && errno != EACCES) {
         return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, where, "listen: lock");
       }
@@ -62,6 +61,11 @@ ClaimedName::ClaimedName(NameSpace space, std::string name, UniqueFd fd)
 ClaimedName::~ClaimedName() {
   // The lock is held until the descriptor is closed: nobody else can have taken the name.
   if (fd_) space_.unlink(name_);
+}
+
+bool ClaimedName::Lock(int fd) {
+  struct flock lock = WholeFile(F_WRLCK);
+  return ::fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
 bool ClaimedName::IsClaimed(int fd) {

@@ -37,7 +37,10 @@ class ClaimedName {
 
   int fd() const { return fd_.get(); }
 
-  // Whether somebody has claimed the object behind `fd`, which is open for reading.
+  // Claims the object behind `fd`, which is open for writing, for as long as that is open; its name
+  // is the caller's business. False: somebody else has.
+  static bool Lock(int fd);
+  // Whether somebody has claimed the object behind `fd`, another descriptor than the owner's.
   static bool IsClaimed(int fd);
 
  private:

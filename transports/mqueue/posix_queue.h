@@ -1,0 +1,65 @@
+#ifndef NIGH_TRANSPORTS_MQUEUE_POSIX_QUEUE_H_
+#define NIGH_TRANSPORTS_MQUEUE_POSIX_QUEUE_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/queue/message_queue.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+struct QueueSize {
+  long messages = 8;
+  long bytes = 4096;  // of a message
+};
+
+// mq_open(3), to read and to write. Made, for this user alone, if there is none and `make` is not
+// null. No descriptor: errno says why.
+UniqueFd OpenPosixQueue(const std::string& name, const QueueSize* make);
+
+// UNAVAILABLE that says which limit was met and how to raise it.
+absl::Status PosixQueueError(int error_number, absl::string_view where,
+                             absl::string_view operation);
+
+// On Linux a queue's descriptor can be polled; it can be locked, which its receiver does, so that
+// others see whether it lives; and its file has a mode, which can be changed: that is where a note
+// is left. Urgency is the message's priority.
+class PosixQueue final : public MessageQueue {
+ public:
+  // `name` is removed by Discard, or by a server that has come. UNAVAILABLE: what the system says.
+  static absl::StatusOr<std::unique_ptr<MessageQueue>> Make(UniqueFd fd, std::string name,
+                                                            bool receives);
+  PosixQueue(UniqueFd fd, std::string name, QueueSize size, bool receives)
+      : fd_(std::move(fd)), name_(std::move(name)), size_(size), receives_(receives) {}
+
+  size_t max_message() const override { return static_cast<size_t>(size_.bytes); }
+  int Send(ConstByteSpan message, Urgency urgency) override;
+  ssize_t Receive(ByteSpan to) override;
+  Wake Arm() override;
+  Receiver FindReceiver() override;
+  bool SayFarewell(ConstByteSpan message) override { return Send(message, Urgency::kLast) == 0; }
+  void Empty() override;
+  void LeaveNote() override;
+  bool HasNote() override;
+  bool MayHaveBeenFull(size_t messages, size_t bytes) const override;
+  void Discard() override;
+
+ private:
+  const UniqueFd fd_;
+  const std::string name_;
+  const QueueSize size_;
+  const bool receives_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_MQUEUE_POSIX_QUEUE_H_

@@ -1,0 +1,292 @@
+#include "nigh/transports/queue/queue_connection.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <cassert>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/errno_status.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/queue/message_queue.h"
+#include "nigh/transports/rendezvous/process_name.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+namespace {
+
+// Committed and not yet sent, in frames of the largest size.
+constexpr size_t kBufferedFrames = 8;
+constexpr int64_t kLookAfterServerNanos = 20'000'000;
+
+constexpr std::byte kGreeting{'g'};
+constexpr std::byte kFarewell{'b'};
+constexpr size_t kGreetingSize = 9;  // the letter, the process, its namespace
+
+Urgency UrgencyOf(FrameKind kind) { return MayOvertake(kind) ? Urgency::kControl : Urgency::kBulk; }
+
+bool IsReadable(int fd) {
+  pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
+  return fd >= 0 && ::poll(&entry, 1, 0) > 0;
+}
+
+}  // namespace
+
+std::unique_ptr<Connection> QueueConnection::Welcome(std::unique_ptr<MessageQueue> in,
+                                                     std::unique_ptr<MessageQueue> out,
+                                                     const ProcessName& client, PeerIdentity peer) {
+  std::unique_ptr<QueueConnection> connection(
+      new QueueConnection(std::move(in), std::move(out), nullptr, std::move(peer)));
+  QueueConnection& made = *connection;
+  if (!made.Open() || !made.WatchPeer(client)) return nullptr;
+  const ProcessName self = ProcessName::OfThisProcess();
+  std::array<std::byte, kGreetingSize> greeting;
+  greeting[0] = kGreeting;
+  StoreLittle(static_cast<uint32_t>(self.pid), &greeting[1]);
+  StoreLittle(self.space, &greeting[5]);
+  if (made.out_->Send(greeting, Urgency::kControl) != 0) return nullptr;
+  return connection;
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> QueueConnection::Await(
+    std::unique_ptr<MessageQueue> in, std::unique_ptr<MessageQueue> out,
+    std::function<bool()> server_lives, PeerIdentity peer) {
+  std::unique_ptr<QueueConnection> connection(
+      new QueueConnection(std::move(in), std::move(out), std::move(server_lives), std::move(peer)));
+  connection->timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  const itimerspec every = {.it_interval = {.tv_sec = 0, .tv_nsec = kLookAfterServerNanos},
+                            .it_value = {.tv_sec = 0, .tv_nsec = kLookAfterServerNanos}};
+  ::timerfd_settime(connection->timer_.get(), 0, &every, nullptr);
+  if (!connection->timer_ || !connection->Open()) {
+    return UnavailableErrno(errno, connection->peer_.address, "connect");
+  }
+  return connection;
+}
+
+QueueConnection::QueueConnection(std::unique_ptr<MessageQueue> in,
+                                 std::unique_ptr<MessageQueue> out,
+                                 std::function<bool()> server_lives, PeerIdentity peer)
+    : in_(std::move(in)),
+      out_(std::move(out)),
+      peer_(std::move(peer)),
+      ends_(::epoll_create1(EPOLL_CLOEXEC)),
+      closed_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      server_lives_(std::move(server_lives)),
+      greeted_(server_lives_ == nullptr),
+      buffer_(kBufferedFrames * out_->max_message()),
+      message_(in_->max_message()) {}
+
+QueueConnection::~QueueConnection() {
+  Close();
+  // What a living peer has not read yet is its to remove.
+  const bool met = greeted_.load(std::memory_order_acquire);
+  if (!met || peer_died_.load(std::memory_order_acquire) || PeerIsDead()) out_->Discard();
+  if (!met) in_->Discard();
+}
+
+void QueueConnection::Watch(int fd) const {
+  epoll_event event = {.events = EPOLLIN, .data = {}};
+  if (fd >= 0) ::epoll_ctl(ends_.get(), EPOLL_CTL_ADD, fd, &event);
+}
+
+bool QueueConnection::Open() {
+  if (!ends_ || !closed_) return false;
+  Watch(closed_.get());
+  Watch(timer_.get());
+  return true;
+}
+
+bool QueueConnection::WatchPeer(const ProcessName& name) {
+  process_ = WatchProcess(name);
+  if (!process_ && errno == ESRCH) {
+    peer_died_.store(true, std::memory_order_release);
+    return false;
+  }
+  Watch(process_.get());
+  process_fd_.store(process_.get(), std::memory_order_release);
+  return true;
+}
+
+bool QueueConnection::PeerIsDead() const {
+  if (greeted_.load(std::memory_order_acquire)) {
+    return IsReadable(process_fd_.load(std::memory_order_acquire));
+  }
+  // Not asked more often than that.
+  uint64_t ticks;
+  if (::eventfd_read(timer_.get(), &ticks) != 0) return false;
+  const Receiver server = out_->FindReceiver();
+  return server == Receiver::kGone || (server == Receiver::kNotYet && !server_lives_());
+}
+
+std::optional<ByteSpan> QueueConnection::Claim(size_t payload) {
+  assert(payload <= max_payload());
+  const size_t size = kFrameHeaderSize + payload;
+  if (size > buffer_.size() - end_) {
+    if (size > buffer_.size() - (end_ - begin_)) return std::nullopt;
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= std::exchange(begin_, 0);
+  }
+  return ByteSpan(&buffer_[end_] + kFrameHeaderSize, payload);
+}
+
+void QueueConnection::Commit(const FrameHeader& header) {
+  EncodeFrameHeader(header, &buffer_[end_]);
+  end_ += kFrameHeaderSize + header.length;
+}
+
+absl::StatusOr<bool> QueueConnection::Flush() {
+  while (send_status_.ok() && begin_ != end_) {
+    if (closing_.load(std::memory_order_acquire)) {
+      send_status_ = Ended("send", "this side closed the connection");
+    } else if (peer_left_.load(std::memory_order_acquire)) {
+      send_status_ = Ended("send", "the peer closed the connection");
+    } else if (peer_died_.load(std::memory_order_acquire)) {
+      send_status_ = Ended("send", "the peer's process has died");
+    }
+    if (!send_status_.ok()) break;
+    const std::byte* const at = &buffer_[begin_];
+    const FrameHeader header = DecodeFrameHeader(at);
+    const size_t size = kFrameHeaderSize + header.length;
+    const int result = out_->Send(ConstByteSpan(at, size), UrgencyOf(header.kind));
+    if (result == 0) {
+      begin_ += size;
+    } else if (result != -EAGAIN) {
+      send_status_ = Ended("send", result == -EPIPE ? "the peer closed the connection"
+                                                    : std::generic_category().message(-result));
+    } else if (out_->HasNote()) {
+      peer_left_.store(true, std::memory_order_release);
+    } else if (PeerIsDead()) {
+      peer_died_.store(true, std::memory_order_release);
+    } else {
+      return false;
+    }
+  }
+  if (!send_status_.ok()) return send_status_;
+  begin_ = end_ = 0;
+  return true;
+}
+
+void QueueConnection::TakeGreeting(ConstByteSpan message) {
+  if (greeted_.load(std::memory_order_relaxed) || message.size() != kGreetingSize) {
+    receive_status_ = absl::InternalError(
+        absl::StrCat(peer_.address, ": receive: the peer sent a greeting that is none"));
+    return;
+  }
+  (void)WatchPeer({.pid = static_cast<pid_t>(LoadLittle<uint32_t>(&message[1])),
+                   .space = LoadLittle<uint32_t>(&message[5])});
+  // The connection outlives the place where it began.
+  ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, timer_.get(), nullptr);
+  greeted_.store(true, std::memory_order_release);
+}
+
+absl::StatusOr<Frame> QueueConnection::AsFrame(size_t size) {
+  Frame frame;
+  if (size >= kFrameHeaderSize) frame.header = DecodeFrameHeader(message_.data());
+  if (size < kFrameHeaderSize || frame.header.length != size - kFrameHeaderSize) {
+    return absl::InternalError(absl::StrCat(
+        peer_.address, ": receive: a message of ", size, " bytes that is no frame",
+        size < kFrameHeaderSize ? "" : absl::StrCat(" (it says ", frame.header.length, ")")));
+  }
+  frame.payload = ConstByteSpan(&message_[kFrameHeaderSize], frame.header.length);
+  return frame;
+}
+
+absl::StatusOr<std::optional<Frame>> QueueConnection::Receive() {
+  bool died = false;
+  for (;;) {
+    if (closing_.load(std::memory_order_acquire)) {
+      return Ended("receive", "this side closed the connection");
+    }
+    if (!receive_status_.ok()) return receive_status_;
+    const ssize_t size = in_->Receive(ByteSpan(message_));
+    if (size >= 0) {
+      ++messages_;
+      bytes_ += static_cast<size_t>(size);
+      slept_ = false;
+      if (size > 0 && static_cast<size_t>(size) < kFrameHeaderSize) {
+        if (message_[0] == kGreeting) {
+          TakeGreeting(ConstByteSpan(message_.data(), static_cast<size_t>(size)));
+          died = false;
+          continue;
+        }
+        if (message_[0] == kFarewell && size == 1) {
+          peer_left_.store(true, std::memory_order_release);
+          receive_status_ = Ended("receive", "the peer closed the connection");
+          continue;
+        }
+      }
+      absl::StatusOr<Frame> frame = AsFrame(static_cast<size_t>(size));
+      if (frame.ok()) return std::optional<Frame>(*frame);
+      receive_status_ = frame.status();
+      Close();
+      return receive_status_;
+    }
+    if (size != -EAGAIN) {
+      receive_status_ = Ended("receive", std::generic_category().message(static_cast<int>(-size)));
+      continue;
+    }
+    const bool may_have_been_full = in_->MayHaveBeenFull(messages_, bytes_);
+    messages_ = bytes_ = 0;
+    if (died || peer_died_.load(std::memory_order_acquire)) {
+      peer_died_.store(true, std::memory_order_release);
+      receive_status_ = Ended("receive", "the peer's process has died");
+    } else if (may_have_been_full && in_->HasNote()) {
+      peer_left_.store(true, std::memory_order_release);
+      receive_status_ = Ended("receive", "the peer closed the connection");
+    } else if (!std::exchange(slept_, false) || !PeerIsDead()) {
+      return std::nullopt;
+    } else {
+      // What it had sent comes first; a greeting among it says that it may live after all.
+      died = true;
+    }
+  }
+}
+
+Wake QueueConnection::Arm(Interest interest) {
+  if (closing_.load(std::memory_order_acquire)) return Wake::Ready();
+  Wake wake;
+  if (interest == Interest::kSend) {
+    if (!send_status_.ok() || begin_ == end_) return Wake::Ready();
+    wake = out_->Arm();
+  } else {
+    if (!receive_status_.ok()) return Wake::Ready();
+    slept_ = true;
+    wake = in_->Arm();
+  }
+  wake.end_fd = ends_.get();
+  wake.end_events = POLLIN;
+  return wake;
+}
+
+void QueueConnection::Close() {
+  if (closing_.exchange(true, std::memory_order_acq_rel)) return;
+  (void)::eventfd_write(closed_.get(), 1);
+  if (!out_->SayFarewell(ConstByteSpan(&kFarewell, 1))) out_->LeaveNote();
+  in_->LeaveNote();
+  in_->Empty();
+}
+
+absl::Status QueueConnection::Ended(absl::string_view operation, absl::string_view why) const {
+  return absl::UnavailableError(absl::StrCat(peer_.address, ": ", operation, ": ", why));
+}
+
+}  // namespace nigh

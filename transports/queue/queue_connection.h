@@ -1,0 +1,106 @@
+#ifndef NIGH_TRANSPORTS_QUEUE_QUEUE_CONNECTION_H_
+#define NIGH_TRANSPORTS_QUEUE_QUEUE_CONNECTION_H_
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/base/waiter.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/queue/message_queue.h"
+#include "nigh/transports/rendezvous/process_name.h"
+#include "nigh/wire/bytes.h"
+#include "nigh/wire/frame.h"
+
+namespace nigh {
+
+// Frames over two queues, one in each direction. A message is a frame, its header and its payload,
+// or one of ours, which are shorter than a header: the server's greeting, and either side's
+// farewell, which comes out behind everything else. Frames that may overtake others (CREDIT, PING)
+// do so in the queue as well.
+//
+// Queues have no hang-up. That a peer has died is seen by a pidfd. One that closes says farewell;
+// where the queue has no room for that, it leaves a note on it instead, for which the receiver
+// looks when it has read so much that the queue can have been full. For the other direction it
+// leaves a note, too, and empties the queue: a sender that waits for room finds it, and then the
+// note.
+class QueueConnection final : public Connection {
+ public:
+  // The server's end of what a client has made; greets it. Nothing: the client has gone.
+  static std::unique_ptr<Connection> Welcome(std::unique_ptr<MessageQueue> in,
+                                             std::unique_ptr<MessageQueue> out,
+                                             const ProcessName& client, PeerIdentity peer);
+  // The client's end of what it has announced. Until the greeting comes, `server_lives` is asked
+  // now and then. UNAVAILABLE: what the system says.
+  static absl::StatusOr<std::unique_ptr<Connection>> Await(std::unique_ptr<MessageQueue> in,
+                                                           std::unique_ptr<MessageQueue> out,
+                                                           std::function<bool()> server_lives,
+                                                           PeerIdentity peer);
+  ~QueueConnection() override;
+
+  std::optional<ByteSpan> Claim(size_t payload) override;
+  void Commit(const FrameHeader& header) override;
+  absl::StatusOr<bool> Flush() override;
+  absl::StatusOr<std::optional<Frame>> Receive() override;
+  void Release() override {}
+  Wake Arm(Interest interest) override;
+  Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kSystemCall; }
+  void Close() override;
+  size_t max_payload() const override { return out_->max_message() - kFrameHeaderSize; }
+  const PeerIdentity& peer() const override { return peer_; }
+
+ private:
+  QueueConnection(std::unique_ptr<MessageQueue> in, std::unique_ptr<MessageQueue> out,
+                  std::function<bool()> server_lives, PeerIdentity peer);
+
+  // Makes what is polled for the end.
+  bool Open();
+  void Watch(int fd) const;
+  // False: it has died.
+  bool WatchPeer(const ProcessName& name);
+  absl::StatusOr<Frame> AsFrame(size_t size);
+  void TakeGreeting(ConstByteSpan message);
+  // Whether the peer's process has died. Before the greeting that is asked of the queue, and of the
+  // place where the server listens as long as it has not come.
+  bool PeerIsDead() const;
+  absl::Status Ended(absl::string_view operation, absl::string_view why) const;
+
+  const std::unique_ptr<MessageQueue> in_;
+  const std::unique_ptr<MessageQueue> out_;
+  const PeerIdentity peer_;
+  UniqueFd ends_;    // an epoll set of the next three
+  UniqueFd closed_;  // an eventfd: by this side
+  UniqueFd process_;
+  UniqueFd timer_;  // until the greeting
+  const std::function<bool()> server_lives_;
+
+  std::atomic<int> process_fd_ = -1;  // of process_, for the sending thread
+  std::atomic<bool> greeted_;
+  std::atomic<bool> closing_ = false;
+  std::atomic<bool> peer_left_ = false;  // it closed
+  std::atomic<bool> peer_died_ = false;
+
+  // The sending thread's.
+  std::vector<std::byte> buffer_;  // frames from begin_ to end_
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  absl::Status send_status_;  // final once it is not OK
+
+  // The receiving thread's.
+  std::vector<std::byte> message_;
+  size_t messages_ = 0;  // and bytes, since the queue was last found empty
+  size_t bytes_ = 0;
+  bool slept_ = false;
+  absl::Status receive_status_;  // final once it is not OK
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_QUEUE_QUEUE_CONNECTION_H_

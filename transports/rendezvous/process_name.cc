@@ -1,0 +1,40 @@
+#include "nigh/transports/rendezvous/process_name.h"
+
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "nigh/base/unique_fd.h"
+
+namespace nigh {
+
+ProcessName ProcessName::OfThisProcess() {
+  ProcessName name = {.pid = ::getpid()};
+  struct stat space;
+  if (::stat("/proc/self/ns/pid", &space) == 0) name.space = static_cast<uint32_t>(space.st_ino);
+  return name;
+}
+
+UniqueFd WatchProcess(const ProcessName& name) {
+  if (name.space != ProcessName::OfThisProcess().space) {
+    errno = EXDEV;
+    return UniqueFd();
+  }
+  UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, name.pid, 0)));
+  // Somebody else's process would be watched in vain, or used to find out when it ends.
+  struct stat owner;
+  if (process && ::stat(absl::StrCat("/proc/", name.pid).c_str(), &owner) == 0 &&
+      owner.st_uid != ::geteuid() && ::geteuid() != 0) {
+    errno = EPERM;
+    return UniqueFd();
+  }
+  return process;
+}
+
+}  // namespace nigh
