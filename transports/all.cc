@@ -7,6 +7,7 @@
 #include "nigh/transports/mqueue/mqueue.h"
 #include "nigh/transports/pipe/pipe.h"
 #include "nigh/transports/shm/shm.h"
+#include "nigh/transports/sysvmq/sysvmq.h"
 #include "nigh/transports/tcp/tcp.h"
 #include "nigh/transports/unix/unix.h"
 
@@ -17,7 +18,7 @@ constexpr Transport kTransports[] = {
     kLocalTransport, kShmTransport,          kInprocTransport,
     kUnixTransport,  kUnixAbstractTransport, kTcpTransport,
     kPipeTransport,  kExecTransport,         kStdioTransport,
-    kFifoTransport,  kMqueueTransport,
+    kFifoTransport,  kMqueueTransport,       kSysvmqTransport,
 };
 
 }  // namespace

@@ -73,6 +73,12 @@ MEDIA = {
         address = "mqueue:/{n}?messages=8&size=1024",
         deps = ["//transports/mqueue"],
     ),
+    "sysvmq": medium(
+        header = "nigh/transports/sysvmq/sysvmq.h",
+        transport = "nigh::kSysvmqTransport",
+        address = "sysvmq:{dir}/{n}",
+        deps = ["//transports/sysvmq"],
+    ),
     # Each read and each write moves one byte.
     "trickle_unix": medium(
         header = "tests/contract/trickle.h",

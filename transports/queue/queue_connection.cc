@@ -98,7 +98,8 @@ QueueConnection::QueueConnection(std::unique_ptr<MessageQueue> in,
 QueueConnection::~QueueConnection() {
   Close();
   // What a living peer has not read yet is its to remove.
-  const bool met = greeted_.load(std::memory_order_acquire);
+  const bool met =
+      greeted_.load(std::memory_order_acquire) || out_->FindReceiver() == Receiver::kThere;
   if (!met || peer_died_.load(std::memory_order_acquire) || PeerIsDead()) out_->Discard();
   if (!met) in_->Discard();
 }

@@ -33,13 +33,10 @@ bool IsToken(absl::string_view text) {
 }  // namespace
 
 Arrival Arrival::OfThisProcess() {
-  return {.client = ProcessName::OfThisProcess(), .token = NewToken()};
-}
-
-std::string Arrival::NewToken() {
   std::random_device random;  // the kernel's
   const uint64_t number = (uint64_t{random()} << 32) | random();
-  return absl::StrCat(absl::Hex(number, absl::kZeroPad16));
+  return {.client = ProcessName::OfThisProcess(),
+          .token = absl::StrCat(absl::Hex(number, absl::kZeroPad16))};
 }
 
 std::array<char, Arrival::kSize> Arrival::Encode() const {

@@ -32,7 +32,6 @@ struct Arrival {
 
   // Of this process, with a new token.
   static Arrival OfThisProcess();
-  static std::string NewToken();
 
   std::array<char, kSize> Encode() const;
   // Nothing: the bytes are no arrival.

@@ -17,8 +17,9 @@
 namespace nigh {
 namespace {
 
-struct flock WholeFile(short type) {
-  return {.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+// Of the first byte, which need not be there. Media may lock others.
+struct flock OwnersByte(short type) {
+  return {.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1, .l_pid = 0};
 }
 
 bool AreTheSame(int one, int other) {
@@ -64,12 +65,12 @@ ClaimedName::~ClaimedName() {
 }
 
 bool ClaimedName::Lock(int fd) {
-  struct flock lock = WholeFile(F_WRLCK);
+  struct flock lock = OwnersByte(F_WRLCK);
   return ::fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
 bool ClaimedName::IsClaimed(int fd) {
-  struct flock lock = WholeFile(F_RDLCK);
+  struct flock lock = OwnersByte(F_RDLCK);
   return ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 

@@ -1,0 +1,247 @@
+#include "nigh/transports/sysvmq/sysv_queue.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <limits>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/queue/message_queue.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+namespace {
+
+// Queues are named by numbers: these two bytes and two random ones.
+constexpr uint32_t kKeys = 0x6e710000;  // "nq"
+constexpr uint32_t kKeyMask = 0xffff0000;
+constexpr int kAttempts = 100;
+// Whoever makes a queue uses it at once; one that nobody has used by then is a killed process's.
+constexpr std::time_t kAbandoned = 60;  // seconds
+
+// The type of the first message to be taken: the lowest of those up to this one.
+constexpr long kAnyType = -3;
+
+long TypeOf(Urgency urgency) {
+  switch (urgency) {
+    case Urgency::kControl:
+      return 1;
+    case Urgency::kBulk:
+      return 2;
+    case Urgency::kLast:
+      break;
+  }
+  return 3;
+}
+
+std::string Remedy(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+      return " (the system has no more queues: raise sysctl kernel.msgmni; ipcs -q lists them)";
+    case ENOSYS:
+      return " (this kernel has no System V message queues)";
+    default:
+      return "";
+  }
+}
+
+bool IsAlive(pid_t pid) { return pid > 0 && (::kill(pid, 0) == 0 || errno != ESRCH); }
+
+// A removed queue is one that its receiver has left.
+int SendError(int error_number) {
+  return error_number == EIDRM || error_number == EINVAL ? -EPIPE : -error_number;
+}
+
+// Byte 0 belongs to the server.
+struct flock ByteOf(int id, short type) {
+  return {.l_type = type, .l_whence = SEEK_SET, .l_start = off_t{id} + 1, .l_len = 1, .l_pid = 0};
+}
+
+}  // namespace
+
+absl::StatusOr<SysvQueueId> SysvQueueId::Make(absl::string_view where,
+                                              absl::string_view operation) {
+  std::random_device random;
+  int error = EEXIST;
+  for (int attempt = 0; attempt < kAttempts && error == EEXIST; ++attempt) {
+    const auto key = static_cast<key_t>(kKeys | (random() & ~kKeyMask));
+    const int id = ::msgget(key, IPC_CREAT | IPC_EXCL | 0600);
+    if (id >= 0) return SysvQueueId(id);
+    error = errno;
+  }
+  return absl::UnavailableError(absl::StrCat(
+      where, ": ", operation, ": msgget: ", std::generic_category().message(error), Remedy(error)));
+}
+
+bool SysvQueueId::IsOurs() const {
+  msqid_ds queue;
+  return ::msgctl(id_, IPC_STAT, &queue) == 0 &&
+         (static_cast<uint32_t>(queue.msg_perm.__key) & kKeyMask) == kKeys &&
+         (queue.msg_perm.cuid == ::geteuid() || ::geteuid() == 0);
+}
+
+void SysvQueueId::Remove() const {
+  if (id_ >= 0 && IsOurs()) ::msgctl(id_, IPC_RMID, nullptr);
+}
+
+int SweepSysvQueues() {
+  int swept = 0;
+  std::ifstream queues("/proc/sysvipc/msg");
+  std::string line;
+  std::getline(queues, line);  // the columns' names
+  while (std::getline(queues, line)) {
+    std::istringstream columns(line);
+    int64_t key = 0;
+    int id = 0;
+    msqid_ds queue;
+    if (!(columns >> key >> id) || (static_cast<uint32_t>(key) & kKeyMask) != kKeys ||
+        ::msgctl(id, IPC_STAT, &queue) != 0 || IsAlive(queue.msg_lspid) ||
+        IsAlive(queue.msg_lrpid)) {
+      continue;
+    }
+    const bool used = queue.msg_lspid != 0 || queue.msg_lrpid != 0;
+    if (!used && queue.msg_ctime + kAbandoned > std::time(nullptr)) continue;
+    if (::msgctl(id, IPC_RMID, nullptr) == 0) ++swept;
+  }
+  return swept;
+}
+
+absl::StatusOr<std::unique_ptr<MessageQueue>> SysvQueue::Make(SysvQueueId id, UniqueFd file,
+                                                              bool receives) {
+  msqid_ds queue;
+  if (!id.IsOurs() || ::msgctl(id.get(), IPC_STAT, &queue) != 0) {
+    return absl::UnavailableError("there is no such queue of this user's");
+  }
+  struct flock lock = ByteOf(id.get(), F_WRLCK);
+  if (receives && ::fcntl(file.get(), F_OFD_SETLK, &lock) != 0) {
+    return absl::UnavailableError("somebody else receives from this queue");
+  }
+  return std::make_unique<SysvQueue>(id, std::move(file), queue.msg_qbytes, receives);
+}
+
+SysvQueue::SysvQueue(SysvQueueId id, UniqueFd file, size_t capacity, bool receives)
+    : id_(id), file_(std::move(file)), capacity_(capacity), receives_(receives), helper_([this] {
+        Block();
+      }) {}
+
+SysvQueue::~SysvQueue() {
+  if (receives_) id_.Remove();
+}
+
+void SysvQueue::Block() {
+  const ssize_t result = receives_ ? ::msgrcv(id_.get(), &blocked_, kMaxMessage, kAnyType, 0)
+                                   : ::msgsnd(id_.get(), &blocked_, static_cast<size_t>(size_), 0);
+  error_ = result < 0 ? errno : 0;
+  if (receives_ && result >= 0) size_ = result;
+}
+
+int SysvQueue::Send(ConstByteSpan message, Urgency urgency) {
+  if (helper_.busy()) {
+    // It sends this message.
+    if (!helper_.Collect() || error_ == EINTR) return -EAGAIN;
+    return error_ == 0 ? 0 : SendError(error_);
+  }
+  letter_.type = TypeOf(urgency);
+  std::memcpy(letter_.text, message.data(), message.size());
+  for (;;) {
+    if (::msgsnd(id_.get(), &letter_, message.size(), IPC_NOWAIT) == 0) return 0;
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return SendError(errno);
+    size_ = static_cast<ssize_t>(message.size());
+    return -EAGAIN;
+  }
+}
+
+ssize_t SysvQueue::Receive(ByteSpan to) {
+  if (helper_.busy()) {
+    // What it takes out comes before anything that is there now.
+    if (!helper_.Collect() || error_ == EINTR) return -EAGAIN;
+    if (error_ != 0) return -error_;
+    std::memcpy(to.data(), blocked_.text, static_cast<size_t>(size_));
+    return size_;
+  }
+  for (;;) {
+    const ssize_t size = ::msgrcv(id_.get(), &letter_, kMaxMessage, kAnyType, IPC_NOWAIT);
+    if (size >= 0) {
+      std::memcpy(to.data(), letter_.text, std::min(static_cast<size_t>(size), to.size()));
+      return size;
+    }
+    if (errno != EINTR) return errno == ENOMSG ? -EAGAIN : -errno;
+  }
+}
+
+Wake SysvQueue::Arm() {
+  if (!helper_.busy()) {
+    if (!receives_) blocked_ = letter_;
+    // Without a thread the caller polls, which is at least right.
+    if (!helper_.Begin()) return Wake::Ready();
+  }
+  return Wake{.fd = helper_.fd(), .events = POLLIN, .edge_triggered = true};
+}
+
+Receiver SysvQueue::FindReceiver() {
+  struct flock lock = ByteOf(id_.get(), F_RDLCK);
+  if (::fcntl(file_.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) {
+    return Receiver::kThere;
+  }
+  // One that has taken something out has come.
+  msqid_ds queue;
+  if (::msgctl(id_.get(), IPC_STAT, &queue) != 0) return Receiver::kGone;
+  return queue.msg_lrpid == 0 ? Receiver::kNotYet : Receiver::kGone;
+}
+
+bool SysvQueue::SayFarewell(ConstByteSpan message) {
+  Letter farewell;
+  farewell.type = TypeOf(Urgency::kLast);
+  std::memcpy(farewell.text, message.data(), message.size());
+  return ::msgsnd(id_.get(), &farewell, message.size(), IPC_NOWAIT) == 0;
+}
+
+void SysvQueue::Empty() {
+  Letter unread;
+  while (::msgrcv(id_.get(), &unread, kMaxMessage, kAnyType, IPC_NOWAIT) >= 0) {
+  }
+}
+
+void SysvQueue::LeaveNote() {
+  msqid_ds queue;
+  if (::msgctl(id_.get(), IPC_STAT, &queue) != 0) return;
+  // Whatever the other side does at the same time.
+  queue.msg_qbytes = (queue.msg_qbytes - 1) | 1;
+  ::msgctl(id_.get(), IPC_SET, &queue);
+}
+
+bool SysvQueue::HasNote() {
+  msqid_ds queue;
+  // One that is gone says the same.
+  return ::msgctl(id_.get(), IPC_STAT, &queue) != 0 || queue.msg_qbytes % 2 != 0;
+}
+
+bool SysvQueue::MayHaveBeenFull(size_t messages, size_t bytes) const {
+  return bytes + kMaxMessage > capacity_ || messages >= capacity_;
+}
+
+}  // namespace nigh

@@ -1,0 +1,95 @@
+#ifndef NIGH_TRANSPORTS_SYSVMQ_SYSV_QUEUE_H_
+#define NIGH_TRANSPORTS_SYSVMQ_SYSV_QUEUE_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transports/queue/blocking_helper.h"
+#include "nigh/transports/queue/message_queue.h"
+#include "nigh/wire/bytes.h"
+
+namespace nigh {
+
+// One queue, by its identifier; -1: none.
+class SysvQueueId {
+ public:
+  SysvQueueId() = default;
+  explicit SysvQueueId(int id) : id_(id) {}
+
+  // A new one, for this user alone. UNAVAILABLE that says which limit was met and how to raise it.
+  static absl::StatusOr<SysvQueueId> Make(absl::string_view where, absl::string_view operation);
+
+  int get() const { return id_; }
+  // Whether it is nigh's and this user's.
+  bool IsOurs() const;
+  void Remove() const;
+
+ private:
+  int id_ = -1;
+};
+
+// Removes queues whose two users are dead. How many there were.
+int SweepSysvQueues();
+
+// A message's type is its urgency. A note is left in the queue's size, which its owner may make
+// smaller: an odd number is one. The receiver holds a lock on the byte of a file that has the
+// queue's number, so that the sender sees whether it lives.
+//
+// Nothing can wait for such a queue but a call that blocks, so Arm has a helper make it: msgrcv(2),
+// whose message Receive then finds; or msgsnd(2) of what Send could not.
+class SysvQueue final : public MessageQueue {
+ public:
+  // `file` is open for reading and writing. The receiver's end removes the queue. UNAVAILABLE: it
+  // is not there, or has another receiver.
+  static absl::StatusOr<std::unique_ptr<MessageQueue>> Make(SysvQueueId id, UniqueFd file,
+                                                            bool receives);
+  SysvQueue(SysvQueueId id, UniqueFd file, size_t capacity, bool receives);
+  ~SysvQueue() override;
+
+  static constexpr size_t kMaxMessage = 4096;
+
+  size_t max_message() const override { return kMaxMessage; }
+  int Send(ConstByteSpan message, Urgency urgency) override;
+  ssize_t Receive(ByteSpan to) override;
+  Wake Arm() override;
+  Receiver FindReceiver() override;
+  bool SayFarewell(ConstByteSpan message) override;
+  void Empty() override;
+  void LeaveNote() override;
+  bool HasNote() override;
+  bool MayHaveBeenFull(size_t messages, size_t bytes) const override;
+  void Discard() override { id_.Remove(); }
+
+ private:
+  // As the system calls take it.
+  struct Letter {
+    long type = 0;
+    std::byte text[kMaxMessage];
+  };
+
+  // The helper's call.
+  void Block();
+
+  const SysvQueueId id_;
+  const UniqueFd file_;
+  const size_t capacity_;  // bytes, without a note
+  const bool receives_;
+  Letter letter_;  // what Send could not send
+  // The helper's while it is busy: what it sends, or has received, and how that went.
+  Letter blocked_;
+  ssize_t size_ = 0;
+  int error_ = 0;
+  BlockingHelper helper_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_SYSVMQ_SYSV_QUEUE_H_
