@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "benchmarks/harness/main.h"
 #include "benchmarks/harness/subject.h"
 #include "nigh/nigh.h"
+#include "nigh/transports/pipe/pipe.h"
 
 ABSL_FLAG(int, spins, -1, "WaitPolicy::spins of both ends; -1: the default.");
 ABSL_FLAG(int, yields, -1, "WaitPolicy::yields of both ends; -1: the default.");
@@ -134,6 +136,16 @@ class NighLink final : public Link {
 
 class NighSubject final : public Subject {
  public:
+  // Pipes are made here, and the server inherits its ends.
+  absl::StatusOr<std::string> Prepare(const std::string& address) override {
+    if (address != "pipe:") return address;
+    absl::StatusOr<std::pair<PipeEnds, PipeEnds>> pipes = MakePipes();
+    if (!pipes.ok()) return pipes.status();
+    std::tie(our_pipes_, their_pipes_) = *std::move(pipes);
+    if (absl::Status kept = their_pipes_.KeepOnExec(); !kept.ok()) return kept;
+    return their_pipes_.address();
+  }
+
   absl::Status Serve(const std::string& address, const Ready& ready) override {
     EchoService echo;
     Server server({.limits = kLimits, .wait = Policy(), .pollers = absl::GetFlag(FLAGS_pollers)});
@@ -146,8 +158,9 @@ class NighSubject final : public Subject {
   }
 
   absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& address) override {
+    their_pipes_ = {};
     absl::StatusOr<std::shared_ptr<Channel>> channel =
-        Dial(address, {.limits = kLimits, .wait = Policy()});
+        Dial(our_pipes_.in ? our_pipes_.Release() : address, {.limits = kLimits, .wait = Policy()});
     if (!channel.ok()) return channel.status();
     return std::make_unique<NighLink>(*std::move(channel));
   }
@@ -155,6 +168,10 @@ class NighSubject final : public Subject {
   bool InProcess(const std::string& address) const override {
     return absl::StartsWith(address, "inproc:");
   }
+
+ private:
+  PipeEnds our_pipes_;
+  PipeEnds their_pipes_;
 };
 
 }  // namespace

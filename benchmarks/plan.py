@@ -16,6 +16,8 @@ SUBJECTS = {
     "cache lines": (RAW, "cache-lines"),
     "raw socketpair": (RAW, "socketpair"),
     "raw pipe": (RAW, "pipe"),
+    "raw mqueue": (RAW, "mqueue"),
+    "raw sysvmq": (RAW, "sysvmq"),
     "nigh shm": (NIGH, "shm:{scratch}/{pid}"),
     "nigh shm posix": (NIGH, "shm:{scratch}/{pid}?memory=posix"),
     "nigh shm sysv": (NIGH, "shm:{scratch}/{pid}?memory=sysv"),
@@ -26,6 +28,10 @@ SUBJECTS = {
     "nigh unix": (NIGH, "unix:{scratch}/{pid}"),
     "nigh unix-abstract": (NIGH, "unix-abstract:nigh-bench-{pid}"),
     "nigh tcp": (NIGH, "tcp://127.0.0.1:0"),
+    "nigh pipe": (NIGH, "pipe:"),
+    "nigh fifo": (NIGH, "fifo:{scratch}/{pid}"),
+    "nigh mqueue": (NIGH, "mqueue:/nigh-bench-{pid}"),
+    "nigh sysvmq": (NIGH, "sysvmq:{scratch}/{pid}"),
     "nigh inproc": (NIGH, "inproc:bench"),
     "gRPC unix": (GRPC, "unix:{scratch}/{pid}"),
     "gRPC tcp": (GRPC, "127.0.0.1:0"),
@@ -94,8 +100,9 @@ def make_plan(quick):
     sizes = (0, 4096, 1 << 20) if quick else (0, 1024, 4096, 65536, 1 << 20, 16 << 20)
     for size in sizes:
         add("unary " + size_name(size),
-            ("raw socketpair", "nigh shm", "nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp",
-             "Cap'n Proto unix", "Thrift unix", "ZeroMQ ipc"),
+            ("raw socketpair", "nigh shm", "nigh unix", "nigh pipe", "nigh fifo", "nigh mqueue",
+             "nigh sysvmq", "nigh tcp", "gRPC unix", "gRPC tcp", "Cap'n Proto unix", "Thrift unix",
+             "ZeroMQ ipc"),
             ("split", "stacked"), "--payload=%d" % size)
     # Each call sleeps, and so is woken by a doorbell.
     add("asleep, 64 B", ["nigh shm"] + ["nigh shm " + bell for bell in DOORBELLS] + ["nigh unix"],
@@ -110,7 +117,8 @@ def make_plan(quick):
     for calls in (1, 4, 16, 64):
         add("%d in flight, 1 thread" % calls, ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"),
             ("split", "free"), "--workload=flight", "--in_flight=%d" % calls)
-    add("stream of 64 B", ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix", "gRPC tcp"),
+    add("stream of 64 B", ("nigh shm", "nigh unix", "nigh pipe", "nigh fifo", "nigh mqueue",
+                           "nigh sysvmq", "nigh tcp", "gRPC unix", "gRPC tcp"),
         ("split", "stacked", "free"), "--workload=stream")
     add("stream of 1 MiB", ("nigh shm", "nigh unix", "gRPC unix"), ("split", "stacked"),
         "--workload=stream", "--payload=%d" % (1 << 20))

@@ -5,6 +5,7 @@
 // --address=cache-lines: a cache line each way in shared memory, both sides spinning
 //           socketpair: a Unix stream socket pair, both sides blocking
 //           pipe: two pipes, both sides blocking
+//           mqueue, sysvmq: two POSIX or System V message queues, both sides blocking
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -30,6 +31,7 @@
 #include "absl/strings/str_split.h"
 #include "benchmarks/harness/main.h"
 #include "benchmarks/harness/subject.h"
+#include "benchmarks/raw_queue.h"
 #include "nigh/base/unique_fd.h"
 
 namespace nigh::benchmarks {
@@ -183,13 +185,17 @@ class RawSubject final : public Subject {
       server_ends_.emplace_back(down[1]);
       return absl::StrCat(medium, ":", up[0], ":", down[1]);
     }
+    if (IsQueue(medium)) {
+      queues_ = std::make_unique<RawQueues>(medium);
+      return queues_->ok() ? queues_->address() : Errno(medium);
+    }
     if (medium == "cache-lines") {
       in_ = UniqueFd(::memfd_create("cache-lines", 0));
       if (!in_ || ::ftruncate(in_.get(), sizeof(CacheLines)) != 0) return Errno(medium);
       return absl::StrCat(medium, ":", in_.get(), ":", in_.get());
     }
-    return absl::InvalidArgumentError(
-        absl::StrCat("--address=", medium, ": not socketpair, pipe or cache-lines"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--address=", medium, ": not socketpair, pipe, mqueue, sysvmq or cache-lines"));
   }
 
   absl::Status Serve(const std::string& address, const Ready& ready) override {
@@ -204,6 +210,8 @@ class RawSubject final : public Subject {
     std::thread([=] {
       if (parts[0] == "cache-lines") {
         EchoCacheLines(in);
+      } else if (IsQueue(parts[0])) {
+        EchoMessages(parts[0], in, out);
       } else {
         EchoBytes(in, out);
       }
@@ -214,6 +222,7 @@ class RawSubject final : public Subject {
 
   absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& medium) override {
     server_ends_.clear();
+    if (IsQueue(medium)) return queues_->Connect();
     if (medium == "cache-lines") {
       CacheLines* const lines = MapCacheLines(in_.get());
       if (lines == nullptr) return Errno("mmap");
@@ -243,6 +252,7 @@ class RawSubject final : public Subject {
   UniqueFd in_;
   UniqueFd out_;
   std::vector<UniqueFd> server_ends_;
+  std::unique_ptr<RawQueues> queues_;
 };
 
 }  // namespace

@@ -170,6 +170,26 @@ def unix_targets(results):
     ]
 
 
+def other_media_targets(results):
+    unary = "unary 64 B"
+
+    def over(subject, other, placement):
+        return results.ratio((unary, subject, placement), (unary, other, placement))
+
+    yield ("pipe stacked / raw socketpair stacked", over("nigh pipe", "raw socketpair", "stacked"),
+           "<=", 0.7)
+    for name in ("pipe", "fifo"):
+        yield ("%s split / nigh unix split" % name, over("nigh " + name, "nigh unix", "split"),
+               "<=", 1)
+    for name in ("mqueue", "sysvmq"):
+        for placement in ("split", "stacked"):
+            yield ("%s / raw %s, %s" % (name, name, placement),
+                   over("nigh " + name, "raw " + name, placement), "<=", 1.5)
+    for name in ("pipe", "fifo", "mqueue", "sysvmq"):
+        yield ("system calls a call that carry bytes, " + name,
+               results.costs.get("%s_system_calls_busy_carrying" % name), "<=", 4)
+
+
 def shared_targets(results):
     for name in ("unix", "shm"):
         subject = "nigh " + name
@@ -188,7 +208,7 @@ def shared_targets(results):
 def targets(results):
     """(what, value, limit, verdict) of each of nigh's targets."""
     for what, value, relation, limit in (*shm_targets(results), *unix_targets(results),
-                                         *shared_targets(results)):
+                                         *other_media_targets(results), *shared_targets(results)):
         if value is None:
             verdict = "not measured"
         else:

@@ -14,6 +14,7 @@
 #include "benchmarks/costs/counted.h"
 #include "benchmarks/echo.nigh.h"
 #include "nigh/nigh.h"
+#include "nigh/transports/pipe/pipe.h"
 
 namespace nigh::benchmarks {
 namespace {
@@ -33,12 +34,14 @@ constexpr char kShm[] = "shm:/tmp/nigh-costs-";
 // A server and a channel to it that wait as `wait` says.
 class Pair {
  public:
-  Pair(const char* medium, WaitPolicy wait) : server_({.wait = wait, .pollers = 1}) {
-    const std::string address = absl::StrCat(medium, ::getpid());
+  Pair(const char* medium, WaitPolicy wait)
+      : Pair(absl::StrCat(medium, ::getpid()), absl::StrCat(medium, ::getpid()), wait) {}
+  Pair(const std::string& server, const std::string& client, WaitPolicy wait)
+      : server_({.wait = wait, .pollers = 1}) {
     server_.Register(echo_);
-    EXPECT_TRUE(server_.Listen(address).ok());
+    EXPECT_TRUE(server_.Listen(server).ok());
     EXPECT_TRUE(server_.Start().ok());
-    stub_ = std::make_unique<Echo::Stub>(*Dial(address, {.wait = wait}));
+    stub_ = std::make_unique<Echo::Stub>(*Dial(client, {.wait = wait}));
   }
 
   // Everything that is set up once has been when this returns.
@@ -136,6 +139,31 @@ TEST(CostsTest, ACallThatPollsMakesFourSystemCallsAndNoOthersButPollsAndYields) 
   EXPECT_LE(ACall(counts.sleeps), 2.5);
   EXPECT_LE(ACall(counts.wakeups), 0.1);
 }
+
+class OtherMediaTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(OtherMediaTest, ACallMakesFourSystemCallsThatCarryBytes) {
+  std::unique_ptr<Pair> pair;
+  if (GetParam() == std::string("pipe")) {
+    auto [ours, theirs] = MakePipes().value();
+    pair = std::make_unique<Pair>(theirs.Release(), ours.Release(), WaitPolicy());
+  } else {
+    pair = std::make_unique<Pair>(
+        absl::StrCat(GetParam(), GetParam() == std::string("mqueue") ? ":/" : ":/tmp/",
+                     "nigh-costs-")
+            .c_str(),
+        WaitPolicy());
+  }
+  const Payload request = PayloadOf(64);
+  pair->WarmUp(request);
+  counts.Reset();
+  pair->Call(request, kCalls);
+  ReportSystemCalls(absl::StrCat(GetParam(), "_system_calls_busy"));
+  EXPECT_NEAR(ACall(counts.sends + counts.receives), 4, 0.01);
+}
+
+INSTANTIATE_TEST_SUITE_P(Media, OtherMediaTest, testing::Values("pipe", "fifo", "mqueue", "sysvmq"),
+                         [](const auto& test) { return test.param; });
 
 // Each side rings once and sleeps once; the client takes the ring out of its bell besides.
 TEST(CostsTest, ACallOverSharedMemoryThatSleepsMakesFiveSystemCalls) {

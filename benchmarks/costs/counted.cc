@@ -3,11 +3,13 @@
 #include "benchmarks/costs/counted.h"
 
 #include <dlfcn.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/msg.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -54,7 +56,7 @@ using nigh::benchmarks::SystemCall;
 
 extern "C" {
 
-// Streams read and write by syscall(2) itself (transports/stream/socket_stream.cc).
+// Streams read and write by syscall(2) itself (transports/stream/socket_stream.cc, pipe_stream.cc).
 long syscall(long number, ...) noexcept {
   va_list list;
   va_start(list, number);
@@ -62,8 +64,8 @@ long syscall(long number, ...) noexcept {
   for (long& argument : arguments) argument = va_arg(list, long);
   va_end(list);
   const long result = SystemCall(number, arguments);
-  if (number == SYS_recvfrom) return CountTransfer(counts.receives, result);
-  if (number == SYS_sendto) return CountTransfer(counts.sends, result);
+  if (number == SYS_recvfrom || number == SYS_read) return CountTransfer(counts.receives, result);
+  if (number == SYS_sendto || number == SYS_write) return CountTransfer(counts.sends, result);
   return result;
 }
 
@@ -74,6 +76,28 @@ ssize_t recv(int fd, void* buffer, size_t size, int flags) {
 
 ssize_t send(int fd, const void* buffer, size_t size, int flags) {
   return ::syscall(SYS_sendto, fd, buffer, size, flags, nullptr, 0);
+}
+
+ssize_t mq_receive(mqd_t queue, char* to, size_t size, unsigned* priority) {
+  const long result = ::syscall(SYS_mq_timedreceive, queue, to, size, priority, nullptr);
+  return CountTransfer(counts.receives, result);
+}
+
+int mq_send(mqd_t queue, const char* from, size_t size, unsigned priority) {
+  const long result = ::syscall(SYS_mq_timedsend, queue, from, size, priority, nullptr);
+  Count(result == 0 ? counts.sends : counts.blocked);
+  return static_cast<int>(result);
+}
+
+ssize_t msgrcv(int queue, void* to, size_t size, long type, int flags) {
+  const long result = ::syscall(SYS_msgrcv, queue, to, size, type, flags);
+  return CountTransfer(counts.receives, result);
+}
+
+int msgsnd(int queue, const void* from, size_t size, int flags) {
+  const long result = ::syscall(SYS_msgsnd, queue, from, size, flags);
+  Count(result == 0 ? counts.sends : counts.blocked);
+  return static_cast<int>(result);
 }
 
 int sched_yield() noexcept {

@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -25,6 +27,7 @@
 #include "nigh/channel.h"
 #include "nigh/server.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transports/pipe/pipe.h"
 
 namespace {
 
@@ -111,40 +114,69 @@ absl::Status Measure(const std::string& address) {
 // know.
 std::string ExampleAddress(absl::string_view scheme) {
   const std::string name = absl::StrCat("nigh-demo-", ::getpid());
-  if (scheme == "unix") return absl::StrCat("unix:/tmp/", name, ".sock");
-  if (scheme == "local" || scheme == "shm") {
-    return absl::StrCat(scheme, ":/tmp/", name, ".", scheme);
+  for (const char* with_path : {"local", "shm", "unix", "fifo", "sysvmq"}) {
+    if (scheme == with_path) return absl::StrCat(scheme, ":/tmp/", name, ".", scheme);
   }
   if (scheme == "unix-abstract" || scheme == "inproc") return absl::StrCat(scheme, ":", name);
   if (scheme == "tcp") return "tcp://127.0.0.1:0";
+  if (scheme == "mqueue") return absl::StrCat("mqueue:/", name);
   return "";
 }
 
+// Where the servers listen: one in this process, one in another, which inherits two pipes.
+struct Places {
+  std::vector<std::string> here;
+  std::vector<std::string> there;
+  nigh::PipeEnds our_pipes;
+  nigh::PipeEnds their_pipes;
+  bool child = false;  // and one that the client starts
+};
+
+absl::StatusOr<Places> ChoosePlaces() {
+  Places places;
+  for (const nigh::Transport& transport : nigh::AllTransports()) {
+    if (transport.scheme == "pipe") {
+      auto pipes = nigh::MakePipes();
+      if (!pipes.ok()) return pipes.status();
+      std::tie(places.our_pipes, places.their_pipes) = *std::move(pipes);
+      if (absl::Status kept = places.their_pipes.KeepOnExec(); !kept.ok()) return kept;
+    } else if (transport.scheme == "exec") {
+      places.child = true;
+    } else if (transport.scheme == "stdio") {
+      // Where the child listens.
+    } else if (std::string address = ExampleAddress(transport.scheme); address.empty()) {
+      return absl::InternalError(absl::StrCat("no example address for ", transport.scheme, ":"));
+    } else {
+      (transport.scheme == "inproc" ? places.here : places.there).push_back(std::move(address));
+    }
+  }
+  return places;
+}
+
 absl::Status Demo(const std::string& program) {
-  std::vector<std::string> wanted;
+  absl::StatusOr<Places> places = ChoosePlaces();
+  if (!places.ok()) return places.status();
   nigh::Server local;  // for what does not leave the process
   GreeterImpl greeter;
   local.Register(greeter);
-  for (const nigh::Transport& transport : nigh::AllTransports()) {
-    const std::string address = ExampleAddress(transport.scheme);
-    if (address.empty()) {
-      return absl::InternalError(absl::StrCat("no example address for ", transport.scheme, ":"));
-    }
-    if (transport.scheme != "inproc") {
-      wanted.push_back(address);
-    } else if (absl::Status status = local.Listen(address); !status.ok()) {
-      return status;
-    }
+  for (const std::string& address : places->here) {
+    if (absl::Status status = local.Listen(address); !status.ok()) return status;
   }
   if (absl::Status status = local.Start(); !status.ok()) return status;
-  ServerProcess process(program, wanted);
+  std::vector<std::string> arguments = places->there;
+  arguments.push_back(places->their_pipes.address());
+  ServerProcess process(program, arguments);
+  places->their_pipes = {};
   std::vector<std::string> addresses = local.addresses();
-  for (size_t i = 0; i < wanted.size(); ++i) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
     addresses.push_back(process.NextAddress());
     if (addresses.back().empty()) {
       return absl::UnavailableError(absl::StrCat("the server ", program, " did not come up"));
     }
   }
+  // The other ends of the pipes.
+  addresses.back() = places->our_pipes.Release();
+  if (places->child) addresses.push_back(absl::StrCat("exec:", program, " stdio:"));
   absl::PrintF("%-15s %-24s %11s %11s %12s\n", "transport", "reply", "p50", "p99", "calls/s");
   for (const std::string& address : addresses) {
     if (absl::Status status = Measure(address); !status.ok()) return status;

@@ -1,0 +1,171 @@
+#include "nigh/transports/sysvmq/sysvmq.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nigh/base/unique_fd.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+#include "nigh/transports/sysvmq/sysv_queue.h"
+#include "nigh/wire/frame.h"
+#include "tests/contract/frames.h"
+
+namespace nigh {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::MakeAddress;
+
+// nigh's, in the whole system.
+int Queues() {
+  std::ifstream queues("/proc/sysvipc/msg");
+  int count = 0;
+  for (std::string line; std::getline(queues, line);) {
+    int64_t key = 0;
+    std::istringstream(line) >> key;
+    count += (key & 0xffff0000) == 0x6e710000 ? 1 : 0;
+  }
+  return count;
+}
+
+class SysvmqTest : public ::testing::Test {
+ protected:
+  SysvmqTest() {
+    char pattern[] = "/tmp/nigh_sysvmq_XXXXXX";
+    folder_ = ::mkdtemp(pattern);
+    path_ = folder_ + "/server";
+    address_ = MakeAddress("sysvmq:" + path_);
+  }
+  ~SysvmqTest() override {
+    std::filesystem::remove_all(folder_);
+    EXPECT_EQ(Queues(), before_) << "queues are left";
+  }
+
+  void ExpectServes(Listener& listener) const {
+    auto client = DialSysvmq(address_).value();
+    auto server = testing::Accept(listener).value();
+    ASSERT_TRUE(testing::Send(*client, 1, "x").ok());
+    EXPECT_EQ(testing::Receive(*server).value().payload, "x");
+    ASSERT_TRUE(testing::Send(*server, 2, "y").ok());
+    EXPECT_EQ(testing::Receive(*client).value().payload, "y");
+  }
+
+  const int before_ = Queues();
+  std::string folder_, path_;
+  Address address_;
+};
+
+TEST_F(SysvmqTest, LeavesNoQueueWhoeverGoesFirst) {
+  auto listener = ListenSysvmq(address_).value();
+  for (const bool client_first : {true, false}) {
+    auto client = DialSysvmq(address_).value();
+    auto server = testing::Accept(*listener).value();
+    ASSERT_TRUE(testing::Send(*client, 1, "x").ok());
+    EXPECT_EQ(testing::Receive(*server).value().payload, "x");
+    (client_first ? client : server).reset();
+  }
+  { auto never_met = DialSysvmq(address_).value(); }
+  EXPECT_EQ(listener->Accept().value(), nullptr);
+  EXPECT_EQ(Queues(), before_ + 1);
+  listener.reset();
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(SysvmqTest, ControlOvertakesBulk) {
+  auto listener = ListenSysvmq(address_).value();
+  auto client = DialSysvmq(address_).value();
+  auto server = testing::Accept(*listener).value();
+  for (uint32_t call = 1; call <= 3; ++call) {
+    ASSERT_TRUE(testing::Send(*client, call, testing::Pattern(call, 1000)).ok());
+  }
+  ASSERT_TRUE(testing::Send(*client, {.kind = FrameKind::kPing, .aux = 9}, "").ok());
+  EXPECT_EQ(testing::Receive(*server).value().header.aux, 9u);
+  for (uint32_t call = 1; call <= 3; ++call) {
+    EXPECT_EQ(testing::Receive(*server).value().header.call, call) << "bulk has lost its order";
+  }
+}
+
+TEST_F(SysvmqTest, AFullQueueEndsAfterItsLastMessage) {
+  auto listener = ListenSysvmq(address_).value();
+  auto client = DialSysvmq(address_).value();
+  auto server = testing::Accept(*listener).value();
+  const std::string payload(client->max_payload(), 'x');
+  uint32_t sent = 0;
+  while (testing::TryQueue(*client, testing::MessageHeader(sent), payload) && *client->Flush()) {
+    ++sent;
+  }
+  ASSERT_GT(sent, 0u);
+  client.reset();
+  for (uint32_t call = 0; call < sent; ++call) {
+    EXPECT_EQ(testing::Receive(*server).value().header.call, call);
+  }
+  EXPECT_EQ(testing::ReceiveEnd(*server).code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(SysvmqTest, WhatKilledProcessesHaveLeftIsSwept) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto listener = ListenSysvmq(address_).value();
+    auto client = DialSysvmq(address_).value();
+    auto server = testing::Accept(*listener).value();
+    (void)testing::Send(*client, 1, "x");
+    ::raise(SIGKILL);
+  }
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(Queues(), before_ + 3);
+  EXPECT_EQ(DialSysvmq(address_).status().code(), absl::StatusCode::kUnavailable);
+  auto listener = ListenSysvmq(address_).value();
+  EXPECT_EQ(Queues(), before_ + 1);
+  EXPECT_EQ(ListenSysvmq(address_).status().code(), absl::StatusCode::kAlreadyExists);
+  ExpectServes(*listener);
+}
+
+TEST_F(SysvmqTest, AServerThatGoesBeforeItMeetsIsUnavailable) {
+  auto listener = ListenSysvmq(address_).value();
+  auto client = DialSysvmq(address_).value();
+  listener.reset();
+  EXPECT_EQ(testing::ReceiveEnd(*client).code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(SysvmqTest, AnotherFileInTheWayIsLeftAlone) {
+  std::ofstream(path_) << "somebody's notes";
+  const absl::Status refused = ListenSysvmq(address_).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("another file is in the way"));
+  EXPECT_EQ(DialSysvmq(address_).status().code(), absl::StatusCode::kUnavailable);
+  std::string notes;
+  std::getline(std::ifstream(path_), notes);
+  EXPECT_EQ(notes, "somebody's notes");
+}
+
+// A number in an arrival may be of a queue that has nothing to do with nigh.
+TEST_F(SysvmqTest, OtherQueuesAreNotTouched) {
+  const int other = ::msgget(IPC_PRIVATE, 0600);
+  ASSERT_GE(other, 0);
+  EXPECT_FALSE(SysvQueueId(other).IsOurs());
+  SysvQueueId(other).Remove();
+  msqid_ds queue;
+  EXPECT_EQ(::msgctl(other, IPC_STAT, &queue), 0) << "it was removed";
+  EXPECT_FALSE(SysvQueue::Make(SysvQueueId(other), UniqueFd(), /*receives=*/false).ok());
+  ::msgctl(other, IPC_RMID, nullptr);
+}
+
+}  // namespace
+}  // namespace nigh
