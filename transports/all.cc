@@ -15,10 +15,9 @@ namespace nigh {
 namespace {
 
 constexpr Transport kTransports[] = {
-    kLocalTransport, kShmTransport,          kInprocTransport,
-    kUnixTransport,  kUnixAbstractTransport, kTcpTransport,
-    kPipeTransport,  kExecTransport,         kStdioTransport,
-    kFifoTransport,  kMqueueTransport,       kSysvmqTransport,
+    kLocalTransport,        kShmTransport,  kInprocTransport, kUnixTransport,
+    kUnixAbstractTransport, kTcpTransport,  kPipeTransport,   kExecTransport,
+    kStdioTransport,        kFifoTransport, kMqueueTransport, kSysvmqTransport,
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A host with two plugins, each in a process of its own: one that crashes takes nothing with it, and
-// the next call starts it again.
+// A host with two plugins, each in a process of its own: one that crashes takes nothing with it,
+// and the next call starts it again.
 //
 //   bazel run //examples/plugin_host:host -- one palindrome two
 

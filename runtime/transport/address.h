@@ -11,8 +11,8 @@
 namespace nigh {
 
 // SCHEME:NAME?KEY=VALUE&KEY=VALUE, as in "unix:/run/greeter.sock", "tcp://[::1]:0" or
-// "shm:greeter?ring=1MiB". What NAME and the parameters may be, and whether NAME may be empty, as in
-// "stdio:", is the transport's own business.
+// "shm:greeter?ring=1MiB". What NAME and the parameters may be, and whether NAME may be empty, as
+// in "stdio:", is the transport's own business.
 struct Address {
   std::string scheme;
   std::string name;  // what stands between the colon and the question mark

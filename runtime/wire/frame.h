@@ -39,8 +39,8 @@ enum FrameFlags : uint8_t {
   kAck = 8,       // answers a ping
 };
 
-// Frames that have nothing to do with the order of messages: a medium that can may let them overtake
-// others.
+// Frames that have nothing to do with the order of messages: a medium that can may let them
+// overtake others.
 constexpr bool MayOvertake(FrameKind kind) {
   return kind == FrameKind::kCredit || kind == FrameKind::kPing;
 }

@@ -48,8 +48,9 @@ absl::Status StreamCall::Finish() {
   if (auto* reader = std::get_if<Reader>(&stream_)) return reader->Finish();
   if (auto* both = std::get_if<Both>(&stream_)) return both->Finish();
   absl::StatusOr<Blob> reply = std::get<Writer>(stream_).Finish();
-  if (reply.ok()) reply_ = *std::move(reply);
-  return reply.status();
+  if (!reply.ok()) return reply.status();
+  reply_ = *std::move(reply);
+  return absl::OkStatus();
 }
 
 void StreamCall::TryCancel() {

@@ -12,7 +12,7 @@
     transport_conformance_test(name = "conformance_test", medium = UNIX)
 """
 
-def medium(header, transport, address, deps, processes = True, slow = False, stranger = ""):
+def medium(header, transport, address, deps, processes = True, slow = False, stranger = "", connections = 1000):
     """A transport, as suites need to know it; tests/contract/subject.h explains the fields.
 
     Args:
@@ -23,6 +23,7 @@ def medium(header, transport, address, deps, processes = True, slow = False, str
       processes: whether the two ends may live in two processes.
       slow: whether tests should send few bytes.
       stranger: how a program that is not nigh reaches a listener; empty: not at all.
+      connections: how many the system allows at once, if that is less than tests ask for.
     """
     return struct(
         header = header,
@@ -32,6 +33,7 @@ def medium(header, transport, address, deps, processes = True, slow = False, str
         processes = processes,
         slow = slow,
         stranger = stranger,
+        connections = connections,
     )
 
 def _subject_source(ctx):
@@ -46,6 +48,7 @@ const nigh::testing::Subject& nigh::testing::TheSubject() {{
       .processes = {processes},
       .slow = {slow},
       .stranger = "{stranger}",
+      .connections = {connections},
   }};
   return subject;
 }}
@@ -56,6 +59,7 @@ const nigh::testing::Subject& nigh::testing::TheSubject() {{
         processes = "true" if ctx.attr.processes else "false",
         slow = "true" if ctx.attr.slow else "false",
         stranger = ctx.attr.stranger,
+        connections = ctx.attr.connections,
     ))
 
 _write_subject = rule(
@@ -67,6 +71,7 @@ _write_subject = rule(
         "processes": attr.bool(),
         "slow": attr.bool(),
         "stranger": attr.string(),
+        "connections": attr.int(),
         "out": attr.output(mandatory = True),
     },
 )
@@ -88,6 +93,7 @@ def transport_suite_test(name, suite, medium, **kwargs):
         processes = medium.processes,
         slow = medium.slow,
         stranger = medium.stranger,
+        connections = medium.connections,
         out = name + "_subject.cc",
         testonly = True,
     )

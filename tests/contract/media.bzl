@@ -66,12 +66,14 @@ MEDIA = {
         address = "fifo:{dir}/{n}",
         deps = ["//transports/fifo"],
     ),
-    # So small that a user may have some dozens of connections.
+    # So small that a user may have some dozens of connections, in all tests that run at once:
+    # RLIMIT_MSGQUEUE, as errors say (tests/transports/mqueue_test.cc).
     "mqueue": medium(
         header = "nigh/transports/mqueue/mqueue.h",
         transport = "nigh::kMqueueTransport",
         address = "mqueue:/{n}?messages=8&size=1024",
         deps = ["//transports/mqueue"],
+        connections = 10,
     ),
     "sysvmq": medium(
         header = "nigh/transports/sysvmq/sysvmq.h",

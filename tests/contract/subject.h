@@ -26,6 +26,9 @@ struct Subject {
   // How a program that is not nigh reaches a listener: "unix", "unix-abstract", "unix-seqpacket",
   // "tcp"; empty where no stranger can.
   const char* stranger;
+
+  // How many connections there may be at once: as many as a test wants, or what the system allows.
+  int connections;
 };
 
 const Subject& TheSubject();

@@ -159,7 +159,7 @@ std::vector<Fault> Faults() {
       {"KeyThatIsReserved", WithMetadata("nigh-key", "value"), Code::kInternal, "reserved"},
       {"KeyOfNothing", WithMetadata("", "value"), Code::kInternal, "not empty"},
       {"KeyWithANul", WithMetadata(absl::string_view("a\0b", 3), "value"), Code::kInternal,
-       "metadata key \"a\\x00\\x62\""},
+       R"(metadata key "a\x00\x62")"},
       {"ValueThatIsNotPrintable", WithMetadata("key", "\n"), Code::kInternal,
        "its value is not printable"},
       {"MetadataAfterTheRequest",

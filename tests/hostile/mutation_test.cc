@@ -147,7 +147,7 @@ TEST_F(MutatedClient, IsNoneWhenNothingIsChanged) {
 class Player {
  public:
   // `hello` at once, and `rest` once the client has asked. With `leaves`, hangs up after the hello.
-  Player(RawListener& listener, std::string hello, std::string rest, bool leaves)
+  Player(RawListener& listener, const std::string& hello, const std::string& rest, bool leaves)
       : playing_(InThread([&listener, hello, rest, leaves] {
           RawPeer peer = listener.Accept();
           listener.Close();

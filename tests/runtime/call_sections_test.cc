@@ -201,7 +201,7 @@ TEST(CallSections, IllegalMetadataInAResponseIsInternal) {
 absl::Status TakeFromRequest(absl::string_view payload, Metadata& metadata, std::string* rest,
                              size_t limit = kLimit, uint8_t flags = kSections | kMessage) {
   ConstByteSpan bytes = AsBytes(payload);
-  const absl::Status status =
+  absl::Status status =
       TakeMetadata({.kind = FrameKind::kRequest, .flags = flags}, limit, bytes, metadata);
   if (rest != nullptr) *rest = std::string(AsText(bytes));
   return status;

@@ -174,7 +174,7 @@ struct Parcel {
   bool message = false;
   bool end = false;
   bool close = false;  // a response from the server, a cancellation from the client
-  auto operator<=>(const Parcel&) const = default;
+  auto operator<=>(const Parcel&) const = default;  // NOLINT(modernize-use-nullptr): in <compare>
 };
 
 // Both ends and what is on its way, in order, from each to the other.

@@ -51,6 +51,7 @@ TEST_F(StopSignalsTest, SignalMakesTheDescriptorReadableInsteadOfEndingTheProces
 
 TEST_F(StopSignalsTest, SignalOnAnyThreadCounts) {
   const StopSignals signals;
+  // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread): it is what is tested
   std::thread([] { ::pthread_kill(::pthread_self(), SIGTERM); }).join();
   EXPECT_TRUE(IsReadable(signals.fd()));
 }

@@ -116,8 +116,8 @@ class HostilePeer {
     for (int i = 0; i < 20'000; ++i) {
       peer.data()[Pick(kRing)] = static_cast<std::byte>(random_());
       // A header's own bytes, so that the noise means something now and then.
-      if (i % 8 == 0)
-        peer.data()[Pick(kRing / 64) * 64 + Pick(5)] = static_cast<std::byte>(Pick(4));
+      if (i % 8 != 0) continue;
+      peer.data()[Pick(kRing / 64) * 64 + Pick(5)] = static_cast<std::byte>(Pick(4));
     }
   }
 

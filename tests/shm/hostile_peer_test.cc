@@ -36,15 +36,17 @@ class EchoService final : public hostile::Victim::Service {
 int Mappings() {
   std::ifstream maps("/proc/self/maps");
   int count = 0;
-  for (std::string line; std::getline(maps, line);)
+  for (std::string line; std::getline(maps, line);) {
     count += absl::StrContains(line, "memfd:") ? 1 : 0;
+  }
   return count;
 }
 
 class HostilePeerTest : public ::testing::TestWithParam<int> {
  protected:
   pid_t Start(int seed) {
-    std::string arguments[] = {::getenv("HOSTILE_PEER"), path_, absl::StrCat(seed), "150"};
+    const char* const program = ::getenv("HOSTILE_PEER");
+    std::string arguments[] = {program == nullptr ? "" : program, path_, absl::StrCat(seed), "150"};
     std::vector<char*> pointers;
     for (std::string& argument : arguments) pointers.push_back(argument.data());
     pointers.push_back(nullptr);

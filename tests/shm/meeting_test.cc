@@ -168,8 +168,9 @@ void RunInChild(const std::function<void()>& code) {
 
 TEST(SweepTest, RemovesWhatAKilledProcessHasLeft) {
   RunInChild([] {
-    ::shm_open(absl::StrCat("/nigh-", ::getpid(), "-00000000").c_str(), O_CREAT | O_RDWR, 0600);
-    ::shmget(0x6e6d0042, 4096, IPC_CREAT | 0600);
+    (void)::shm_open(absl::StrCat("/nigh-", ::getpid(), "-00000000").c_str(), O_CREAT | O_RDWR,
+                     0600);
+    (void)::shmget(0x6e6d0042, 4096, IPC_CREAT | 0600);
   });
   EXPECT_GE(SweepMemory(MemoryKind::kPosix), 1);
   EXPECT_GE(SweepMemory(MemoryKind::kSysv), 1);
@@ -247,7 +248,7 @@ class HostileMeetingTest : public ShmTest {
     RawPeer peer(path_);
     auto server = Accept(*listener_).value();
     acts(peer);
-    const absl::Status end = ReceiveEnd(*server);
+    absl::Status end = ReceiveEnd(*server);
     EXPECT_THAT(std::string(end.message()), StartsWith(absl::StrCat("shm:", path_, ": ")));
     EXPECT_EQ(Send(*server, 1, "x").code(), end.code());
     return end;

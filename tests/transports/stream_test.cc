@@ -27,7 +27,6 @@
 namespace nigh {
 namespace {
 
-using testing::OwnedFrame;
 using testing::Send;
 
 std::string FrameBytes(FrameHeader header, absl::string_view payload) {

@@ -29,7 +29,8 @@ bool BlockingHelper::Begin() {
   MutexLock lock(mutex_);
   if (!started_ && ::pthread_create(&thread_, nullptr, &Run, this) != 0) return false;
   started_ = true;
-  if (stage_ == Stage::kIdle) stage_ = Stage::kBegun;
+  if (stage_ == Stage::kReturned) return false;
+  stage_ = Stage::kBegun;
   changed_.SignalAll();
   return true;
 }

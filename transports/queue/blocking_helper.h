@@ -23,7 +23,9 @@ class BlockingHelper {
   BlockingHelper(const BlockingHelper&) = delete;
   BlockingHelper& operator=(const BlockingHelper&) = delete;
 
-  // Begins a call, unless one is begun already. False: the system has no thread.
+  // Begins a call, unless one is begun already. False: do not wait for it. It has returned, of
+  // which the descriptor may have told somebody who did not collect it; or the system has no
+  // thread.
   bool Begin() ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether a call has begun whose end nobody has been told of.
   bool busy() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -26,8 +26,8 @@ class MessageQueue {
   // Bytes of the longest message.
   virtual size_t max_message() const = 0;
 
-  // 0: sent. -EAGAIN: no room now, and the next Send is of the same message; -EPIPE: the receiver has removed it; another negative number:
-  // -errno, and the queue is of no more use.
+  // 0: sent. -EAGAIN: no room now, and the next Send is of the same message; -EPIPE: the receiver
+  // has removed it; another negative number: -errno, and the queue is of no more use.
   virtual int Send(ConstByteSpan message, Urgency urgency) = 0;
   // How many bytes the next message has, which fits `to`; or as above.
   virtual ssize_t Receive(ByteSpan to) = 0;

@@ -194,11 +194,9 @@ ssize_t SysvQueue::Receive(ByteSpan to) {
 }
 
 Wake SysvQueue::Arm() {
-  if (!helper_.busy()) {
-    if (!receives_) blocked_ = letter_;
-    // Without a thread the caller polls, which is at least right.
-    if (!helper_.Begin()) return Wake::Ready();
-  }
+  if (!receives_ && !helper_.busy()) blocked_ = letter_;
+  // Without a thread the caller polls, which is at least right.
+  if (!helper_.Begin()) return Wake::Ready();
   return Wake{.fd = helper_.fd(), .events = POLLIN, .edge_triggered = true};
 }
 

@@ -101,7 +101,7 @@ int TcpStream::Advance() {
       // Nobody listens, but the system happened to give this very socket the port that it is
       // looking for, and it met itself.
       constexpr sockaddr kDisconnect = {.sa_family = AF_UNSPEC, .sa_data = {}};
-      ::connect(socket_.get(), &kDisconnect, sizeof(kDisconnect));
+      (void)::connect(socket_.get(), &kDisconnect, sizeof(kDisconnect));
       reason = ECONNREFUSED;
     }
     if (++candidate_ == candidates_.size()) failure_ = reason;
