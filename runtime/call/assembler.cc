@@ -19,6 +19,8 @@ constexpr size_t kMaxReserve = size_t{64} << 10;
 // A peer that has sent so much is believed to send as much again, so many times over: doubling
 // would copy a long message twice as often.
 constexpr size_t kGrowth = 4;
+// Longer buffers are not kept: a connection should not hold what one message needed once.
+constexpr size_t kMaxSpare = size_t{2} << 20;
 
 }  // namespace
 
@@ -43,6 +45,7 @@ absl::Status Assembler::Begin(const Frame& first) {
   if (absl::Status status = Interrupt(first.header); !status.ok()) return status;
   Whole& whole = unfinished_[first.header.call];
   whole.header = first.header;
+  whole.payload = std::exchange(spare_, std::string());
   whole.payload.reserve(std::min(size_t{first.header.length} + first.header.rest, kMaxReserve));
   whole.payload.append(AsText(first.payload).data(), first.payload.size());
   return absl::OkStatus();
@@ -68,6 +71,12 @@ absl::StatusOr<std::optional<Assembler::Whole>> Assembler::Add(const Frame& piec
   std::optional<Whole> finished = std::move(whole);
   unfinished_.erase(entry);
   return finished;
+}
+
+void Assembler::GiveBack(std::string& payload) {
+  if (payload.capacity() <= spare_.capacity() || payload.capacity() > kMaxSpare) return;
+  spare_ = std::move(payload);
+  spare_.clear();
 }
 
 }  // namespace nigh

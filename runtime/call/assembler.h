@@ -35,6 +35,9 @@ class Assembler {
   // before.
   absl::StatusOr<std::optional<Whole>> Add(const Frame& piece);
 
+  // A payload that Add has yielded, once it has been read: its memory serves the next.
+  void GiveBack(std::string& payload);
+
   // The call's unfinished payload, if any, will not be finished.
   void Abandon(uint32_t call) {
     if (!unfinished_.empty()) unfinished_.erase(call);
@@ -47,6 +50,7 @@ class Assembler {
   absl::Status InterruptUnfinished(const FrameHeader& header);
 
   absl::flat_hash_map<uint32_t, Whole> unfinished_;  // header.rest: bytes still to come
+  std::string spare_;                                // empty
 };
 
 }  // namespace nigh

@@ -1,6 +1,7 @@
 #include "nigh/frame_sender.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,10 +12,12 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "google/protobuf/io/zero_copy_stream.h"
 #include "nigh/base/mutex.h"
 #include "nigh/message_io.h"
 #include "nigh/transport/connection.h"
@@ -36,6 +39,81 @@ void WritePayload(absl::string_view sections, const MessageSource* message, std:
   if (!sections.empty()) std::memcpy(to, sections.data(), sections.size());
   if (message != nullptr) message->SerializeTo(to + sections.size());
 }
+
+// Longer buffers are not kept: a connection should not hold what one message needed once.
+constexpr size_t kMaxSpare = size_t{2} << 20;
+
+// The header of the piece that begins at `sent` of a payload of `size` bytes.
+FrameHeader PieceHeader(const FrameHeader& first, size_t sent, size_t piece, size_t size) {
+  FrameHeader header =
+      sent == 0 ? first : FrameHeader{.kind = FrameKind::kPiece, .call = first.call};
+  header.length = static_cast<uint32_t>(piece);
+  header.rest = static_cast<uint32_t>(size - sent - piece);
+  return header;
+}
+
+// Where a long message is serialised to: pieces claimed from the connection, each of which leaves
+// when it is full, and then, once there is no room, memory for the rest.
+class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
+ public:
+  // `buffer` makes memory for the whole payload, of which the rest is used.
+  PieceStream(Connection& connection, const FrameHeader& header, size_t size,
+              absl::FunctionRef<std::unique_ptr<std::byte[]>()> buffer)
+      : connection_(connection), header_(header), size_(size), buffer_(buffer) {}
+
+  bool Next(void** data, int* size) override {
+    CommitPiece();
+    const size_t left = size_ - begun_;
+    if (left == 0 || rest_ != nullptr) {
+      // The serialiser looks ahead; nothing is written here.
+      *data = scratch_.data();
+      *size = static_cast<int>(scratch_.size());
+      return true;
+    }
+    const size_t piece = std::min(left, connection_.max_payload());
+    if (std::optional<ByteSpan> claim = connection_.Claim(piece)) {
+      *data = claim->data();
+      claimed_ = piece;
+      begun_ += piece;
+      *size = static_cast<int>(piece);
+    } else {
+      rest_ = buffer_();
+      *data = rest_.get() + begun_;
+      *size = static_cast<int>(left);
+    }
+    return true;
+  }
+  void BackUp(int /*count*/) override {}  // the size is known: only scratch is left unused
+  int64_t ByteCount() const override { return static_cast<int64_t>(begun_); }
+
+  // To be called at the end. The connection's error, if it has failed.
+  absl::Status Finish() {
+    CommitPiece();
+    return status_;
+  }
+  // How much has been committed; the rest, in its place.
+  size_t sent() const { return begun_; }
+  std::unique_ptr<std::byte[]> TakeRest() { return std::move(rest_); }
+
+ private:
+  void CommitPiece() {
+    const size_t piece = std::exchange(claimed_, 0);
+    if (piece == 0) return;
+    connection_.Commit(PieceHeader(header_, begun_ - piece, piece, size_));
+    // So that the peer can begin.
+    if (status_.ok()) status_ = connection_.Flush().status();
+  }
+
+  Connection& connection_;
+  const FrameHeader header_;
+  const size_t size_;
+  const absl::FunctionRef<std::unique_ptr<std::byte[]>()> buffer_;
+  size_t begun_ = 0;    // of the payload, in pieces
+  size_t claimed_ = 0;  // the last of these, not committed yet
+  std::unique_ptr<std::byte[]> rest_;
+  absl::Status status_;
+  std::array<std::byte, 64> scratch_;
+};
 
 }  // namespace
 
@@ -79,9 +157,19 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
       return FlushLocked();
     }
   }
-  Waiting waiting{
-      .header = header, .payload = std::unique_ptr<std::byte[]>(new std::byte[size]), .size = size};
-  WritePayload(sections, message, waiting.payload.get());
+  std::optional<Waiting> rest;
+  if (!AnythingWaits() && size > connection_.max_payload() && sections.empty() &&
+      message->view().message != nullptr) {
+    absl::StatusOr<std::optional<Waiting>> left = SendPieces(header, *message);
+    // Part of it may have left: see below.
+    if (!left.ok()) return false;
+    if (!left->has_value()) return FlushLocked();
+    rest = *std::move(left);
+  }
+  Waiting waiting = rest.has_value()
+                        ? *std::move(rest)
+                        : Waiting{.header = header, .payload = TakeBuffer(size), .size = size};
+  if (!rest.has_value()) WritePayload(sections, message, waiting.payload.get());
   if (IsControl(header.kind)) {
     if (control_.size() >= kMaxWaitingControl) {
       return Break(absl::ResourceExhaustedError(
@@ -101,6 +189,36 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
   return resumed.ok() && *resumed;
 }
 
+absl::StatusOr<std::optional<FrameSender::Waiting>> FrameSender::SendPieces(
+    const FrameHeader& header, const MessageSource& message) {
+  const size_t size = message.size();
+  // Before anything leaves: whoever receives an answer to it is to find out about the rest.
+  busy_.store(true, std::memory_order_release);
+  const auto buffer = [this, size]()
+                          ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return TakeBuffer(size); };
+  PieceStream pieces(connection_, header, size, buffer);
+  message.SerializeTo(pieces);
+  if (absl::Status status = pieces.Finish(); !status.ok()) return Break(std::move(status));
+  if (pieces.sent() == size) return std::nullopt;
+  return Waiting{
+      .header = header, .payload = pieces.TakeRest(), .size = size, .sent = pieces.sent()};
+}
+
+std::unique_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
+  if (size > spare_size_) return std::unique_ptr<std::byte[]>(new std::byte[size]);
+  spare_size_ = 0;
+  return std::move(spare_);
+}
+
+void FrameSender::GiveBack(Waiting& waiting) {
+  if (waiting.size <= spare_size_ || waiting.size > kMaxSpare ||
+      waiting.size <= connection_.max_payload()) {
+    return;
+  }
+  spare_ = std::move(waiting.payload);
+  spare_size_ = waiting.size;
+}
+
 absl::Status FrameSender::Break(absl::Status error) {
   error_ = std::move(error);
   control_.clear();
@@ -117,12 +235,7 @@ bool FrameSender::CommitPiece(Waiting& waiting) {
   std::optional<ByteSpan> claim = connection_.Claim(piece);
   if (!claim.has_value()) return false;
   std::memcpy(claim->data(), waiting.payload.get() + waiting.sent, piece);
-  FrameHeader header = waiting.sent == 0
-                           ? waiting.header
-                           : FrameHeader{.kind = FrameKind::kPiece, .call = waiting.header.call};
-  header.length = static_cast<uint32_t>(piece);
-  header.rest = static_cast<uint32_t>(left - piece);
-  connection_.Commit(header);
+  connection_.Commit(PieceHeader(waiting.header, waiting.sent, piece, waiting.size));
   waiting.sent += piece;
   return true;
 }
@@ -154,7 +267,10 @@ bool FrameSender::TakeTurn() {
   const auto queue = queues_.find(call);
   Waiting& waiting = queue->second.front();
   if (!CommitPiece(waiting)) return false;
-  if (waiting.sent == waiting.size) queue->second.pop_front();
+  if (waiting.sent == waiting.size) {
+    GiveBack(waiting);
+    queue->second.pop_front();
+  }
   turns_.pop_front();
   if (queue->second.empty()) {
     queues_.erase(queue);

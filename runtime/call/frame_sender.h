@@ -82,6 +82,14 @@ class FrameSender {
                                   const MessageSource* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> ResumeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Serialises a message that is longer than the connection takes straight into pieces, as long as
+  // there is room. What is left, if anything, is to wait.
+  absl::StatusOr<std::optional<Waiting>> SendPieces(const FrameHeader& header,
+                                                    const MessageSource& message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A buffer of `size` bytes for what waits, and back.
+  std::unique_ptr<std::byte[]> TakeBuffer(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GiveBack(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Commits the next piece of `waiting`. False: no room.
   bool CommitPiece(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Commits a piece of the call whose turn it is. False: no room.
@@ -109,6 +117,10 @@ class FrameSender {
   absl::flat_hash_map<uint32_t, std::deque<Waiting>> queues_ ABSL_GUARDED_BY(mutex_);
   std::deque<uint32_t> turns_ ABSL_GUARDED_BY(mutex_);
   std::vector<bool> declared_ ABSL_GUARDED_BY(mutex_);  // by method id
+  // The last buffer of a long message, for the next: the C library would give its pages back to the
+  // kernel, which takes longer to find new ones than to fill them.
+  std::unique_ptr<std::byte[]> spare_ ABSL_GUARDED_BY(mutex_);
+  size_t spare_size_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace nigh

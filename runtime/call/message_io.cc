@@ -34,6 +34,10 @@ void MessageSource::SerializeTo(std::byte* to) const {
   }
 }
 
+void MessageSource::SerializeTo(google::protobuf::io::ZeroCopyOutputStream& to) const {
+  message_->SerializePartialToZeroCopyStream(&to);
+}
+
 absl::Status MessageTarget::Parse(ConstByteSpan bytes) const {
   if (bytes_ != nullptr) {
     bytes_->assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());

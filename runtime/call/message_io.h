@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "google/protobuf/io/zero_copy_stream.h"
 #include "google/protobuf/message_lite.h"
 #include "nigh/wire/bytes.h"
 
@@ -33,6 +34,8 @@ class MessageSource {
 
   // Writes size() bytes.
   void SerializeTo(std::byte* to) const;
+  // The same into memory that comes in parts. For a protobuf message only.
+  void SerializeTo(google::protobuf::io::ZeroCopyOutputStream& to) const;
 
  private:
   const google::protobuf::MessageLite* message_ = nullptr;

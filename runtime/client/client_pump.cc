@@ -213,8 +213,14 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
       absl::StatusOr<std::optional<Assembler::Whole>> whole = assembler_.Add(frame);
       if (!whole.ok()) return whole.status();
       if (!whole->has_value()) return absl::OkStatus();
-      MutexLock lock(mutex_);
-      return DispatchToCall((*whole)->header, AsBytes((*whole)->payload), &(*whole)->payload, self);
+      absl::Status dispatched;
+      {
+        MutexLock lock(mutex_);
+        dispatched =
+            DispatchToCall((*whole)->header, AsBytes((*whole)->payload), &(*whole)->payload, self);
+      }
+      assembler_.GiveBack((*whole)->payload);
+      return dispatched;
     }
     case FrameKind::kCredit: {
       MutexLock lock(mutex_);

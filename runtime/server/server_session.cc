@@ -97,10 +97,12 @@ absl::Status ServerSession::Dispatch(const Frame& frame, std::unique_ptr<ServerC
       if (!whole.ok()) return whole.status();
       if (!whole->has_value()) return absl::OkStatus();
       Assembler::Whole& finished = **whole;
-      if (finished.header.kind == FrameKind::kRequest) {
-        return OnRequest(finished.header, AsBytes(finished.payload), to_run);
-      }
-      return OnMessage(finished.header, AsBytes(finished.payload), &finished.payload);
+      absl::Status handled =
+          finished.header.kind == FrameKind::kRequest
+              ? OnRequest(finished.header, AsBytes(finished.payload), to_run)
+              : OnMessage(finished.header, AsBytes(finished.payload), &finished.payload);
+      assembler_.GiveBack(finished.payload);
+      return handled;
     }
     case FrameKind::kCancel:
       OnCancel(header.call);

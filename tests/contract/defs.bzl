@@ -12,7 +12,7 @@
     transport_conformance_test(name = "conformance_test", medium = UNIX)
 """
 
-def medium(header, transport, address, deps, processes = True, slow = False, stranger = "", connections = 1000):
+def medium(header, transport, address, deps, processes = True, slow = False, stranger = "", connections = 1000, threads = False):
     """A transport, as suites need to know it; tests/contract/subject.h explains the fields.
 
     Args:
@@ -23,6 +23,7 @@ def medium(header, transport, address, deps, processes = True, slow = False, str
       processes: whether the two ends may live in two processes.
       slow: whether tests should send few bytes.
       stranger: how a program that is not nigh reaches a listener; empty: not at all.
+      threads: whether it cannot be polled, and so has threads of its own.
       connections: how many the system allows at once, if that is less than tests ask for.
     """
     return struct(
@@ -34,6 +35,7 @@ def medium(header, transport, address, deps, processes = True, slow = False, str
         slow = slow,
         stranger = stranger,
         connections = connections,
+        threads = threads,
     )
 
 def _subject_source(ctx):
@@ -49,6 +51,7 @@ const nigh::testing::Subject& nigh::testing::TheSubject() {{
       .slow = {slow},
       .stranger = "{stranger}",
       .connections = {connections},
+      .threads = {threads},
   }};
   return subject;
 }}
@@ -60,6 +63,7 @@ const nigh::testing::Subject& nigh::testing::TheSubject() {{
         slow = "true" if ctx.attr.slow else "false",
         stranger = ctx.attr.stranger,
         connections = ctx.attr.connections,
+        threads = "true" if ctx.attr.threads else "false",
     ))
 
 _write_subject = rule(
@@ -72,6 +76,7 @@ _write_subject = rule(
         "slow": attr.bool(),
         "stranger": attr.string(),
         "connections": attr.int(),
+        "threads": attr.bool(),
         "out": attr.output(mandatory = True),
     },
 )
@@ -94,6 +99,7 @@ def transport_suite_test(name, suite, medium, **kwargs):
         slow = medium.slow,
         stranger = medium.stranger,
         connections = medium.connections,
+        threads = medium.threads,
         out = name + "_subject.cc",
         testonly = True,
     )

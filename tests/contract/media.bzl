@@ -80,6 +80,7 @@ MEDIA = {
         transport = "nigh::kSysvmqTransport",
         address = "sysvmq:{dir}/{n}",
         deps = ["//transports/sysvmq"],
+        threads = True,
     ),
     # Each read and each write moves one byte.
     "trickle_unix": medium(
@@ -103,6 +104,7 @@ SHM_COMBINATIONS = {
         address = "shm:{dir}/{n}?memory=%s&doorbell=%s" % (memory, doorbell),
         deps = ["//transports/shm"],
         stranger = "unix-seqpacket",
+        threads = doorbell != "eventfd",
     )
     for memory in ["memfd", "posix", "sysv"]
     for doorbell in ["eventfd", "futex", "posix-sem", "sysv-sem", "signal"]
@@ -114,6 +116,9 @@ _ALWAYS = [
     "shm_sysv_sysv_sem",
     "shm_memfd_signal",
 ]
+
+# Without these: for suites to which a doorbell makes no difference.
+CORE_MEDIA = dict(MEDIA)
 
 MEDIA.update({name: SHM_COMBINATIONS[name] for name in _ALWAYS})
 

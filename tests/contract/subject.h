@@ -29,6 +29,9 @@ struct Subject {
 
   // How many connections there may be at once: as many as a test wants, or what the system allows.
   int connections;
+
+  // Whether it cannot be polled, and so has threads of its own that wait for it.
+  bool threads;
 };
 
 const Subject& TheSubject();

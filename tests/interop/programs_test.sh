@@ -9,7 +9,12 @@ fail() {
   exit 1
 }
 
-for address in "local:$folder/local" "shm:$folder/shm" "unix:$folder/socket" "unix-abstract:${folder##*/}" tcp://127.0.0.1:0; do
+# A server that its client starts.
+child="exec:tests/interop/server --address=stdio:"
+tests/interop/client --target="$child" || fail "$child: a case has failed"
+
+for address in "local:$folder/local" "shm:$folder/shm" "unix:$folder/socket" "unix-abstract:${folder##*/}" \
+  "fifo:$folder/fifo" "mqueue:/${folder##*/}?messages=8&size=1024" "sysvmq:$folder/sysvmq" tcp://127.0.0.1:0; do
   coproc SERVER { exec tests/interop/server --address="$address"; }
   server=$SERVER_PID
   read -r line <&"${SERVER[0]}"

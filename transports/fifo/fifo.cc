@@ -30,6 +30,8 @@
 #include "nigh/transports/fifo/client_stream.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
+#include "nigh/transports/rendezvous/peer_credentials.h"
+#include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/stream/pipe_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
 #include "nigh/wire/bytes.h"
@@ -56,36 +58,10 @@ UniqueFd OpenArrivals(const std::string& path, bool make) {
   return OpenFifo(path, O_RDWR);
 }
 
-// What the kernel says of whose a FIFO is.
-PeerIdentity OwnerOf(int fd, std::string where) {
-  PeerIdentity owner = {.address = std::move(where), .medium = kMedium};
-  struct stat file;
-  if (::fstat(fd, &file) == 0) {
-    owner.uid = file.st_uid;
-    owner.gid = file.st_gid;
-  }
-  return owner;
+void Remove(const TokenNames& names) {
+  ::unlink(names.to_client.c_str());
+  ::unlink(names.to_server.c_str());
 }
-
-// The process may have gone elsewhere by the time it removes a name.
-std::string AbsolutePath(const std::string& path) {
-  std::error_code ignored;
-  const std::string absolute = std::filesystem::absolute(path, ignored).string();
-  return absolute.empty() ? path : absolute;
-}
-
-struct Names {
-  Names(const std::string& path, const std::string& token)
-      : to_client(absl::StrCat(path, ".", token, ".c")),
-        to_server(absl::StrCat(path, ".", token, ".s")) {}
-  void Remove() const {
-    ::unlink(to_client.c_str());
-    ::unlink(to_server.c_str());
-  }
-
-  const std::string to_client;
-  const std::string to_server;
-};
 
 // What clients have left that were killed before the server came to them.
 void SweepBeside(const std::string& path) {
@@ -150,14 +126,14 @@ class FifoListener final : public Listener {
 
   // Nothing: the client has gone, or is somebody else than it says.
   std::unique_ptr<Connection> Welcome(const Arrival& arrival) const {
-    const Names names(path_, arrival.token);
+    const TokenNames names(path_, arrival.token);
     UniqueFd in = OpenFifo(names.to_server, O_RDONLY);
     UniqueFd out = OpenFifo(names.to_client, O_WRONLY);
     const bool opened = in && out;
-    names.Remove();
+    Remove(names);
     if (!opened) return nullptr;
-    PeerIdentity peer = OwnerOf(in.get(), where_);
-    if (peer.uid != OwnerOf(out.get(), where_).uid) return nullptr;
+    PeerIdentity peer = IdentifyOwner(in.get(), where_, kMedium);
+    if (peer.uid != IdentifyOwner(out.get(), where_, kMedium).uid) return nullptr;
     absl::StatusOr<std::unique_ptr<PipeStream>> stream =
         PipeStream::Make(std::move(in), std::move(out), where_);
     const auto greeting = static_cast<std::byte>(kFifoGreeting);
@@ -182,13 +158,13 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
   waiting.arrivals = OpenFifo(path, O_WRONLY);
   if (!waiting.arrivals && errno == ENXIO) errno = ECONNREFUSED;
   if (!waiting.arrivals) return UnavailableErrno(errno, where, "connect");
-  PeerIdentity peer = OwnerOf(waiting.arrivals.get(), where);
+  PeerIdentity peer = IdentifyOwner(waiting.arrivals.get(), where, kMedium);
 
   const Arrival arrival = Arrival::OfThisProcess();
-  const Names names(path, arrival.token);
+  const TokenNames names(path, arrival.token);
   const auto failed = [&](absl::string_view operation) {
     absl::Status status = UnavailableErrno(errno, where, operation);
-    names.Remove();
+    Remove(names);
     return status;
   };
   if (::mkfifo(names.to_client.c_str(), 0600) != 0 ||

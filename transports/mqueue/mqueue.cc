@@ -2,7 +2,6 @@
 
 #include <mqueue.h>
 #include <poll.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
@@ -29,6 +28,7 @@
 #include "nigh/transports/queue/queue_connection.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
+#include "nigh/transports/rendezvous/peer_credentials.h"
 
 namespace nigh {
 namespace {
@@ -36,6 +36,7 @@ namespace {
 // NAME_MAX, less what is put behind a client's names.
 constexpr size_t kMaxName = 255 - Arrival::kTokenSize - 3;
 constexpr long kMinSize = 512;
+constexpr char kMedium[] = "POSIX message queue";
 // Where Linux shows queues as files, if it is mounted.
 constexpr char kFolder[] = "/dev/mqueue";
 constexpr QueueSize kArrivals = {.messages = 8, .bytes = Arrival::kSize};
@@ -68,27 +69,9 @@ absl::StatusOr<Options> Parse(const Address& address) {
   return options;
 }
 
-struct Names {
-  Names(absl::string_view name, absl::string_view token)
-      : to_client(absl::StrCat(name, ".", token, ".c")),
-        to_server(absl::StrCat(name, ".", token, ".s")) {}
-  void Remove() const {
-    ::mq_unlink(to_client.c_str());
-    ::mq_unlink(to_server.c_str());
-  }
-
-  const std::string to_client;
-  const std::string to_server;
-};
-
-PeerIdentity OwnerOf(int fd, std::string where) {
-  PeerIdentity owner = {.address = std::move(where), .medium = "POSIX message queue"};
-  struct stat queue;
-  if (::fstat(fd, &queue) == 0) {
-    owner.uid = queue.st_uid;
-    owner.gid = queue.st_gid;
-  }
-  return owner;
+void Remove(const TokenNames& names) {
+  ::mq_unlink(names.to_client.c_str());
+  ::mq_unlink(names.to_server.c_str());
 }
 
 // What clients have left that were killed before the server came to them: a client's own queue is
@@ -100,9 +83,9 @@ void SweepBeside(absl::string_view name) {
     if (!IsTokenName(file, name.substr(1)) || !absl::EndsWith(file, ".c")) continue;
     const UniqueFd queue = OpenPosixQueue("/" + file, nullptr);
     if (!queue || ClaimedName::IsClaimed(queue.get())) continue;
-    Names(name, absl::string_view(file).substr(file.size() - 2 - Arrival::kTokenSize,
-                                               Arrival::kTokenSize))
-        .Remove();
+    const absl::string_view token =
+        absl::string_view(file).substr(file.size() - 2 - Arrival::kTokenSize, Arrival::kTokenSize);
+    Remove(TokenNames(name, token));
   }
 }
 
@@ -130,19 +113,19 @@ class MqueueListener final : public Listener {
  private:
   // Nothing: the client has gone, or is somebody else than it says.
   std::unique_ptr<Connection> Welcome(const Arrival& arrival) const {
-    const Names names(address_.name, arrival.token);
+    const TokenNames names(address_.name, arrival.token);
     UniqueFd in = OpenPosixQueue(names.to_server, nullptr);
     UniqueFd out = OpenPosixQueue(names.to_client, nullptr);
     if (!in || !out) {
-      names.Remove();
+      Remove(names);
       return nullptr;
     }
-    PeerIdentity peer = OwnerOf(in.get(), address_.ToString());
-    const bool one_owner = peer.uid == OwnerOf(out.get(), "").uid;
+    PeerIdentity peer = IdentifyOwner(in.get(), address_.ToString(), kMedium);
+    const bool one_owner = peer.uid == IdentifyOwner(out.get(), "", kMedium).uid;
     auto receiver = PosixQueue::Make(std::move(in), names.to_server, /*receives=*/true);
     auto sender = PosixQueue::Make(std::move(out), names.to_client, /*receives=*/false);
     // The client sees the lock before it misses the name.
-    names.Remove();
+    Remove(names);
     if (!one_owner || !receiver.ok() || !sender.ok() ||
         (*receiver)->max_message() < size_t{kMinSize} ||
         (*sender)->max_message() < size_t{kMinSize}) {
@@ -175,10 +158,10 @@ absl::StatusOr<std::unique_ptr<Connection>> DialMqueue(const Address& address) {
     return PosixQueueError(ENOENT, where, "connect");
   }
   const Arrival arrival = Arrival::OfThisProcess();
-  const Names names(address.name, arrival.token);
+  const TokenNames names(address.name, arrival.token);
   const auto failed = [&](absl::string_view operation) {
     absl::Status status = PosixQueueError(errno, where, operation);
-    names.Remove();
+    Remove(names);
     return status;
   };
   UniqueFd to_client = OpenPosixQueue(names.to_client, &options->size);
@@ -191,14 +174,14 @@ absl::StatusOr<std::unique_ptr<Connection>> DialMqueue(const Address& address) {
   const std::array<char, Arrival::kSize> bytes = arrival.Encode();
   if (::mq_send(arrivals->get(), bytes.data(), bytes.size(), 0) != 0) {
     if (errno != EAGAIN) return failed("connect: announce this client");
-    names.Remove();
+    Remove(names);
     return absl::UnavailableError(absl::StrCat(
         where, ": connect: the server's queue of new clients is full (does it take them in?)"));
   }
   return QueueConnection::Await(
       *std::move(receiver), *std::move(sender),
       [arrivals] { return ClaimedName::IsClaimed(arrivals->get()); },
-      OwnerOf(arrivals->get(), where));
+      IdentifyOwner(arrivals->get(), where, kMedium));
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenMqueue(const Address& address) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "nigh/transports/rendezvous/process_name.h"
 
@@ -38,7 +39,17 @@ struct Arrival {
   static std::optional<Arrival> Decode(absl::string_view bytes);
 };
 
-// What `name` would be of an arrival's half, other, and token: "PREFIX.TOKEN.c".
+// The names of both halves: what the client reads from, and what the server does.
+struct TokenNames {
+  TokenNames(absl::string_view prefix, absl::string_view token)
+      : to_client(absl::StrCat(prefix, ".", token, ".c")),
+        to_server(absl::StrCat(prefix, ".", token, ".s")) {}
+
+  const std::string to_client;
+  const std::string to_server;
+};
+
+// Whether `name` is one of the two, with whatever token.
 bool IsTokenName(absl::string_view name, absl::string_view prefix);
 
 }  // namespace nigh

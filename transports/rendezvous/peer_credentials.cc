@@ -1,6 +1,7 @@
 #include "nigh/transports/rendezvous/peer_credentials.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <string>
 #include <utility>
@@ -21,6 +22,16 @@ PeerIdentity IdentifyPeer(int socket, std::string address, std::string medium) {
     peer.pid = credentials.pid;
   }
   return peer;
+}
+
+PeerIdentity IdentifyOwner(int fd, std::string address, std::string medium) {
+  PeerIdentity owner = {.address = std::move(address), .medium = std::move(medium)};
+  struct stat file;
+  if (::fstat(fd, &file) == 0) {
+    owner.uid = file.st_uid;
+    owner.gid = file.st_gid;
+  }
+  return owner;
 }
 
 }  // namespace nigh

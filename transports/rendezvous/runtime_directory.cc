@@ -5,7 +5,9 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -54,6 +56,12 @@ absl::StatusOr<std::string> MeetingPath(absl::string_view name, absl::string_vie
   const std::string directory = RuntimeDirectory();
   if (absl::Status status = MakePrivate(directory, where); !status.ok()) return status;
   return absl::StrCat(directory, "/", name);
+}
+
+std::string AbsolutePath(const std::string& path) {
+  std::error_code ignored;
+  std::string absolute = std::filesystem::absolute(path, ignored).string();
+  return absolute.empty() ? path : absolute;
 }
 
 }  // namespace nigh

@@ -17,6 +17,9 @@ namespace nigh {
 // others. Another code: what the system says. Messages begin with `where`.
 absl::StatusOr<std::string> MeetingPath(absl::string_view name, absl::string_view where);
 
+// `path` as it is from anywhere: the process may have gone elsewhere by the time it removes a file.
+std::string AbsolutePath(const std::string& path);
+
 }  // namespace nigh
 
 #endif  // NIGH_TRANSPORTS_RENDEZVOUS_RUNTIME_DIRECTORY_H_

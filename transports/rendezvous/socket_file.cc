@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/base/errno_status.h"
 #include "nigh/base/unique_fd.h"
+#include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/rendezvous/socket_name.h"
 
 namespace nigh {
@@ -107,10 +108,7 @@ absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
                                             absl::string_view address) {
   absl::StatusOr<SocketName> name = CheckSocketName(path, SocketNameKind::kPath, address);
   if (!name.ok()) return name.status();
-  // Absolute, because the process may have gone elsewhere by the time it removes the file.
-  std::error_code ignored;
-  std::string absolute = std::filesystem::absolute(path, ignored).string();
-  if (absolute.empty()) absolute = path;
+  std::string absolute = AbsolutePath(path);
   const std::string directory = std::filesystem::path(absolute).parent_path().string();
 
   UniqueFd lock;

@@ -8,11 +8,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -30,12 +28,15 @@
 #include "nigh/transports/queue/queue_connection.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
+#include "nigh/transports/rendezvous/peer_credentials.h"
+#include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/sysvmq/sysv_queue.h"
 #include "nigh/wire/bytes.h"
 
 namespace nigh {
 namespace {
 
+constexpr char kMedium[] = "System V message queue";
 constexpr absl::string_view kFileBegins = "nigh sysvmq ";
 
 // Links are not followed: in a folder that others may write to they may lead anywhere.
@@ -78,16 +79,6 @@ struct Pair {
             SysvQueueId(static_cast<int>(number & 0xffffffff))};
   }
 };
-
-PeerIdentity OwnerOf(int fd, std::string where) {
-  PeerIdentity owner = {.address = std::move(where), .medium = "System V message queue"};
-  struct stat file;
-  if (::fstat(fd, &file) == 0) {
-    owner.uid = file.st_uid;
-    owner.gid = file.st_gid;
-  }
-  return owner;
-}
 
 // Whether there is nothing at `path`, or what a server has left there.
 bool IsFreeOrOurs(const std::string& path) {
@@ -133,7 +124,7 @@ class SysvmqListener final : public Listener {
     auto in = SysvQueue::Make(pair.to_server, std::move(file), /*receives=*/true);
     if (!in.ok() || !out.ok()) return nullptr;
     return QueueConnection::Welcome(*std::move(in), *std::move(out), arrival.client,
-                                    OwnerOf(file_.fd(), address_.ToString()));
+                                    IdentifyOwner(file_.fd(), address_.ToString(), kMedium));
   }
 
   const Address address_;
@@ -141,12 +132,6 @@ class SysvmqListener final : public Listener {
   const ClaimedName file_;
   const std::unique_ptr<MessageQueue> arrivals_;
 };
-
-std::string AbsolutePath(const std::string& path) {
-  std::error_code ignored;
-  const std::string absolute = std::filesystem::absolute(path, ignored).string();
-  return absolute.empty() ? path : absolute;
-}
 
 }  // namespace
 
@@ -168,7 +153,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialSysvmq(const Address& address) {
     }
     *queue = *made;
   }
-  PeerIdentity peer = OwnerOf(file.get(), where);
+  PeerIdentity peer = IdentifyOwner(file.get(), where, kMedium);
   auto claim = std::make_shared<UniqueFd>(Duplicate(file));
   auto announce = SysvQueue::Make(*arrivals, Duplicate(file), /*receives=*/false);
   auto out = SysvQueue::Make(pair.to_server, Duplicate(file), /*receives=*/false);
