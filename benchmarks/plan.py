@@ -21,6 +21,7 @@ SUBJECTS = {
     "nigh shm": (NIGH, "shm:{scratch}/{pid}"),
     "nigh shm posix": (NIGH, "shm:{scratch}/{pid}?memory=posix"),
     "nigh shm sysv": (NIGH, "shm:{scratch}/{pid}?memory=sysv"),
+    "nigh shm 1 MiB ring": (NIGH, "shm:{scratch}/{pid}?ring=1MiB"),
     "nigh shm futex": (NIGH, "shm:{scratch}/{pid}?doorbell=futex"),
     "nigh shm posix-sem": (NIGH, "shm:{scratch}/{pid}?doorbell=posix-sem"),
     "nigh shm sysv-sem": (NIGH, "shm:{scratch}/{pid}?doorbell=sysv-sem"),
@@ -100,7 +101,7 @@ def make_plan(quick):
     sizes = (0, 4096, 1 << 20) if quick else (0, 1024, 4096, 65536, 1 << 20, 16 << 20)
     for size in sizes:
         add("unary " + size_name(size),
-            ("raw socketpair", "nigh shm", "nigh unix", "nigh pipe", "nigh fifo", "nigh mqueue",
+            ("raw socketpair", "nigh shm", "nigh shm 1 MiB ring", "nigh unix", "nigh pipe", "nigh fifo", "nigh mqueue",
              "nigh sysvmq", "nigh tcp", "gRPC unix", "gRPC tcp", "Cap'n Proto unix", "Thrift unix",
              "ZeroMQ ipc"),
             ("split", "stacked"), "--payload=%d" % size)
@@ -120,9 +121,9 @@ def make_plan(quick):
     add("stream of 64 B", ("nigh shm", "nigh unix", "nigh pipe", "nigh fifo", "nigh mqueue",
                            "nigh sysvmq", "nigh tcp", "gRPC unix", "gRPC tcp"),
         ("split", "stacked", "free"), "--workload=stream")
-    add("stream of 1 MiB", ("nigh shm", "nigh unix", "gRPC unix"), ("split", "stacked"),
+    add("stream of 1 MiB", ("nigh shm", "nigh shm 1 MiB ring", "nigh unix", "gRPC unix"), ("split", "stacked"),
         "--workload=stream", "--payload=%d" % (1 << 20))
-    add("connect and first call", ("nigh shm", "nigh unix", "gRPC unix"), ("split", "free"),
+    add("connect and first call", ("nigh shm", "nigh shm 1 MiB ring", "nigh unix", "gRPC unix"), ("split", "free"),
         "--workload=connect")
     for idle in (0, 64):
         add("1 active, %d idle" % idle, ("nigh shm", "nigh unix", "gRPC unix"), ("split", "stacked"),

@@ -187,7 +187,8 @@ class RawSubject final : public Subject {
     }
     if (IsQueue(medium)) {
       queues_ = std::make_unique<RawQueues>(medium);
-      return queues_->ok() ? queues_->address() : Errno(medium);
+      if (!queues_->ok()) return Errno(medium);
+      return queues_->address();
     }
     if (medium == "cache-lines") {
       in_ = UniqueFd(::memfd_create("cache-lines", 0));
