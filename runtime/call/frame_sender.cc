@@ -62,10 +62,16 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
       : connection_(connection), header_(header), size_(size), buffer_(buffer) {}
 
   bool Next(void** data, int* size) override {
+    if (const size_t unused = std::exchange(unused_, 0); unused != 0) {
+      *data = given_end_ - unused;
+      *size = static_cast<int>(unused);
+      return true;
+    }
     CommitPiece();
     const size_t left = size_ - begun_;
     if (left == 0 || rest_ != nullptr) {
       // The serialiser looks ahead; nothing is written here.
+      given_end_ = nullptr;
       *data = scratch_.data();
       *size = static_cast<int>(scratch_.size());
       return true;
@@ -81,13 +87,19 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
       *data = rest_.get() + begun_;
       *size = static_cast<int>(left);
     }
+    given_end_ = static_cast<std::byte*>(*data) + *size;
     return true;
   }
-  void BackUp(int /*count*/) override {}  // the size is known: only scratch is left unused
+  void BackUp(int count) override {
+    if (given_end_ != nullptr) unused_ = static_cast<size_t>(count);
+  }
   int64_t ByteCount() const override { return static_cast<int64_t>(begun_); }
 
   // To be called at the end. The connection's error, if it has failed.
   absl::Status Finish() {
+    if (unused_ != 0 || (begun_ < size_ && rest_ == nullptr)) {
+      return absl::InternalError("a message changed while it was being sent");
+    }
     CommitPiece();
     return status_;
   }
@@ -108,8 +120,10 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
   const FrameHeader header_;
   const size_t size_;
   const absl::FunctionRef<std::unique_ptr<std::byte[]>()> buffer_;
-  size_t begun_ = 0;    // of the payload, in pieces
-  size_t claimed_ = 0;  // the last of these, not committed yet
+  size_t begun_ = 0;                // of the payload, in pieces
+  size_t claimed_ = 0;              // the last of these, not committed yet
+  std::byte* given_end_ = nullptr;  // of the memory that Next gave, unless that was scratch
+  size_t unused_ = 0;               // bytes before that
   std::unique_ptr<std::byte[]> rest_;
   absl::Status status_;
   std::array<std::byte, 64> scratch_;
@@ -161,9 +175,12 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
   if (!AnythingWaits() && size > connection_.max_payload() && sections.empty() &&
       message->view().message != nullptr) {
     absl::StatusOr<std::optional<Waiting>> left = SendPieces(header, *message);
-    // Part of it may have left: see below.
+    // All of it may have left: see below.
     if (!left.ok()) return false;
-    if (!left->has_value()) return FlushLocked();
+    if (!left->has_value()) {
+      const absl::StatusOr<bool> flushed = FlushLocked();
+      return flushed.ok() && *flushed;
+    }
     rest = *std::move(left);
   }
   Waiting waiting = rest.has_value()
@@ -205,7 +222,8 @@ absl::StatusOr<std::optional<FrameSender::Waiting>> FrameSender::SendPieces(
 }
 
 std::unique_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
-  if (size > spare_size_) return std::unique_ptr<std::byte[]>(new std::byte[size]);
+  if (size > spare_size_ || size <= connection_.max_payload())
+    return std::unique_ptr<std::byte[]>(new std::byte[size]);
   spare_size_ = 0;
   return std::move(spare_);
 }

@@ -1,6 +1,7 @@
 #include "nigh/poller.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
@@ -159,6 +160,7 @@ void Poller::WatchSend(Source& source) {
   // it.
   if (!wake.has_value() || wake->ready()) return ResumeSend(source);
   source.send_fd = wake->fd;
+  source.send_edge_triggered = wake->edge_triggered;
   const auto events = static_cast<uint32_t>(wake->events);
   if (wake->fd != source.receive_fd) {
     Control(EPOLL_CTL_ADD, wake->fd, source.token | kRoomBit,
@@ -176,6 +178,9 @@ void Poller::ResumeSend(Source& source) {
             EPOLLIN | (source.edge_triggered ? uint32_t{EPOLLET} : 0));
   } else if (fd >= 0) {
     Control(EPOLL_CTL_DEL, fd, source.token, 0);
+    // A signal that stays would make it ready as soon as it is added again.
+    eventfd_t ignored;
+    if (source.send_edge_triggered) (void)::eventfd_read(fd, &ignored);
   }
   source.pollable->ResumeSending();  // asks for WatchRoom again if it has to
 }

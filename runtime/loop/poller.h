@@ -77,6 +77,7 @@ class Poller {
     int send_fd = -1;
     int end_fd = -1;
     bool edge_triggered = false;
+    bool send_edge_triggered = false;
     bool hot = false;
     int idle_passes = 0;
   };

@@ -140,7 +140,9 @@ absl::Status Server::State::Listen(absl::string_view text) {
     return absl::UnavailableError(absl::StrCat(bound, ": listen: the server is shut down"));
   }
   addresses_.push_back(bound);
-  ++open_listeners_;
+  // There may be connections again.
+  eventfd_t ignored;
+  if (open_listeners_++ == 0) (void)::eventfd_read(stopped_.get(), &ignored);
   listeners_.push_back(std::make_shared<ListenerSource>(
       *std::move(listener), [this](auto connection) { Accept(std::move(connection)); }));
   if (phase_ == Phase::kServing) pollers_.front()->Add(listeners_.back());

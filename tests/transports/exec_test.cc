@@ -158,6 +158,14 @@ TEST(Exec, AChildThatDoesNotCareIsKilled) {
   AwaitBurial(pid);
 }
 
+TEST(Exec, AChildThatGoesOnTalkingIsKilledAllTheSame) {
+  auto connection =
+      Dial("exec:sh -c while\\ sleep\\ 0.2;do\\ echo\\ still\\ here\\ >&2;done").value();
+  const pid_t pid = *connection->peer().pid;
+  connection.reset();
+  AwaitBurial(pid);
+}
+
 TEST(Exec, LeavesNoDescriptorBehind) {
   const auto count = [] { return UniqueFd(::dup(0)).get(); };
   const int before = count();

@@ -133,6 +133,23 @@ TEST_F(MqueueTest, AServerThatGoesBeforeItMeetsIsUnavailable) {
   EXPECT_EQ(testing::ReceiveEnd(*client).code(), absl::StatusCode::kUnavailable);
 }
 
+// The last message of one who dies is not lost, however soon its death is known.
+TEST_F(MqueueTest, WhatAKilledPeerHadSentComesFirst) {
+  auto listener = ListenMqueue(address_).value();
+  for (int i = 0; i < 20; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto client = DialMqueue(address_).value();
+      (void)testing::Send(*client, 7, "last words");
+      ::raise(SIGKILL);
+    }
+    auto server = testing::Accept(*listener).value();
+    EXPECT_EQ(testing::Receive(*server).value().payload, "last words");
+    EXPECT_EQ(testing::ReceiveEnd(*server).code(), absl::StatusCode::kUnavailable);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  }
+}
+
 TEST_F(MqueueTest, GarbageAmongArrivalsIsPassedOver) {
   auto listener = ListenMqueue(address_).value();
   const UniqueFd arrivals(::mq_open(name_.c_str(), O_WRONLY | O_NONBLOCK));

@@ -106,8 +106,11 @@ TEST(Pipe, ConnectsOnce) {
   const absl::Status again = DialPipe(MakeAddress(address)).status();
   EXPECT_EQ(again.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(again.message()), HasSubstr("a pipe connects once"));
+  // They get the numbers that have become free.
   for (int i = 0; i < 3; ++i) {
     auto [mine, others] = MakePipes().value();
+    EXPECT_EQ(DialPipe(MakeAddress(address)).status().code(), absl::StatusCode::kUnavailable)
+        << "somebody else's pipes were taken";
     EXPECT_TRUE(DialPipe(MakeAddress(mine.Release())).ok()) << "new ones do";
   }
 }

@@ -137,6 +137,31 @@ TEST_F(SysvmqTest, WhatKilledProcessesHaveLeftIsSwept) {
   ExpectServes(*listener);
 }
 
+// A helper may hold the last message of one who has died already.
+TEST_F(SysvmqTest, WhatAKilledPeerHadSentComesFirst) {
+  auto listener = ListenSysvmq(address_).value();
+  for (int i = 0; i < 100; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto client = DialSysvmq(address_).value();
+      (void)testing::Receive(*client);
+      (void)testing::Send(*client, 7, "last words");
+      ::raise(SIGKILL);
+    }
+    auto server = testing::Accept(*listener).value();
+    ASSERT_TRUE(testing::Send(*server, 1, "go").ok());
+    EXPECT_EQ(testing::Receive(*server).value().payload, "last words");
+    EXPECT_EQ(testing::ReceiveEnd(*server).code(), absl::StatusCode::kUnavailable);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  }
+}
+
+TEST_F(SysvmqTest, AnIdleServersQueueIsNotSwept) {
+  auto listener = ListenSysvmq(address_).value();
+  EXPECT_EQ(SweepSysvQueues(), 0);
+  ExpectServes(*listener);
+}
+
 TEST_F(SysvmqTest, AServerThatGoesBeforeItMeetsIsUnavailable) {
   auto listener = ListenSysvmq(address_).value();
   auto client = DialSysvmq(address_).value();

@@ -34,7 +34,7 @@
 namespace nigh {
 namespace {
 
-constexpr int kGraceMillis = 5'000;
+constexpr absl::Duration kGrace = absl::Seconds(5);
 
 struct Pipe {
   UniqueFd out;
@@ -196,11 +196,10 @@ bool Child::Keeper::PassOn() {
     error_.out.reset();
     return false;
   }
-  for (ssize_t at = 0; at < size;) {
-    const ssize_t written =
-        ::write(STDERR_FILENO, text.data() + at, static_cast<size_t>(size - at));
-    if (written <= 0) break;
-    at += written;
+  // A standard error that takes nothing must not keep the child from being buried.
+  pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (::poll(&room, 1, 0) == 1) {
+    (void)!::write(STDERR_FILENO, text.data(), static_cast<size_t>(size));
   }
   MutexLock lock(mutex_);
   last_words_.Add(absl::string_view(text.data(), static_cast<size_t>(size)));
@@ -208,16 +207,17 @@ bool Child::Keeper::PassOn() {
 }
 
 void Child::Keeper::StandBy(pid_t pid) {
-  int patience = -1;
+  Deadline grace = Deadline::Infinite();
   for (;;) {
     std::array<pollfd, 3> entries = {
         pollfd{.fd = death_.get(), .events = POLLIN, .revents = 0},
         pollfd{.fd = error_.out.get(), .events = POLLIN, .revents = 0},
-        pollfd{.fd = patience < 0 ? left_.get() : -1, .events = POLLIN, .revents = 0}};
-    const int ready = ::poll(entries.data(), entries.size(), patience);
-    if (ready == 0) ::kill(pid, SIGKILL);
+        pollfd{.fd = grace.is_infinite() ? left_.get() : -1, .events = POLLIN, .revents = 0}};
+    (void)::poll(entries.data(), entries.size(),
+                 grace.is_infinite() ? -1 : grace.RemainingMillis());
+    if (grace.HasPassed()) ::kill(pid, SIGKILL);
     if (entries[1].revents != 0) (void)PassOn();
-    if (entries[2].revents != 0) patience = kGraceMillis;
+    if (entries[2].revents != 0) grace = Deadline::After(kGrace);
     if (entries[0].revents != 0) break;
   }
   // What it said last may be there still; a child of its own may go on saying more.

@@ -14,7 +14,8 @@ namespace nigh {
 // FIFOs for itself beside it, PATH.TOKEN.c to read from and PATH.TOKEN.s to write to, which the
 // server opens and removes. All are for this user alone (0600).
 //
-// Both sides know the other's user, whose FIFO it is, and nothing else.
+// Both sides know the other's user, whose FIFO it is, and nothing else. A server that has no
+// descriptors left cannot tell a client so; that one waits for its connect timeout.
 absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Address& address);
 

@@ -1,6 +1,7 @@
 #include "nigh/transports/pipe/pipe.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -30,8 +31,18 @@
 namespace nigh {
 namespace {
 
+// "123,124", which no other pipes have.
+std::string InodesOf(int in, int out) {
+  struct stat one = {};
+  struct stat other = {};
+  (void)::fstat(in, &one);
+  (void)::fstat(out, &other);
+  return absl::StrCat(one.st_ino, ",", other.st_ino);
+}
+
 // The numbers that were taken over. What stands behind them later is none of this transport's
-// business, even if it is a pipe: a channel that dials again must not take it.
+// business, even if it is a pipe: a channel that dials again must not take it. An address that
+// MakePipes made says by its inodes which pipes are meant, and needs no such memory.
 class TakenNumbers {
  public:
   static TakenNumbers& Get() {
@@ -40,20 +51,17 @@ class TakenNumbers {
   }
 
   // UNAVAILABLE: one of them was taken before. Otherwise as PipeStream::Check.
-  absl::Status Take(int in, int out, absl::string_view where) {
+  absl::Status Take(int in, int out, absl::string_view inodes, absl::string_view where) {
     MutexLock lock(mutex_);
-    if (taken_.contains(in) || taken_.contains(out)) {
+    const bool others =
+        inodes.empty() ? taken_.contains(in) || taken_.contains(out) : inodes != InodesOf(in, out);
+    if (others) {
       return absl::UnavailableError(absl::StrCat(
           where, ": connect: a pipe connects once (make new ones with nigh::MakePipes)"));
     }
     if (absl::Status good = PipeStream::Check(in, out, where); !good.ok()) return good;
     taken_.insert({in, out});
     return absl::OkStatus();
-  }
-  void GiveBack(int in, int out) {
-    MutexLock lock(mutex_);
-    taken_.erase(in);
-    taken_.erase(out);
   }
 
  private:
@@ -63,7 +71,7 @@ class TakenNumbers {
 
 absl::StatusOr<std::unique_ptr<Connection>> TakeOver(const Address& address) {
   const std::string where = address.ToString();
-  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  if (absl::Status known = address.CheckParameters({"inodes"}); !known.ok()) return known;
   const std::vector<std::string> numbers = absl::StrSplit(address.name, ',');
   int in = -1;
   int out = -1;
@@ -74,7 +82,9 @@ absl::StatusOr<std::unique_ptr<Connection>> TakeOver(const Address& address) {
         "\": two descriptors are wanted, one to read from and one to write to, as in pipe:5,6"));
   }
   // What is no pipe stays with whoever it belongs to.
-  if (absl::Status taken = TakenNumbers::Get().Take(in, out, where); !taken.ok()) return taken;
+  if (absl::Status taken = TakenNumbers::Get().Take(in, out, address.Parameter("inodes"), where);
+      !taken.ok())
+    return taken;
   absl::StatusOr<std::unique_ptr<PipeStream>> stream =
       PipeStream::Make(UniqueFd(in), UniqueFd(out), where);
   if (!stream.ok()) return stream.status();
@@ -94,7 +104,9 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenPipe(const Address& address) {
   return std::make_unique<SingleListener>(address, *std::move(connection));
 }
 
-std::string PipeEnds::address() const { return absl::StrCat("pipe:", in.get(), ",", out.get()); }
+std::string PipeEnds::address() const {
+  return absl::StrCat("pipe:", in.get(), ",", out.get(), "?inodes=", InodesOf(in.get(), out.get()));
+}
 
 absl::Status PipeEnds::KeepOnExec() const {
   for (const int fd : {in.get(), out.get()}) {
@@ -119,12 +131,8 @@ absl::StatusOr<std::pair<PipeEnds, PipeEnds>> MakePipes() {
   UniqueFd there_out(there[0]);
   UniqueFd there_in(there[1]);
   if (::pipe2(back.data(), O_CLOEXEC) != 0) return UnavailableErrno(errno, "pipe:", "pipe");
-  std::pair sides(PipeEnds{UniqueFd(back[0]), std::move(there_in)},
-                  PipeEnds{std::move(there_out), UniqueFd(back[1])});
-  for (const PipeEnds* side : {&sides.first, &sides.second}) {
-    TakenNumbers::Get().GiveBack(side->in.get(), side->out.get());
-  }
-  return sides;
+  return std::pair(PipeEnds{UniqueFd(back[0]), std::move(there_in)},
+                   PipeEnds{std::move(there_out), UniqueFd(back[1])});
 }
 
 }  // namespace nigh

@@ -31,12 +31,12 @@ struct PipeEnds {
   UniqueFd in;
   UniqueFd out;
 
-  // "pipe:5,6"
+  // "pipe:5,6?inodes=123,124": these pipes, and no others that may have the numbers later.
   std::string address() const;
   // Lets them pass through exec: to be called in the child between fork and exec, or before
   // posix_spawn(3). FAILED_PRECONDITION: they are not open.
   absl::Status KeepOnExec() const;
-  // "pipe:5,6", whose owner is from now on whoever dials or listens there.
+  // The same, whose owner is from now on whoever dials or listens there.
   std::string Release();
 };
 

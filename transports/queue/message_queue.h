@@ -37,7 +37,8 @@ class MessageQueue {
 
   // As the sender sees it, whatever the receiver does or says. Any thread.
   virtual Receiver FindReceiver() = 0;
-  // The sender's last message, which comes out behind all others. Any thread. False: no room.
+  // The last message, which comes out behind all others: the sender's, or the receiver's own in
+  // place of a sender that has died. Any thread. False: no room.
   virtual bool SayFarewell(ConstByteSpan message) = 0;
   // Takes everything out of it and throws that away. Any thread.
   virtual void Empty() = 0;

@@ -134,8 +134,12 @@ bool QueueConnection::PeerIsDead() const {
   // Not asked more often than that.
   uint64_t ticks;
   if (::eventfd_read(timer_.get(), &ticks) != 0) return false;
-  const Receiver server = out_->FindReceiver();
-  return server == Receiver::kGone || (server == Receiver::kNotYet && !server_lives_());
+  Receiver server = out_->FindReceiver();
+  if (server == Receiver::kNotYet && !server_lives_()) {
+    // The last thing that it did may have been to come.
+    server = out_->FindReceiver() == Receiver::kThere ? Receiver::kThere : Receiver::kGone;
+  }
+  return server == Receiver::kGone;
 }
 
 std::optional<ByteSpan> QueueConnection::Claim(size_t payload) {
@@ -212,7 +216,6 @@ absl::StatusOr<Frame> QueueConnection::AsFrame(size_t size) {
 }
 
 absl::StatusOr<std::optional<Frame>> QueueConnection::Receive() {
-  bool died = false;
   for (;;) {
     if (closing_.load(std::memory_order_acquire)) {
       return Ended("receive", "this side closed the connection");
@@ -226,12 +229,13 @@ absl::StatusOr<std::optional<Frame>> QueueConnection::Receive() {
       if (size > 0 && static_cast<size_t>(size) < kFrameHeaderSize) {
         if (message_[0] == kGreeting) {
           TakeGreeting(ConstByteSpan(message_.data(), static_cast<size_t>(size)));
-          died = false;
           continue;
         }
         if (message_[0] == kFarewell && size == 1) {
-          peer_left_.store(true, std::memory_order_release);
-          receive_status_ = Ended("receive", "the peer closed the connection");
+          if (!last_look_) peer_left_.store(true, std::memory_order_release);
+          receive_status_ = Ended("receive", peer_died_.load(std::memory_order_acquire)
+                                                 ? "the peer's process has died"
+                                                 : "the peer closed the connection");
           continue;
         }
       }
@@ -247,18 +251,20 @@ absl::StatusOr<std::optional<Frame>> QueueConnection::Receive() {
     }
     const bool may_have_been_full = in_->MayHaveBeenFull(messages_, bytes_);
     messages_ = bytes_ = 0;
-    if (died || peer_died_.load(std::memory_order_acquire)) {
-      peer_died_.store(true, std::memory_order_release);
-      receive_status_ = Ended("receive", "the peer's process has died");
-    } else if (may_have_been_full && in_->HasNote()) {
+    if (may_have_been_full && in_->HasNote()) {
       peer_left_.store(true, std::memory_order_release);
       receive_status_ = Ended("receive", "the peer closed the connection");
-    } else if (!std::exchange(slept_, false) || !PeerIsDead()) {
-      return std::nullopt;
-    } else {
-      // What it had sent comes first; a greeting among it says that it may live after all.
-      died = true;
+      continue;
     }
+    if (last_look_) return std::nullopt;
+    if (!peer_died_.load(std::memory_order_acquire)) {
+      if (!std::exchange(slept_, false) || !PeerIsDead()) return std::nullopt;
+      peer_died_.store(true, std::memory_order_release);
+    }
+    // What it had sent comes first, even what a helper has just been given: this side says the
+    // farewell in its place.
+    last_look_ = in_->SayFarewell(ConstByteSpan(&kFarewell, 1));
+    if (!last_look_) return std::nullopt;
   }
 }
 
@@ -281,7 +287,12 @@ Wake QueueConnection::Arm(Interest interest) {
 void QueueConnection::Close() {
   if (closing_.exchange(true, std::memory_order_acq_rel)) return;
   (void)::eventfd_write(closed_.get(), 1);
-  if (!out_->SayFarewell(ConstByteSpan(&kFarewell, 1))) out_->LeaveNote();
+  if (!out_->SayFarewell(ConstByteSpan(&kFarewell, 1))) {
+    out_->LeaveNote();
+    // The peer may have emptied the queue in between, and have seen no note. If it is still full,
+    // the peer has that before it.
+    (void)out_->SayFarewell(ConstByteSpan(&kFarewell, 1));
+  }
   in_->LeaveNote();
   in_->Empty();
 }

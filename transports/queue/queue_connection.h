@@ -98,6 +98,7 @@ class QueueConnection final : public Connection {
   size_t messages_ = 0;  // and bytes, since the queue was last found empty
   size_t bytes_ = 0;
   bool slept_ = false;
+  bool last_look_ = false;       // the peer has died, and a farewell of ours will end what it sent
   absl::Status receive_status_;  // final once it is not OK
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -40,6 +41,11 @@ absl::StatusOr<ClaimedName> ClaimedName::Claim(NameSpace space, std::string name
     if (!fd) {
       return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, where, "listen");
     }
+    struct stat object;
+    if (::fstat(fd.get(), &object) != 0 || object.st_uid != ::geteuid()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          where, ": listen: what is there belongs to another user (choose another name)"));
+    }
     if (!Lock(fd.get())) {
       if (errno != EAGAIN && errno != EACCES) {
         return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, where, "listen: lock");
@@ -60,8 +66,11 @@ ClaimedName::ClaimedName(NameSpace space, std::string name, UniqueFd fd)
     : space_(std::move(space)), name_(std::move(name)), fd_(std::move(fd)) {}
 
 ClaimedName::~ClaimedName() {
-  // The lock is held until the descriptor is closed: nobody else can have taken the name.
-  if (fd_) space_.unlink(name_);
+  if (!fd_) return;
+  // The lock is held until the descriptor is closed: nobody else can have taken the name, unless
+  // somebody has removed it first.
+  const UniqueFd again = space_.open(name_, /*make=*/false);
+  if (again && AreTheSame(fd_.get(), again.get())) space_.unlink(name_);
 }
 
 bool ClaimedName::Lock(int fd) {

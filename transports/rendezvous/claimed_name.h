@@ -26,8 +26,8 @@ struct NameSpace {
 // about to take it over is recognised by its inode; that one tries again.
 class ClaimedName {
  public:
-  // ALREADY_EXISTS: a live process has it. Another code: what the system says. Messages begin with
-  // `where`.
+  // ALREADY_EXISTS: a live process has it. FAILED_PRECONDITION: another user's. Another code: what
+  // the system says. Messages begin with `where`.
   static absl::StatusOr<ClaimedName> Claim(NameSpace space, std::string name,
                                            absl::string_view where);
   ClaimedName(ClaimedName&& other) noexcept = default;

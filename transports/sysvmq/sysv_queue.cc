@@ -68,6 +68,16 @@ std::string Remedy(int error_number) {
   }
 }
 
+// Leaves this process's number on a queue that nobody has used yet, so that it is not swept.
+void Stamp(int id) {
+  struct {
+    long type = 1;
+    char text = 0;
+  } letter;
+  (void)::msgsnd(id, &letter, 1, IPC_NOWAIT);
+  (void)::msgrcv(id, &letter, 1, 0, IPC_NOWAIT);
+}
+
 bool IsAlive(pid_t pid) { return pid > 0 && (::kill(pid, 0) == 0 || errno != ESRCH); }
 
 // A removed queue is one that its receiver has left.
@@ -89,8 +99,10 @@ absl::StatusOr<SysvQueueId> SysvQueueId::Make(absl::string_view where,
   for (int attempt = 0; attempt < kAttempts && error == EEXIST; ++attempt) {
     const auto key = static_cast<key_t>(kKeys | (random() & ~kKeyMask));
     const int id = ::msgget(key, IPC_CREAT | IPC_EXCL | 0600);
-    if (id >= 0) return SysvQueueId(id);
     error = errno;
+    if (id < 0) continue;
+    Stamp(id);
+    return SysvQueueId(id);
   }
   return absl::UnavailableError(absl::StrCat(
       where, ": ", operation, ": msgget: ", std::generic_category().message(error), Remedy(error)));
@@ -122,8 +134,12 @@ int SweepSysvQueues() {
         IsAlive(queue.msg_lrpid)) {
       continue;
     }
-    const bool used = queue.msg_lspid != 0 || queue.msg_lrpid != 0;
-    if (!used && queue.msg_ctime + kAbandoned > std::time(nullptr)) continue;
+    // Used by processes of another namespace, whose numbers cannot be seen from here.
+    if ((queue.msg_stime != 0 && queue.msg_lspid == 0) ||
+        (queue.msg_rtime != 0 && queue.msg_lrpid == 0)) {
+      continue;
+    }
+    if (queue.msg_rtime == 0 && queue.msg_ctime + kAbandoned > std::time(nullptr)) continue;
     if (::msgctl(id, IPC_RMID, nullptr) == 0) ++swept;
   }
   return swept;
@@ -205,10 +221,11 @@ Receiver SysvQueue::FindReceiver() {
   if (::fcntl(file_.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) {
     return Receiver::kThere;
   }
-  // One that has taken something out has come.
+  // Its maker has taken out what it had put in; somebody else who has taken something has come.
   msqid_ds queue;
   if (::msgctl(id_.get(), IPC_STAT, &queue) != 0) return Receiver::kGone;
-  return queue.msg_lrpid == 0 ? Receiver::kNotYet : Receiver::kGone;
+  return queue.msg_lrpid == 0 || queue.msg_lrpid == ::getpid() ? Receiver::kNotYet
+                                                               : Receiver::kGone;
 }
 
 bool SysvQueue::SayFarewell(ConstByteSpan message) {

@@ -119,10 +119,14 @@ class SysvmqListener final : public Listener {
   std::unique_ptr<Connection> Welcome(const Arrival& arrival) const {
     const Pair pair = Pair::FromToken(arrival.token);
     UniqueFd file = OpenFile(path_, /*make=*/false);
-    if (!file) return nullptr;
     auto out = SysvQueue::Make(pair.to_client, Duplicate(file), /*receives=*/false);
     auto in = SysvQueue::Make(pair.to_server, std::move(file), /*receives=*/true);
-    if (!in.ok() || !out.ok()) return nullptr;
+    if (!in.ok() || !out.ok()) {
+      // So that the client does not wait.
+      pair.to_client.Remove();
+      pair.to_server.Remove();
+      return nullptr;
+    }
     return QueueConnection::Welcome(*std::move(in), *std::move(out), arrival.client,
                                     IdentifyOwner(file_.fd(), address_.ToString(), kMedium));
   }
