@@ -142,7 +142,7 @@ def shm_targets(results):
         *(("p50 beside a hostile peer / alone, shm, " + placement,
            results.ratio(("beside others", "nigh shm beside a hostile peer", placement),
                          ("beside others", "nigh shm alone", placement)), "<=", 1.3)
-          for placement in ("split", "free")),
+          for placement in ("split", "stacked", "free")),
         ("16 threads, 1 channel: nigh shm / gRPC unix",
          over_grpc("16 threads, 1 channel", "free", "per_s"), ">=", 20),
     ]

@@ -24,6 +24,8 @@
 namespace nigh {
 namespace {
 
+constexpr int kPipeSize = 256 * 1024;
+
 void IgnoreBrokenPipes() {
   struct sigaction action;
   if (::sigaction(SIGPIPE, nullptr, &action) != 0 || (action.sa_flags & SA_SIGINFO) != 0 ||
@@ -76,6 +78,8 @@ absl::StatusOr<std::unique_ptr<PipeStream>> PipeStream::Make(UniqueFd in, Unique
     return UnavailableErrno(errno, where, "pipe");
   }
   IgnoreBrokenPipes();
+  // Room for the longest frame and some more, if the system has it; a pipe holds 64 KiB as a rule.
+  (void)::fcntl(out.get(), F_SETPIPE_SZ, kPipeSize);
   return std::make_unique<PipeStream>(std::move(in), std::move(out), UniqueFd(ends[0]),
                                       UniqueFd(ends[1]));
 }
