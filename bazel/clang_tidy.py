@@ -1,4 +1,7 @@
-"""Runs clang-tidy, and through it clang's own warnings, over every C++ source that Bazel compiles.
+"""Runs clang-tidy, and through it clang's own warnings, over every C++ source that Bazel compiles,
+or over those that are named.
+
+usage: clang_tidy.py [FILE...]
 
 Works in Bazel's execution root, where headers have the names that sources include them by; the
 targets' headers must be built. What was found clean is remembered in .lint-cache by its content, so
@@ -89,6 +92,8 @@ def check(source, flags, directory, common):
 def main():
     flags = compile_flags()
     sources = tracked_sources()
+    if sys.argv[1:]:
+        sources &= set(sys.argv[1:])
     for source in sorted(sources - flags.keys()):
         print("clang-tidy: %s is in no target of this workspace, not checked" % source)
     CACHE.mkdir(exist_ok=True)
