@@ -139,20 +139,27 @@ TEST_F(SysvmqTest, WhatKilledProcessesHaveLeftIsSwept) {
 
 // A helper may hold the last message of one who has died already.
 TEST_F(SysvmqTest, WhatAKilledPeerHadSentComesFirst) {
-  auto listener = ListenSysvmq(address_).value();
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 50; ++i) {
+    // Forked while this process has no other thread; it waits for the server.
+    int ready[2];
+    ASSERT_EQ(::pipe(ready), 0);
     const pid_t child = ::fork();
     if (child == 0) {
+      char go;
+      (void)!::read(ready[0], &go, 1);
       auto client = DialSysvmq(address_).value();
       (void)testing::Receive(*client);
       (void)testing::Send(*client, 7, "last words");
       ::raise(SIGKILL);
     }
+    auto listener = ListenSysvmq(address_).value();
+    ASSERT_EQ(::write(ready[1], "g", 1), 1);
     auto server = testing::Accept(*listener).value();
     ASSERT_TRUE(testing::Send(*server, 1, "go").ok());
     EXPECT_EQ(testing::Receive(*server).value().payload, "last words");
     EXPECT_EQ(testing::ReceiveEnd(*server).code(), absl::StatusCode::kUnavailable);
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    for (const int fd : ready) ::close(fd);
   }
 }
 
