@@ -91,9 +91,11 @@ TEST(Pipe, DescriptorsThatAreNoPipesSayWhichIsWrong) {
   EXPECT_THAT(std::string(no_pipe.message()), HasSubstr("is not the read end of a pipe"));
   EXPECT_GE(::fcntl(high.get(), F_GETFD), 0) << "it was closed";
   auto [ours, theirs] = MakePipes().value();
+  // Numbers that no other test has used.
+  const UniqueFd in(::fcntl(ours.out.get(), F_DUPFD, 800));
+  const UniqueFd out(::fcntl(ours.in.get(), F_DUPFD, 810));
   const absl::Status swapped =
-      DialPipe(MakeAddress(absl::StrCat("pipe:", ours.out.release(), ",", ours.in.release())))
-          .status();
+      DialPipe(MakeAddress(absl::StrCat("pipe:", in.get(), ",", out.get()))).status();
   EXPECT_EQ(swapped.code(), absl::StatusCode::kInvalidArgument);
 }
 
