@@ -1,6 +1,8 @@
-// Unix sockets, and shared memory that is met at one, between two users. Needs root, who alone can
-// act as another, and no sandbox, which knows one user only.
+// Unix sockets, shared memory that is met at one, and names of FIFOs and queues, between two users.
+// Needs root, who alone can act as another, and no sandbox, which knows one user only.
 
+#include <fcntl.h>
+#include <mqueue.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,7 +18,10 @@
 #include "gtest/gtest.h"
 #include "nigh/base/unique_fd.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transports/fifo/fifo.h"
+#include "nigh/transports/mqueue/mqueue.h"
 #include "nigh/transports/shm/shm.h"
+#include "nigh/transports/sysvmq/sysvmq.h"
 #include "nigh/transports/unix/unix.h"
 #include "tests/contract/frames.h"
 #include "tests/transports/unix_fixture.h"
@@ -134,6 +139,28 @@ TEST_F(UnixUsers, MemoryOfAnotherUserThatIsNotSealedIsRefused) {
     EXPECT_THAT(std::string(end.message()),
                 HasSubstr(absl::StrCat("another user and offers ", memory, " memory")));
   }
+}
+
+// Whoever makes a FIFO, a queue or a file where a server will listen could read what arrives there.
+TEST_F(UnixUsers, NamesThatAnotherUserHasMadeAreNotListenedAt) {
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
+  const std::string queue = absl::StrCat("/nigh-users-test-", ::getpid());
+  const std::string file = path_ + ".file";
+  ASSERT_EQ(AsNobody([&] {
+              ::umask(0);
+              const bool made = ::mkfifo(path_.c_str(), 0666) == 0 &&
+                                ::mq_open(queue.c_str(), O_CREAT | O_RDWR, 0666, nullptr) >= 0 &&
+                                ::open(file.c_str(), O_CREAT | O_RDWR, 0666) >= 0;
+              return std::string(made ? "made" : "not");
+            }),
+            "made");
+  for (const absl::Status& status : {ListenFifo(MakeAddress("fifo:" + path_)).status(),
+                                     ListenMqueue(MakeAddress("mqueue:" + queue)).status(),
+                                     ListenSysvmq(MakeAddress("sysvmq:" + file)).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("belongs to another user"));
+  }
+  ::mq_unlink(queue.c_str());
 }
 
 }  // namespace

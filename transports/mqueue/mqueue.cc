@@ -190,9 +190,9 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenMqueue(const Address& address) {
   absl::StatusOr<ClaimedName> arrivals =
       ClaimedName::Claim(QueuesOf(kArrivals), address.name, options->where);
   if (!arrivals.ok()) {
-    return absl::IsAlreadyExists(arrivals.status())
-               ? arrivals.status()
-               : PosixQueueError(errno, options->where, "listen");
+    const bool somebodys =
+        absl::IsAlreadyExists(arrivals.status()) || absl::IsFailedPrecondition(arrivals.status());
+    return somebodys ? arrivals.status() : PosixQueueError(errno, options->where, "listen");
   }
   SweepBeside(address.name);
   return std::make_unique<MqueueListener>(address, *std::move(arrivals));
