@@ -42,10 +42,12 @@ class Link {
   virtual std::unique_ptr<Caller> NewCaller(size_t payload) = 0;
   // For as many calls at once as there are slots; null where the medium cannot. As above; no call
   // is under way when it goes.
+  // NOLINTBEGIN(performance-unnecessary-value-param): whoever overrides this keeps it
   virtual std::unique_ptr<AsyncCaller> NewAsyncCaller(size_t /*payload*/, int /*slots*/,
                                                       AsyncCaller::Done /*done*/) {
     return nullptr;
   }
+  // NOLINTEND(performance-unnecessary-value-param)
   // Has the server send `messages` messages of `payload` bytes and reads them all.
   virtual absl::Status ReadStream(uint64_t messages, size_t payload) {
     (void)messages;

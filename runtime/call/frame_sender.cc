@@ -173,7 +173,7 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
   }
   std::optional<Waiting> rest;
   if (!AnythingWaits() && size > connection_.max_payload() && sections.empty() &&
-      message->view().message != nullptr) {
+      message != nullptr && message->view().message != nullptr) {
     absl::StatusOr<std::optional<Waiting>> left = SendPieces(header, *message);
     // All of it may have left: see below.
     if (!left.ok()) return false;
@@ -183,10 +183,11 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
     }
     rest = *std::move(left);
   }
-  Waiting waiting = rest.has_value()
-                        ? *std::move(rest)
-                        : Waiting{.header = header, .payload = TakeBuffer(size), .size = size};
-  if (!rest.has_value()) WritePayload(sections, message, waiting.payload.get());
+  if (!rest.has_value()) {
+    rest = Waiting{.header = header, .payload = TakeBuffer(size), .size = size};
+    WritePayload(sections, message, rest->payload.get());
+  }
+  Waiting waiting = *std::move(rest);
   if (IsControl(header.kind)) {
     if (control_.size() >= kMaxWaitingControl) {
       return Break(absl::ResourceExhaustedError(
@@ -222,8 +223,9 @@ absl::StatusOr<std::optional<FrameSender::Waiting>> FrameSender::SendPieces(
 }
 
 std::unique_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
-  if (size > spare_size_ || size <= connection_.max_payload())
+  if (size > spare_size_ || size <= connection_.max_payload()) {
     return std::unique_ptr<std::byte[]>(new std::byte[size]);
+  }
   spare_size_ = 0;
   return std::move(spare_);
 }

@@ -159,8 +159,7 @@ TEST(Exec, AChildThatDoesNotCareIsKilled) {
 }
 
 TEST(Exec, AChildThatGoesOnTalkingIsKilledAllTheSame) {
-  auto connection =
-      Dial("exec:sh -c while\\ sleep\\ 0.2;do\\ echo\\ still\\ here\\ >&2;done").value();
+  auto connection = Dial(R"(exec:sh -c while\ sleep\ 0.2;do\ echo\ still\ here\ >&2;done)").value();
   const pid_t pid = *connection->peer().pid;
   connection.reset();
   AwaitBurial(pid);

@@ -83,8 +83,9 @@ absl::StatusOr<std::unique_ptr<Connection>> TakeOver(const Address& address) {
   }
   // What is no pipe stays with whoever it belongs to.
   if (absl::Status taken = TakenNumbers::Get().Take(in, out, address.Parameter("inodes"), where);
-      !taken.ok())
+      !taken.ok()) {
     return taken;
+  }
   absl::StatusOr<std::unique_ptr<PipeStream>> stream =
       PipeStream::Make(UniqueFd(in), UniqueFd(out), where);
   if (!stream.ok()) return stream.status();
