@@ -153,7 +153,7 @@ TEST_F(FifoTest, AStaleFifoIsTakenOverWithNothingInIt) {
   EXPECT_EQ(ListenFifo(address_).status().code(), absl::StatusCode::kAlreadyExists);
 }
 
-TEST_F(FifoTest, WhatAKilledClientHasLeftIsSwept) {
+TEST_F(FifoTest, WhatAClientMayBeAboutToOpenIsNotSwept) {
   const std::string left = path_ + ".0123456789abcdef";
   for (const char* half : {".c", ".s"}) {
     ASSERT_EQ(::mkfifo((left + half).c_str(), 0600), 0);
