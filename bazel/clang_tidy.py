@@ -21,7 +21,7 @@ JOBS = 2
 
 # The folders through which headers of ours reach the compiler. Generated ones, which nobody writes,
 # have a second dot in their names (hello.pb.h, hello.nigh.h).
-OUR_HEADERS = (r"(^|/)(_virtual_includes|runtime|codegen|transports|examples|tests|benchmarks|tools)/"
+OUR_HEADERS = (r"(^|/)(_virtual_includes|include|runtime|codegen|transports|examples|tests|benchmarks|tools)/"
                r"([^/]*/)*[^./]+\.h$")
 # What clang 14 does not know or complains about, as the start of a flag; and what it is to look for.
 DROPPED_FLAGS = ("-fno-canonical-system-headers", "-D__DATE__", "-D__TIME", "-MD", "-frandom-seed=")

@@ -1,14 +1,35 @@
 """The rule for nigh's own libraries."""
 
-def nigh_library(name, include_prefix = "nigh", **kwargs):
-    """A cc_library whose headers are included as "<include_prefix>/<header>", wherever they lie.
+_PUBLIC = "//include/nigh"
 
-    The prefix keeps nigh's headers apart from those of a workspace that depends on it, and from the
-    folders they lie in: runtime/server/server.h is "nigh/server.h" here and everywhere.
+def nigh_library(name, public_hdrs = [], deps = [], **kwargs):
+    """A cc_library of nigh's runtime or transports.
+
+    An include line is an address: "nigh/" and the header's path in the tree,
+    "nigh/runtime/client/client_session.h", here and in every workspace that depends on nigh; the
+    prefix keeps the paths apart from that workspace's own. What users include lies in include/, and
+    its path begins there: "nigh/server.h".
+
+    Args:
+      name: the target.
+      public_hdrs: the headers of include/nigh that this library implements, "server.h" or
+        "transport/address.h".
+      deps: as of cc_library.
+      **kwargs: for the cc_library.
     """
+    if public_hdrs:
+        native.cc_library(
+            name = name + ".public",
+            hdrs = ["%s:%s" % (_PUBLIC, header) for header in public_hdrs],
+            strip_include_prefix = "/include",
+            deps = deps,
+            visibility = ["//visibility:private"],
+        )
+        deps = deps + [":" + name + ".public"]
     native.cc_library(
         name = name,
         strip_include_prefix = "/" + native.package_name(),
-        include_prefix = include_prefix,
+        include_prefix = "nigh/" + native.package_name(),
+        deps = deps,
         **kwargs
     )

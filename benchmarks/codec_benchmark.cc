@@ -10,7 +10,7 @@
 
 #include "benchmark/benchmark.h"
 #include "benchmarks/echo.pb.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh::benchmarks {
 namespace {

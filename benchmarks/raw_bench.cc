@@ -32,7 +32,7 @@
 #include "benchmarks/harness/main.h"
 #include "benchmarks/harness/subject.h"
 #include "benchmarks/raw_queue.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh::benchmarks {
 namespace {

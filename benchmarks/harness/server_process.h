@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh::benchmarks {
 

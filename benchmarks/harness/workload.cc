@@ -20,7 +20,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "benchmarks/harness/samples.h"
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 
 namespace nigh::benchmarks {
 namespace {

@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
-#include "nigh/base/errno_status.h"
+#include "nigh/transport/errno_status.h"
 #include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 

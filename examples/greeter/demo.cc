@@ -23,10 +23,10 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "examples/greeter/greeter.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/channel.h"
 #include "nigh/server.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/pipe/pipe.h"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <ctime>
 
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 
 namespace nigh {
 namespace {

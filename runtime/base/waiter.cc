@@ -1,11 +1,11 @@
-#include "nigh/base/waiter.h"
+#include "nigh/transport/waiter.h"
 
 #include <sched.h>
 
 #include <algorithm>
 #include <cstdint>
 
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 
 namespace nigh {
 namespace {

@@ -1,4 +1,4 @@
-#include "nigh/assembler.h"
+#include "nigh/runtime/call/assembler.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 namespace {

@@ -1,5 +1,5 @@
-#ifndef NIGH_ASSEMBLER_H_
-#define NIGH_ASSEMBLER_H_
+#ifndef NIGH_RUNTIME_CALL_ASSEMBLER_H_
+#define NIGH_RUNTIME_CALL_ASSEMBLER_H_
 
 #include <cstdint>
 #include <optional>
@@ -7,7 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 
@@ -55,4 +55,4 @@ class Assembler {
 
 }  // namespace nigh
 
-#endif  // NIGH_ASSEMBLER_H_
+#endif  // NIGH_RUNTIME_CALL_ASSEMBLER_H_

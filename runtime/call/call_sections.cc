@@ -1,4 +1,4 @@
-#include "nigh/call_sections.h"
+#include "nigh/runtime/call/call_sections.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -13,8 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "nigh/metadata.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/sections.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 namespace {

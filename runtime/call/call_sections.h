@@ -1,14 +1,14 @@
-#ifndef NIGH_CALL_SECTIONS_H_
-#define NIGH_CALL_SECTIONS_H_
+#ifndef NIGH_RUNTIME_CALL_CALL_SECTIONS_H_
+#define NIGH_RUNTIME_CALL_CALL_SECTIONS_H_
 
 #include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
 #include "nigh/metadata.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
-#include "nigh/wire/sections.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 
@@ -38,4 +38,4 @@ absl::Status TakeResponse(const FrameHeader& header, size_t limit, ConstByteSpan
 
 }  // namespace nigh
 
-#endif  // NIGH_CALL_SECTIONS_H_
+#endif  // NIGH_RUNTIME_CALL_CALL_SECTIONS_H_

@@ -1,5 +1,5 @@
-#ifndef NIGH_CALL_STATE_H_
-#define NIGH_CALL_STATE_H_
+#ifndef NIGH_RUNTIME_CALL_CALL_STATE_H_
+#define NIGH_RUNTIME_CALL_CALL_STATE_H_
 
 #include <cstdint>
 
@@ -20,12 +20,10 @@ enum class Verdict {
 // halves, one for what this end sends and one for what it receives, and a half is open until its
 // sender ends it.
 //
-//              Send(end)                      Receive(end)
-//   sending ---------------> sent   receiving --------------> received      Close() ends both at
-//   once:
-//                                                                           a response, a
-//                                                                           cancellation, a lost
-//                                                                           connection
+//             Send(end)                     Receive(end)
+//   sending -------------> sent   receiving --------------> received
+//
+// Close() ends both halves at once: a response, a cancellation, a lost connection.
 //
 // A pure value: no I/O, no clock, no lock. The two ends differ only in which half is called what.
 class CallState {
@@ -85,4 +83,4 @@ class CallState {
 
 }  // namespace nigh
 
-#endif  // NIGH_CALL_STATE_H_
+#endif  // NIGH_RUNTIME_CALL_CALL_STATE_H_

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
 
 namespace nigh {
 

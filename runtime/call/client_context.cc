@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/time/time.h"
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 #include "nigh/options.h"
 #include "nigh/server_context.h"
 #include "nigh/transport/connection.h"

@@ -1,4 +1,4 @@
-#include "nigh/exception_status.h"
+#include "nigh/runtime/call/exception_status.h"
 
 #include <exception>
 

@@ -1,5 +1,5 @@
-#ifndef NIGH_EXCEPTION_STATUS_H_
-#define NIGH_EXCEPTION_STATUS_H_
+#ifndef NIGH_RUNTIME_CALL_EXCEPTION_STATUS_H_
+#define NIGH_RUNTIME_CALL_EXCEPTION_STATUS_H_
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -12,4 +12,4 @@ absl::Status ExceptionStatus(absl::string_view method, absl::string_view who);
 
 }  // namespace nigh
 
-#endif  // NIGH_EXCEPTION_STATUS_H_
+#endif  // NIGH_RUNTIME_CALL_EXCEPTION_STATUS_H_

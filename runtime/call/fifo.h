@@ -1,5 +1,5 @@
-#ifndef NIGH_FIFO_H_
-#define NIGH_FIFO_H_
+#ifndef NIGH_RUNTIME_CALL_FIFO_H_
+#define NIGH_RUNTIME_CALL_FIFO_H_
 
 #include <cstddef>
 #include <utility>
@@ -41,4 +41,4 @@ class Fifo {
 
 }  // namespace nigh
 
-#endif  // NIGH_FIFO_H_
+#endif  // NIGH_RUNTIME_CALL_FIFO_H_

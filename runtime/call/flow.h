@@ -1,5 +1,5 @@
-#ifndef NIGH_FLOW_H_
-#define NIGH_FLOW_H_
+#ifndef NIGH_RUNTIME_CALL_FLOW_H_
+#define NIGH_RUNTIME_CALL_FLOW_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -17,4 +17,4 @@ inline constexpr uint64_t kMaxCredit = uint64_t{1} << 40;
 
 }  // namespace nigh
 
-#endif  // NIGH_FLOW_H_
+#endif  // NIGH_RUNTIME_CALL_FLOW_H_

@@ -1,4 +1,4 @@
-#include "nigh/frame_sender.h"
+#include "nigh/runtime/call/frame_sender.h"
 
 #include <algorithm>
 #include <array>
@@ -18,11 +18,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/io/zero_copy_stream.h"
-#include "nigh/base/mutex.h"
 #include "nigh/message_io.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 namespace {

@@ -1,5 +1,5 @@
-#ifndef NIGH_FRAME_SENDER_H_
-#define NIGH_FRAME_SENDER_H_
+#ifndef NIGH_RUNTIME_CALL_FRAME_SENDER_H_
+#define NIGH_RUNTIME_CALL_FRAME_SENDER_H_
 
 #include <atomic>
 #include <cstddef>
@@ -14,10 +14,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/mutex.h"
 #include "nigh/message_io.h"
+#include "nigh/mutex.h"
 #include "nigh/transport/connection.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 
@@ -125,4 +125,4 @@ class FrameSender {
 
 }  // namespace nigh
 
-#endif  // NIGH_FRAME_SENDER_H_
+#endif  // NIGH_RUNTIME_CALL_FRAME_SENDER_H_

@@ -1,5 +1,5 @@
-#ifndef NIGH_INTERCEPTION_H_
-#define NIGH_INTERCEPTION_H_
+#ifndef NIGH_RUNTIME_CALL_INTERCEPTION_H_
+#define NIGH_RUNTIME_CALL_INTERCEPTION_H_
 
 #include <cstddef>
 #include <deque>
@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "nigh/base/mutex.h"
-#include "nigh/exception_status.h"
 #include "nigh/interceptor.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/call/exception_status.h"
 
 namespace nigh {
 
@@ -128,4 +128,4 @@ class Interception {
 
 }  // namespace nigh
 
-#endif  // NIGH_INTERCEPTION_H_
+#endif  // NIGH_RUNTIME_CALL_INTERCEPTION_H_

@@ -11,7 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/wire/sections.h"
+#include "nigh/runtime/wire/sections.h"
 
 namespace nigh {
 namespace {

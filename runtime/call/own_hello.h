@@ -1,10 +1,10 @@
-#ifndef NIGH_OWN_HELLO_H_
-#define NIGH_OWN_HELLO_H_
+#ifndef NIGH_RUNTIME_CALL_OWN_HELLO_H_
+#define NIGH_RUNTIME_CALL_OWN_HELLO_H_
 
 #include <cstdint>
 
 #include "nigh/options.h"
-#include "nigh/wire/hello.h"
+#include "nigh/runtime/wire/hello.h"
 
 namespace nigh {
 
@@ -20,4 +20,4 @@ inline Hello OwnHello(const Limits& limits) {
 
 }  // namespace nigh
 
-#endif  // NIGH_OWN_HELLO_H_
+#endif  // NIGH_RUNTIME_CALL_OWN_HELLO_H_

@@ -1,4 +1,4 @@
-#include "nigh/async_call.h"
+#include "nigh/runtime/client/async_call.h"
 
 #include <array>
 #include <cstddef>
@@ -12,12 +12,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/base/mutex.h"
 #include "nigh/channel.h"
-#include "nigh/client_call.h"
-#include "nigh/client_session.h"
 #include "nigh/message_io.h"
-#include "nigh/poller.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/client/client_call.h"
+#include "nigh/runtime/client/client_session.h"
+#include "nigh/runtime/loop/poller.h"
 
 namespace nigh {
 namespace {

@@ -1,5 +1,5 @@
-#ifndef NIGH_ASYNC_CALL_H_
-#define NIGH_ASYNC_CALL_H_
+#ifndef NIGH_RUNTIME_CLIENT_ASYNC_CALL_H_
+#define NIGH_RUNTIME_CLIENT_ASYNC_CALL_H_
 
 #include <array>
 #include <cstdint>
@@ -11,13 +11,13 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/base/mutex.h"
 #include "nigh/channel.h"
-#include "nigh/client_call.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
+#include "nigh/mutex.h"
 #include "nigh/options.h"
-#include "nigh/poller.h"
+#include "nigh/runtime/client/client_call.h"
+#include "nigh/runtime/loop/poller.h"
 
 namespace nigh {
 
@@ -115,4 +115,4 @@ class AsyncCall final : public std::enable_shared_from_this<AsyncCall> {
 
 }  // namespace nigh
 
-#endif  // NIGH_ASYNC_CALL_H_
+#endif  // NIGH_RUNTIME_CLIENT_ASYNC_CALL_H_

@@ -9,12 +9,12 @@
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
 #include "nigh/channel.h"
-#include "nigh/client_session.h"
+#include "nigh/deadline.h"
 #include "nigh/event_loop.h"
-#include "nigh/poller.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/client/client_session.h"
+#include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/transport.h"
 
 namespace nigh {

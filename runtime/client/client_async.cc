@@ -9,13 +9,13 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
-#include "nigh/client_call.h"
-#include "nigh/client_session.h"
+#include "nigh/deadline.h"
 #include "nigh/event_loop.h"
 #include "nigh/message_io.h"
-#include "nigh/poller.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/client/client_call.h"
+#include "nigh/runtime/client/client_session.h"
+#include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/connection.h"
 
 namespace nigh {

@@ -1,4 +1,4 @@
-#include "nigh/client_call.h"
+#include "nigh/runtime/client/client_call.h"
 
 #include <deque>
 #include <memory>
@@ -8,15 +8,15 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/call_state.h"
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
-#include "nigh/client_session.h"
-#include "nigh/interception.h"
 #include "nigh/interceptor.h"
 #include "nigh/message_io.h"
+#include "nigh/runtime/call/call_state.h"
+#include "nigh/runtime/call/interception.h"
+#include "nigh/runtime/client/client_session.h"
 #include "nigh/server_context.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 

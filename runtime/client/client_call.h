@@ -1,5 +1,5 @@
-#ifndef NIGH_CLIENT_CALL_H_
-#define NIGH_CLIENT_CALL_H_
+#ifndef NIGH_RUNTIME_CLIENT_CLIENT_CALL_H_
+#define NIGH_RUNTIME_CLIENT_CLIENT_CALL_H_
 
 #include <array>
 #include <cstdint>
@@ -9,13 +9,13 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "nigh/base/mutex.h"
-#include "nigh/call_state.h"
 #include "nigh/cancellation.h"
 #include "nigh/client_context.h"
-#include "nigh/fifo.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/call/call_state.h"
+#include "nigh/runtime/call/fifo.h"
 
 namespace nigh {
 
@@ -49,8 +49,9 @@ struct CallWaiters {
 // synchronous callers. One thread reads and one writes at a time; both may be the same.
 //
 //   ClientCall call(method, context);
-//   call.Start(&request, /*end=*/true);     // always succeeds; what goes wrong is the call's
-//   status while (call.Read(MessageTarget(&reply))) { ... } absl::Status status = call.Finish();
+//   call.Start(&request, /*end=*/true);     // always succeeds; what goes wrong is the call's status
+//   while (call.Read(MessageTarget(&reply))) { ... }
+//   absl::Status status = call.Finish();
 class ClientCall {
  public:
   // `context` must outlive the call, the channel must until Start.
@@ -142,4 +143,4 @@ class ClientCall {
 
 }  // namespace nigh
 
-#endif  // NIGH_CLIENT_CALL_H_
+#endif  // NIGH_RUNTIME_CLIENT_CLIENT_CALL_H_

@@ -11,14 +11,14 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
-#include "nigh/client_session.h"
-#include "nigh/own_hello.h"
-#include "nigh/poller.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/call/own_hello.h"
+#include "nigh/runtime/client/client_session.h"
+#include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/wire/hello.h"
 #include "nigh/transport/connection.h"
-#include "nigh/wire/frame.h"
-#include "nigh/wire/hello.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 

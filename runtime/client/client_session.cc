@@ -1,4 +1,4 @@
-#include "nigh/client_session.h"
+#include "nigh/runtime/client/client_session.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -14,18 +14,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/errno_status.h"
-#include "nigh/base/mutex.h"
-#include "nigh/call_sections.h"
-#include "nigh/call_state.h"
-#include "nigh/client_call.h"
+#include "nigh/deadline.h"
 #include "nigh/event_loop.h"
-#include "nigh/flow.h"
 #include "nigh/message_io.h"
-#include "nigh/poller.h"
-#include "nigh/wire/hello.h"
-#include "nigh/wire/sections.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/call/call_sections.h"
+#include "nigh/runtime/call/call_state.h"
+#include "nigh/runtime/call/flow.h"
+#include "nigh/runtime/client/client_call.h"
+#include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/errno_status.h"
 
 namespace nigh {
 namespace {

@@ -1,5 +1,5 @@
-#ifndef NIGH_CLIENT_SESSION_H_
-#define NIGH_CLIENT_SESSION_H_
+#ifndef NIGH_RUNTIME_CLIENT_CLIENT_SESSION_H_
+#define NIGH_RUNTIME_CLIENT_CLIENT_SESSION_H_
 
 #include <atomic>
 #include <cstdint>
@@ -13,18 +13,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/assembler.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
-#include "nigh/base/unique_fd.h"
-#include "nigh/base/waiter.h"
-#include "nigh/client_call.h"
-#include "nigh/frame_sender.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
 #include "nigh/options.h"
-#include "nigh/pollable.h"
+#include "nigh/runtime/call/assembler.h"
+#include "nigh/runtime/call/frame_sender.h"
+#include "nigh/runtime/client/client_call.h"
+#include "nigh/runtime/loop/pollable.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/connection.h"
-#include "nigh/wire/hello.h"
-#include "nigh/wire/sections.h"
+#include "nigh/transport/unique_fd.h"
+#include "nigh/transport/waiter.h"
 
 namespace nigh {
 
@@ -242,4 +242,4 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
 
 }  // namespace nigh
 
-#endif  // NIGH_CLIENT_SESSION_H_
+#endif  // NIGH_RUNTIME_CLIENT_CLIENT_SESSION_H_

@@ -3,10 +3,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/client_call.h"
 #include "nigh/client_context.h"
 #include "nigh/client_stream.h"
 #include "nigh/message_io.h"
+#include "nigh/runtime/client/client_call.h"
 #include "nigh/unary.h"
 
 namespace nigh {

@@ -8,10 +8,10 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
-#include "nigh/base/waiter.h"
-#include "nigh/poller.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/loop/poller.h"
+#include "nigh/transport/waiter.h"
 
 namespace nigh {
 namespace {

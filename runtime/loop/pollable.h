@@ -1,11 +1,11 @@
-#ifndef NIGH_POLLABLE_H_
-#define NIGH_POLLABLE_H_
+#ifndef NIGH_RUNTIME_LOOP_POLLABLE_H_
+#define NIGH_RUNTIME_LOOP_POLLABLE_H_
 
 #include <optional>
 
-#include "nigh/base/waiter.h"
+#include "nigh/runtime/loop/watchdog.h"
 #include "nigh/transport/connection.h"
-#include "nigh/watchdog.h"
+#include "nigh/transport/waiter.h"
 
 namespace nigh {
 
@@ -41,4 +41,4 @@ class Pollable {
 
 }  // namespace nigh
 
-#endif  // NIGH_POLLABLE_H_
+#endif  // NIGH_RUNTIME_LOOP_POLLABLE_H_

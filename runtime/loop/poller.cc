@@ -1,4 +1,4 @@
-#include "nigh/poller.h"
+#include "nigh/runtime/loop/poller.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -15,11 +15,11 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/errno_status.h"
-#include "nigh/base/waiter.h"
-#include "nigh/pollable.h"
+#include "nigh/deadline.h"
+#include "nigh/runtime/loop/pollable.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/errno_status.h"
+#include "nigh/transport/waiter.h"
 
 namespace nigh {
 namespace {

@@ -1,5 +1,5 @@
-#ifndef NIGH_POLLER_H_
-#define NIGH_POLLER_H_
+#ifndef NIGH_RUNTIME_LOOP_POLLER_H_
+#define NIGH_RUNTIME_LOOP_POLLER_H_
 
 #include <atomic>
 #include <cstdint>
@@ -9,12 +9,12 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/unique_fd.h"
-#include "nigh/base/waiter.h"
-#include "nigh/pollable.h"
-#include "nigh/task_queue.h"
-#include "nigh/watchdog.h"
+#include "nigh/deadline.h"
+#include "nigh/runtime/loop/pollable.h"
+#include "nigh/runtime/loop/task_queue.h"
+#include "nigh/runtime/loop/watchdog.h"
+#include "nigh/transport/unique_fd.h"
+#include "nigh/transport/waiter.h"
 
 namespace nigh {
 
@@ -127,4 +127,4 @@ class Poller {
 
 }  // namespace nigh
 
-#endif  // NIGH_POLLER_H_
+#endif  // NIGH_RUNTIME_LOOP_POLLER_H_

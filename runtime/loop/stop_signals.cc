@@ -1,4 +1,4 @@
-#include "nigh/stop_signals.h"
+#include "nigh/runtime/loop/stop_signals.h"
 
 #include <signal.h>
 #include <sys/eventfd.h>

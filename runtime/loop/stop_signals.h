@@ -1,5 +1,5 @@
-#ifndef NIGH_STOP_SIGNALS_H_
-#define NIGH_STOP_SIGNALS_H_
+#ifndef NIGH_RUNTIME_LOOP_STOP_SIGNALS_H_
+#define NIGH_RUNTIME_LOOP_STOP_SIGNALS_H_
 
 #include <signal.h>
 
@@ -26,4 +26,4 @@ class StopSignals {
 
 }  // namespace nigh
 
-#endif  // NIGH_STOP_SIGNALS_H_
+#endif  // NIGH_RUNTIME_LOOP_STOP_SIGNALS_H_

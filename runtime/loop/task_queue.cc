@@ -1,4 +1,4 @@
-#include "nigh/task_queue.h"
+#include "nigh/runtime/loop/task_queue.h"
 
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -14,8 +14,8 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/functional/function_ref.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
 
 namespace nigh {
 

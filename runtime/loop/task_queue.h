@@ -1,5 +1,5 @@
-#ifndef NIGH_TASK_QUEUE_H_
-#define NIGH_TASK_QUEUE_H_
+#ifndef NIGH_RUNTIME_LOOP_TASK_QUEUE_H_
+#define NIGH_RUNTIME_LOOP_TASK_QUEUE_H_
 
 #include <atomic>
 #include <cstdint>
@@ -11,9 +11,9 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 
@@ -84,4 +84,4 @@ class TaskQueue {
 
 }  // namespace nigh
 
-#endif  // NIGH_TASK_QUEUE_H_
+#endif  // NIGH_RUNTIME_LOOP_TASK_QUEUE_H_

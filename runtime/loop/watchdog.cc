@@ -1,4 +1,4 @@
-#include "nigh/watchdog.h"
+#include "nigh/runtime/loop/watchdog.h"
 
 #include <cstdint>
 #include <system_error>
@@ -7,8 +7,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
 
 namespace nigh {
 namespace {

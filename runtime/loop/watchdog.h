@@ -1,5 +1,5 @@
-#ifndef NIGH_WATCHDOG_H_
-#define NIGH_WATCHDOG_H_
+#ifndef NIGH_RUNTIME_LOOP_WATCHDOG_H_
+#define NIGH_RUNTIME_LOOP_WATCHDOG_H_
 
 #include <atomic>
 #include <cstdint>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
 
 namespace nigh {
 
@@ -77,4 +77,4 @@ class Watchdog {
 
 }  // namespace nigh
 
-#endif  // NIGH_WATCHDOG_H_
+#endif  // NIGH_RUNTIME_LOOP_WATCHDOG_H_

@@ -1,4 +1,4 @@
-#include "nigh/worker_pool.h"
+#include "nigh/runtime/loop/worker_pool.h"
 
 #include <limits>
 #include <system_error>
@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/time/time.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
 
 namespace nigh {
 namespace {

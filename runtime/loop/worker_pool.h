@@ -1,12 +1,12 @@
-#ifndef NIGH_WORKER_POOL_H_
-#define NIGH_WORKER_POOL_H_
+#ifndef NIGH_RUNTIME_LOOP_WORKER_POOL_H_
+#define NIGH_RUNTIME_LOOP_WORKER_POOL_H_
 
 #include <deque>
 #include <thread>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
 
 namespace nigh {
 
@@ -48,4 +48,4 @@ class WorkerPool {
 
 }  // namespace nigh
 
-#endif  // NIGH_WORKER_POOL_H_
+#endif  // NIGH_RUNTIME_LOOP_WORKER_POOL_H_

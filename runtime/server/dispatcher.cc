@@ -1,4 +1,4 @@
-#include "nigh/dispatcher.h"
+#include "nigh/runtime/server/dispatcher.h"
 
 #include <cstdint>
 #include <memory>
@@ -9,11 +9,11 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 #include "nigh/method.h"
-#include "nigh/server_call.h"
+#include "nigh/runtime/loop/watchdog.h"
+#include "nigh/runtime/server/server_call.h"
 #include "nigh/service.h"
-#include "nigh/watchdog.h"
 
 namespace nigh {
 namespace {

@@ -1,5 +1,5 @@
-#ifndef NIGH_DISPATCHER_H_
-#define NIGH_DISPATCHER_H_
+#ifndef NIGH_RUNTIME_SERVER_DISPATCHER_H_
+#define NIGH_RUNTIME_SERVER_DISPATCHER_H_
 
 #include <atomic>
 #include <cstdint>
@@ -12,14 +12,14 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "nigh/generic_service.h"
-#include "nigh/interception.h"
 #include "nigh/interceptor.h"
 #include "nigh/method.h"
 #include "nigh/options.h"
-#include "nigh/server_call.h"
+#include "nigh/runtime/call/interception.h"
+#include "nigh/runtime/loop/watchdog.h"
+#include "nigh/runtime/loop/worker_pool.h"
+#include "nigh/runtime/server/server_call.h"
 #include "nigh/service.h"
-#include "nigh/watchdog.h"
-#include "nigh/worker_pool.h"
 
 namespace nigh {
 
@@ -110,4 +110,4 @@ class Dispatcher {
 
 }  // namespace nigh
 
-#endif  // NIGH_DISPATCHER_H_
+#endif  // NIGH_RUNTIME_SERVER_DISPATCHER_H_

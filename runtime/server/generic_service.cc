@@ -5,7 +5,7 @@
 
 #include "absl/status/status.h"
 #include "nigh/method.h"
-#include "nigh/server_call.h"
+#include "nigh/runtime/server/server_call.h"
 #include "nigh/service.h"
 
 namespace nigh {

@@ -1,12 +1,12 @@
-#ifndef NIGH_LISTENER_SOURCE_H_
-#define NIGH_LISTENER_SOURCE_H_
+#ifndef NIGH_RUNTIME_SERVER_LISTENER_SOURCE_H_
+#define NIGH_RUNTIME_SERVER_LISTENER_SOURCE_H_
 
 #include <memory>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "nigh/pollable.h"
+#include "nigh/runtime/loop/pollable.h"
 #include "nigh/transport/transport.h"
 
 namespace nigh {
@@ -43,4 +43,4 @@ class ListenerSource final : public Pollable {
 
 }  // namespace nigh
 
-#endif  // NIGH_LISTENER_SOURCE_H_
+#endif  // NIGH_RUNTIME_SERVER_LISTENER_SOURCE_H_

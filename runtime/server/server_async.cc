@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
-#include "nigh/base/mutex.h"
 #include "nigh/message_io.h"
-#include "nigh/poller.h"
-#include "nigh/server_call.h"
-#include "nigh/server_session.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/server/server_call.h"
+#include "nigh/runtime/server/server_session.h"
 
 namespace nigh {
 

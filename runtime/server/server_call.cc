@@ -1,4 +1,4 @@
-#include "nigh/server_call.h"
+#include "nigh/runtime/server/server_call.h"
 
 #include <deque>
 #include <memory>
@@ -10,17 +10,17 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/call_state.h"
-#include "nigh/dispatcher.h"
-#include "nigh/exception_status.h"
-#include "nigh/interception.h"
 #include "nigh/interceptor.h"
 #include "nigh/message_io.h"
-#include "nigh/poller.h"
-#include "nigh/server_session.h"
+#include "nigh/runtime/call/call_state.h"
+#include "nigh/runtime/call/exception_status.h"
+#include "nigh/runtime/call/interception.h"
+#include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/server/dispatcher.h"
+#include "nigh/runtime/server/server_session.h"
 #include "nigh/service.h"
 #include "nigh/task.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 

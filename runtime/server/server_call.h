@@ -1,5 +1,5 @@
-#ifndef NIGH_SERVER_CALL_H_
-#define NIGH_SERVER_CALL_H_
+#ifndef NIGH_RUNTIME_SERVER_SERVER_CALL_H_
+#define NIGH_RUNTIME_SERVER_SERVER_CALL_H_
 
 #include <array>
 #include <cstdint>
@@ -11,11 +11,11 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/base/mutex.h"
-#include "nigh/call_state.h"
 #include "nigh/message_io.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/call/call_state.h"
+#include "nigh/runtime/loop/task_queue.h"
 #include "nigh/server_context.h"
-#include "nigh/task_queue.h"
 
 namespace nigh {
 
@@ -117,4 +117,4 @@ class ServerCall {
 
 }  // namespace nigh
 
-#endif  // NIGH_SERVER_CALL_H_
+#endif  // NIGH_RUNTIME_SERVER_SERVER_CALL_H_

@@ -8,8 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/interceptor.h"
-#include "nigh/server_call.h"
-#include "nigh/server_session.h"
+#include "nigh/runtime/server/server_call.h"
+#include "nigh/runtime/server/server_session.h"
 
 namespace nigh {
 

@@ -1,4 +1,4 @@
-#include "nigh/server_session.h"
+#include "nigh/runtime/server/server_session.h"
 
 #include <cstdint>
 #include <memory>
@@ -9,19 +9,19 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
-#include "nigh/call_sections.h"
-#include "nigh/call_state.h"
-#include "nigh/dispatcher.h"
-#include "nigh/flow.h"
+#include "nigh/deadline.h"
 #include "nigh/method.h"
-#include "nigh/own_hello.h"
-#include "nigh/poller.h"
-#include "nigh/server_call.h"
-#include "nigh/wire/frame.h"
-#include "nigh/wire/hello.h"
-#include "nigh/wire/sections.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/call/call_sections.h"
+#include "nigh/runtime/call/call_state.h"
+#include "nigh/runtime/call/flow.h"
+#include "nigh/runtime/call/own_hello.h"
+#include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/server/dispatcher.h"
+#include "nigh/runtime/server/server_call.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 namespace {

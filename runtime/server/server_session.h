@@ -1,5 +1,5 @@
-#ifndef NIGH_SERVER_SESSION_H_
-#define NIGH_SERVER_SESSION_H_
+#ifndef NIGH_RUNTIME_SERVER_SERVER_SESSION_H_
+#define NIGH_RUNTIME_SERVER_SERVER_SESSION_H_
 
 #include <cstdint>
 #include <functional>
@@ -12,18 +12,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/assembler.h"
-#include "nigh/base/mutex.h"
-#include "nigh/dispatcher.h"
-#include "nigh/frame_sender.h"
 #include "nigh/message_io.h"
+#include "nigh/mutex.h"
 #include "nigh/options.h"
-#include "nigh/pollable.h"
-#include "nigh/poller.h"
-#include "nigh/server_call.h"
+#include "nigh/runtime/call/assembler.h"
+#include "nigh/runtime/call/frame_sender.h"
+#include "nigh/runtime/loop/pollable.h"
+#include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/server/dispatcher.h"
+#include "nigh/runtime/server/server_call.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/connection.h"
-#include "nigh/wire/hello.h"
-#include "nigh/wire/sections.h"
 
 namespace nigh {
 
@@ -200,4 +200,4 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
 
 }  // namespace nigh
 
-#endif  // NIGH_SERVER_SESSION_H_
+#endif  // NIGH_RUNTIME_SERVER_SERVER_SESSION_H_

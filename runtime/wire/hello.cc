@@ -1,4 +1,4 @@
-#include "nigh/wire/hello.h"
+#include "nigh/runtime/wire/hello.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 

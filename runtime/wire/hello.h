@@ -1,11 +1,11 @@
-#ifndef NIGH_WIRE_HELLO_H_
-#define NIGH_WIRE_HELLO_H_
+#ifndef NIGH_RUNTIME_WIRE_HELLO_H_
+#define NIGH_RUNTIME_WIRE_HELLO_H_
 
 #include <cstddef>
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 
@@ -43,4 +43,4 @@ absl::StatusOr<uint16_t> AgreeOnVersion(const Hello& mine, const Hello& theirs);
 
 }  // namespace nigh
 
-#endif  // NIGH_WIRE_HELLO_H_
+#endif  // NIGH_RUNTIME_WIRE_HELLO_H_

@@ -1,4 +1,4 @@
-#include "nigh/wire/sections.h"
+#include "nigh/runtime/wire/sections.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 

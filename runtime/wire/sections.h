@@ -1,5 +1,5 @@
-#ifndef NIGH_WIRE_SECTIONS_H_
-#define NIGH_WIRE_SECTIONS_H_
+#ifndef NIGH_RUNTIME_WIRE_SECTIONS_H_
+#define NIGH_RUNTIME_WIRE_SECTIONS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 
@@ -78,4 +78,4 @@ size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece);
 
 }  // namespace nigh
 
-#endif  // NIGH_WIRE_SECTIONS_H_
+#endif  // NIGH_RUNTIME_WIRE_SECTIONS_H_

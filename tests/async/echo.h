@@ -11,10 +11,10 @@
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
-#include "nigh/base/mutex.h"
 #include "nigh/channel.h"
 #include "nigh/co_service.h"
 #include "nigh/event_loop.h"
+#include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/server.h"
 #include "nigh/task.h"

@@ -1,4 +1,4 @@
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 
 #include <climits>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "nigh/base/errno_status.h"
+#include "nigh/transport/errno_status.h"
 
 #include <cerrno>
 

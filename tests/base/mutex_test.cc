@@ -1,10 +1,10 @@
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
 
 #include <thread>
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 
 namespace nigh {
 namespace {

@@ -1,4 +1,4 @@
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
-#include "nigh/base/waiter.h"
+#include "nigh/transport/waiter.h"
 
 #include "gtest/gtest.h"
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 
 namespace nigh {
 namespace {

@@ -3,8 +3,8 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
 #include "tests/contract/frames.h"
 
 namespace nigh::testing {

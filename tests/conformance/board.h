@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
 
 namespace nigh::testing {
 

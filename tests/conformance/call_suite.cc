@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 
 namespace nigh::testing {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh::testing {
 

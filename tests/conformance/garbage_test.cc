@@ -10,10 +10,10 @@
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
+#include "nigh/runtime/wire/hello.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
-#include "nigh/wire/frame.h"
-#include "nigh/wire/hello.h"
 #include "tests/conformance/call_suite.h"
 #include "tests/contract/frames.h"
 #include "tests/contract/subject.h"

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "nigh/base/mutex.h"
 #include "nigh/channel.h"
+#include "nigh/mutex.h"
 #include "tests/conformance/board.h"
 #include "tests/conformance/scripted.nigh.h"
 #include "tests/conformance/twin_one.nigh.h"

@@ -11,8 +11,8 @@
 #include "absl/strings/string_view.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
-#include "nigh/wire/frame.h"
 
 // What tests do with connections, each a blocking function over the non-blocking boundary. All give
 // up with DEADLINE_EXCEEDED after kPatience: far longer than anything takes, so that a test which

@@ -12,10 +12,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/pipe/pipe.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 #include "nigh/transports/stream/pipe_stream.h"

@@ -22,10 +22,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/unique_fd.h"
 #include "tests/contract/frames.h"
 #include "tests/contract/subject.h"
 

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh::testing {
 

@@ -2,8 +2,8 @@
 #define NIGH_TESTS_CONTRACT_STRANGER_H_
 
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/address.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh::testing {
 

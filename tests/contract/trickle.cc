@@ -7,11 +7,11 @@
 
 #include "absl/status/statusor.h"
 #include "nigh/transport/address.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/unix/unix.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh::testing {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "nigh/transport/connection.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 #include "tests/contract/contract.h"
 #include "tests/contract/frames.h"
 #include "tests/contract/puppet.h"

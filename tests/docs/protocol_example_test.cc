@@ -20,8 +20,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "examples/greeter/hello.nigh.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/channel.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 namespace {

@@ -1,7 +1,7 @@
 // Pieces of payloads, as a session hands them to the reassembler, against a model of what should
 // come out. Each step: a byte of what, a byte of which call, a byte of length, two of rest.
 
-#include "nigh/assembler.h"
+#include "nigh/runtime/call/assembler.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 #include "tests/fuzz/input.h"
 
 namespace nigh::testing {

@@ -1,6 +1,6 @@
 // A frame's header: 4 bytes of the largest payload, then the 24.
 
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -4,9 +4,9 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
-#include "nigh/wire/hello.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 #include "tests/fuzz/input.h"
 
 namespace nigh::testing {

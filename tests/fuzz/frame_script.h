@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 #include "tests/fuzz/input.h"
 
 namespace nigh::testing {

@@ -1,6 +1,6 @@
 // A HELLO's payload.
 
-#include "nigh/wire/hello.h"
+#include "nigh/runtime/wire/hello.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "absl/strings/string_view.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 // What every fuzz target defines: runs one input, and aborts where it finds something wrong.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);

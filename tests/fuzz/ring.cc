@@ -16,9 +16,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transports/shm/control_page.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 #include "tests/fuzz/input.h"
 
 namespace nigh::testing {

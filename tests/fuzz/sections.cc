@@ -2,7 +2,7 @@
 // written again and read back. A byte of which frame, a byte of the limit, eight of the status
 // code.
 
-#include "nigh/wire/sections.h"
+#include "nigh/runtime/wire/sections.h"
 
 #include <cstdint>
 #include <optional>
@@ -12,10 +12,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
-#include "nigh/call_sections.h"
 #include "nigh/metadata.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
+#include "nigh/runtime/call/call_sections.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 #include "tests/fuzz/input.h"
 
 namespace nigh::testing {

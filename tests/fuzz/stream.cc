@@ -12,11 +12,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 #include "tests/fuzz/input.h"
 
 namespace nigh::testing {

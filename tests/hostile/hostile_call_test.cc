@@ -11,9 +11,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/options.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
-#include "nigh/wire/sections.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 #include "tests/hostile/raw_peer.h"
 #include "tests/hostile/server_fixture.h"
 

@@ -10,10 +10,10 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "nigh/flow.h"
 #include "nigh/method.h"
-#include "nigh/wire/frame.h"
-#include "nigh/wire/hello.h"
+#include "nigh/runtime/call/flow.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/transport/frame.h"
 #include "tests/hostile/raw_peer.h"
 #include "tests/hostile/server_fixture.h"
 

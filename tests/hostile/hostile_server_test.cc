@@ -14,9 +14,9 @@
 #include "gtest/gtest.h"
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
-#include "nigh/flow.h"
 #include "nigh/options.h"
-#include "nigh/wire/frame.h"
+#include "nigh/runtime/call/flow.h"
+#include "nigh/transport/frame.h"
 #include "tests/hostile/channel_fixture.h"
 #include "tests/hostile/raw_peer.h"
 

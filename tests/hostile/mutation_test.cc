@@ -18,7 +18,7 @@
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/options.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 #include "tests/hostile/channel_fixture.h"
 #include "tests/hostile/raw_peer.h"
 #include "tests/hostile/server_fixture.h"

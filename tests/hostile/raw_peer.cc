@@ -13,8 +13,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "nigh/base/deadline.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/deadline.h"
+#include "nigh/transport/bytes.h"
 #include "tests/hostile/victim.pb.h"
 
 namespace nigh::hostile {

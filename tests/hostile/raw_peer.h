@@ -10,10 +10,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
-#include "nigh/wire/frame.h"
-#include "nigh/wire/hello.h"
-#include "nigh/wire/sections.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/frame.h"
+#include "nigh/transport/unique_fd.h"
 #include "tests/contract/frames.h"
 
 // Frames as bytes, and a peer that sends any bytes at all.

@@ -7,8 +7,8 @@
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
-#include "nigh/base/mutex.h"
 #include "nigh/channel.h"
+#include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/server.h"
 #include "tests/hostile/raw_peer.h"

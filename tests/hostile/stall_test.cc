@@ -11,7 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/client_context.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 #include "tests/hostile/channel_fixture.h"
 #include "tests/hostile/raw_peer.h"
 #include "tests/hostile/server_fixture.h"

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
 #include "nigh/nigh.h"
 #include "tests/conformance/board.h"
 #include "tests/conformance/call_suite.h"

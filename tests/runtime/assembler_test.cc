@@ -1,4 +1,4 @@
-#include "nigh/assembler.h"
+#include "nigh/runtime/call/assembler.h"
 
 #include <cstdint>
 #include <optional>
@@ -10,8 +10,8 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 namespace {

@@ -1,4 +1,4 @@
-#include "nigh/call_sections.h"
+#include "nigh/runtime/call/call_sections.h"
 
 #include <cstdint>
 #include <optional>
@@ -12,9 +12,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/metadata.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
-#include "nigh/wire/sections.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 namespace {

@@ -1,7 +1,7 @@
 // Every sequence of events, as far as kDepth goes, against a model that shares nothing with
 // CallState but its interface: the model keeps the whole history and counts.
 
-#include "nigh/call_state.h"
+#include "nigh/runtime/call/call_state.h"
 
 #include <algorithm>
 #include <cstdint>

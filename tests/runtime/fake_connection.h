@@ -10,9 +10,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 #include "tests/contract/frames.h"
 
 namespace nigh::testing {

@@ -1,4 +1,4 @@
-#include "nigh/frame_sender.h"
+#include "nigh/runtime/call/frame_sender.h"
 
 #include <cstdint>
 #include <deque>
@@ -16,7 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/message_io.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 #include "tests/runtime/fake_connection.h"
 
 namespace nigh {

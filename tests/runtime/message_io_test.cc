@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/message_lite.h"
 #include "gtest/gtest.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 #include "tests/runtime/strict.pb.h"
 
 namespace nigh {

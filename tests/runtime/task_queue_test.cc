@@ -1,4 +1,4 @@
-#include "nigh/task_queue.h"
+#include "nigh/runtime/loop/task_queue.h"
 
 #include <poll.h>
 
@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 
 namespace nigh {
 namespace {

@@ -1,4 +1,4 @@
-#include "nigh/watchdog.h"
+#include "nigh/runtime/loop/watchdog.h"
 
 #include <atomic>
 #include <cstdint>
@@ -6,8 +6,8 @@
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/mutex.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
 
 namespace nigh {
 namespace {

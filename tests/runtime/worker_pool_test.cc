@@ -1,4 +1,4 @@
-#include "nigh/worker_pool.h"
+#include "nigh/runtime/loop/worker_pool.h"
 
 #include <atomic>
 #include <barrier>

@@ -23,7 +23,7 @@
 
 #include "absl/strings/str_replace.h"
 #include "gtest/gtest.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"

@@ -18,12 +18,12 @@
 #include <string>
 #include <vector>
 
-#include "nigh/base/unique_fd.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/ring.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
-#include "nigh/wire/hello.h"
 #include "tests/shm/raw_peer.h"
 
 namespace nigh::testing {

@@ -16,7 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 #include "nigh/nigh.h"
 #include "tests/hostile/victim.nigh.h"
 #include "tests/shm/surroundings.h"

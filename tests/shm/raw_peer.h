@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/offer.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh::testing {
 

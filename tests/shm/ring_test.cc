@@ -18,9 +18,9 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transports/shm/control_page.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 
 namespace nigh {
 namespace {

@@ -20,8 +20,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "nigh/base/deadline.h"
 #include "nigh/channel.h"
+#include "nigh/deadline.h"
 #include "nigh/server.h"
 #include "tests/stress/chaos.nigh.h"
 

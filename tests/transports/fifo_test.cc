@@ -16,9 +16,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "tests/contract/frames.h"
 

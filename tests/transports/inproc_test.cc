@@ -12,12 +12,12 @@
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transports/inproc/doorbell.h"
 #include "nigh/transports/inproc/frame_queue.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 #include "tests/contract/frames.h"
 
 namespace nigh {

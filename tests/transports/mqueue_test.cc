@@ -19,11 +19,11 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/arrival.h"
-#include "nigh/wire/frame.h"
 #include "tests/contract/frames.h"
 
 namespace nigh {

@@ -14,9 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/server.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/unique_fd.h"
 #include "tests/contract/frames.h"
 
 namespace nigh {

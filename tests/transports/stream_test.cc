@@ -16,12 +16,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/socket_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 #include "tests/contract/frames.h"
 
 namespace nigh {

@@ -17,13 +17,13 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/tcp/endpoint.h"
 #include "nigh/transports/tcp/tcp_stream.h"
-#include "nigh/wire/frame.h"
 #include "tests/contract/frames.h"
 
 namespace nigh {

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/address.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/socket_name.h"
 #include "tests/contract/frames.h"
 

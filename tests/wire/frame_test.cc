@@ -1,4 +1,4 @@
-#include "nigh/wire/frame.h"
+#include "nigh/transport/frame.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 namespace {

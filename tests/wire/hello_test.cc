@@ -1,4 +1,4 @@
-#include "nigh/wire/hello.h"
+#include "nigh/runtime/wire/hello.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 namespace {

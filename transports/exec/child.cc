@@ -25,10 +25,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "nigh/base/deadline.h"
-#include "nigh/base/errno_status.h"
-#include "nigh/base/mutex.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/errno_status.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/exec/last_words.h"
 
 namespace nigh {

@@ -13,12 +13,12 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "nigh/transport/address.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transports/exec/child.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 namespace {

@@ -11,9 +11,9 @@
 #include <memory>
 #include <utility>
 
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/pipe_stream.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 

@@ -8,10 +8,10 @@
 #include <string>
 #include <utility>
 
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 

@@ -22,11 +22,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/errno_status.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/address.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/errno_status.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/fifo/client_stream.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
@@ -34,7 +35,6 @@
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/stream/pipe_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 

@@ -7,11 +7,11 @@
 #include <optional>
 #include <utility>
 
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transports/inproc/doorbell.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 
 namespace nigh {
 namespace {

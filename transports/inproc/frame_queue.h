@@ -8,11 +8,11 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transports/inproc/doorbell.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 
 namespace nigh {
 

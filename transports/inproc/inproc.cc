@@ -16,15 +16,15 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/mutex.h"
-#include "nigh/base/waiter.h"
+#include "nigh/mutex.h"
 #include "nigh/transport/address.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/waiter.h"
 #include "nigh/transports/inproc/doorbell.h"
 #include "nigh/transports/inproc/frame_queue.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 
 namespace nigh {
 namespace {

@@ -7,10 +7,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 

@@ -7,7 +7,7 @@
 #include <functional>
 #include <utility>
 
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
 
 namespace nigh {
 

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "nigh/base/mutex.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 

@@ -5,8 +5,8 @@
 
 #include <cstddef>
 
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 

@@ -23,13 +23,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/errno_status.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/errno_status.h"
+#include "nigh/transport/frame.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/queue/message_queue.h"
 #include "nigh/transports/rendezvous/process_name.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 
 namespace nigh {
 namespace {

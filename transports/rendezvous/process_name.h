@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 

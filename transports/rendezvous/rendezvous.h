@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/socket_file.h"
 #include "nigh/transports/rendezvous/socket_name.h"
 #include "nigh/transports/stream/socket_acceptor.h"

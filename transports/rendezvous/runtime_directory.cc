@@ -14,7 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/errno_status.h"
+#include "nigh/transport/errno_status.h"
 
 namespace nigh {
 namespace {

@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bells/eventfd_bell.h"
 #include "nigh/transports/shm/bells/futex_bell.h"
 #include "nigh/transports/shm/bells/posix_sem_bell.h"

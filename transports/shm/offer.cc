@@ -23,11 +23,11 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 namespace {

@@ -7,9 +7,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 

@@ -13,18 +13,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/mutex.h"
-#include "nigh/base/unique_fd.h"
-#include "nigh/base/waiter.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
+#include "nigh/transport/unique_fd.h"
+#include "nigh/transport/waiter.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/offer.h"
 #include "nigh/transports/shm/ring.h"
 #include "nigh/transports/shm/shm_options.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 
 namespace nigh {
 

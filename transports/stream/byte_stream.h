@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 

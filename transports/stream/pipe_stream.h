@@ -10,9 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/byte_stream.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 

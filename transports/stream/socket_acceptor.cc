@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/errno_status.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/errno_status.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 namespace {

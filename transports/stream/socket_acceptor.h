@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 

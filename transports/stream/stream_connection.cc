@@ -19,12 +19,12 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/errno_status.h"
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/errno_status.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transports/stream/byte_stream.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 
 namespace nigh {
 namespace {

@@ -10,12 +10,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/mutex.h"
-#include "nigh/base/waiter.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
+#include "nigh/transport/waiter.h"
 #include "nigh/transports/stream/byte_stream.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
 
 namespace nigh {
 

@@ -10,11 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/queue/blocking_helper.h"
 #include "nigh/transports/queue/message_queue.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 

@@ -19,11 +19,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "nigh/base/errno_status.h"
-#include "nigh/base/unique_fd.h"
 #include "nigh/transport/address.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/errno_status.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/queue/message_queue.h"
 #include "nigh/transports/queue/queue_connection.h"
 #include "nigh/transports/rendezvous/arrival.h"
@@ -31,7 +32,6 @@
 #include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/sysvmq/sysv_queue.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 namespace {

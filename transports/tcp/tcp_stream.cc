@@ -12,11 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include "nigh/base/mutex.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/socket_stream.h"
 #include "nigh/transports/tcp/endpoint.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 namespace {

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "nigh/base/mutex.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/tcp/endpoint.h"
-#include "nigh/wire/bytes.h"
 
 namespace nigh {
 

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
 
 namespace nigh {

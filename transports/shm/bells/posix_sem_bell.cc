@@ -14,8 +14,8 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "nigh/base/errno_status.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/transport/errno_status.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/bells/ear.h"
 #include "nigh/transports/shm/memory.h"

@@ -23,9 +23,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/base/errno_status.h"
-#include "nigh/base/mutex.h"
-#include "nigh/base/unique_fd.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/errno_status.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
 
 namespace nigh {

@@ -16,7 +16,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "nigh/base/errno_status.h"
+#include "nigh/transport/errno_status.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/bells/ear.h"
 

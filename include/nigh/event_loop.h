@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 
 namespace nigh {
 

@@ -6,7 +6,7 @@
 
 #include "google/protobuf/message_lite.h"
 #include "nigh/message_io.h"
-#include "nigh/server_call.h"
+#include "nigh/runtime/server/server_call.h"
 
 namespace nigh {
 

@@ -9,9 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/base/waiter.h"
-#include "nigh/wire/bytes.h"
-#include "nigh/wire/frame.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
+#include "nigh/transport/waiter.h"
 
 namespace nigh {
 

@@ -1,5 +1,5 @@
-#ifndef NIGH_BASE_ERRNO_STATUS_H_
-#define NIGH_BASE_ERRNO_STATUS_H_
+#ifndef NIGH_TRANSPORT_ERRNO_STATUS_H_
+#define NIGH_TRANSPORT_ERRNO_STATUS_H_
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -21,4 +21,4 @@ inline absl::Status UnavailableErrno(int error_number, absl::string_view where,
 
 }  // namespace nigh
 
-#endif  // NIGH_BASE_ERRNO_STATUS_H_
+#endif  // NIGH_TRANSPORT_ERRNO_STATUS_H_

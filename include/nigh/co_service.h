@@ -26,7 +26,7 @@
 
 #include "absl/status/status.h"
 #include "nigh/co_server_stream.h"
-#include "nigh/server_call.h"
+#include "nigh/runtime/server/server_call.h"
 #include "nigh/server_context.h"
 #include "nigh/service.h"
 #include "nigh/task.h"

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "nigh/message_io.h"
-#include "nigh/server_call.h"
+#include "nigh/runtime/server/server_call.h"
 
 namespace nigh {
 

@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/io/zero_copy_stream.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 

@@ -1,5 +1,5 @@
-#ifndef NIGH_BASE_DEADLINE_H_
-#define NIGH_BASE_DEADLINE_H_
+#ifndef NIGH_DEADLINE_H_
+#define NIGH_DEADLINE_H_
 
 #include <algorithm>
 #include <chrono>
@@ -56,4 +56,4 @@ class Deadline {
 
 }  // namespace nigh
 
-#endif  // NIGH_BASE_DEADLINE_H_
+#endif  // NIGH_DEADLINE_H_

@@ -10,8 +10,8 @@
 #include <variant>
 
 #include "absl/functional/any_invocable.h"
-#include "nigh/base/mutex.h"
 #include "nigh/event_loop.h"
+#include "nigh/mutex.h"
 
 namespace nigh {
 

@@ -8,10 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "nigh/channel.h"
-#include "nigh/client_call.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
 #include "nigh/options.h"
+#include "nigh/runtime/client/client_call.h"
 
 namespace nigh {
 

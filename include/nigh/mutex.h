@@ -1,11 +1,11 @@
-#ifndef NIGH_BASE_MUTEX_H_
-#define NIGH_BASE_MUTEX_H_
+#ifndef NIGH_MUTEX_H_
+#define NIGH_MUTEX_H_
 
 #include <atomic>
 #include <cstdint>
 
 #include "absl/base/thread_annotations.h"
-#include "nigh/base/deadline.h"
+#include "nigh/deadline.h"
 
 namespace nigh {
 
@@ -115,4 +115,4 @@ class CondVar {
 
 }  // namespace nigh
 
-#endif  // NIGH_BASE_MUTEX_H_
+#endif  // NIGH_MUTEX_H_

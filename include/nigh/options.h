@@ -9,9 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "nigh/base/waiter.h"
 #include "nigh/metadata.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/waiter.h"
 
 namespace nigh {
 

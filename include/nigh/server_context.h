@@ -5,8 +5,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/string_view.h"
-#include "nigh/base/deadline.h"
 #include "nigh/cancellation.h"
+#include "nigh/deadline.h"
 #include "nigh/metadata.h"
 #include "nigh/method.h"
 #include "nigh/transport/connection.h"

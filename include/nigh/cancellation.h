@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "nigh/base/mutex.h"
+#include "nigh/mutex.h"
 
 namespace nigh {
 

@@ -1,12 +1,12 @@
-#ifndef NIGH_WIRE_FRAME_H_
-#define NIGH_WIRE_FRAME_H_
+#ifndef NIGH_TRANSPORT_FRAME_H_
+#define NIGH_TRANSPORT_FRAME_H_
 
 #include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "nigh/wire/bytes.h"
+#include "nigh/transport/bytes.h"
 
 namespace nigh {
 
@@ -82,4 +82,4 @@ absl::string_view FrameKindName(FrameKind kind);
 
 }  // namespace nigh
 
-#endif  // NIGH_WIRE_FRAME_H_
+#endif  // NIGH_TRANSPORT_FRAME_H_

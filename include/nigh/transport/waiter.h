@@ -1,5 +1,5 @@
-#ifndef NIGH_BASE_WAITER_H_
-#define NIGH_BASE_WAITER_H_
+#ifndef NIGH_TRANSPORT_WAITER_H_
+#define NIGH_TRANSPORT_WAITER_H_
 
 #include <cstdint>
 
@@ -73,4 +73,4 @@ class Waiter {
 
 }  // namespace nigh
 
-#endif  // NIGH_BASE_WAITER_H_
+#endif  // NIGH_TRANSPORT_WAITER_H_

@@ -8,7 +8,7 @@
 #include "absl/types/span.h"
 #include "google/protobuf/message_lite.h"
 #include "nigh/method.h"
-#include "nigh/server_call.h"
+#include "nigh/runtime/server/server_call.h"
 #include "nigh/server_context.h"
 #include "nigh/server_stream.h"
 

@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "nigh/method.h"
-#include "nigh/server_call.h"
+#include "nigh/runtime/server/server_call.h"
 #include "nigh/server_context.h"
 #include "nigh/service.h"
 

@@ -1,5 +1,5 @@
-#ifndef NIGH_WIRE_BYTES_H_
-#define NIGH_WIRE_BYTES_H_
+#ifndef NIGH_TRANSPORT_BYTES_H_
+#define NIGH_TRANSPORT_BYTES_H_
 
 #include <bit>
 #include <concepts>
@@ -40,4 +40,4 @@ inline ConstByteSpan AsBytes(absl::string_view text) {
 
 }  // namespace nigh
 
-#endif  // NIGH_WIRE_BYTES_H_
+#endif  // NIGH_TRANSPORT_BYTES_H_

@@ -1,5 +1,5 @@
-#ifndef NIGH_BASE_UNIQUE_FD_H_
-#define NIGH_BASE_UNIQUE_FD_H_
+#ifndef NIGH_TRANSPORT_UNIQUE_FD_H_
+#define NIGH_TRANSPORT_UNIQUE_FD_H_
 
 #include <unistd.h>
 
@@ -33,4 +33,4 @@ class UniqueFd {
 
 }  // namespace nigh
 
-#endif  // NIGH_BASE_UNIQUE_FD_H_
+#endif  // NIGH_TRANSPORT_UNIQUE_FD_H_

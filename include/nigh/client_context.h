@@ -5,8 +5,8 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "nigh/base/deadline.h"
 #include "nigh/cancellation.h"
+#include "nigh/deadline.h"
 #include "nigh/metadata.h"
 #include "nigh/options.h"
 #include "nigh/transport/connection.h"

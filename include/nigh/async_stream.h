@@ -8,10 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/async_call.h"
-#include "nigh/client_call.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
+#include "nigh/runtime/client/async_call.h"
+#include "nigh/runtime/client/client_call.h"
 
 namespace nigh {
 

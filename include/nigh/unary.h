@@ -6,10 +6,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/client_call.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
 #include "nigh/options.h"
+#include "nigh/runtime/client/client_call.h"
 
 namespace nigh::internal {
 
