@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/algorithm/container.h"
@@ -44,11 +45,12 @@ absl::Status CheckMetadata(absl::string_view key, absl::string_view value) {
 }
 
 void Metadata::Add(absl::string_view key, absl::string_view value) {
-  if (absl::Status status = CheckMetadata(key, value); !status.ok()) {
-    if (status_.ok()) status_ = status;
-    return;
+  // Copied first: they may lie in memory that a peer is changing.
+  const Entry& entry = entries_.emplace_back(key, value);
+  if (absl::Status status = CheckMetadata(entry.first, entry.second); !status.ok()) {
+    if (status_.ok()) status_ = std::move(status);
+    return entries_.pop_back();
   }
-  entries_.emplace_back(key, value);
   byte_size_ += key.size() + value.size();
 }
 

@@ -54,12 +54,13 @@ bool ClientSession::IsReady(const ClientCall& call, Event event) const {
   return true;
 }
 
-void ClientSession::Await(ClientCall& call, Event event) {
+void ClientSession::Await(ClientCall& call, Event event, Role role) {
   const Deadline deadline = call.context_.deadline_;
+  ClientCall* const self = role == Role::kReader ? &call : nullptr;
   while (!IsReady(call, event)) {
     if (deadline.HasPassed()) {
       // What had arrived by then still counts.
-      if (!pumping_) PumpWhatArrived(SelfFor(call, event));
+      if (!pumping_) PumpWhatArrived(self);
       if (!IsReady(call, event)) {
         Abandon(call, absl::DeadlineExceededError(absl::StrCat(
                           name_, ": ", call.method_.method->name, ": deadline exceeded")));
@@ -67,7 +68,7 @@ void ClientSession::Await(ClientCall& call, Event event) {
       break;
     }
     if (!pumping_) {
-      Lead(call, event);
+      Lead(call, event, self);
     } else {
       followers_.push_back(&call);
       call.changed_.WaitUntil(mutex_, deadline);
@@ -76,11 +77,6 @@ void ClientSession::Await(ClientCall& call, Event event) {
   }
   PromoteFollower();
   HandOver();
-}
-
-ClientCall* ClientSession::SelfFor(ClientCall& call, Event event) {
-  // A writer that leads must leave its call's next message to the reader, maybe another thread.
-  return event == Event::kMessage || event == Event::kEnd ? &call : nullptr;
 }
 
 void ClientSession::PumpWhatArrived(ClientCall* self) {
@@ -105,9 +101,8 @@ void ClientSession::PromoteFollower() {
   if (!pumping_ && !followers_.empty()) followers_.front()->changed_.SignalAll();
 }
 
-void ClientSession::Lead(ClientCall& call, Event event) {
+void ClientSession::Lead(ClientCall& call, Event event, ClientCall* self) {
   const Deadline deadline = call.context_.deadline_;
-  ClientCall* const self = SelfFor(call, event);
   pumping_ = true;
   waiter_.Reset();
   while (!IsReady(call, event) && !deadline.HasPassed()) {

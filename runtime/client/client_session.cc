@@ -180,9 +180,9 @@ absl::StatusOr<bool> ClientSession::WriteNow(ClientCall& call, const MessageSour
 }
 
 void ClientSession::AwaitSender(ClientCall& call, Event event) {
-  if (call.context_.deadline_.HasPassed()) return Await(call, Event::kEnd);
+  if (call.context_.deadline_.HasPassed()) return Await(call, Event::kEnd, Role::kOther);
   ++writers_waiting_;
-  Await(call, event);
+  Await(call, event, Role::kOther);
   --writers_waiting_;
 }
 
@@ -234,7 +234,7 @@ void ClientSession::Consumed(ClientCall& call, size_t size) {
 bool ClientSession::Read(ClientCall& call, MessageTarget target) {
   MutexLock lock(mutex_);
   call.target_ = target;
-  if (call.inbox_.empty()) Await(call, Event::kMessage);
+  if (call.inbox_.empty()) Await(call, Event::kMessage, Role::kReader);
   if (!call.target_filled_ && !call.inbox_.empty()) ParseInbox(call);
   call.target_ = MessageTarget();
   HandOver();
@@ -243,7 +243,7 @@ bool ClientSession::Read(ClientCall& call, MessageTarget target) {
 
 void ClientSession::WaitForInitialMetadata(ClientCall& call) {
   MutexLock lock(mutex_);
-  Await(call, Event::kInitialMetadata);
+  Await(call, Event::kInitialMetadata, Role::kOther);
 }
 
 void ClientSession::DiscardNow(ClientCall& call) {
@@ -257,7 +257,7 @@ void ClientSession::DiscardNow(ClientCall& call) {
 absl::Status ClientSession::Finish(ClientCall& call) {
   MutexLock lock(mutex_);
   DiscardNow(call);
-  Await(call, Event::kEnd);
+  Await(call, Event::kEnd, Role::kReader);
   // The reply came while another thread pumped.
   if (call.target_ && !call.inbox_.empty()) ParseInbox(call);
   return call.status_;

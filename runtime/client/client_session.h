@@ -174,12 +174,13 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
 
   // client_pump.cc
   bool IsReady(const ClientCall& call, Event event) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Waits for `event`, leading or following, until the call's deadline, which ends it.
-  void Await(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Lead(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whose messages a caller that waits for `event` may parse in place while it pumps: its own
-  // call's, or nobody's.
-  static ClientCall* SelfFor(ClientCall& call, Event event);
+  // Waits for `event`, leading or following, until the call's deadline, which ends it. Who waits
+  // matters, for a reader and a writer of one call may be two threads: only the reader, whose
+  // target it is, may parse the call's messages in place.
+  enum class Role { kReader, kOther };
+  void Await(ClientCall& call, Event event, Role role) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // `self`: the call whose messages this thread may parse in place, its own; or null.
+  void Lead(ClientCall& call, Event event, ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Dispatches what has arrived, without waiting. Nobody else may be pumping.
   void PumpWhatArrived(ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What waited for room has left.

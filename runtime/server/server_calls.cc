@@ -59,30 +59,43 @@ void ServerSession::Recycle(std::unique_ptr<ServerCall> call) {
     session->poller_.Revoke(call.get());
   }
   call->context_.cancellation_.Remove(std::exchange(call->context_.callback_, 0));
-  bool drained = false;
+  bool idle = false;
   {
     MutexLock lock(session->mutex_);
     call->orphaned_ = call->pins_ > 0;
     if (call->orphaned_) return (void)call.release();
-    drained = session->Forget(std::move(call));
+    idle = session->Forget(std::move(call));
   }
-  if (drained && session->on_drained_) session->on_drained_();
+  if (idle) session->NotifyIdle();
 }
 
 void ServerSession::Unpin(ServerCall& call) {
-  bool drained = false;
+  bool idle = false;
   {
     MutexLock lock(mutex_);
     if (--call.pins_ > 0 || !call.orphaned_) return;
-    drained = Forget(std::unique_ptr<ServerCall>(&call));
+    idle = Forget(std::unique_ptr<ServerCall>(&call));
   }
-  if (drained && on_drained_) on_drained_();
+  if (idle) NotifyIdle();
 }
 
 bool ServerSession::Forget(std::unique_ptr<ServerCall> call) {
   Uncount(*call);
   Keep(std::move(call));
-  return --running_ == 0 && draining_;
+  return --running_ == 0;
+}
+
+void ServerSession::NotifyIdle() {
+  bool drained = false;
+  bool ended = false;
+  {
+    MutexLock lock(mutex_);
+    if (running_ > 0) return;
+    drained = draining_;
+    ended = ended_ && !std::exchange(end_notified_, true);
+  }
+  if (drained && on_drained_) on_drained_();
+  if (ended && on_end_) on_end_();
 }
 
 void ServerSession::Uncount(ServerCall& call) {
@@ -325,15 +338,13 @@ void ServerSession::ResumeSending() {
   const absl::StatusOr<bool> sent = sender_.Resume();
   AfterSend(sent);
   if (sent.ok() && !*sent) return;
-  bool drained = false;
   {
     MutexLock lock(mutex_);
     for (ServerCall* call : calls_) {
       if (call != nullptr) Changed(*call);
     }
-    drained = draining_ && running_ == 0;
   }
-  if (drained && on_drained_) on_drained_();
+  NotifyIdle();
 }
 
 void ServerSession::Drain() {

@@ -354,21 +354,15 @@ absl::Status ServerSession::OnCredit(const FrameHeader& header) {
 }
 
 void ServerSession::Fail(const absl::Status& status, bool broken) {
-  bool drained = false;
+  CancelAll(status);
+  connection_->Close();
+  // A client that left is nothing to report.
+  if (broken && on_broken_) on_broken_(status);
   {
     MutexLock lock(mutex_);
     ended_ = true;
   }
-  CancelAll(status);
-  connection_->Close();
-  {
-    MutexLock lock(mutex_);
-    drained = draining_ && running_ == 0;
-  }
-  if (drained && on_drained_) on_drained_();
-  // A client that left is nothing to report.
-  if (broken && on_broken_) on_broken_(status);
-  if (on_end_) on_end_();
+  NotifyIdle();
 }
 
 }  // namespace nigh

@@ -44,7 +44,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
     on_broken_ = std::move(callback);
   }
 
-  // `callback` is called in the poller's role when the connection is over. Before Open.
+  // `callback` is called, with no lock held, when the connection is over and so are all of its
+  // calls: nothing of the session uses the poller or the dispatcher any more. Before Open.
   void OnEnd(std::function<void()> callback) { on_end_ = std::move(callback); }
 
   // Sends the hello.
@@ -61,7 +62,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether all handlers have returned and all that they sent has left.
   bool Drained() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Whether all handlers have returned.
+  // Whether all handlers have returned, and no callback of theirs is still to run.
   bool Idle() const ABSL_LOCKS_EXCLUDED(mutex_);
   // `callback` runs, with no lock held, whenever a draining session may have become drained. Before
   // Open.
@@ -135,8 +136,11 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   void Keep(std::unique_ptr<ServerCall> call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Its handler has returned, or never will run.
   void Uncount(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Nobody uses the call any more. True: nor any other, of a session that drains.
+  // Nobody uses the call any more. True: nor any other.
   bool Forget(std::unique_ptr<ServerCall> call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The last call has gone, or something else has that the callbacks wait for: calls those whose
+  // time has come.
+  void NotifyIdle() ABSL_LOCKS_EXCLUDED(mutex_);
   // One who uses the call without the mutex does so no longer.
   void Unpin(ServerCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   // Answers a request that never became a call.
@@ -188,7 +192,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   Hello client_;  // what it announced; written once, before the first request
 
   mutable Mutex mutex_;
-  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;       // the connection is over
+  bool end_notified_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status over_ ABSL_GUARDED_BY(mutex_);  // once CancelAll has been called
   int spares_ ABSL_GUARDED_BY(mutex_) = 0;     // in all of methods_
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;

@@ -127,13 +127,13 @@ void EncodeFrameHeader(const FrameHeader& header, std::byte* to) {
 
 FrameHeader DecodeFrameHeader(const std::byte* from) {
   FrameHeader header;
-  header.length = LoadLittle<uint32_t>(from);
-  header.kind = static_cast<FrameKind>(LoadLittle<uint8_t>(from + 4));
-  header.flags = LoadLittle<uint8_t>(from + 5);
-  header.method = LoadLittle<uint16_t>(from + 6);
-  header.call = LoadLittle<uint32_t>(from + 8);
-  header.rest = LoadLittle<uint32_t>(from + 12);
-  header.aux = LoadLittle<uint64_t>(from + 16);
+  header.length = LoadLittleOnce<uint32_t>(from);
+  header.kind = static_cast<FrameKind>(LoadLittleOnce<uint8_t>(from + 4));
+  header.flags = LoadLittleOnce<uint8_t>(from + 5);
+  header.method = LoadLittleOnce<uint16_t>(from + 6);
+  header.call = LoadLittleOnce<uint32_t>(from + 8);
+  header.rest = LoadLittleOnce<uint32_t>(from + 12);
+  header.aux = LoadLittleOnce<uint64_t>(from + 16);
   return header;
 }
 

@@ -27,16 +27,16 @@ absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload) {
         absl::StrCat("hello of ", payload.size(), " bytes, shorter than ", kHelloSize));
   }
   const std::byte* from = payload.data();
-  if (LoadLittle<uint32_t>(from) != kHelloMagic) {
+  if (LoadLittleOnce<uint32_t>(from) != kHelloMagic) {
     return absl::InternalError("hello without nigh's magic number");
   }
   Hello hello;
-  hello.min_version = LoadLittle<uint16_t>(from + 4);
-  hello.max_version = LoadLittle<uint16_t>(from + 6);
-  hello.window = LoadLittle<uint32_t>(from + 8);
-  hello.max_message = LoadLittle<uint64_t>(from + 12);
-  hello.max_metadata = LoadLittle<uint32_t>(from + 20);
-  hello.max_calls = LoadLittle<uint32_t>(from + 24);
+  hello.min_version = LoadLittleOnce<uint16_t>(from + 4);
+  hello.max_version = LoadLittleOnce<uint16_t>(from + 6);
+  hello.window = LoadLittleOnce<uint32_t>(from + 8);
+  hello.max_message = LoadLittleOnce<uint64_t>(from + 12);
+  hello.max_metadata = LoadLittleOnce<uint32_t>(from + 20);
+  hello.max_calls = LoadLittleOnce<uint32_t>(from + 24);
   if (hello.min_version == 0 || hello.min_version > hello.max_version) {
     return absl::InternalError(absl::StrCat("hello with impossible versions ", hello.min_version,
                                             " to ", hello.max_version));

@@ -28,7 +28,7 @@ SectionReader::SectionReader(ConstByteSpan payload) {
     status_ = absl::InternalError("payload too short for its sections");
     return;
   }
-  const size_t size = LoadLittle<uint32_t>(payload.data());
+  const size_t size = LoadLittleOnce<uint32_t>(payload.data());
   payload.remove_prefix(kSectionBlockHeader);
   if (size > payload.size()) {
     status_ = absl::InternalError(
@@ -43,9 +43,9 @@ SectionReader::SectionReader(ConstByteSpan payload) {
 std::optional<Section> SectionReader::Next() {
   if (left_.empty()) return std::nullopt;
   if (left_.size() >= kSectionHeader) {
-    const auto type = LoadLittle<uint8_t>(left_.data());
-    const size_t key = LoadLittle<uint16_t>(left_.data() + 2);
-    const size_t value = LoadLittle<uint32_t>(left_.data() + 4);
+    const auto type = LoadLittleOnce<uint8_t>(left_.data());
+    const size_t key = LoadLittleOnce<uint16_t>(left_.data() + 2);
+    const size_t value = LoadLittleOnce<uint32_t>(left_.data() + 4);
     left_.remove_prefix(kSectionHeader);
     if (key <= left_.size() && value <= left_.size() - key) {
       const absl::string_view text = AsText(left_);
@@ -62,7 +62,7 @@ size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece) {
   const size_t size = size_t{header.length} + header.rest;
   if ((header.flags & kSections) == 0 || first_piece.size() < kSectionBlockHeader) return size;
   // The count alone: the block itself may go on in the pieces to come.
-  const size_t sections = kSectionBlockHeader + LoadLittle<uint32_t>(first_piece.data());
+  const size_t sections = kSectionBlockHeader + LoadLittleOnce<uint32_t>(first_piece.data());
   return size - std::min(size, sections);
 }
 

@@ -2,12 +2,18 @@
 // says only when it is interrupted at the right moment.
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
+#include <fstream>
 #include <functional>
+#include <latch>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -15,7 +21,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "google/protobuf/message_lite.h"
 #include "gtest/gtest.h"
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
@@ -266,6 +275,146 @@ TEST(ClientSession, AWriterBehindACallThatEndsGoesOn) {
   server.End(ids[0]);
   second.join();
   leader.join();
+}
+
+// A message that knows which thread has parsed it.
+class ParsedBy final : public google::protobuf::MessageLite {
+ public:
+  std::thread::id thread;  // none: it has not been parsed
+
+  void Clear() override { thread = std::this_thread::get_id(); }
+  const char* _InternalParse(const char*, google::protobuf::internal::ParseContext*) override {
+    return nullptr;
+  }
+  std::string GetTypeName() const override { return "ParsedBy"; }
+  MessageLite* New(google::protobuf::Arena*) const override { return new ParsedBy; }
+  bool IsInitialized() const override { return true; }
+  void CheckTypeAndMergeFrom(const MessageLite&) override {}
+  size_t ByteSizeLong() const override { return 0; }
+  int GetCachedSize() const override { return 0; }
+  uint8_t* _InternalSerialize(uint8_t* target,
+                              google::protobuf::io::EpsCopyOutputStream*) const override {
+    return target;
+  }
+};
+
+// A connection whose server, room and time fix the order of what a reader and a writer of one call
+// do, when the deadline passes under the writer's hands while the reader follows:
+//
+//   writer: Write, which looks whether the server is still there and so receives ...
+//   reader:                       Read, which finds somebody receiving, and sleeps
+//   writer: ... CREDIT; sends; there is no room; the deadline passes; receives MESSAGE
+class DeadlineAmidWrite final : public Connection {
+ public:
+  struct Script {
+    std::function<void()> await_reader;    // until it sleeps
+    std::function<void()> await_deadline;  // until it has passed
+    std::thread::id writer;
+    std::atomic<bool> begun = false;  // the write has
+  };
+  static inline Script* script = nullptr;
+
+  std::optional<ByteSpan> Claim(size_t payload) override {
+    if (step_ >= 2) {
+      script->await_deadline();
+      has_no_room_ = true;
+      return std::nullopt;
+    }
+    claim_.resize(payload);
+    return ByteSpan(claim_);
+  }
+  void Commit(const FrameHeader&) override {}
+  absl::StatusOr<bool> Flush() override { return step_ < 2; }
+
+  absl::StatusOr<std::optional<Frame>> Receive() override {
+    if (step_ == 0) return Say({.kind = FrameKind::kHello}, HelloBytes().substr(kFrameHeaderSize));
+    if (!script->begun || std::this_thread::get_id() != script->writer) return std::nullopt;
+    if (step_ == 1) {
+      script->await_reader();
+      return Say({.kind = FrameKind::kCredit, .aux = 1000}, "");
+    }
+    if (step_ > 2 || !has_no_room_) return std::nullopt;
+    return Say({.kind = FrameKind::kMessage, .flags = kMessage}, "");
+  }
+  void Release() override {}
+  Wake Arm(Interest) override { return {.fd = quiet_.get(), .events = POLLIN}; }
+  Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kSystemCall; }
+  void Close() override {}
+  size_t max_payload() const override { return 4096; }
+  const PeerIdentity& peer() const override { return peer_; }
+
+ private:
+  std::optional<Frame> Say(FrameHeader header, const std::string& payload) {
+    ++step_;
+    said_ = payload;
+    header.length = static_cast<uint32_t>(said_.size());
+    return Frame{header, AsBytes(said_)};
+  }
+
+  std::atomic<int> step_ = 0;  // frames said
+  std::atomic<bool> has_no_room_ = false;
+  std::string said_;
+  std::vector<std::byte> claim_;
+  const UniqueFd quiet_{::eventfd(0, EFD_CLOEXEC)};
+  const PeerIdentity peer_{.address = "ordered:"};
+};
+
+// Until the thread sleeps, as the kernel tells, or has ended.
+void AwaitAsleep(pid_t thread) {
+  for (;; std::this_thread::yield()) {
+    std::ifstream stat(absl::StrCat("/proc/self/task/", thread, "/stat"));
+    std::string line;
+    if (!std::getline(stat, line) || line[line.rfind(')') + 2] == 'S') return;
+  }
+}
+
+// The message of a Read that has returned is its caller's: nobody else may be parsing into it.
+TEST(ClientSession, AWriterWhoseDeadlinePassesLeavesTheReadersMessageAlone) {
+  const auto dial = +[](const Address&) -> absl::StatusOr<std::unique_ptr<Connection>> {
+    return std::make_unique<DeadlineAmidWrite>();
+  };
+  const Transport transports[] = {{"ordered", dial, ListenScript, /*has_name=*/false}};
+  ChannelOptions options;
+  options.transports = transports;
+  for (int round = 0; round < 20; ++round) {
+    DeadlineAmidWrite::Script script;
+    DeadlineAmidWrite::script = &script;
+    const std::shared_ptr<Channel> channel = Dial("ordered:", options).value();
+    ClientContext context;
+    context.set_timeout(absl::Milliseconds(20));
+    ClientCall call(BoundMethods(channel, {&kChat, 1})[0], context);
+    call.Start(nullptr, /*end=*/false);
+
+    std::latch read(1);
+    std::atomic<pid_t> reader_id = 0;
+    ParsedBy message;
+    std::thread reader([&] {
+      read.wait();
+      reader_id = ::gettid();
+      (void)call.Read(MessageTarget(&message));
+    });
+    script.writer = std::this_thread::get_id();
+    script.await_reader = [&] {
+      read.count_down();
+      while (reader_id == 0) std::this_thread::yield();
+      AwaitAsleep(reader_id);
+    };
+    script.await_deadline = [&] {
+      while (!context.deadline().HasPassed()) std::this_thread::yield();
+    };
+    // A session that has been silent for a while is looked at before it is written to.
+    const Deadline silent = Deadline::After(absl::Milliseconds(1));
+    while (!silent.HasPassed()) std::this_thread::yield();
+    script.begun = true;
+    MessageSource text{absl::string_view("text")};
+    EXPECT_TRUE(text.Measure().ok());
+    (void)call.Write(text);
+    reader.join();
+    if (message.thread != std::thread::id()) {
+      EXPECT_NE(message.thread, script.writer) << "in round " << round;
+    }
+    EXPECT_FALSE(call.Finish().ok());
+  }
 }
 
 }  // namespace

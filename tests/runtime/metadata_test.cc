@@ -1,11 +1,19 @@
 #include "nigh/metadata.h"
 
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
@@ -109,6 +117,35 @@ TEST(Metadata, IsAsNewAfterClear) {
   EXPECT_TRUE(metadata.empty());
   EXPECT_EQ(metadata.byte_size(), 0u);
   EXPECT_TRUE(metadata.status().ok());
+}
+
+// Metadata may be added straight from memory that a peer is changing.
+TEST(Metadata, WhatIsKeptIsWhatWasChecked) {
+  constexpr size_t kSize = 64;
+  void* const page =
+      ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(page, MAP_FAILED);
+  auto* const key = static_cast<char*>(page);
+  std::fill_n(key, kSize, 'k');
+  const pid_t peer = ::fork();
+  if (peer == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    volatile char* const last = key + kSize - 1;
+    for (;;) *last = *last == 'k' ? 'K' : 'k';  // legal, illegal
+  }
+  ASSERT_GT(peer, 0);
+  const absl::Cleanup end = [&] {
+    ::kill(peer, SIGKILL);
+    ::waitpid(peer, nullptr, 0);
+    ::munmap(page, kSize);
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    Metadata metadata;
+    metadata.Add(absl::string_view(key, kSize), "value");
+    for (const auto& [kept, value] : metadata) {
+      ASSERT_TRUE(CheckMetadata(kept, value).ok()) << kept << ", after " << i;
+    }
+  }
 }
 
 }  // namespace

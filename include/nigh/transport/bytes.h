@@ -30,6 +30,15 @@ T LoadLittle(const std::byte* at) {
   return value;
 }
 
+// As LoadLittle, of bytes that another process may be changing: they are read once, however the
+// compiler may inline and order what is done with the value.
+template <std::integral T>
+T LoadLittleOnce(const std::byte* at) {
+  // At any address; and the bytes are no object of this type.
+  using Unaligned [[gnu::aligned(1), gnu::may_alias]] = T;
+  return *reinterpret_cast<const volatile Unaligned*>(at);
+}
+
 inline absl::string_view AsText(ConstByteSpan bytes) {
   return absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }

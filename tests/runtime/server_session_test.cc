@@ -1,0 +1,106 @@
+// A server whose client leaves while its handler is still at work.
+
+#include <atomic>
+#include <chrono>
+#include <coroutine>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "nigh/co_service.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/server.h"
+#include "nigh/server_context.h"
+#include "nigh/task.h"
+#include "nigh/transport/frame.h"
+#include "nigh/transports/inproc/inproc.h"
+#include "tests/contract/frames.h"
+#include "tests/hostile/victim.nigh.h"
+
+namespace nigh {
+namespace {
+
+using hostile::Note;
+using hostile::Victim;
+
+// What a coroutine awaits until the test opens it, in the test's thread. Once.
+class Gate {
+ public:
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    coroutine_ = coroutine;
+    reached_.count_down();
+  }
+  void await_resume() const {}
+
+  void AwaitReached() const { reached_.wait(); }
+  void Open() const { coroutine_.resume(); }
+
+ private:
+  std::coroutine_handle<> coroutine_;
+  std::latch reached_{1};
+};
+
+// Its one handler waits for something that has nothing to do with its client.
+class Patient final : public Victim::CoService {
+ public:
+  Gate gate;
+  std::latch cancelled{1};
+  std::atomic<bool> done = false;
+
+  Task<absl::Status> Echo(ServerContext& context, const Note&, Note*) override {
+    context.SetCancelCallback([this] { cancelled.count_down(); });
+    co_await gate;
+    done = true;
+    co_return absl::OkStatus();
+  }
+};
+
+// A client that has made one call and says no more.
+std::unique_ptr<Connection> CallEcho(const std::string& address) {
+  std::unique_ptr<Connection> connection = DialInproc(testing::MakeAddress(address)).value();
+  std::string hello(kHelloSize, '\0');
+  EncodeHello({.window = 1 << 16, .max_message = 1 << 16, .max_metadata = 1024, .max_calls = 1},
+              reinterpret_cast<std::byte*>(hello.data()));
+  EXPECT_TRUE(testing::Send(*connection, {.kind = FrameKind::kHello}, hello).ok());
+  EXPECT_TRUE(
+      testing::Send(*connection, {.kind = FrameKind::kMethod}, "/nigh.hostile.Victim/Echo").ok());
+  EXPECT_TRUE(
+      testing::Send(*connection, {.kind = FrameKind::kRequest, .flags = kMessage | kEnd}, "").ok());
+  return connection;
+}
+
+TEST(ServerSession, ShutdownWaitsForTheHandlerOfAClientThatHasLeft) {
+  Patient service;
+  std::optional<Server> server(std::in_place);
+  server->Register(service);
+  ASSERT_EQ(server->Listen("inproc:patient"), absl::OkStatus());
+  ASSERT_EQ(server->Start(), absl::OkStatus());
+  std::unique_ptr<Connection> client = CallEcho("inproc:patient");
+  service.gate.AwaitReached();
+  client = nullptr;
+  service.cancelled.wait();
+
+  std::atomic<bool> is_shut_down = false;
+  std::thread opener([&] {
+    // A server that does not wait is done well within this time; one that does waits for this.
+    const Deadline patience = Deadline::After(absl::Milliseconds(100));
+    while (!is_shut_down && !patience.HasPassed()) std::this_thread::yield();
+    service.gate.Open();
+  });
+  server->Shutdown(absl::ZeroDuration());
+  EXPECT_TRUE(service.done);
+  is_shut_down = true;
+  // What the handler's end still uses must be there until it has ended.
+  server.reset();
+  opener.join();
+}
+
+}  // namespace
+}  // namespace nigh
