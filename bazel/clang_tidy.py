@@ -10,12 +10,12 @@ that a second run checks only what changed.
 
 import concurrent.futures
 import hashlib
-import json
 import pathlib
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from compile_commands import ROOT, bazel, compile_flags
+
 CACHE = ROOT / ".lint-cache"
 JOBS = 2
 
@@ -23,41 +23,14 @@ JOBS = 2
 # have a second dot in their names (hello.pb.h, hello.nigh.h).
 OUR_HEADERS = (r"(^|/)(_virtual_includes|include|runtime|codegen|transports|examples|tests|benchmarks|tools)/"
                r"([^/]*/)*[^./]+\.h$")
-# What clang 14 does not know or complains about, as the start of a flag; and what it is to look for.
-DROPPED_FLAGS = ("-fno-canonical-system-headers", "-D__DATE__", "-D__TIME", "-MD", "-frandom-seed=")
-CLANG_FLAGS = ["-Wno-unknown-warning-option", "-Wold-style-cast", "-Wthread-safety",
-               "-Wthread-safety-beta"]
-
-
-def bazel(*arguments):
-    """What bazel prints; nothing where it fails, which the build before this has explained."""
-    return subprocess.run(["bazel", *arguments], cwd=ROOT, check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True).stdout.strip()
+# What it is to look for.
+WARNINGS = ["-Wold-style-cast", "-Wthread-safety", "-Wthread-safety-beta"]
 
 
 def tracked_sources():
     listing = subprocess.run(["git", "ls-files", "-z", "--", "*.cc"], cwd=ROOT, check=True,
                              stdout=subprocess.PIPE, text=True).stdout
     return set(filter(None, listing.split("\0")))
-
-
-def compile_flags():
-    """source -> the flags that Bazel compiles it with; the first action stands for all."""
-    graph = json.loads(bazel("aquery", "--keep_going", "--output=jsonproto",
-                             'mnemonic("CppCompile", //...)') or "{}")
-    flags = {}
-    for action in graph.get("actions", []):
-        arguments = action["arguments"]
-        source = arguments[arguments.index("-c") + 1]
-        kept = []
-        rest = iter(arguments[1:])
-        for argument in rest:
-            if argument in ("-c", "-o", "-MF"):
-                next(rest)
-            elif not argument.startswith(DROPPED_FLAGS):
-                kept.append(argument)
-        flags.setdefault(source, kept + CLANG_FLAGS)
-    return flags
 
 
 def fingerprint(source, flags, directory, common):
@@ -90,7 +63,7 @@ def check(source, flags, directory, common):
 
 
 def main():
-    flags = compile_flags()
+    flags = {source: found + WARNINGS for source, found in compile_flags().items()}
     sources = tracked_sources()
     if sys.argv[1:]:
         sources &= set(sys.argv[1:])

@@ -41,6 +41,8 @@ SUBJECTS = {
     "ZeroMQ ipc": (ZEROMQ, "ipc://{scratch}/{pid}"),
 }
 
+NOW_AND_THEN = "1 call a millisecond"
+
 DOORBELLS = ("futex", "posix-sem", "sysv-sem", "signal")
 
 # WaitPolicy::yields, the only part of the policy that counts where a poll is a system call; and
@@ -105,6 +107,10 @@ def make_plan(quick):
              "nigh sysvmq", "nigh tcp", "gRPC unix", "gRPC tcp", "Cap'n Proto unix", "Thrift unix",
              "ZeroMQ ipc"),
             ("split", "stacked"), "--payload=%d" % size)
+    # When a call begins, both sides are asleep.
+    add(NOW_AND_THEN, ("raw socketpair", "raw pipe", "nigh shm", "nigh unix", "nigh pipe", "nigh fifo",
+                       "nigh mqueue", "nigh tcp", "gRPC unix", "Cap'n Proto unix", "Thrift unix",
+                       "ZeroMQ ipc"), PLACEMENTS, "--rate=1000")
     # Each call sleeps, and so is woken by a doorbell.
     add("asleep, 64 B", ["nigh shm"] + ["nigh shm " + bell for bell in DOORBELLS] + ["nigh unix"],
         ("split", "stacked"), "--spins=0", "--yields=0")
@@ -115,6 +121,8 @@ def make_plan(quick):
         add(threads_name(threads, channels),
             ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"), ("free",),
             "--threads=%d" % threads, "--channels=%d" % channels)
+    # Followers on the leader's CPU, the server on its own.
+    add(threads_name(4, 1), ("nigh shm", "nigh unix"), ("split",), "--threads=4", "--channels=1")
     for calls in (1, 4, 16, 64):
         add("%d in flight, 1 thread" % calls, ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"),
             ("split", "free"), "--workload=flight", "--in_flight=%d" % calls)

@@ -6,8 +6,8 @@ usage: tables.py FILE
 import json
 import sys
 
-from plan import BESIDE, SUBJECTS, threads_name
-from report import Results, hand_tuned, number, targets
+from plan import BESIDE, NOW_AND_THEN, PLACEMENTS, SUBJECTS, threads_name
+from report import Results, hand_tuned, number
 
 SIZES = ("0 B", "1 KiB", "4 KiB", "64 KiB", "1 MiB", "16 MiB")
 
@@ -35,18 +35,38 @@ def print_rows(title, head, rows):
     print()
 
 
+def cpu_a_call(results, key):
+    sides = [number(results.median(key, side)) for side in ("client_cpu", "server_cpu")]
+    return ", ".join(sides) if sides[0] != "-" else "-"
+
+
 def print_latencies(results, placement):
     rows = []
     for name in SUBJECTS:
         key = ("unary 64 B", name, placement)
-        fields = [number(results.median(key, f))
-                  for f in ("p50", "p90", "p99", "p999", "per_s", "client_cpu", "server_cpu")]
         spread = results.spread(key)
-        rows.append([name] + fields[:5] + [", ".join(fields[5:]) if fields[5] != "-" else "-",
-                                           "%.2f" % spread if spread else "-"])
+        rows.append([name] + [number(results.median(key, field))
+                              for field in ("p50", "p90", "p99", "p999", "per_s")]
+                    + [cpu_a_call(results, key), "%.2f" % spread if spread else "-"])
     print_rows("64-byte unary echo, " + placement,
                ("p50", "p90", "p99", "p99.9", "calls a second", "CPU a call: client, server",
                 "spread"), rows)
+
+
+def print_now_and_then(results):
+    head = []
+    for placement in PLACEMENTS:
+        head += [placement + " p50", "p99", "CPU a call: client, server"]
+    rows = []
+    for name in SUBJECTS:
+        row = [name]
+        for placement in PLACEMENTS:
+            key = (NOW_AND_THEN, name, placement)
+            row += [number(results.median(key, "p50")), number(results.median(key, "p99")),
+                    cpu_a_call(results, key)]
+        rows.append(row)
+    print_rows("64-byte unary echo, one call each millisecond, latency from the intended start", head,
+               rows)
 
 
 def print_grid(results, title, columns, field):
@@ -91,8 +111,9 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     results = load(sys.argv[1])
-    for placement in ("split", "stacked", "free"):
+    for placement in PLACEMENTS:
         print_latencies(results, placement)
+    print_now_and_then(results)
     for placement in ("split", "stacked"):
         print_grid(results, "Unary echo by size, p50, " + placement,
                    [(size, "unary " + size, placement) for size in SIZES], "p50")
@@ -100,9 +121,11 @@ def main():
                [["both ends of an echo"]
                 + [number(results.median(("unary " + size, "codec alone", "one thread"), "p50"))
                    for size in SIZES[:1] + ("64 B",) + SIZES[2:]]])
-    print_grid(results, "Calls a second by threads and channels, free",
-               [("%d, %d" % pair, threads_name(*pair), "free")
-                for pair in ((1, 1), (4, 1), (4, 4), (16, 1), (16, 16), (64, 64))], "per_s")
+    print_grid(results, "Calls a second by threads and channels",
+               [("%d, %d, %s" % (*pair, placement), threads_name(*pair), placement)
+                for *pair, placement in (
+                    (1, 1, "free"), (4, 1, "split"), (4, 1, "free"), (4, 4, "free"),
+                    (16, 1, "free"), (16, 16, "free"), (64, 64, "free"))], "per_s")
     print_grid(results, "Calls a second by calls in flight, 1 thread and channel",
                [("%d, %s" % (calls, placement), "%d in flight, 1 thread" % calls, placement)
                 for placement in ("split", "free") for calls in (1, 4, 16, 64)], "per_s")
@@ -120,9 +143,6 @@ def main():
     print_beside(results)
     print_open_loop(results)
     print_wait_policy(results)
-    print_rows("Targets", ("target", "measured", ""),
-               [[what, limit, number(value), verdict]
-                for what, value, limit, verdict in targets(results)])
 
 
 if __name__ == "__main__":
