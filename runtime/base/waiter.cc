@@ -13,8 +13,12 @@ namespace {
 // Waking a sleeper on another CPU takes 20 to 40 us: what arrives within that time is better waited
 // for.
 constexpr int64_t kWakeNanos = 40'000;
-// A yield that takes longer than this has given the CPU to somebody who needs it.
+// No wait is looked at for longer.
+constexpr int64_t kLookNanos = 2 * kWakeNanos;
+// A yield that takes longer than this has given the CPU to somebody who needs it. One may have met
+// a thread that runs for a moment and is gone; so many lately, and the CPU is wanted.
 constexpr int64_t kLongYieldNanos = 20'000;
+constexpr int kLongYields = 3;
 // Even when waits have usually been long, or spins in vain, one wait in this many tries again: the
 // load may have changed.
 constexpr uint32_t kProbeEvery = 16;
@@ -41,6 +45,7 @@ void Waiter::StartWait() {
 void Waiter::Found() {
   if (polls_ != 0 && started_ == 0) vain_spins_ = 0;
   if (started_ != 0) {
+    if (long_yields_ > 0 && !yielded_long_) --long_yields_;
     if (spins_ != 0) vain_spins_ = std::min(vain_spins_ + 1, kVainSpins);
     const int64_t waited = std::min(SteadyNanos() - started_, 10 * kWakeNanos);
     usual_ += (waited - usual_) / 4;
@@ -50,7 +55,7 @@ void Waiter::Found() {
 
 void Waiter::Reset() {
   polls_ = spins_ = 0;
-  slept_ = contended_ = false;
+  slept_ = yielded_long_ = false;
   started_ = 0;
 }
 
@@ -67,15 +72,19 @@ bool Waiter::PollAgain(PollCost cost) {
   }
   if (started_ == 0) StartWait();
   const int yields = cheap ? kCheapYields * policy_.yields : policy_.yields;
-  if (slept_ || contended_ || polls_ >= spins_ + yields) return false;
+  if (slept_ || polls_ >= spins_ + yields || last_ - started_ >= kLookNanos) return false;
+  if (yielded_long_ && long_yields_ >= kLongYields) return false;
   if (usual_ > kWakeNanos && waits_ % kProbeEvery != 0) return false;
   ++polls_;
   sched_yield();
   const int64_t now = SteadyNanos();
-  contended_ = now - last_ > kLongYieldNanos;
+  if (now - last_ > kLongYieldNanos) {
+    yielded_long_ = true;
+    long_yields_ = std::min(long_yields_ + 1, 2 * kLongYields);
+  }
   last_ = now;
   // One more poll follows even a long yield: the peer may be who ran.
-  return now - started_ < 2 * kWakeNanos || contended_;
+  return now - started_ < kLookNanos || yielded_long_;
 }
 
 }  // namespace nigh

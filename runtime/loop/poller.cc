@@ -24,10 +24,6 @@
 namespace nigh {
 namespace {
 
-// Even while hot connections have work, the others are looked at once in so many passes, and within
-// so many nanoseconds and a handler.
-constexpr uint32_t kEventsEvery = 16;
-constexpr int64_t kEventsWithin = 200'000;
 // A connection that had nothing in so many passes is no longer hot.
 constexpr int kCoolAfter = 64;
 // Tasks run before the connections get their turn.
@@ -40,8 +36,7 @@ constexpr uint64_t kRoomBit = uint64_t{1} << 63;
 
 }  // namespace
 
-Poller::Poller(const WaitPolicy& policy, Watchdog* watchdog)
-    : watchdog_(watchdog), epoll_(::epoll_create1(EPOLL_CLOEXEC)), waiter_(policy) {
+Poller::Poller(const WaitPolicy& policy) : epoll_(::epoll_create1(EPOLL_CLOEXEC)), waiter_(policy) {
   Control(EPOLL_CTL_ADD, tasks_.wake_fd(), kTasksToken, EPOLLIN);
   Control(EPOLL_CTL_ADD, tasks_.timer_fd(), kTasksToken, EPOLLIN);
   // What is posted before the first Poll makes fd() readable.
@@ -122,7 +117,6 @@ Poller::Pass Poller::RunTasks() {
       // Its own are short and use what belongs to the role.
       if (owner == this) return task();
       const uint64_t entered = mark_.Enter();
-      if (watchdog_ != nullptr) watchdog_->Stir();
       task();
       kept = mark_.Leave(entered);
     });
@@ -272,9 +266,12 @@ Poller::Pass Poller::TakePass() {
   const Pass hot = PollHot();
   if (hot == Pass::kRoleLost) return hot;
   const Pass pass = std::max(tasks, hot);
-  if (++passes_ % kEventsEvery == 0 ||
-      (pass != Pass::kNothing && SteadyNanos() - last_events_ > kEventsWithin)) {
-    PollEvents(0);
+  if (pass != Pass::kNothing) {
+    // The peers have just been answered, and are busy themselves: the time for what must be done
+    // now and then. In a pass that finds nothing it would stand in the way of the next request.
+    const int64_t now = SteadyNanos();
+    mark_.PutOff(now);
+    PollEventsIfDue(now);
   }
   return pass;
 }
@@ -293,7 +290,11 @@ bool Poller::Drive() {
         waiter_.Found();
         [[fallthrough]];
       case Pass::kNothing:
-        if (!hot_.empty() && waiter_.PollAgain(PollCostOfHot())) break;
+        if (!hot_.empty() && waiter_.PollAgain(PollCostOfHot())) {
+          // Who yields makes a system call for each look anyway.
+          if (const std::optional<int64_t> now = waiter_.yielded_at()) PollEventsIfDue(*now);
+          break;
+        }
         if (!ArmHot() || !tasks_.BeginSleep()) break;
         PollEvents(-1);
         tasks_.EndSleep();

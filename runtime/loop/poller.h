@@ -30,8 +30,7 @@ class Poller {
   using Owner = TaskQueue::Owner;
   using TimerId = TaskQueue::TimerId;
 
-  // `watchdog`, if there is one, is stirred whenever a task begins, and watches mark().
-  explicit Poller(const WaitPolicy& policy, Watchdog* watchdog = nullptr);
+  explicit Poller(const WaitPolicy& policy);
 
   // To be called first. RESOURCE_EXHAUSTED when the system has no descriptors to give.
   absl::Status Open() const;
@@ -63,12 +62,16 @@ class Poller {
   void RemoveTimer(TimerId id) { tasks_.RemoveTimer(id); }
   void Revoke(Owner owner) { tasks_.Revoke(owner); }
 
+  // For a watchdog. Entered around every task and handler.
   InlineMark& mark() { return mark_; }
   // How many it looks after, about.
   size_t load() const { return load_.load(std::memory_order_relaxed); }
 
  private:
   using Token = uint64_t;
+
+  // While hot connections have work, the others wait for so long at most, and a handler.
+  static constexpr int64_t kEventsEveryNanos = 100'000;
 
   struct Source {
     Token token;
@@ -96,6 +99,10 @@ class Poller {
   bool ArmHot();
   // Waits for the epoll set; -1: for ever.
   void PollEvents(int timeout_millis);
+  // Looks at the epoll set if that has not been done for a while. `now`: steady nanoseconds.
+  void PollEventsIfDue(int64_t now) {
+    if (now - last_events_ > kEventsEveryNanos) PollEvents(0);
+  }
   void AddNow(std::shared_ptr<Pollable> pollable);
   void Drop(Source& source);
   void MakeHot(Source& source);
@@ -106,7 +113,6 @@ class Poller {
   void Control(int operation, int fd, Token token, uint32_t events);
   Waiter::PollCost PollCostOfHot() const;
 
-  Watchdog* const watchdog_;
   std::atomic<size_t> load_ = 0;
   std::atomic<bool> polling_ = false;
 
@@ -118,7 +124,6 @@ class Poller {
   absl::flat_hash_map<const Pollable*, Token> tokens_;
   std::vector<Source*> hot_;
   Token next_token_ = 1;
-  uint32_t passes_ = 0;
   int64_t last_events_ = 0;  // steady nanoseconds
   bool stopping_ = false;
 

@@ -1,93 +1,97 @@
 #include "nigh/runtime/loop/watchdog.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "absl/time/time.h"
-#include "nigh/deadline.h"
-#include "nigh/mutex.h"
+#include "absl/status/status.h"
+#include "nigh/transport/errno_status.h"
 
 namespace nigh {
 namespace {
 
-// A handler is taken to overstay when two looks find it: after half a tick at least, two at most.
-constexpr absl::Duration kTick = absl::Microseconds(500);
-// So many looks without any sign of a handler, and the watchdog goes dormant.
-constexpr int kPatience = 100;
+// A handler that one alarm finds has this long to go before it is taken to overstay: the alarm
+// cannot tell when it began.
+constexpr int64_t kSecondLookNanos = 400'000;
 
 }  // namespace
 
+void InlineMark::SetAlarm(int64_t nanos) {
+  const itimerspec when = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = nanos}};
+  (void)::timerfd_settime(alarm_.get(), 0, &when, nullptr);
+  set_.store(true, std::memory_order_seq_cst);
+}
+
 void Watchdog::Watch(InlineMark& mark, absl::AnyInvocable<void()> taken) {
+  mark.alarm_ = UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   watched_.push_back({.mark = &mark, .taken = std::move(taken)});
 }
 
-bool Watchdog::Start() {
+absl::Status Watchdog::Start() {
+  stop_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  bool opened = static_cast<bool>(stop_);
+  for (const Watched& watched : watched_) opened = opened && watched.mark->alarm_;
+  if (!opened) {
+    return ErrnoStatus(absl::StatusCode::kResourceExhausted, EMFILE, "start",
+                       "eventfd, timerfd_create");
+  }
   try {
     thread_ = std::thread([this] { Run(); });
   } catch (const std::system_error&) {
-    return false;
+    return absl::ResourceExhaustedError(
+        "start: the system has no thread to give (raise the limit on processes, ulimit -u)");
   }
-  return true;
+  return absl::OkStatus();
 }
 
 void Watchdog::Stop() {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-    changed_.SignalAll();
-  }
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  (void)::eventfd_write(stop_.get(), 1);
+  thread_.join();
 }
 
-void Watchdog::Wake() {
-  MutexLock lock(mutex_);
-  stirred_ = true;
-  changed_.SignalAll();
-}
-
-bool Watchdog::Look() {
-  bool active = false;
-  for (Watched& watched : watched_) {
-    const uint64_t now = watched.mark->value();
-    if (now != watched.seen) {
-      watched.seen = now;
-      active = true;
-    } else if (now % 2 == 1) {
-      // Inside the same handler as half a millisecond ago.
-      if (watched.mark->Take(now)) watched.taken();
-      watched.seen = now + 1;
-      active = true;
-    }
+void Watchdog::Look(Watched& watched) {
+  InlineMark& mark = *watched.mark;
+  const uint64_t now = mark.value();
+  const bool inside = now % 2 == 1;
+  if (inside && now == watched.seen) {
+    if (mark.Take(now)) watched.taken();
+  } else if (inside) {
+    watched.seen = now;
+    return mark.SetAlarm(kSecondLookNanos);
   }
-  return active;
+  // Nobody needs the alarm until somebody enters. First this is said, then looked once more.
+  mark.set_.store(false, std::memory_order_seq_cst);
+  watched.seen = mark.value();
+  if (watched.seen % 2 == 1) mark.SetAlarm(kSecondLookNanos);
 }
 
 void Watchdog::Run() {
-  int quiet = 0;
-  MutexLock lock(mutex_);
-  while (!stopping_) {
-    bool active;
-    {
-      MutexUnlock unlock(mutex_);
-      active = Look();
+  std::vector<pollfd> fds;
+  for (const Watched& watched : watched_) {
+    fds.push_back({.fd = watched.mark->alarm_.get(), .events = POLLIN, .revents = 0});
+  }
+  fds.push_back({.fd = stop_.get(), .events = POLLIN, .revents = 0});
+  while (fds.back().revents == 0) {
+    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    for (size_t i = 0; i < watched_.size(); ++i) {
+      if (fds[i].revents == 0) continue;
+      // Nothing to read: it has been put off since.
+      uint64_t times;
+      if (::read(fds[i].fd, &times, sizeof(times)) < 0) continue;
+      alarms_.fetch_add(1, std::memory_order_relaxed);
+      Look(watched_[i]);
     }
-    quiet = active ? 0 : quiet + 1;
-    const Deadline wake = quiet < kPatience ? Deadline::After(kTick) : Deadline::Infinite();
-    if (quiet >= kPatience) {
-      // Dormant first, then one more look: a poller enters first, then looks whether to stir. Both
-      // are sequentially consistent, so one of the two sees the other.
-      dormant_.store(true, std::memory_order_seq_cst);
-      MutexUnlock unlock(mutex_);
-      active = Look();
-    }
-    if (!active || quiet < kPatience) {
-      while (!stirred_ && !stopping_ && !wake.HasPassed()) changed_.WaitUntil(mutex_, wake);
-    }
-    if (std::exchange(stirred_, false) || active) quiet = 0;
-    dormant_.store(false, std::memory_order_seq_cst);
   }
 }
 

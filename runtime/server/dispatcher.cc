@@ -100,7 +100,6 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
     return true;
   }
   const uint64_t entered = mark.Enter();
-  watchdog_.Stir();
   const bool sample = method.TakesSample();
   const int64_t start = sample ? SteadyNanos() : 0;
   ServerCall::Serve(std::move(call));

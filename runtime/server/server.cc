@@ -120,8 +120,7 @@ Server::State::State(ServerOptions options)
     return;
   }
   for (int i = 0; i < PollerCount(options_); ++i) {
-    Poller& poller =
-        *pollers_.emplace_back(std::make_shared<Poller>(options_.wait, &dispatcher_.watchdog()));
+    Poller& poller = *pollers_.emplace_back(std::make_shared<Poller>(options_.wait));
     // There is a thread: the one that has just lost the role.
     dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { (void)Drive(poller); });
   }
@@ -164,11 +163,12 @@ absl::Status Server::State::Start() {
     if (absl::Status status = poller->Open(); !status.ok()) return status;
   }
   if (options_.event_loop == nullptr) {
-    bool started = dispatcher_.watchdog().Start();
-    for (const std::shared_ptr<Poller>& poller : pollers_) started = started && Drive(*poller);
-    if (!started) {
-      return absl::ResourceExhaustedError(
-          "start: the system has no thread to give (raise the limit on processes, ulimit -u)");
+    if (absl::Status status = dispatcher_.watchdog().Start(); !status.ok()) return status;
+    for (const std::shared_ptr<Poller>& poller : pollers_) {
+      if (!Drive(*poller)) {
+        return absl::ResourceExhaustedError(
+            "start: the system has no thread to give (raise the limit on processes, ulimit -u)");
+      }
     }
   }
   phase_ = Phase::kServing;

@@ -192,7 +192,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   Hello client_;  // what it announced; written once, before the first request
 
   mutable Mutex mutex_;
-  bool ended_ ABSL_GUARDED_BY(mutex_) = false;       // the connection is over
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // the connection is over
   bool end_notified_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status over_ ABSL_GUARDED_BY(mutex_);  // once CancelAll has been called
   int spares_ ABSL_GUARDED_BY(mutex_) = 0;     // in all of methods_

@@ -1,9 +1,13 @@
 #include "nigh/runtime/loop/watchdog.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdint>
 #include <thread>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "nigh/deadline.h"
@@ -73,10 +77,9 @@ TEST(Watchdog, TakesTheRoleFromAHandlerThatOverstays) {
   Count taken;
   Watchdog watchdog;
   watchdog.Watch(mark, [&] { taken.Add(); });
-  watchdog.Start();
+  ASSERT_EQ(watchdog.Start(), absl::OkStatus());
   for (int round = 1; round <= 5; ++round) {
     const uint64_t entered = mark.Enter();
-    watchdog.Stir();
     taken.WaitFor(round);
     EXPECT_FALSE(mark.Leave(entered));
   }
@@ -92,13 +95,11 @@ TEST(Watchdog, TakesTheRoleOnceFromOneHandler) {
   Watchdog watchdog;
   watchdog.Watch(stuck, [&] { stuck_taken.Add(); });
   watchdog.Watch(other, [&] { other_taken.Add(); });
-  watchdog.Start();
+  ASSERT_EQ(watchdog.Start(), absl::OkStatus());
   const uint64_t entered = stuck.Enter();
-  watchdog.Stir();
   // While the other's handlers overstay again and again, the first has nothing more to lose.
   for (int round = 1; round <= 5; ++round) {
     const uint64_t inside = other.Enter();
-    watchdog.Stir();
     other_taken.WaitFor(round);
     EXPECT_FALSE(other.Leave(inside));
   }
@@ -107,34 +108,74 @@ TEST(Watchdog, TakesTheRoleOnceFromOneHandler) {
   EXPECT_FALSE(stuck.Leave(entered));
 }
 
-TEST(Watchdog, NoticesAHandlerThatComesAsItGoesDormant) {
-  // It goes dormant about 50 ms after the last handler. The rounds wait for times around that, so
-  // that handlers meet it on either side of the step and on the step itself.
+TEST(Watchdog, NoticesAHandlerThatComesAsItsAlarmGoesOff) {
+  // The alarm goes off 0.8 ms after a handler that has left. The rounds wait for times around that,
+  // so that handlers meet the watchdog on either side of its look and amid it.
   InlineMark mark;
   Count taken;
   Watchdog watchdog;
   watchdog.Watch(mark, [&] { taken.Add(); });
-  watchdog.Start();
-  Mutex mutex;
-  CondVar never;
-  for (int round = 1; round <= 12; ++round) {
-    const Deadline deadline = Deadline::After(absl::Milliseconds(44 + round * 2));
-    {
-      MutexLock lock(mutex);
-      while (!deadline.HasPassed()) never.WaitUntil(mutex, deadline);
+  ASSERT_EQ(watchdog.Start(), absl::OkStatus());
+  for (int round = 1; round <= 100; ++round) {
+    EXPECT_TRUE(mark.Leave(mark.Enter()));
+    const Deadline deadline = Deadline::After(absl::Microseconds(600 + round * 5));
+    while (!deadline.HasPassed()) {
     }
     const uint64_t entered = mark.Enter();
-    watchdog.Stir();
     taken.WaitFor(round);
     EXPECT_FALSE(mark.Leave(entered));
   }
+}
+
+TEST(Watchdog, SleepsBesideAPollerThatPutsItsAlarmOff) {
+  InlineMark mark;
+  Watchdog watchdog;
+  watchdog.Watch(mark, [] { FAIL() << "taken from a poller that was alive"; });
+  ASSERT_EQ(watchdog.Start(), absl::OkStatus());
+  const int64_t start = SteadyNanos();
+  int64_t last = start;
+  int late = 0;  // other programs kept this thread from running
+  while (last - start < 50'000'000) {
+    EXPECT_TRUE(mark.Leave(mark.Enter()));
+    const int64_t now = SteadyNanos();
+    late += now - last > 200'000 ? 1 : 0;
+    mark.PutOff(last = now);
+  }
+  watchdog.Stop();
+  EXPECT_LE(watchdog.alarms(), late);
+}
+
+TEST(Watchdog, NoticesAHandlerWhereAllCpusAreBusy) {
+  std::atomic<bool> over = false;
+  std::vector<std::thread> hogs;
+  for (unsigned i = 0; i < std::thread::hardware_concurrency(); ++i) {
+    hogs.emplace_back([&] {
+      while (!over) {
+      }
+    });
+  }
+  InlineMark mark;
+  std::atomic<int> taken = 0;
+  Watchdog watchdog;
+  watchdog.Watch(mark, [&] { ++taken; });
+  ASSERT_EQ(watchdog.Start(), absl::OkStatus());
+  for (int round = 1; round <= 20; ++round) {
+    const uint64_t entered = mark.Enter();
+    // A handler that computes, or one that sleeps, until it is noticed.
+    while (taken < round) {
+      if (round % 2 == 0) ::usleep(100);
+    }
+    EXPECT_FALSE(mark.Leave(entered));
+  }
+  over = true;
+  for (std::thread& hog : hogs) hog.join();
 }
 
 TEST(Watchdog, StopMayComeTwiceOrAlone) {
   Watchdog never_started;
   never_started.Stop();
   Watchdog watchdog;
-  watchdog.Start();
+  ASSERT_EQ(watchdog.Start(), absl::OkStatus());
   watchdog.Stop();
   watchdog.Stop();
 }

@@ -2,6 +2,7 @@
 #define NIGH_TRANSPORT_WAITER_H_
 
 #include <cstdint>
+#include <optional>
 
 namespace nigh {
 
@@ -29,9 +30,9 @@ struct WaitPolicy {
 //   }
 //
 // It spins a little, for a peer on another CPU answers within that time. Then it yields, for a peer
-// on this CPU answers only when it gets to run. It stops yielding when a yield takes so long that
-// somebody else evidently needs the CPU, and when the wait has lasted longer than waking up would
-// cost. It learns: when waits have usually been longer than that, it goes to sleep at once; and
+// on this CPU answers only when it gets to run. It stops yielding when several yields have taken so
+// long that somebody else evidently needs the CPU, and when the wait has lasted longer than waking
+// up would cost. It learns: when waits have usually been longer than that, it goes to sleep at once; and
 // when spins have long found nothing, as on a CPU that both share, it yields at once.
 //
 // Used by one thread at a time.
@@ -53,6 +54,11 @@ class Waiter {
   // After a poll that found nothing. True: a pause or a yield has passed, poll again. False: sleep.
   bool PollAgain(PollCost cost);
 
+  // When the yield ended that PollAgain has just made, in steady nanoseconds; nothing after a pause.
+  std::optional<int64_t> yielded_at() const {
+    return started_ == 0 ? std::nullopt : std::optional(last_);
+  }
+
   // After a sleep: the wait that ends with the next Found() is known to be a long one.
   void Slept() { slept_ = true; }
 
@@ -60,14 +66,15 @@ class Waiter {
   void StartWait();
 
   const WaitPolicy policy_;
-  int polls_ = 0;           // in this wait
-  int spins_ = 0;           // for this wait
-  int vain_spins_ = 0;      // waits on end that outlasted their spins
-  bool slept_ = false;      // in this wait
-  bool contended_ = false;  // in this wait: a yield was long
-  int64_t started_ = 0;     // steady nanoseconds; 0 outside a wait
-  int64_t last_ = 0;        // when the last yield returned
-  int64_t usual_ = 0;       // running mean of past waits, nanoseconds
+  int polls_ = 0;              // in this wait
+  int spins_ = 0;              // for this wait
+  int vain_spins_ = 0;         // waits on end that outlasted their spins
+  bool slept_ = false;         // in this wait
+  bool yielded_long_ = false;  // in this wait
+  int long_yields_ = 0;        // lately, less the waits without
+  int64_t started_ = 0;        // steady nanoseconds; 0 outside a wait
+  int64_t last_ = 0;           // when the last yield returned
+  int64_t usual_ = 0;          // running mean of past waits, nanoseconds
   uint32_t waits_ = 0;
 };
 
