@@ -2,7 +2,6 @@
 
 #include <google/protobuf/compiler/code_generator.h>
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream.h>
 
 #include <memory>
@@ -11,19 +10,24 @@
 #include <vector>
 
 #include "codegen/check.h"
-#include "codegen/file_printer.h"
 #include "codegen/names.h"
+#include "codegen/printers.h"
+#include "codegen/template.h"
 
 namespace nigh::codegen {
 namespace {
 
 using google::protobuf::FileDescriptor;
 using google::protobuf::compiler::GeneratorContext;
+using google::protobuf::io::ZeroCopyOutputStream;
 
-void Write(const std::string& name, const std::string& text, GeneratorContext* context) {
-  std::unique_ptr<google::protobuf::io::ZeroCopyOutputStream> file(context->Open(name));
-  google::protobuf::io::CodedOutputStream stream(file.get());
-  stream.WriteString(text);
+// Generates the file `name` by what `print` prints for `file`.
+void Write(const std::string& name, const FileDescriptor& file, const Names& names,
+           void (*print)(Printer&, const FileDescriptor&, const Names&),
+           GeneratorContext* context) {
+  const std::unique_ptr<ZeroCopyOutputStream> stream(context->Open(name));
+  Printer out(stream.get(), '$');
+  print(out, file, names);
 }
 
 struct Parameters {
@@ -69,9 +73,9 @@ bool Generator::GenerateAll(const std::vector<const FileDescriptor*>& files,
 
   for (const FileDescriptor* file : files) {
     const Names names(*file);
-    Write(names.Header(), HeaderText(*file, names), context);
-    Write(names.Source(), SourceFileText(*file, names), context);
-    if (parameters.mocks) Write(names.MockHeader(), MockHeaderText(*file, names), context);
+    Write(names.Header(), *file, names, PrintHeader, context);
+    Write(names.Source(), *file, names, PrintSource, context);
+    if (parameters.mocks) Write(names.MockHeader(), *file, names, PrintMockHeader, context);
   }
   return true;
 }

@@ -1,128 +1,133 @@
-#include "codegen/handler_printer.h"
-
 #include <google/protobuf/descriptor.h>
 
-#include <string>
 #include <vector>
 
-#include "codegen/method.h"
 #include "codegen/names.h"
-#include "codegen/source_text.h"
+#include "codegen/printers.h"
+#include "codegen/template.h"
 
 namespace nigh::codegen {
 namespace {
 
 using google::protobuf::ServiceDescriptor;
 
-struct Parameter {
-  std::string type;
-  std::string name;
-};
+constexpr ByKind kDeclarations = {.unary = R"(
+virtual $status$ $function$(
+    ::nigh::ServerContext& context,
+    const $request$& request,
+    $reply$* reply);
+)",
+                                  .server_streaming = R"(
+virtual $status$ $function$(
+    ::nigh::ServerContext& context,
+    const $request$& request,
+    ::nigh::$Co$ServerWriter<$reply$>& replies);
+)",
+                                  .client_streaming = R"(
+virtual $status$ $function$(
+    ::nigh::ServerContext& context,
+    ::nigh::$Co$ServerReader<$request$>& requests,
+    $reply$* reply);
+)",
+                                  .bidi_streaming = R"(
+virtual $status$ $function$(
+    ::nigh::ServerContext& context,
+    ::nigh::$Co$ServerStream<$request$, $reply$>& stream);
+)"};
 
-// How the handlers of one of the two classes are written.
-struct Flavour {
-  const char* class_name;
-  const char* comment;
-  const char* returns;
-  const char* return_keyword;
-  const char* stream_prefix;  // of ServerReader and the like
-};
+constexpr ByKind kDefinitions = {.unary = R"(
 
-constexpr Flavour kFunctions = {
-    "Service",
-    "// The server: derive from it and override methods. Those left out answer UNIMPLEMENTED.",
-    "::absl::Status", "return", "::nigh::"};
-constexpr Flavour kCoroutines = {
-    "CoService", "// The same with coroutines for handlers, which need no thread while they wait.",
-    "::nigh::Task<::absl::Status>", "co_return", "::nigh::Co"};
-
-// What a handler takes.
-std::vector<Parameter> HandlerParameters(const Method& method, const Flavour& flavour) {
-  const std::string prefix = flavour.stream_prefix;
-  std::vector<Parameter> parameters = {{"::nigh::ServerContext&", "context"}};
-  if (method.client_streams && method.server_streams) {
-    parameters.push_back(
-        {prefix + "ServerStream<" + method.request + ", " + method.reply + ">&", "stream"});
-    return parameters;
-  }
-  if (method.client_streams) {
-    parameters.push_back({prefix + "ServerReader<" + method.request + ">&", "requests"});
-  } else {
-    parameters.push_back({"const " + method.request + "&", "request"});
-  }
-  if (method.server_streams) {
-    parameters.push_back({prefix + "ServerWriter<" + method.reply + ">&", "replies"});
-  } else {
-    parameters.push_back({method.reply + "*", "reply"});
-  }
-  return parameters;
+$status$ $service$::$class$::$function$(
+    ::nigh::ServerContext&,
+    const $request$&,
+    $reply$*) {
+  $return$ ::nigh::Unimplemented(kMethods[$index$]);
 }
+)",
+                                 .server_streaming = R"(
 
-void PrintClass(const ServiceDescriptor& service, const Names& names, const Flavour& flavour,
-                SourceText& out) {
-  const std::string name = flavour.class_name;
-  out.Line(flavour.comment);
-  out.Line("class " + name + " : public ::nigh::Service {");
-  out.Line(" public:");
-  out.Indent(2);
-  out.Line(name + "();");
-  for (const Method& method : MethodsOf(service, names)) {
-    out.Line();
-    PrintComment(method.descriptor, out);
-    std::vector<std::string> parameters;
-    for (const Parameter& parameter : HandlerParameters(method, flavour)) {
-      parameters.push_back(parameter.type + " " + parameter.name);
-    }
-    out.List({std::string("virtual ") + flavour.returns + " " + method.function, parameters, ";"});
-  }
-  out.Outdent(2);
-  out.Line("};");
+$status$ $service$::$class$::$function$(
+    ::nigh::ServerContext&,
+    const $request$&,
+    ::nigh::$Co$ServerWriter<$reply$>&) {
+  $return$ ::nigh::Unimplemented(kMethods[$index$]);
 }
+)",
+                                 .client_streaming = R"(
 
-void PrintMembers(const ServiceDescriptor& service, const Names& names, const Flavour& flavour,
-                  SourceText& out) {
-  const std::string name = flavour.class_name;
-  const std::string scope = names.Class(service) + "::" + name + "::";
-  const std::vector<Method> methods = MethodsOf(service, names);
-  std::vector<Listing> registrations;
-  for (const Method& method : methods) {
-    registrations.push_back(
-        {"Handle<&" + name + "::" + method.function + ">", {method.constant}, ";"});
-  }
-  out.Function(Plain(""), {scope + name, {}, ""}, registrations);
+$status$ $service$::$class$::$function$(
+    ::nigh::ServerContext&,
+    ::nigh::$Co$ServerReader<$request$>&,
+    $reply$*) {
+  $return$ ::nigh::Unimplemented(kMethods[$index$]);
+}
+)",
+                                 .bidi_streaming = R"(
 
-  for (const Method& method : methods) {
-    out.Line();
-    std::vector<std::string> types;
-    for (const Parameter& parameter : HandlerParameters(method, flavour)) {
-      types.push_back(parameter.type);
-    }
-    out.Function(
-        Plain(flavour.returns), {scope + method.function, types, ""},
-        {{std::string(flavour.return_keyword) + " ::nigh::Unimplemented", {method.constant}, ";"}});
-  }
+$status$ $service$::$class$::$function$(
+    ::nigh::ServerContext&,
+    ::nigh::$Co$ServerStream<$request$, $reply$>&) {
+  $return$ ::nigh::Unimplemented(kMethods[$index$]);
+}
+)"};
+
+// What differs between the two classes.
+std::vector<Variables> Flavours(const ServiceDescriptor& service, const Names& names) {
+  std::vector<Variables> flavours = {
+      {{"class", "Service"},
+       {"what",
+        "The server: derive from it and override methods. Those left out answer UNIMPLEMENTED."},
+       {"status", "::absl::Status"},
+       {"return", "return"},
+       {"Co", ""}},
+      {{"class", "CoService"},
+       {"what", "The same with coroutines for handlers, which need no thread while they wait."},
+       {"status", "::nigh::Task<::absl::Status>"},
+       {"return", "co_return"},
+       {"Co", "Co"}}};
+  for (Variables& flavour : flavours) flavour.merge(VariablesOf(service, names));
+  return flavours;
 }
 
 }  // namespace
 
-std::vector<std::string> HandlerTypes(const Method& method) {
-  std::vector<std::string> types;
-  for (const Parameter& parameter : HandlerParameters(method, kFunctions)) {
-    types.push_back(parameter.type);
+void PrintHandlerClasses(Printer& out, const ServiceDescriptor& service, const Names& names) {
+  for (const Variables& flavour : Flavours(service, names)) {
+    Print(out, flavour, R"(
+
+// $what$
+class $class$ : public ::nigh::Service {
+ public:
+  $class$();
+)");
+    out.Indent();
+    for (const Method& method : MethodsOf(service, names, flavour)) {
+      out.Print("\n");
+      PrintCommentOf(out, method.descriptor);
+      Print(out, method.variables, kDeclarations.Of(method.descriptor));
+    }
+    out.Outdent();
+    out.Print("};\n");
   }
-  return types;
 }
 
-void PrintService(const ServiceDescriptor& service, const Names& names, SourceText& out) {
-  PrintClass(service, names, kFunctions, out);
-  out.Line();
-  PrintClass(service, names, kCoroutines, out);
-}
+void PrintHandlerDefinitions(Printer& out, const ServiceDescriptor& service, const Names& names) {
+  for (const Variables& flavour : Flavours(service, names)) {
+    const std::vector<Method> methods = MethodsOf(service, names, flavour);
+    Print(out, flavour, R"(
 
-void PrintServiceMembers(const ServiceDescriptor& service, const Names& names, SourceText& out) {
-  PrintMembers(service, names, kFunctions, out);
-  out.Line();
-  PrintMembers(service, names, kCoroutines, out);
+$service$::$class$::$class$() {
+)");
+    for (const Method& method : methods) {
+      Print(out, method.variables, R"(
+  Handle<&$class$::$function$>(kMethods[$index$]);
+)");
+    }
+    out.Print("}\n");
+    for (const Method& method : methods) {
+      Print(out, method.variables, kDefinitions.Of(method.descriptor));
+    }
+  }
 }
 
 }  // namespace nigh::codegen

@@ -1,88 +1,78 @@
-#include "codegen/mock_printer.h"
-
 #include <google/protobuf/descriptor.h>
 
-#include <string>
 #include <vector>
 
-#include "codegen/handler_printer.h"
-#include "codegen/method.h"
 #include "codegen/names.h"
-#include "codegen/source_text.h"
+#include "codegen/printers.h"
+#include "codegen/template.h"
 
 namespace nigh::codegen {
 namespace {
 
 using google::protobuf::ServiceDescriptor;
 
-void PrintDefault(const Method& method, const std::string& service, SourceText& out) {
-  const std::string on_call = "ON_CALL(*this, " + method.function + ")";
-  const std::string by_default = ".WillByDefault(::testing::Return(::nigh::Unimplemented(" +
-                                 service + "::" + method.constant + ")));";
-  if (out.Fits(on_call + by_default)) {
-    out.Line(on_call + by_default);
-    return;
-  }
-  out.Line(on_call);
-  out.Line("    " + by_default);
-}
+constexpr ByKind kMockMethods = {.unary = R"(
 
-// Within the parentheses of the macro, where a comma in a type would be one too many.
-std::vector<std::string> ParameterTypes(const Method& method) {
-  std::vector<std::string> types = HandlerTypes(method);
-  for (std::string& type : types) {
-    if (type.find(',') != std::string::npos) type.insert(0, 1, '(').append(1, ')');
-  }
-  return types;
-}
+  MOCK_METHOD(
+      ::absl::Status, $function$,
+      (::nigh::ServerContext&,
+       const $request$&,
+       $reply$*),
+      (override));
+)",
+                                 .server_streaming = R"(
 
-void PrintMockMethod(const Method& method, SourceText& out) {
-  const std::string head = "MOCK_METHOD(::absl::Status, " + method.function + ",";
-  const std::string tail = ", (override));";
-  std::string parameters;
-  for (const std::string& type : ParameterTypes(method)) {
-    parameters += (parameters.empty() ? "(" : ", ") + type;
-  }
-  parameters += ")";
-  if (out.Fits(head + " " + parameters + tail)) {
-    out.Line(head + " " + parameters + tail);
-    return;
-  }
-  out.Line(head);
-  out.Indent(4);
-  if (out.Fits(parameters + tail)) {
-    out.Line(parameters + tail);
-  } else {
-    out.List({"", ParameterTypes(method), tail});
-  }
-  out.Outdent(4);
-}
+  MOCK_METHOD(
+      ::absl::Status, $function$,
+      (::nigh::ServerContext&,
+       const $request$&,
+       ::nigh::ServerWriter<$reply$>&),
+      (override));
+)",
+                                 .client_streaming = R"(
+
+  MOCK_METHOD(
+      ::absl::Status, $function$,
+      (::nigh::ServerContext&,
+       ::nigh::ServerReader<$request$>&,
+       $reply$*),
+      (override));
+)",
+                                 // The parentheses keep the comma from the macro.
+                                 .bidi_streaming = R"(
+
+  MOCK_METHOD(
+      ::absl::Status, $function$,
+      (::nigh::ServerContext&,
+       (::nigh::ServerStream<$request$, $reply$>&)),
+      (override));
+)"};
 
 }  // namespace
 
-void PrintMock(const ServiceDescriptor& service, const Names& names, SourceText& out) {
-  const std::string mocked = names.Class(service);
-  const std::string name = names.Mock(service);
+void PrintMock(Printer& out, const ServiceDescriptor& service, const Names& names) {
+  Variables variables = VariablesOf(service, names);
+  variables["mock"] = names.Mock(service);
   const std::vector<Method> methods = MethodsOf(service, names);
-  out.Comment(mocked +
-              "::Service for tests. Methods that nothing is expected of answer UNIMPLEMENTED.");
-  // It would spread gMock's macros in as many ways as there are lengths of names.
-  out.Line("// clang-format off");
-  out.Line("class " + name + " : public " + mocked + "::Service {");
-  out.Line(" public:");
-  out.Indent(2);
-  if (!methods.empty()) {
-    out.Line(name + "() {");
-    out.Indent(2);
-    for (const Method& method : methods) PrintDefault(method, mocked, out);
-    out.Outdent(2);
-    out.Line("}");
-    out.Line();
+  Print(out, variables, R"(
+// $service$::Service for tests.
+// Methods that nothing is expected of answer UNIMPLEMENTED.
+class $mock$ : public $service$::Service {
+ public:
+  $mock$() {
+)");
+  for (const Method& method : methods) {
+    Print(out, method.variables, R"(
+    ON_CALL(*this, $function$)
+        .WillByDefault(::testing::Return(
+            ::nigh::Unimplemented($service$::kMethods[$index$])));
+)");
   }
-  for (const Method& method : methods) PrintMockMethod(method, out);
-  out.Outdent(2);
-  out.Line("};");
-  out.Line("// clang-format on");
+  out.Print("  }\n");
+  for (const Method& method : methods) {
+    Print(out, method.variables, kMockMethods.Of(method.descriptor));
+  }
+  out.Print("};\n");
 }
 
 }  // namespace nigh::codegen

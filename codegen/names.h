@@ -25,7 +25,6 @@ class Names {
   std::string MockHeader() const;
   // Different for every path, as protobuf's own guards are.
   std::string IncludeGuard() const;
-  std::string MockIncludeGuard() const { return IncludeGuard() + "_MOCK"; }
 
   // "outer::inner", or "" for a file without a package.
   std::string Namespace() const;

@@ -76,17 +76,6 @@ TEST(GoldenTest, GeneratedCodeIsAsReviewed) {
   EXPECT_EQ(generated, reviewed) << "golden/ holds other files; if that is wanted: " << kUpdate;
 }
 
-TEST(GoldenTest, GeneratedCodeIsFormattedAlready) {
-  if (RunCommand("clang-format --version >/dev/null").exit_code != 0) {
-    GTEST_SKIP() << "clang-format is not installed";
-  }
-  for (const auto& file : FilesIn(kGolden)) {
-    const ProgramResult result =
-        RunCommand("clang-format --style=file --dry-run -Werror '" + file.string() + "'");
-    EXPECT_EQ(result.exit_code, 0) << result.errors;
-  }
-}
-
 TEST(GoldenTest, OneRunOfProtocGeneratesTheSameAsOneForEachFile) {
   const std::filesystem::path together = Generate();
   const std::string output = MakeFolder("one_by_one");
