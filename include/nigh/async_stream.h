@@ -2,6 +2,7 @@
 #define NIGH_ASYNC_STREAM_H_
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -10,10 +11,70 @@
 #include "google/protobuf/message_lite.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
-#include "nigh/runtime/client/async_call.h"
-#include "nigh/runtime/client/client_call.h"
+#include "nigh/method.h"
+#include "nigh/options.h"
 
 namespace nigh {
+
+// What a caller waits for. A call that is over ends every wait.
+// kRoom: a message may be written; kLeft: what was written has left.
+enum class CallEvent { kMessage, kInitialMetadata, kRoom, kLeft, kEnd };
+inline constexpr int kCallEvents = 5;
+
+// One call of any kind for which nobody waits in a thread: the type-erased machine below callbacks
+// and coroutines. Nothing in here blocks.
+//
+// Callbacks run in the role of the channel's poller, one at a time, with no lock held: never inside
+// the function that they were given to. They may do anything, but should not block for long. One
+// operation of each kind at a time: a read, a write, a wait for initial metadata, and the end.
+class AsyncCall {
+ public:
+  using Done = absl::AnyInvocable<void(bool ok)>;
+
+  AsyncCall(const AsyncCall&) = delete;
+  AsyncCall& operator=(const AsyncCall&) = delete;
+
+  virtual ClientContext& context() = 0;
+
+  // Where the first message is to go, when it can be said in advance: parsed in place, with no
+  // copy. Before Start.
+  virtual void Expect(MessageTarget target) = 0;
+  // Opens the call, with its first message if there is one. `end`: no more will follow. The
+  // message, as those to Write, need not outlive the function.
+  virtual void Start(const google::protobuf::MessageLite* first, bool end) = 0;
+  virtual void Cancel() = 0;
+
+  // `target` is filled when `done` is told true.
+  virtual void Read(MessageTarget target, Done done) = 0;
+  virtual void Write(const google::protobuf::MessageLite& message, bool end, Done done) = 0;
+  // False: it had ended. Not while a Write is under way.
+  virtual bool WritesDone() = 0;
+  virtual void WaitForInitialMetadata(absl::AnyInvocable<void()> done) = 0;
+  virtual void Finish(absl::AnyInvocable<void(absl::Status)> done) = 0;
+
+  // Cancels the call if it is not over. No callback runs after this; if one is running in another
+  // thread, waits until it has.
+  virtual void Abandon() = 0;
+
+  // What the above are made of, for coroutines. When: `callback` runs once `event` has come; the
+  // Take of that event must not be asked for before. TryWrite: nothing, where it would have to
+  // wait.
+  virtual bool Ready(CallEvent event) = 0;
+  virtual void When(CallEvent event, absl::AnyInvocable<void()> callback) = 0;
+  virtual std::optional<bool> TryWrite(const google::protobuf::MessageLite& message, bool end) = 0;
+  virtual bool TakeMessage(MessageTarget target) = 0;
+  virtual absl::Status TakeStatus() = 0;
+  // Nobody will read any more: to be called before the wait for the end.
+  virtual void Discard() = 0;
+
+ protected:
+  AsyncCall() = default;
+  ~AsyncCall() = default;
+};
+
+// A call that has not begun. `context` must outlive it: until Finish has called back, or Abandon.
+std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, ClientContext& context);
+std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, const CallOptions& options);
 
 // Is told how a call has ended.
 using DoneCallback = absl::AnyInvocable<void(absl::Status)>;
@@ -48,7 +109,7 @@ class AsyncClientStreamBase {
 
  protected:
   AsyncClientStreamBase(BoundMethod method, ClientContext& context)
-      : call_(std::make_shared<AsyncCall>(method, context)) {}
+      : call_(NewAsyncCall(method, context)) {}
 
   AsyncCall& call() { return *call_; }
 
@@ -140,7 +201,7 @@ namespace internal {
 inline void CallAsync(BoundMethod method, ClientContext& context,
                       const google::protobuf::MessageLite& request,
                       google::protobuf::MessageLite* reply, DoneCallback done) {
-  const auto call = std::make_shared<AsyncCall>(method, context);
+  const auto call = NewAsyncCall(method, context);
   call->Expect(MessageTarget(reply));
   call->Start(&request, /*end=*/true);
   call->Finish(std::move(done));

@@ -9,7 +9,7 @@
 #include "nigh/deadline.h"
 #include "nigh/metadata.h"
 #include "nigh/options.h"
-#include "nigh/transport/connection.h"
+#include "nigh/peer_identity.h"
 
 namespace nigh {
 
@@ -60,11 +60,15 @@ class ClientContext {
   const PeerIdentity& peer() const;
 
  private:
-  friend class AsyncCall;
-  friend class Channel;
+  friend class AsyncClientCall;
+  friend class Connector;
   friend class ClientCall;
   friend class ClientSession;
   friend class InterceptedClientCall;
+
+  // Is cancelled with the parent, if there is one, from Follow to Leave.
+  void FollowParent();
+  void LeaveParent();
 
   const Deadline limit_ = Deadline::Infinite();  // the parent's
   Deadline deadline_ = limit_;
@@ -74,6 +78,7 @@ class ClientContext {
   Metadata initial_;
   Metadata trailing_;
   ServerContext* parent_ = nullptr;
+  Cancellation::Id parent_hook_ = 0;
   Cancellation cancellation_;
   std::shared_ptr<const PeerIdentity> peer_;
 };

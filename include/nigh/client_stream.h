@@ -7,11 +7,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
+#include "nigh/method.h"
 #include "nigh/options.h"
-#include "nigh/runtime/client/client_call.h"
 
 namespace nigh {
 
@@ -21,43 +20,34 @@ namespace nigh {
 class ClientStreamBase {
  public:
   // Ends the call with CANCELLED. Any thread.
-  void TryCancel() { open_->context().TryCancel(); }
+  void TryCancel();
 
   // Waits for the server's initial metadata; afterwards context().initial_metadata() has them.
-  void WaitForInitialMetadata() { open_->call.WaitForInitialMetadata(); }
+  void WaitForInitialMetadata();
 
   // The context that was given, or the stream's own.
-  const ClientContext& context() const { return open_->context(); }
+  const ClientContext& context() const;
 
  protected:
-  struct Open {
-    Open(BoundMethod method, const CallOptions& options)
-        : channel(method.channel->shared_from_this()),
-          own(std::in_place, options),
-          given(nullptr),
-          call(method, *own) {}
-    Open(BoundMethod method, ClientContext& context)
-        : channel(method.channel->shared_from_this()), given(&context), call(method, context) {}
-    ClientContext& context() { return given != nullptr ? *given : *own; }
+  ClientStreamBase(BoundMethod method, const CallOptions& options);
+  ClientStreamBase(BoundMethod method, ClientContext& context);
+  ClientStreamBase(ClientStreamBase&&) noexcept;
+  ClientStreamBase& operator=(ClientStreamBase&&) noexcept;
+  ~ClientStreamBase();
 
-    const std::shared_ptr<Channel> channel;  // which holds the method, if that goes by its name
-    std::optional<ClientContext> own;
-    ClientContext* given;
-    ClientCall call;
-  };
-
-  template <class Context>
-  ClientStreamBase(BoundMethod method, Context& context)
-      : open_(std::make_unique<Open>(method, context)) {}
-
-  ClientCall& call() { return open_->call; }
-
+  // Where the only reply is to go. Before Start.
+  void Expect(MessageTarget reply);
   // Opens the call, with its only message if `request` is given.
   void Start();
   void Start(MessageSource request);
   bool Write(MessageSource message, bool last);
+  bool WritesDone();
+  bool Read(MessageTarget target);
+  absl::Status Finish();
 
  private:
+  // The call, and what it needs as long as it lasts.
+  struct Open;
   std::unique_ptr<Open> open_;
 };
 
@@ -88,10 +78,10 @@ class ClientReader final : public ClientStreamBase {
   }
   // The same into a message that is used again, which is faster. False: `reply` is not to be looked
   // at.
-  bool Read(Reply* reply) { return call().Read(MessageTarget(reply)); }
+  bool Read(Reply* reply) { return ClientStreamBase::Read(MessageTarget(reply)); }
 
   // Waits for the end; replies that were not read are dropped.
-  absl::Status Finish() { return call().Finish(); }
+  absl::Status Finish() { return ClientStreamBase::Finish(); }
 };
 
 // Sends many requests for one reply.
@@ -101,7 +91,7 @@ class ClientWriter final : public ClientStreamBase {
   template <class Context>
   ClientWriter(BoundMethod method, Context& context)
       : ClientStreamBase(method, context), reply_(std::make_unique<Reply>()) {
-    call().Expect(MessageTarget(reply_.get()));
+    Expect(MessageTarget(reply_.get()));
     Start();
   }
 
@@ -114,12 +104,12 @@ class ClientWriter final : public ClientStreamBase {
   bool WriteLast(const Request& request) {
     return ClientStreamBase::Write(MessageSource(request), /*last=*/true);
   }
-  bool WritesDone() { return call().WritesDone(); }
+  bool WritesDone() { return ClientStreamBase::WritesDone(); }
 
   // Ends the sending side if that has not been done, and waits for the reply. Once.
   absl::StatusOr<Reply> Finish() {
     WritesDone();
-    if (absl::Status status = call().Finish(); !status.ok()) return status;
+    if (absl::Status status = ClientStreamBase::Finish(); !status.ok()) return status;
     return std::move(*reply_);
   }
 
@@ -143,7 +133,7 @@ class ClientStream final : public ClientStreamBase {
   bool WriteLast(const Request& request) {
     return ClientStreamBase::Write(MessageSource(request), /*last=*/true);
   }
-  bool WritesDone() { return call().WritesDone(); }
+  bool WritesDone() { return ClientStreamBase::WritesDone(); }
 
   // As ClientReader's.
   std::optional<Reply> Read() {
@@ -151,13 +141,13 @@ class ClientStream final : public ClientStreamBase {
     if (!Read(&*reply)) reply.reset();
     return reply;
   }
-  bool Read(Reply* reply) { return call().Read(MessageTarget(reply)); }
+  bool Read(Reply* reply) { return ClientStreamBase::Read(MessageTarget(reply)); }
 
   // Ends the sending side if that has not been done, and waits for the end; replies that were not
   // read are dropped.
   absl::Status Finish() {
     WritesDone();
-    return call().Finish();
+    return ClientStreamBase::Finish();
   }
 };
 

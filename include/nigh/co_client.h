@@ -9,11 +9,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/async_stream.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
+#include "nigh/method.h"
 #include "nigh/options.h"
-#include "nigh/runtime/client/async_call.h"
-#include "nigh/runtime/client/client_call.h"
 
 namespace nigh {
 
@@ -116,9 +116,9 @@ class [[nodiscard]] CoUnary final {
  public:
   CoUnary(BoundMethod method, const google::protobuf::MessageLite& request,
           const CallOptions& options)
-      : CoUnary(std::make_shared<AsyncCall>(method, options), request) {}
+      : CoUnary(NewAsyncCall(method, options), request) {}
   CoUnary(BoundMethod method, ClientContext& context, const google::protobuf::MessageLite& request)
-      : CoUnary(std::make_shared<AsyncCall>(method, context), request) {}
+      : CoUnary(NewAsyncCall(method, context), request) {}
   CoUnary(CoUnary&&) noexcept = default;
   CoUnary& operator=(CoUnary&& other) noexcept {
     std::swap(call_, other.call_);
@@ -173,8 +173,7 @@ class CoClientStreamBase {
 
  protected:
   template <class Context>
-  CoClientStreamBase(BoundMethod method, Context& context)
-      : call_(std::make_shared<AsyncCall>(method, context)) {}
+  CoClientStreamBase(BoundMethod method, Context& context) : call_(NewAsyncCall(method, context)) {}
 
   AsyncCall& call() { return *call_; }
 

@@ -24,18 +24,125 @@
 // A handler is never destroyed before it is done: when its client leaves, reads give nothing,
 // writes false, calls made from its context end, and ServerContext::SetCancelCallback tells.
 
+#include <coroutine>
+#include <optional>
+
 #include "absl/status/status.h"
-#include "nigh/co_server_stream.h"
-#include "nigh/runtime/server/server_call.h"
+#include "google/protobuf/message_lite.h"
+#include "nigh/message_io.h"
 #include "nigh/server_context.h"
+#include "nigh/server_stream.h"
 #include "nigh/service.h"
 #include "nigh/task.h"
 
-namespace nigh::internal {
+namespace nigh {
+
+namespace internal {
+
+// Resumes a handler when a request, or the end, has come.
+template <class Request>
+class ServerReadAwaiter final {
+ public:
+  explicit ServerReadAwaiter(HandlerCall& call) : call_(call) {}
+  bool await_ready() const { return call_.Ready(HandlerCall::Event::kMessage); }
+  void await_suspend(std::coroutine_handle<> coroutine) const {
+    // It may be running elsewhere already when this returns.
+    call_.When(HandlerCall::Event::kMessage, [coroutine] { coroutine.resume(); });
+  }
+  std::optional<Request> await_resume() const {
+    std::optional<Request> request(std::in_place);
+    if (!call_.Read(MessageTarget(&*request))) request.reset();
+    return request;
+  }
+
+ private:
+  HandlerCall& call_;
+};
+
+// Resumes a handler when its reply is on its way.
+class ServerWriteAwaiter final {
+ public:
+  ServerWriteAwaiter(HandlerCall& call, const google::protobuf::MessageLite& reply)
+      : call_(call), reply_(reply) {}
+  bool await_ready() {
+    written_ = call_.TryWrite(MessageSource(reply_));
+    return written_.has_value();
+  }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    call_.When(HandlerCall::Event::kRoom, [this, coroutine] {
+      // Others may have used the room up meanwhile.
+      if (!await_ready()) return await_suspend(coroutine);
+      coroutine.resume();
+    });
+  }
+  bool await_resume() const { return *written_; }
+
+ private:
+  HandlerCall& call_;
+  const google::protobuf::MessageLite& reply_;
+  std::optional<bool> written_;
+};
+
+}  // namespace internal
+
+// The streams that coroutine handlers get: as ServerReader, ServerWriter and ServerStream, with
+// co_await before what may have to wait, for which no thread is needed. They belong to the
+// handler's call and end with it. One read and one write at a time.
+
+// Receives the requests of one call.
+template <class Request>
+class CoServerReader final {
+ public:
+  explicit CoServerReader(HandlerCall& call) : call_(call) {}
+
+  // co_await: the next request. Nothing: the client has said that there are no more, or the call is
+  // cancelled; ServerContext::IsCancelled tells which.
+  internal::ServerReadAwaiter<Request> Read() {
+    return internal::ServerReadAwaiter<Request>(call_);
+  }
+
+ private:
+  HandlerCall& call_;
+};
+
+// Sends the replies of one call.
+template <class Reply>
+class CoServerWriter final {
+ public:
+  explicit CoServerWriter(HandlerCall& call) : call_(call) {}
+
+  // co_await: true when the reply is on its way, which takes a while when the client is too far
+  // behind. False: the call is cancelled or over; nobody will read what is written from now on.
+  // `reply` must stay until then.
+  internal::ServerWriteAwaiter Write(const Reply& reply) { return {call_, reply}; }
+
+  // Sends the initial metadata now instead of with the first reply.
+  void SendInitialMetadata() { call_.SendInitialMetadata(); }
+
+ private:
+  HandlerCall& call_;
+};
+
+// Both.
+template <class Request, class Reply>
+class CoServerStream final {
+ public:
+  explicit CoServerStream(HandlerCall& call) : reader_(call), writer_(call) {}
+
+  internal::ServerReadAwaiter<Request> Read() { return reader_.Read(); }
+  internal::ServerWriteAwaiter Write(const Reply& reply) { return writer_.Write(reply); }
+  void SendInitialMetadata() { writer_.SendInitialMetadata(); }
+
+ private:
+  CoServerReader<Request> reader_;
+  CoServerWriter<Reply> writer_;
+};
+
+namespace internal {
 
 struct CoroutineHandler {
   // NOLINTNEXTLINE(readability-identifier-naming): where others have a function.
-  static constexpr absl::Status (*Run)(Service&, ServerCall&) = nullptr;
+  static constexpr absl::Status (*Run)(Service&, const HandlerArguments&) = nullptr;
 };
 
 template <class S, class Request, class Reply,
@@ -43,10 +150,10 @@ template <class S, class Request, class Reply,
 struct Handler<Member> : CoroutineHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = NewMessage<Request>;
   static constexpr MethodHandler::NewMessage kNewReply = NewMessage<Reply>;
-  static Task<absl::Status> CoRun(Service& service, ServerCall& call) {
-    return (static_cast<S&>(service).*Member)(call.context(),
-                                              static_cast<const Request&>(*call.request()),
-                                              static_cast<Reply*>(call.reply()));
+  static Task<absl::Status> CoRun(Service& service, HandlerArguments arguments) {
+    return (static_cast<S&>(service).*Member)(arguments.context,
+                                              static_cast<const Request&>(*arguments.request),
+                                              static_cast<Reply*>(arguments.reply));
   }
 };
 
@@ -55,10 +162,10 @@ template <class S, class Request, class Reply,
 struct Handler<Member> : CoroutineHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = NewMessage<Request>;
   static constexpr MethodHandler::NewMessage kNewReply = nullptr;
-  static Task<absl::Status> CoRun(Service& service, ServerCall& call) {
-    CoServerWriter<Reply> replies(call);
+  static Task<absl::Status> CoRun(Service& service, HandlerArguments arguments) {
+    CoServerWriter<Reply> replies(arguments.call);
     const Task<absl::Status> handler = (static_cast<S&>(service).*Member)(
-        call.context(), static_cast<const Request&>(*call.request()), replies);
+        arguments.context, static_cast<const Request&>(*arguments.request), replies);
     co_return co_await handler;
   }
 };
@@ -68,10 +175,10 @@ template <class S, class Request, class Reply,
 struct Handler<Member> : CoroutineHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = nullptr;
   static constexpr MethodHandler::NewMessage kNewReply = NewMessage<Reply>;
-  static Task<absl::Status> CoRun(Service& service, ServerCall& call) {
-    CoServerReader<Request> requests(call);
+  static Task<absl::Status> CoRun(Service& service, HandlerArguments arguments) {
+    CoServerReader<Request> requests(arguments.call);
     const Task<absl::Status> handler = (static_cast<S&>(service).*Member)(
-        call.context(), requests, static_cast<Reply*>(call.reply()));
+        arguments.context, requests, static_cast<Reply*>(arguments.reply));
     co_return co_await handler;
   }
 };
@@ -81,13 +188,15 @@ template <class S, class Request, class Reply,
 struct Handler<Member> : CoroutineHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = nullptr;
   static constexpr MethodHandler::NewMessage kNewReply = nullptr;
-  static Task<absl::Status> CoRun(Service& service, ServerCall& call) {
-    CoServerStream<Request, Reply> stream(call);
-    const Task<absl::Status> handler = (static_cast<S&>(service).*Member)(call.context(), stream);
+  static Task<absl::Status> CoRun(Service& service, HandlerArguments arguments) {
+    CoServerStream<Request, Reply> stream(arguments.call);
+    const Task<absl::Status> handler =
+        (static_cast<S&>(service).*Member)(arguments.context, stream);
     co_return co_await handler;
   }
 };
 
-}  // namespace nigh::internal
+}  // namespace internal
+}  // namespace nigh
 
 #endif  // NIGH_CO_SERVICE_H_

@@ -22,7 +22,13 @@
 #include "nigh/server_stream.h"
 #include "nigh/service.h"
 #include "nigh/task.h"
-#include "nigh/unary.h"
-#include "nigh/version.h"
+
+namespace nigh {
+
+// Ties generated code to the runtime that it was generated for. Raised whenever generated code of
+// before would no longer compile or work.
+inline constexpr int kGeneratedCodeVersion = 1;
+
+}  // namespace nigh
 
 #endif  // NIGH_GENERATED_H_

@@ -7,8 +7,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "nigh/method.h"
-#include "nigh/runtime/server/server_call.h"
 #include "nigh/server_context.h"
+#include "nigh/server_stream.h"
 #include "nigh/service.h"
 
 namespace nigh {
@@ -18,7 +18,7 @@ namespace nigh {
 // call's handler, and so do the threads that use it: they must be done when the handler returns.
 class GenericServerStream final {
  public:
-  explicit GenericServerStream(ServerCall& call) : call_(call) {}
+  explicit GenericServerStream(HandlerCall& call) : call_(call) {}
 
   // The request of a call that has exactly one, as those of unary and server streaming methods do.
   // Nothing: the requests are a stream (or were too many or too few, as far as this end can tell).
@@ -37,7 +37,7 @@ class GenericServerStream final {
   void Finish(absl::Status status) { call_.Finish(std::move(status)); }
 
  private:
-  ServerCall& call_;
+  HandlerCall& call_;
 };
 
 // A service for methods whose names, kinds and messages it learns as they are called: a proxy, a

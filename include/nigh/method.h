@@ -2,6 +2,7 @@
 #define NIGH_METHOD_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -40,6 +41,15 @@ struct Method {
   MethodKind kind;
   Dispatch dispatch = Dispatch::kAdaptive;
   Idempotency idempotency = Idempotency::kUnknown;
+};
+
+class Connector;
+
+// A method as one channel knows it: what a stub calls.
+struct BoundMethod {
+  Connector* connector;  // the channel's
+  const Method* method;
+  uint16_t id;  // on every connection of the channel; kMaxMethods: the channel has too many methods
 };
 
 // One that a client has named, of whatever kind it is: requests and replies are streams.

@@ -20,6 +20,5 @@
 #include "nigh/server_stream.h"
 #include "nigh/service.h"
 #include "nigh/task.h"
-#include "nigh/version.h"
 
 #endif  // NIGH_NIGH_H_

@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "nigh/metadata.h"
-#include "nigh/transport/transport.h"
 #include "nigh/transport/waiter.h"
 
 namespace nigh {
@@ -18,6 +18,7 @@ namespace nigh {
 class EventLoop;
 class InterceptedClientCall;
 class InterceptedServerCall;
+struct Transport;
 template <class Call>
 class Interceptor;
 
@@ -50,7 +51,9 @@ struct ChannelOptions {
   // Between attempts: the first pause, which grows by 1.6 each time up to the longest, each +-20 %.
   absl::Duration min_backoff = absl::Milliseconds(50);
   absl::Duration max_backoff = absl::Seconds(5);
-  TransportTable transports = AllTransports();
+  // What addresses may name, and what the program links; must outlive the channel. Empty: all that
+  // nigh has, which //:nigh links.
+  absl::Span<const Transport> transports = {};
   // Who runs the callbacks and resumes the coroutines of this channel's calls. Null: a thread that
   // all channels of the process share, and that exists while one of them has need of it.
   std::shared_ptr<EventLoop> event_loop = nullptr;
@@ -70,7 +73,8 @@ struct ServerOptions {
   // Told what goes wrong and has no caller to be told to: a connection that broke the protocol, a
   // listener that failed. By threads of the server; must not block.
   std::function<void(const absl::Status&)> on_error = nullptr;
-  TransportTable transports = AllTransports();
+  // As the channel's.
+  absl::Span<const Transport> transports = {};
   // Who polls the connections and runs the handlers, unary functions and coroutines, when the
   // server is to have no thread at all: the program, in EventLoop::Poll. The two numbers of threads
   // above then mean nothing. Null: threads of the server's.

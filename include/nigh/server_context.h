@@ -9,11 +9,11 @@
 #include "nigh/deadline.h"
 #include "nigh/metadata.h"
 #include "nigh/method.h"
-#include "nigh/transport/connection.h"
+#include "nigh/peer_identity.h"
 
 namespace nigh {
 
-class ServerCall;
+class HandlerCall;
 
 // What a handler knows of the call it serves, and what it can say besides messages. Valid until the
 // handler returns. IsCancelled and TryCancel are for any thread; the rest belongs to the handler's.
@@ -53,13 +53,10 @@ class ServerContext {
   // Who calls, from the kernel.
   const PeerIdentity& peer() const { return *peer_; }
 
- private:
-  friend class ClientCall;
-  friend class ClientContext;
-  friend class InterceptedServerCall;
-  friend class ServerCall;
-  friend class ServerSession;
-  ServerContext() = default;
+ protected:
+  // By the runtime, which derives from it what it fills in.
+  explicit ServerContext(HandlerCall& call) : call_(call) {}
+  ~ServerContext() = default;
 
   const Method* method_ = nullptr;
   Deadline deadline_;
@@ -69,7 +66,12 @@ class ServerContext {
   std::shared_ptr<const PeerIdentity> peer_;
   Cancellation cancellation_;
   Cancellation::Id callback_ = 0;
-  ServerCall* call_ = nullptr;
+
+ private:
+  friend class ClientContext;
+  friend class InterceptedServerCall;
+
+  HandlerCall& call_;
 };
 
 }  // namespace nigh

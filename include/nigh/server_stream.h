@@ -3,10 +3,48 @@
 
 #include <optional>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "nigh/message_io.h"
-#include "nigh/runtime/server/server_call.h"
 
 namespace nigh {
+
+// A call as its handler has it, without the types of its messages: what the streams of handlers and
+// their contexts are made of. Implemented by the runtime, for any thread of the handler's; one reads
+// and one writes at a time.
+class HandlerCall {
+ public:
+  // What a handler waits for. A call that is over ends every wait.
+  enum class Event { kMessage, kRoom };
+
+  HandlerCall(const HandlerCall&) = delete;
+  HandlerCall& operator=(const HandlerCall&) = delete;
+
+  // Waits for the next message. False: there will be none.
+  virtual bool Read(MessageTarget target) = 0;
+  // Waits while the client is too far behind. False: the call is over.
+  virtual bool Write(MessageSource message) = 0;
+  virtual void SendInitialMetadata() = 0;
+  // Whether exactly one request is left to read and no more will come.
+  virtual bool HasSoleRequest() const = 0;
+  // Sends the response; the one that comes first counts.
+  virtual void Finish(absl::Status status) = 0;
+  // Ends the call with `status`, if it is not over, and cancels its handler.
+  virtual void Abort(const absl::Status& status) = 0;
+  // Has a deadline that passes cancel the call by itself.
+  virtual void WatchDeadline() = 0;
+
+  // For coroutines, what reading and writing are made of. When: `callback` runs in the role of the
+  // connection's poller once `event` has come, so that Read or TryWrite need not wait. TryWrite:
+  // nothing, where it would have to.
+  virtual bool Ready(Event event) const = 0;
+  virtual void When(Event event, absl::AnyInvocable<void()> callback) = 0;
+  virtual std::optional<bool> TryWrite(MessageSource message) = 0;
+
+ protected:
+  HandlerCall() = default;
+  ~HandlerCall() = default;
+};
 
 // The streams that handlers get. They belong to the handler's call and end with it. One thread may
 // read while another writes.
@@ -15,7 +53,7 @@ namespace nigh {
 template <class Request>
 class ServerReader final {
  public:
-  explicit ServerReader(ServerCall& call) : call_(call) {}
+  explicit ServerReader(HandlerCall& call) : call_(call) {}
 
   // Waits for the next request. Nothing: the client has said that there are no more, or the call is
   // cancelled; ServerContext::IsCancelled tells which.
@@ -28,14 +66,14 @@ class ServerReader final {
   bool Read(Request* request) { return call_.Read(MessageTarget(request)); }
 
  private:
-  ServerCall& call_;
+  HandlerCall& call_;
 };
 
 // Sends the replies of one call.
 template <class Reply>
 class ServerWriter final {
  public:
-  explicit ServerWriter(ServerCall& call) : call_(call) {}
+  explicit ServerWriter(HandlerCall& call) : call_(call) {}
 
   // Waits while the client is too far behind. False: the call is cancelled or over; nobody will
   // read what is written from now on.
@@ -45,14 +83,14 @@ class ServerWriter final {
   void SendInitialMetadata() { call_.SendInitialMetadata(); }
 
  private:
-  ServerCall& call_;
+  HandlerCall& call_;
 };
 
 // Both.
 template <class Request, class Reply>
 class ServerStream final {
  public:
-  explicit ServerStream(ServerCall& call) : reader_(call), writer_(call) {}
+  explicit ServerStream(HandlerCall& call) : reader_(call), writer_(call) {}
 
   std::optional<Request> Read() { return reader_.Read(); }
   bool Read(Request* request) { return reader_.Read(request); }

@@ -8,7 +8,6 @@
 #include "absl/types/span.h"
 #include "google/protobuf/message_lite.h"
 #include "nigh/method.h"
-#include "nigh/runtime/server/server_call.h"
 #include "nigh/server_context.h"
 #include "nigh/server_stream.h"
 
@@ -17,6 +16,14 @@ namespace nigh {
 class Service;
 template <class T>
 class Task;
+
+// What a handler is called with: for a stream its call, else its messages.
+struct HandlerArguments {
+  ServerContext& context;
+  const google::protobuf::MessageLite* request;  // null where requests are a stream
+  google::protobuf::MessageLite* reply;          // null where replies are
+  HandlerCall& call;
+};
 
 // How a server runs one method of one service: what generated code knows with its types, without
 // them.
@@ -28,8 +35,8 @@ struct MethodHandler {
   NewMessage new_request;  // null where requests are a stream
   NewMessage new_reply;    // null where replies are
   // One of the two: a function, or a coroutine.
-  absl::Status (*run)(Service& service, ServerCall& call);
-  Task<absl::Status> (*co_run)(Service& service, ServerCall& call);
+  absl::Status (*run)(Service& service, const HandlerArguments& arguments);
+  Task<absl::Status> (*co_run)(Service& service, HandlerArguments arguments);
 };
 
 // The base of every generated Service class. Its methods are called by many threads at once.
@@ -67,7 +74,7 @@ struct Handler;
 
 struct FunctionHandler {
   // NOLINTNEXTLINE(readability-identifier-naming): where others have a function.
-  static constexpr Task<absl::Status> (*CoRun)(Service&, ServerCall&) = nullptr;
+  static constexpr Task<absl::Status> (*CoRun)(Service&, HandlerArguments) = nullptr;
 };
 
 template <class S, class Request, class Reply,
@@ -75,10 +82,10 @@ template <class S, class Request, class Reply,
 struct Handler<Member> : FunctionHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = NewMessage<Request>;
   static constexpr MethodHandler::NewMessage kNewReply = NewMessage<Reply>;
-  static absl::Status Run(Service& service, ServerCall& call) {
-    return (static_cast<S&>(service).*Member)(call.context(),
-                                              static_cast<const Request&>(*call.request()),
-                                              static_cast<Reply*>(call.reply()));
+  static absl::Status Run(Service& service, const HandlerArguments& arguments) {
+    return (static_cast<S&>(service).*Member)(arguments.context,
+                                              static_cast<const Request&>(*arguments.request),
+                                              static_cast<Reply*>(arguments.reply));
   }
 };
 
@@ -87,10 +94,10 @@ template <class S, class Request, class Reply,
 struct Handler<Member> : FunctionHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = NewMessage<Request>;
   static constexpr MethodHandler::NewMessage kNewReply = nullptr;
-  static absl::Status Run(Service& service, ServerCall& call) {
-    ServerWriter<Reply> replies(call);
+  static absl::Status Run(Service& service, const HandlerArguments& arguments) {
+    ServerWriter<Reply> replies(arguments.call);
     return (static_cast<S&>(service).*Member)(
-        call.context(), static_cast<const Request&>(*call.request()), replies);
+        arguments.context, static_cast<const Request&>(*arguments.request), replies);
   }
 };
 
@@ -99,10 +106,10 @@ template <class S, class Request, class Reply,
 struct Handler<Member> : FunctionHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = nullptr;
   static constexpr MethodHandler::NewMessage kNewReply = NewMessage<Reply>;
-  static absl::Status Run(Service& service, ServerCall& call) {
-    ServerReader<Request> requests(call);
-    return (static_cast<S&>(service).*Member)(call.context(), requests,
-                                              static_cast<Reply*>(call.reply()));
+  static absl::Status Run(Service& service, const HandlerArguments& arguments) {
+    ServerReader<Request> requests(arguments.call);
+    return (static_cast<S&>(service).*Member)(arguments.context, requests,
+                                              static_cast<Reply*>(arguments.reply));
   }
 };
 
@@ -111,9 +118,9 @@ template <class S, class Request, class Reply,
 struct Handler<Member> : FunctionHandler {
   static constexpr MethodHandler::NewMessage kNewRequest = nullptr;
   static constexpr MethodHandler::NewMessage kNewReply = nullptr;
-  static absl::Status Run(Service& service, ServerCall& call) {
-    ServerStream<Request, Reply> stream(call);
-    return (static_cast<S&>(service).*Member)(call.context(), stream);
+  static absl::Status Run(Service& service, const HandlerArguments& arguments) {
+    ServerStream<Request, Reply> stream(arguments.call);
+    return (static_cast<S&>(service).*Member)(arguments.context, stream);
   }
 };
 

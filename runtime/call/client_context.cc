@@ -1,12 +1,13 @@
 #include "nigh/client_context.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/options.h"
+#include "nigh/peer_identity.h"
 #include "nigh/server_context.h"
-#include "nigh/transport/connection.h"
 
 namespace nigh {
 
@@ -24,6 +25,15 @@ void ClientContext::set_deadline(absl::Time deadline) {
 
 void ClientContext::set_timeout(absl::Duration timeout) {
   deadline_ = std::min(limit_, Deadline::After(timeout));
+}
+
+void ClientContext::FollowParent() {
+  if (parent_ == nullptr) return;
+  parent_hook_ = parent_->cancellation_.Add([this] { TryCancel(); });
+}
+
+void ClientContext::LeaveParent() {
+  if (parent_ != nullptr) parent_->cancellation_.Remove(std::exchange(parent_hook_, 0));
 }
 
 const PeerIdentity& ClientContext::peer() const {

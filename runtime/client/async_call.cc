@@ -12,11 +12,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/channel.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/client/client_call.h"
 #include "nigh/runtime/client/client_session.h"
+#include "nigh/runtime/client/connector.h"
 #include "nigh/runtime/loop/poller.h"
 
 namespace nigh {
@@ -30,15 +30,23 @@ std::string Serialized(const MessageSource& source) {
 
 }  // namespace
 
-AsyncCall::AsyncCall(BoundMethod method, ClientContext& context)
+std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, ClientContext& context) {
+  return std::make_shared<AsyncClientCall>(method, context);
+}
+
+std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, const CallOptions& options) {
+  return std::make_shared<AsyncClientCall>(method, options);
+}
+
+AsyncClientCall::AsyncClientCall(BoundMethod method, ClientContext& context)
     : context_(context), method_(method), call_(method, context_) {}
 
-AsyncCall::AsyncCall(BoundMethod method, const CallOptions& options)
+AsyncClientCall::AsyncClientCall(BoundMethod method, const CallOptions& options)
     : own_(std::in_place, options), context_(*own_), method_(method), call_(method, context_) {}
 
-void AsyncCall::Start(const google::protobuf::MessageLite* first, bool end) {
-  const std::shared_ptr<Channel> channel = method_.channel->shared_from_this();
-  waiters_.poller = channel->poller();
+void AsyncClientCall::Start(const google::protobuf::MessageLite* first, bool end) {
+  const std::shared_ptr<Connector> connector = method_.connector->shared_from_this();
+  waiters_.poller = connector->poller();
   call_.waiters_ = &waiters_;
   std::optional<MessageSource> source;
   if (first != nullptr) {
@@ -51,17 +59,17 @@ void AsyncCall::Start(const google::protobuf::MessageLite* first, bool end) {
   if (std::optional<absl::Status> status = call_.Prepare(source ? &*source : nullptr)) {
     return FailToStart(*std::move(status));
   }
-  if (absl::Status status = channel->Check(method_); !status.ok()) {
+  if (absl::Status status = connector->Check(method_); !status.ok()) {
     return FailToStart(std::move(status));
   }
   {
     MutexLock lock(mutex_);
-    channel_ = channel;
+    connector_ = connector;
     end_ = end;
     phase_ = Phase::kOpening;
   }
   const auto give_up = [weak = weak_from_this()](const absl::Status& why) {
-    if (const std::shared_ptr<AsyncCall> self = weak.lock()) self->GiveUp(why);
+    if (const std::shared_ptr<AsyncClientCall> self = weak.lock()) self->GiveUp(why);
   };
   const auto watch_deadline = [&] {
     if (context_.deadline().is_infinite()) return;
@@ -69,7 +77,7 @@ void AsyncCall::Start(const google::protobuf::MessageLite* first, bool end) {
       give_up(absl::DeadlineExceededError("deadline exceeded"));
     });
   };
-  std::shared_ptr<ClientSession> session = channel->SessionIfReady();
+  std::shared_ptr<ClientSession> session = connector->SessionIfReady();
   if (session != nullptr && OpenOn(std::move(session), source ? &*source : nullptr)) {
     return watch_deadline();
   }
@@ -89,14 +97,14 @@ void AsyncCall::Start(const google::protobuf::MessageLite* first, bool end) {
   Connect();
 }
 
-void AsyncCall::Connect() {
-  std::shared_ptr<Channel> channel;
+void AsyncClientCall::Connect() {
+  std::shared_ptr<Connector> connector;
   {
     MutexLock lock(mutex_);
-    channel = channel_;
+    connector = connector_;
   }
-  if (channel == nullptr) return;  // given up meanwhile
-  const uint64_t waiter = channel->WhenReady(
+  if (connector == nullptr) return;  // given up meanwhile
+  const uint64_t waiter = connector->WhenReady(
       &waiters_, context_.wait_for_ready(),
       [self = shared_from_this()](auto session) { self->OnSession(std::move(session)); });
   bool failed = false;
@@ -105,21 +113,21 @@ void AsyncCall::Connect() {
     waiter_ = waiter;
     failed = phase_ == Phase::kFailed || abandoned_;
   }
-  if (failed) channel->StopWaiting(waiter);
+  if (failed) connector->StopWaiting(waiter);
 }
 
-void AsyncCall::StopConnecting() {
-  std::shared_ptr<Channel> channel;
+void AsyncClientCall::StopConnecting() {
+  std::shared_ptr<Connector> connector;
   uint64_t waiter = 0;
   {
     MutexLock lock(mutex_);
-    channel = std::move(channel_);
+    connector = std::move(connector_);
     waiter = waiter_;
   }
-  if (channel != nullptr) channel->StopWaiting(waiter);
+  if (connector != nullptr) connector->StopWaiting(waiter);
 }
 
-void AsyncCall::OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> session) {
+void AsyncClientCall::OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> session) {
   if (!session.ok()) {
     return FailToStart(
         absl::Status(session.status().code(),
@@ -141,24 +149,24 @@ void AsyncCall::OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> session
   Connect();
 }
 
-bool AsyncCall::OpenOn(std::shared_ptr<ClientSession> session, const MessageSource* first) {
+bool AsyncClientCall::OpenOn(std::shared_ptr<ClientSession> session, const MessageSource* first) {
   bool end = false;
   {
     MutexLock lock(mutex_);
     end = end_;
   }
   if (!call_.StartOn(session, first, end)) {
-    method_.channel->Retire(*session);
+    method_.connector->Retire(*session);
     return false;
   }
   std::array<absl::AnyInvocable<void()>, kCallEvents> early;
-  std::shared_ptr<Channel> channel;  // goes after the lock
+  std::shared_ptr<Connector> connector;  // goes after the lock
   bool ended_meanwhile = false;
   bool discard = false;
   {
     MutexLock lock(mutex_);
     phase_ = Phase::kOpen;
-    channel = std::move(channel_);
+    connector = std::move(connector_);
     early = std::exchange(early_, {});
     ended_meanwhile = end_ && !end;
     discard = discard_;
@@ -172,7 +180,7 @@ bool AsyncCall::OpenOn(std::shared_ptr<ClientSession> session, const MessageSour
   return true;
 }
 
-void AsyncCall::FailToStart(absl::Status status) {
+void AsyncClientCall::FailToStart(absl::Status status) {
   std::array<absl::AnyInvocable<void()>, kCallEvents> early;
   {
     MutexLock lock(mutex_);
@@ -188,7 +196,7 @@ void AsyncCall::FailToStart(absl::Status status) {
   }
 }
 
-void AsyncCall::GiveUp(const absl::Status& status) {
+void AsyncClientCall::GiveUp(const absl::Status& status) {
   Phase phase;
   {
     MutexLock lock(mutex_);
@@ -201,7 +209,7 @@ void AsyncCall::GiveUp(const absl::Status& status) {
                                                        " while connecting")));
 }
 
-void AsyncCall::RemoveHooks() {
+void AsyncClientCall::RemoveHooks() {
   Cancellation::Id hook = 0;
   {
     MutexLock lock(mutex_);
@@ -211,7 +219,7 @@ void AsyncCall::RemoveHooks() {
   if (hook != 0) context_.cancellation_.Remove(hook);
 }
 
-bool AsyncCall::Ready(CallEvent event) {
+bool AsyncClientCall::Ready(CallEvent event) {
   {
     MutexLock lock(mutex_);
     if (phase_ == Phase::kFailed) return true;
@@ -220,9 +228,9 @@ bool AsyncCall::Ready(CallEvent event) {
   return call_.session_->Ready(call_, event);
 }
 
-void AsyncCall::When(CallEvent event, absl::AnyInvocable<void()> callback) {
+void AsyncClientCall::When(CallEvent event, absl::AnyInvocable<void()> callback) {
   // The callback may run, and let go of the last other, before this returns.
-  const std::shared_ptr<AsyncCall> self = shared_from_this();
+  const std::shared_ptr<AsyncClientCall> self = shared_from_this();
   absl::AnyInvocable<void()> dropped;  // goes after the lock
   {
     MutexLock lock(mutex_);
@@ -240,13 +248,14 @@ void AsyncCall::When(CallEvent event, absl::AnyInvocable<void()> callback) {
   }
 }
 
-void AsyncCall::Read(MessageTarget target, Done done) {
+void AsyncClientCall::Read(MessageTarget target, Done done) {
   When(CallEvent::kMessage, [self = shared_from_this(), target, done = std::move(done)]() mutable {
     done(self->call_.Read(target));
   });
 }
 
-std::optional<bool> AsyncCall::TryWrite(const google::protobuf::MessageLite& message, bool end) {
+std::optional<bool> AsyncClientCall::TryWrite(const google::protobuf::MessageLite& message,
+                                              bool end) {
   MessageSource source(message);
   if (absl::Status measured = source.Measure(); !measured.ok()) {
     GiveUp(measured);
@@ -255,7 +264,7 @@ std::optional<bool> AsyncCall::TryWrite(const google::protobuf::MessageLite& mes
   return TryWriteSource(source, end);
 }
 
-std::optional<bool> AsyncCall::TryWriteSource(const MessageSource& message, bool end) {
+std::optional<bool> AsyncClientCall::TryWriteSource(const MessageSource& message, bool end) {
   {
     MutexLock lock(mutex_);
     if (phase_ == Phase::kFailed) return false;
@@ -264,7 +273,7 @@ std::optional<bool> AsyncCall::TryWriteSource(const MessageSource& message, bool
   return call_.TryWrite(message, end);
 }
 
-void AsyncCall::Write(const google::protobuf::MessageLite& message, bool end, Done done) {
+void AsyncClientCall::Write(const google::protobuf::MessageLite& message, bool end, Done done) {
   const std::optional<bool> written = TryWrite(message, end);
   if (!written.has_value()) {
     return WriteBytes(message.SerializePartialAsString(), end, std::move(done));
@@ -273,7 +282,7 @@ void AsyncCall::Write(const google::protobuf::MessageLite& message, bool end, Do
                                     done = std::move(done)]() mutable { done(ok); });
 }
 
-void AsyncCall::WriteBytes(std::string bytes, bool end, Done done) {
+void AsyncClientCall::WriteBytes(std::string bytes, bool end, Done done) {
   When(CallEvent::kRoom, [self = shared_from_this(), bytes = std::move(bytes), end,
                           done = std::move(done)]() mutable {
     // Others may have used the room up meanwhile.
@@ -284,7 +293,7 @@ void AsyncCall::WriteBytes(std::string bytes, bool end, Done done) {
   });
 }
 
-bool AsyncCall::WritesDone() {
+bool AsyncClientCall::WritesDone() {
   {
     MutexLock lock(mutex_);
     if (phase_ == Phase::kFailed) return false;
@@ -293,12 +302,12 @@ bool AsyncCall::WritesDone() {
   return call_.WritesDone();
 }
 
-void AsyncCall::WaitForInitialMetadata(absl::AnyInvocable<void()> done) {
+void AsyncClientCall::WaitForInitialMetadata(absl::AnyInvocable<void()> done) {
   When(CallEvent::kInitialMetadata,
        [self = shared_from_this(), done = std::move(done)]() mutable { done(); });
 }
 
-void AsyncCall::Discard() {
+void AsyncClientCall::Discard() {
   {
     MutexLock lock(mutex_);
     discard_ = true;
@@ -307,19 +316,19 @@ void AsyncCall::Discard() {
   call_.session_->Discard(call_);
 }
 
-absl::Status AsyncCall::TakeStatus() {
+absl::Status AsyncClientCall::TakeStatus() {
   RemoveHooks();
   waiters_.poller->RemoveTimer(timer_);
   return call_.Finish();
 }
 
-void AsyncCall::Finish(absl::AnyInvocable<void(absl::Status)> done) {
+void AsyncClientCall::Finish(absl::AnyInvocable<void(absl::Status)> done) {
   Discard();
   When(CallEvent::kEnd,
        [self = shared_from_this(), done = std::move(done)]() mutable { done(self->TakeStatus()); });
 }
 
-void AsyncCall::Abandon() {
+void AsyncClientCall::Abandon() {
   std::array<absl::AnyInvocable<void()>, kCallEvents> early;
   {
     MutexLock lock(mutex_);

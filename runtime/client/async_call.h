@@ -11,62 +11,43 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/channel.h"
+#include "nigh/async_stream.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/runtime/client/client_call.h"
+#include "nigh/runtime/client/connector.h"
 #include "nigh/runtime/loop/poller.h"
 
 namespace nigh {
 
-// One call of any kind for which nobody waits in a thread: the type-erased machine below callbacks
-// and coroutines. Nothing in here blocks. What waits to happen keeps the call alive.
-//
-// Callbacks run in the role of the channel's poller, one at a time, with no lock held: never inside
-// the function that they were given to. They may do anything, but should not block for long. One
-// operation of each kind at a time: a read, a write, a wait for initial metadata, and the end.
-class AsyncCall final : public std::enable_shared_from_this<AsyncCall> {
+// An AsyncCall, which waits for events of a ClientCall: "when it has come, do what a caller who waits
+// in a thread would do then". What waits to happen keeps the call alive.
+class AsyncClientCall final : public AsyncCall,
+                              public std::enable_shared_from_this<AsyncClientCall> {
  public:
-  using Done = absl::AnyInvocable<void(bool ok)>;
+  AsyncClientCall(BoundMethod method, ClientContext& context);
+  AsyncClientCall(BoundMethod method, const CallOptions& options);
 
-  // `context` must outlive the call: until Finish has called back, or Abandon.
-  AsyncCall(BoundMethod method, ClientContext& context);
-  AsyncCall(BoundMethod method, const CallOptions& options);
-  AsyncCall(const AsyncCall&) = delete;
-  AsyncCall& operator=(const AsyncCall&) = delete;
+  ClientContext& context() override { return context_; }
+  void Expect(MessageTarget target) override { call_.Expect(target); }
+  void Start(const google::protobuf::MessageLite* first, bool end) override;
+  void Cancel() override { context_.TryCancel(); }
 
-  ClientContext& context() { return context_; }
+  void Read(MessageTarget target, Done done) override;
+  void Write(const google::protobuf::MessageLite& message, bool end, Done done) override;
+  bool WritesDone() override;
+  void WaitForInitialMetadata(absl::AnyInvocable<void()> done) override;
+  void Finish(absl::AnyInvocable<void(absl::Status)> done) override;
+  void Abandon() override;
 
-  // As ClientCall's.
-  void Expect(MessageTarget target) { call_.Expect(target); }
-  // The message, as those to Write, need not outlive the function.
-  void Start(const google::protobuf::MessageLite* first, bool end);
-  void Cancel() { context_.TryCancel(); }
-
-  // `target` is filled when `done` is told true.
-  void Read(MessageTarget target, Done done);
-  void Write(const google::protobuf::MessageLite& message, bool end, Done done);
-  // False: it had ended. Not while a Write is under way.
-  bool WritesDone();
-  void WaitForInitialMetadata(absl::AnyInvocable<void()> done);
-  void Finish(absl::AnyInvocable<void(absl::Status)> done);
-
-  // Cancels the call if it is not over. No callback runs after this; if one is running in another
-  // thread, waits until it has.
-  void Abandon();
-
-  // What the above are made of, for coroutines. When: `callback` runs once `event` has come; the
-  // Take of that event must not be asked for before. TryWrite: nothing, where it would have to
-  // wait.
-  bool Ready(CallEvent event);
-  void When(CallEvent event, absl::AnyInvocable<void()> callback);
-  std::optional<bool> TryWrite(const google::protobuf::MessageLite& message, bool end);
-  bool TakeMessage(MessageTarget target) { return call_.Read(target); }
-  absl::Status TakeStatus();
-  // Nobody will read any more: to be called before the wait for the end.
-  void Discard();
+  bool Ready(CallEvent event) override;
+  void When(CallEvent event, absl::AnyInvocable<void()> callback) override;
+  std::optional<bool> TryWrite(const google::protobuf::MessageLite& message, bool end) override;
+  bool TakeMessage(MessageTarget target) override { return call_.Read(target); }
+  absl::Status TakeStatus() override;
+  void Discard() override;
 
  private:
   enum class Phase {
@@ -101,14 +82,14 @@ class AsyncCall final : public std::enable_shared_from_this<AsyncCall> {
   Poller::TimerId timer_;  // the deadline's
 
   Mutex mutex_;
-  std::shared_ptr<Channel> channel_ ABSL_GUARDED_BY(mutex_);  // until a session has the call
+  std::shared_ptr<Connector> connector_ ABSL_GUARDED_BY(mutex_);  // until a session has the call
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kConnecting;
   bool abandoned_ ABSL_GUARDED_BY(mutex_) = false;
   // While it connects: the first message, whether it is the last, what waits, by event.
   std::optional<std::string> first_ ABSL_GUARDED_BY(mutex_);
   bool end_ ABSL_GUARDED_BY(mutex_) = false;
   bool discard_ ABSL_GUARDED_BY(mutex_) = false;
-  uint64_t waiter_ ABSL_GUARDED_BY(mutex_) = 0;               // the channel's
+  uint64_t waiter_ ABSL_GUARDED_BY(mutex_) = 0;               // the connector's
   Cancellation::Id cancel_hook_ ABSL_GUARDED_BY(mutex_) = 0;  // until the call has begun
   std::array<absl::AnyInvocable<void()>, kCallEvents> early_ ABSL_GUARDED_BY(mutex_);
 };

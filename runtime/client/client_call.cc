@@ -8,14 +8,13 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/interceptor.h"
 #include "nigh/message_io.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/client/client_session.h"
-#include "nigh/server_context.h"
+#include "nigh/runtime/client/connector.h"
 #include "nigh/transport/bytes.h"
 
 namespace nigh {
@@ -53,16 +52,14 @@ absl::Status ClientCall::ReadyToStart() {
 }
 
 std::optional<absl::Status> ClientCall::Prepare(const MessageSource* first) {
-  if (context_.parent_ != nullptr) {
-    parent_hook_ = context_.parent_->cancellation_.Add([this] { context_.TryCancel(); });
-  }
+  context_.FollowParent();
   if (std::exchange(context_.used_, true)) {
     return absl::InternalError(
         absl::StrCat(method_.method->name, ": this ClientContext has been used for another call"));
   }
-  if (method_.channel->interceptors_ != nullptr) {
+  if (method_.connector->interceptors() != nullptr) {
     interception_ = std::make_unique<Interception<InterceptedClientCall>>(
-        method_.channel->interceptors_, *method_.method, context_);
+        method_.connector->interceptors(), *method_.method, context_);
     expected_ = target_;
     if (std::optional<absl::Status> end = interception_->Start()) return end;
   }
@@ -88,16 +85,16 @@ void ClientCall::FailToStart(absl::Status status) {
 void ClientCall::Start(const MessageSource* first, bool end) {
   std::optional<absl::Status> status = Prepare(first);
   // A callback of the channel's may let go of it.
-  std::shared_ptr<Channel> alive;
+  std::shared_ptr<Connector> alive;
   while (!status.has_value()) {
     absl::StatusOr<std::shared_ptr<ClientSession>> session =
-        method_.channel->Session(method_, context_);
+        method_.connector->Session(method_, context_);
     if (!session.ok()) {
       status = session.status();
     } else if (StartOn(*session, first, end)) {
       return;
     } else {
-      alive = method_.channel->shared_from_this();
+      alive = method_.connector->shared_from_this();
       alive->Retire(**session);
     }
   }
@@ -106,9 +103,7 @@ void ClientCall::Start(const MessageSource* first, bool end) {
 
 void ClientCall::Unbind() {
   context_.cancellation_.Remove(std::exchange(cancel_hook_, 0));
-  if (context_.parent_ != nullptr) {
-    context_.parent_->cancellation_.Remove(std::exchange(parent_hook_, 0));
-  }
+  context_.LeaveParent();
 }
 
 bool ClientCall::Write(const MessageSource& message, bool end) {

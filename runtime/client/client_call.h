@@ -9,6 +9,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "nigh/async_stream.h"
 #include "nigh/cancellation.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
@@ -19,24 +20,11 @@
 
 namespace nigh {
 
-class Channel;
 class ClientSession;
 class InterceptedClientCall;
 class Poller;
 template <class Call>
 class Interception;
-
-// A method as one channel knows it: what a stub calls.
-struct BoundMethod {
-  Channel* channel;
-  const Method* method;
-  uint16_t id;  // on every connection of the channel; kMaxMethods: the channel has too many methods
-};
-
-// What a caller waits for. A call that is over ends every wait.
-// kRoom: a message may be written; kLeft: what was written has left.
-enum class CallEvent { kMessage, kInitialMetadata, kRoom, kLeft, kEnd };
-inline constexpr int kCallEvents = 5;
 
 // What a call has besides when nobody waits for it in a thread of his: who runs the callbacks, and
 // the callbacks that wait, by event, guarded by the session's mutex.
@@ -54,7 +42,7 @@ struct CallWaiters {
 //   absl::Status status = call.Finish();
 class ClientCall {
  public:
-  // `context` must outlive the call, the channel must until Start.
+  // `context` must outlive the call, the method's connector must until Start.
   ClientCall(BoundMethod method, ClientContext& context);
   ClientCall(const ClientCall&) = delete;
   ClientCall& operator=(const ClientCall&) = delete;
@@ -91,7 +79,7 @@ class ClientCall {
   void Fail(const absl::Status& status);
 
  private:
-  friend class AsyncCall;
+  friend class AsyncClientCall;
   friend class ClientSession;
 
   void Unbind();
@@ -119,9 +107,8 @@ class ClientCall {
   ClientContext& context_;
   std::shared_ptr<ClientSession> session_;  // null: not started, or failed before it reached one
   Cancellation::Id cancel_hook_ = 0;
-  Cancellation::Id parent_hook_ = 0;
   bool finished_ = false;
-  CallWaiters* waiters_ = nullptr;                                     // the AsyncCall's
+  CallWaiters* waiters_ = nullptr;                                     // the AsyncClientCall's
   std::unique_ptr<Interception<InterceptedClientCall>> interception_;  // null: no interceptors
   MessageTarget expected_;  // where they find the one reply
   bool send_seen_ = false;  // they know of the message that waits to be written

@@ -1,13 +1,21 @@
 // What generated stubs and client streams do with typed messages, once for all types.
 
+#include <memory>
+#include <optional>
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/client_stream.h"
 #include "nigh/message_io.h"
+#include "nigh/method.h"
+#include "nigh/options.h"
 #include "nigh/runtime/client/client_call.h"
-#include "nigh/unary.h"
+#include "nigh/runtime/client/connector.h"
+#include "nigh/runtime/client/unary.h"
 
 namespace nigh {
 namespace internal {
@@ -32,19 +40,50 @@ absl::Status CallUnary(BoundMethod method, ClientContext& context, MessageSource
 
 }  // namespace internal
 
-void ClientStreamBase::Start() { call().Start(nullptr, /*end=*/false); }
+struct ClientStreamBase::Open {
+  Open(BoundMethod method, const CallOptions& options)
+      : connector(method.connector->shared_from_this()),
+        own(std::in_place, options),
+        context(*own),
+        call(method, context) {}
+  Open(BoundMethod method, ClientContext& given)
+      : connector(method.connector->shared_from_this()), context(given), call(method, context) {}
+
+  const std::shared_ptr<Connector> connector;  // which holds the method, if that goes by its name
+  std::optional<ClientContext> own;
+  ClientContext& context;
+  ClientCall call;
+};
+
+ClientStreamBase::ClientStreamBase(BoundMethod method, const CallOptions& options)
+    : open_(std::make_unique<Open>(method, options)) {}
+ClientStreamBase::ClientStreamBase(BoundMethod method, ClientContext& context)
+    : open_(std::make_unique<Open>(method, context)) {}
+ClientStreamBase::ClientStreamBase(ClientStreamBase&&) noexcept = default;
+ClientStreamBase& ClientStreamBase::operator=(ClientStreamBase&&) noexcept = default;
+ClientStreamBase::~ClientStreamBase() = default;
+
+void ClientStreamBase::TryCancel() { open_->context.TryCancel(); }
+void ClientStreamBase::WaitForInitialMetadata() { open_->call.WaitForInitialMetadata(); }
+const ClientContext& ClientStreamBase::context() const { return open_->context; }
+void ClientStreamBase::Expect(MessageTarget reply) { open_->call.Expect(reply); }
+bool ClientStreamBase::WritesDone() { return open_->call.WritesDone(); }
+bool ClientStreamBase::Read(MessageTarget target) { return open_->call.Read(target); }
+absl::Status ClientStreamBase::Finish() { return open_->call.Finish(); }
+
+void ClientStreamBase::Start() { open_->call.Start(nullptr, /*end=*/false); }
 
 void ClientStreamBase::Start(MessageSource request) {
-  if (absl::Status measured = request.Measure(); !measured.ok()) return call().Fail(measured);
-  call().Start(&request, /*end=*/true);
+  if (absl::Status measured = request.Measure(); !measured.ok()) return open_->call.Fail(measured);
+  open_->call.Start(&request, /*end=*/true);
 }
 
 bool ClientStreamBase::Write(MessageSource message, bool last) {
   if (absl::Status measured = message.Measure(); !measured.ok()) {
-    call().Fail(measured);
+    open_->call.Fail(measured);
     return false;
   }
-  return call().Write(message, last);
+  return open_->call.Write(message, last);
 }
 
 }  // namespace nigh

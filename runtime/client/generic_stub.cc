@@ -9,7 +9,7 @@
 #include "nigh/message_io.h"
 #include "nigh/method.h"
 #include "nigh/options.h"
-#include "nigh/unary.h"
+#include "nigh/runtime/client/unary.h"
 
 namespace nigh {
 

@@ -5,15 +5,14 @@
 
 #include "absl/status/status.h"
 #include "nigh/method.h"
-#include "nigh/runtime/server/server_call.h"
 #include "nigh/service.h"
 
 namespace nigh {
 namespace {
 
-absl::Status Run(Service& service, ServerCall& call) {
-  GenericServerStream stream(call);
-  return static_cast<GenericService&>(service).Handle(call.context(), stream);
+absl::Status Run(Service& service, const HandlerArguments& arguments) {
+  GenericServerStream stream(arguments.call);
+  return static_cast<GenericService&>(service).Handle(arguments.context, stream);
 }
 
 }  // namespace

@@ -30,7 +30,6 @@ ServerCall::ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod&
       method_id_(method_id),
       session_(std::move(session)),
       state_(method.method().kind, CallState::End::kServer) {
-  context_.call_ = this;
   Renew();
 }
 
@@ -50,7 +49,7 @@ bool ServerCall::Read(MessageTarget target) {
 
 bool ServerCall::Write(MessageSource message) {
   if (absl::Status measured = message.Measure(); !measured.ok()) {
-    session_->Abort(*this, measured);
+    Abort(measured);
     return false;
   }
   return PassSend(message) && session_->Write(*this, message);
@@ -58,7 +57,7 @@ bool ServerCall::Write(MessageSource message) {
 
 std::optional<bool> ServerCall::TryWrite(MessageSource message) {
   if (absl::Status measured = message.Measure(); !measured.ok()) {
-    session_->Abort(*this, measured);
+    Abort(measured);
     return false;
   }
   if (interception_ != nullptr && !send_seen_) {
@@ -91,6 +90,8 @@ void ServerCall::Finish(absl::Status status) {
   }
   session_->Respond(*this, std::move(status));
 }
+
+void ServerCall::Abort(const absl::Status& status) { session_->Abort(*this, status); }
 
 void ServerCall::WatchDeadline() {
   if (deadline_timer_.has_value() || context_.deadline_.is_infinite()) return;
@@ -146,15 +147,19 @@ bool ServerCall::PassSend(const MessageSource& message) {
 }
 
 bool ServerCall::EndRejected() {
-  session_->Abort(*this, interception_->rejection());
+  Abort(interception_->rejection());
   return false;
+}
+
+HandlerArguments ServerCall::Arguments() {
+  return {.context = context_, .request = request_.get(), .reply = reply_.get(), .call = *this};
 }
 
 absl::Status ServerCall::RunHandler() {
   if (std::optional<absl::Status> end = Begin()) return *std::move(end);
   const MethodHandler& handler = method_.handler();
   try {
-    return handler.run(*handler.service, *this);
+    return handler.run(*handler.service, Arguments());
   } catch (...) {
     return ExceptionStatus(context_.method(), "the handler");
   }
@@ -165,7 +170,7 @@ RunningTask ServerCall::ServeCoroutine(std::unique_ptr<ServerCall> call) {
   if (!status.has_value()) {
     const MethodHandler& handler = call->method_.handler();
     try {
-      const Task<absl::Status> task = handler.co_run(*handler.service, *call);
+      const Task<absl::Status> task = handler.co_run(*handler.service, call->Arguments());
       status = co_await task;
     } catch (...) {
       status = ExceptionStatus(call->context_.method(), "the handler");

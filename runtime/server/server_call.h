@@ -15,10 +15,12 @@
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/loop/task_queue.h"
-#include "nigh/server_context.h"
+#include "nigh/runtime/server/served_context.h"
+#include "nigh/server_stream.h"
 
 namespace nigh {
 
+struct HandlerArguments;
 class InterceptedServerCall;
 struct MethodHandler;
 class RegisteredMethod;
@@ -29,41 +31,26 @@ class Interception;
 
 // One call of any kind, as its server sees it: the type-erased machine below handlers and their
 // streams. Owned by whoever runs its handler; its session knows of it until it is over.
-class ServerCall {
+class ServerCall final : public HandlerCall {
  public:
-  // What a handler waits for. A call that is over ends every wait.
-  enum class Event { kMessage, kRoom };
-
   ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method, uint16_t method_id);
-  ServerCall(const ServerCall&) = delete;
-  ServerCall& operator=(const ServerCall&) = delete;
   ~ServerCall();
 
   // For the handler.
-  ServerContext& context() { return context_; }
-  const google::protobuf::MessageLite* request() const { return request_.get(); }
-  google::protobuf::MessageLite* reply() const { return reply_.get(); }
-  bool Read(MessageTarget target);
-  bool Write(MessageSource message);
-  void SendInitialMetadata();
-  // Whether exactly one request is left to read and no more will come.
-  bool HasSoleRequest() const;
-  // Sends the response; the one that comes first counts.
-  void Finish(absl::Status status);
-
-  // For the handler that is a coroutine, what the above are made of. When: `callback` runs in the
-  // role of the session's poller once `event` has come, so that Read or TryWrite need not wait.
-  // TryWrite: nothing, where it would have to.
-  bool Ready(Event event) const;
-  void When(Event event, absl::AnyInvocable<void()> callback);
-  std::optional<bool> TryWrite(MessageSource message);
+  bool Read(MessageTarget target) override;
+  bool Write(MessageSource message) override;
+  void SendInitialMetadata() override;
+  bool HasSoleRequest() const override;
+  void Finish(absl::Status status) override;
+  void Abort(const absl::Status& status) override;
+  void WatchDeadline() override;
+  bool Ready(Event event) const override;
+  void When(Event event, absl::AnyInvocable<void()> callback) override;
+  std::optional<bool> TryWrite(MessageSource message) override;
 
   // Runs the handler, sends the response, and gives the call back to its session: all of it here
   // and now, or as far as the coroutine gets, and the rest when it is resumed.
   static void Serve(std::unique_ptr<ServerCall> call);
-
-  // Has a deadline that passes cancel the call by itself. From the handler.
-  void WatchDeadline();
 
   RegisteredMethod& method() const { return method_; }
   ServerSession& session() const { return *session_; }
@@ -77,6 +64,7 @@ class ServerCall {
   absl::Status ReadyToRun() const;
   // Interceptors first. Nothing: the handler is to run. Otherwise what the call ends with instead.
   std::optional<absl::Status> Begin();
+  HandlerArguments Arguments();
   absl::Status RunHandler();
   static RunningTask ServeCoroutine(std::unique_ptr<ServerCall> call);
 
@@ -92,7 +80,7 @@ class ServerCall {
   RegisteredMethod& method_;
   const uint16_t method_id_;
   std::shared_ptr<ServerSession> session_;
-  ServerContext context_;
+  ServedContext context_{*this};
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;
   size_t request_size_ = 0;  // bytes; of what lies in request_

@@ -114,7 +114,7 @@ void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
   call->orphaned_ = false;
   call->consumed_ = 0;
   call->inbox_.clear();
-  ServerContext& context = call->context_;
+  ServedContext& context = call->context_;
   context.deadline_ = Deadline::Infinite();
   context.client_metadata_.Clear();
   context.initial_.Clear();
@@ -134,7 +134,7 @@ void ServerSession::Refuse(uint32_t id, const absl::Status& status) {
   SendResponse(id, status, nullptr, nullptr);
 }
 
-void ServerSession::SendResponse(uint32_t id, const absl::Status& status, ServerContext* context,
+void ServerSession::SendResponse(uint32_t id, const absl::Status& status, ServedContext* context,
                                  const MessageSource* reply) {
   static const Metadata& none = *new Metadata();
   SectionWriter sections;
@@ -153,7 +153,7 @@ void ServerSession::Detach(ServerCall& call) {
 }
 
 void ServerSession::Respond(ServerCall& call, absl::Status status) {
-  ServerContext& context = call.context_;
+  ServedContext& context = call.context_;
   const auto describe = [&](absl::string_view what) {
     return absl::StrCat(context.method(), ": ", what);
   };
@@ -270,7 +270,7 @@ void ServerSession::Consumed(ServerCall& call, size_t size) {
       nullptr));
 }
 
-absl::Status ServerSession::CheckMetadata(const ServerContext& context) const {
+absl::Status ServerSession::CheckMetadata(const ServedContext& context) const {
   for (const Metadata* metadata : {&context.initial_, &context.trailing_}) {
     if (metadata->status().ok()) continue;
     return absl::InternalError(absl::StrCat(context.method(), ": ", metadata->status().message()));

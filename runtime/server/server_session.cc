@@ -228,7 +228,7 @@ absl::Status ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan p
     Refuse(header.call, refusal);
     return absl::OkStatus();
   }
-  ServerContext& context = call->context_;
+  ServedContext& context = call->context_;
   if (header.aux != 0) {
     context.deadline_ = Deadline::After(
         absl::Nanoseconds(static_cast<int64_t>(std::min<uint64_t>(header.aux, INT64_MAX))));

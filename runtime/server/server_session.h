@@ -150,10 +150,10 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // Ends a call from this side, with `status` to the client, and lets the handler know.
   void Terminate(ServerCall& call, const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SendResponse(uint32_t id, const absl::Status& status, ServerContext* context,
+  void SendResponse(uint32_t id, const absl::Status& status, ServedContext* context,
                     const MessageSource* reply);
   // Whether what the handler wants to send as metadata may be sent.
-  absl::Status CheckMetadata(const ServerContext& context) const;
+  absl::Status CheckMetadata(const ServedContext& context) const;
   void TakeInitialMetadata(ServerCall& call, SectionWriter& sections)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The deadline has passed under the handler's eyes: the call ends here and now, for a handler

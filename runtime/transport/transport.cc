@@ -7,7 +7,18 @@
 
 namespace nigh {
 
+// Null where //transports:all is not linked. The declaration that users see is not weak.
+[[gnu::weak]] TransportTable AllTransports();
+
 absl::StatusOr<const Transport*> FindTransport(TransportTable table, const Address& address) {
+  if (table.empty()) {
+    if (AllTransports == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "address \"", address.ToString(),
+          "\": the program has no transports (link //:nigh, or pass a table in the options)"));
+    }
+    table = AllTransports();
+  }
   for (const Transport& transport : table) {
     if (transport.scheme != address.scheme) continue;
     if (!address.name.empty() || !transport.has_name) return &transport;

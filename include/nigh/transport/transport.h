@@ -47,12 +47,12 @@ struct Transport {
 
 using TransportTable = absl::Span<const Transport>;
 
-// Every transport of nigh. Defined in //transports:all, which //:nigh links; a program that wants
-// only some passes a table of its own in its options and links those alone.
+// Every transport of nigh. Defined in //transports:all, which //:nigh links.
 TransportTable AllTransports();
 
-// The transport whose scheme is `address`'s. INVALID_ARGUMENT that lists the schemes there are, or
-// says that a name is missing.
+// The transport whose scheme is `address`'s. An empty table stands for AllTransports(): a program
+// that passes tables of its own need not link those. INVALID_ARGUMENT that lists the schemes there
+// are, or says that a name is missing.
 absl::StatusOr<const Transport*> FindTransport(TransportTable table, const Address& address);
 
 }  // namespace nigh

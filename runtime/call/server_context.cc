@@ -1,5 +1,3 @@
-// What of a handler's context, and of what interceptors see of it, needs the call itself.
-
 #include "nigh/server_context.h"
 
 #include <utility>
@@ -8,27 +6,25 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/interceptor.h"
-#include "nigh/runtime/server/server_call.h"
-#include "nigh/runtime/server/server_session.h"
+#include "nigh/server_stream.h"
 
 namespace nigh {
 
 void ServerContext::TryCancel() {
-  call_->session().Abort(*call_,
-                         absl::CancelledError(absl::StrCat(method(), ": cancelled by the server")));
+  call_.Abort(absl::CancelledError(absl::StrCat(method(), ": cancelled by the server")));
 }
 
 void ServerContext::SetCancelCallback(absl::AnyInvocable<void()> callback) {
   cancellation_.Remove(std::exchange(callback_, 0));
   callback_ = cancellation_.Add(std::move(callback));
   // Those who ask see a deadline pass by themselves; those who want to be told need a timer.
-  if (callback_ != 0 && !deadline_.is_infinite()) call_->WatchDeadline();
+  if (callback_ != 0 && !deadline_.is_infinite()) call_.WatchDeadline();
 }
 
 void InterceptedServerCall::AddCancelCallback(absl::AnyInvocable<void()> callback) {
   InterceptedCall::AddCancelCallback(context_.cancellation_, std::move(callback));
   // A deadline that passes counts.
-  context_.call_->WatchDeadline();
+  context_.call_.WatchDeadline();
 }
 
 }  // namespace nigh

@@ -1,0 +1,344 @@
+#include "nigh/runtime/client/connector.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/algorithm/container.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "nigh/channel.h"
+#include "nigh/client_context.h"
+#include "nigh/deadline.h"
+#include "nigh/event_loop.h"
+#include "nigh/method.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/client/client_session.h"
+#include "nigh/runtime/loop/poller.h"
+#include "nigh/transport/transport.h"
+
+namespace nigh {
+
+Connector::~Connector() {
+  // Nobody is left to use what the poller may still be connecting.
+  if (attempt_ != nullptr) attempt_->Close();
+  if (session_ != nullptr) session_->LetGo();
+}
+
+PeerIdentity Connector::peer() const {
+  MutexLock lock(mutex_);
+  return session_ == nullptr ? PeerIdentity() : *session_->peer();
+}
+
+ChannelState Connector::state() const {
+  MutexLock lock(mutex_);
+  return state_;
+}
+
+void Connector::OnStateChange(std::function<void(ChannelState)> callback) {
+  MutexLock lock(mutex_);
+  callbacks_.push_back(std::move(callback));
+}
+
+void Connector::SetState(ChannelState state) {
+  if (state_ == state) return;
+  state_ = state;
+  if (!callbacks_.empty()) unannounced_.push_back(state);
+}
+
+void Connector::Announce() {
+  const std::shared_ptr<Connector> self =
+      shared_from_this();  // a callback may let go of the last other
+  MutexLock lock(mutex_);
+  // Whoever announces already takes the newest changes along.
+  if (std::exchange(announcing_, true)) return;
+  while (!unannounced_.empty()) {
+    const ChannelState state = unannounced_.front();
+    unannounced_.pop_front();
+    const std::vector<std::function<void(ChannelState)>> callbacks = callbacks_;
+    MutexUnlock unlock(mutex_);
+    for (const auto& callback : callbacks) callback(state);
+  }
+  announcing_ = false;
+}
+
+absl::Status Connector::WaitForReady(absl::Duration timeout) {
+  ClientContext context({.timeout = timeout, .wait_for_ready = true});
+  static constexpr Method kNone{"connect", MethodKind::kUnary};
+  return Connect({this, &kNone, 0}, context).status();
+}
+
+absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Session(const BoundMethod& method,
+                                                                  ClientContext& context) {
+  if (absl::Status status = Check(method); !status.ok()) return status;
+  {
+    MutexLock lock(mutex_);
+    if (session_ != nullptr) return session_;
+  }
+  return Connect(method, context);
+}
+
+void Connector::Retire(const ClientSession& session) {
+  std::shared_ptr<ClientSession> retired;  // goes after the lock
+  {
+    MutexLock lock(mutex_);
+    if (session_.get() != &session) return;
+    retired = std::move(session_);
+    session_ = nullptr;
+    if (session.proven()) {
+      pause_ = absl::ZeroDuration();
+      SetState(ChannelState::kIdle);
+    } else {
+      // It said hello and took no call: no better than a server that is not there.
+      last_error_ = session.EndStatus();
+      next_attempt_ = Deadline::After(NextPause());
+      SetState(ChannelState::kTransientFailure);
+    }
+  }
+  retired->LetGo();
+  Announce();
+}
+
+absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Connect(const BoundMethod& method,
+                                                                  ClientContext& context) {
+  // A state callback may let go of everybody else's reference.
+  const std::shared_ptr<Connector> self = shared_from_this();
+  // Cancelling wakes this thread from whatever it waits for here.
+  const Cancellation::Id hook = context.cancellation_.Add([this] {
+    MutexLock lock(mutex_);
+    changed_.SignalAll();
+    if (attempt_ != nullptr) attempt_->Interrupt();
+  });
+  absl::StatusOr<std::shared_ptr<ClientSession>> session = ConnectOrWait(method, context);
+  context.cancellation_.Remove(hook);
+  Announce();
+  return session;
+}
+
+absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const BoundMethod& method,
+                                                                        ClientContext& context) {
+  const Deadline deadline = context.deadline();
+  const auto describe = [&](absl::string_view what, const absl::Status& why) {
+    return absl::StrCat(name_, ": ", method.method->name, ": ", what,
+                        why.ok() ? "" : " while connecting; the last attempt: ", why.message());
+  };
+  MutexLock lock(mutex_);
+  for (;;) {
+    if (session_ != nullptr) return session_;
+    if (context.cancellation_.requested()) {
+      return absl::CancelledError(describe("cancelled", last_error_));
+    }
+    if (deadline.HasPassed()) {
+      return absl::DeadlineExceededError(describe("deadline exceeded", last_error_));
+    }
+    if (connecting_ && on_poller_) {
+      // This may be the poller's own thread, in a callback: it connects by itself instead.
+      ++attempts_;
+      connecting_ = on_poller_ = false;
+      if (attempt_ != nullptr) attempt_->Close();
+      attempt_ = nullptr;
+    } else if (connecting_) {
+      changed_.WaitUntil(mutex_, deadline);
+    } else if (!next_attempt_.HasPassed()) {
+      if (!context.wait_for_ready()) return last_error_;
+      changed_.WaitUntil(mutex_, std::min(deadline, next_attempt_));
+    } else {
+      connecting_ = true;
+      SetState(ChannelState::kConnecting);
+      absl::StatusOr<std::shared_ptr<ClientSession>> session;
+      {
+        MutexUnlock unlock(mutex_);
+        Announce();
+        session = Attempt(context);
+      }
+      attempt_ = nullptr;
+      if (session.ok()) {
+        Connected(*std::move(session));
+      } else if (context.cancellation_.requested() || deadline.HasPassed()) {
+        // Cut short by this caller; that says nothing about the server.
+        connecting_ = false;
+        changed_.SignalAll();
+        SetState(ChannelState::kIdle);
+        ServeWaiters();
+      } else {
+        FailedToConnect(session.status());
+        if (!context.wait_for_ready()) return last_error_;
+      }
+    }
+  }
+}
+
+void Connector::Connected(std::shared_ptr<ClientSession> session) {
+  session_ = std::move(session);
+  last_error_ = absl::OkStatus();
+  connecting_ = false;
+  changed_.SignalAll();
+  SetState(ChannelState::kReady);
+  ServeWaiters();
+}
+
+void Connector::FailedToConnect(absl::Status status) {
+  last_error_ = std::move(status);
+  next_attempt_ = Deadline::After(NextPause());
+  connecting_ = false;
+  changed_.SignalAll();
+  SetState(ChannelState::kTransientFailure);
+  ServeWaiters();
+}
+
+std::shared_ptr<ClientSession> Connector::NewSession(std::unique_ptr<Connection> connection) {
+  // The session may outlive the channel, and its end is then nobody's business.
+  auto session = std::make_shared<ClientSession>(std::move(connection), name_, options_);
+  session->OnEnd([connector = weak_from_this(), ended = session.get()] {
+    if (const std::shared_ptr<Connector> alive = connector.lock()) alive->Retire(*ended);
+  });
+  return session;
+}
+
+absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Attempt(ClientContext& context) {
+  absl::StatusOr<std::unique_ptr<Connection>> connection = transport_->dial(address_);
+  if (!connection.ok()) return absl::UnavailableError(connection.status().message());
+  const std::shared_ptr<ClientSession> session = NewSession(*std::move(connection));
+  if (absl::Status status = session->Open(); !status.ok()) return status;
+  {
+    MutexLock lock(mutex_);
+    attempt_ = session;
+  }
+  const Deadline limit = Deadline::After(options_.connect_timeout);
+  absl::Status status = session->Handshake(std::min(limit, context.deadline()), [&context] {
+    return context.cancellation_.requested();
+  });
+  if (!status.ok()) return status;
+  return session;
+}
+
+absl::Duration Connector::NextPause() {
+  pause_ = std::clamp(pause_ * 1.6, options_.min_backoff, options_.max_backoff);
+  static thread_local absl::BitGen random;
+  return pause_ * absl::Uniform(random, 0.8, 1.2);
+}
+
+std::shared_ptr<Poller> Connector::poller() {
+  MutexLock lock(mutex_);
+  if (poller_ == nullptr) {
+    poller_ = options_.event_loop != nullptr ? options_.event_loop->poller() : SharedPoller();
+  }
+  return poller_;
+}
+
+std::shared_ptr<ClientSession> Connector::SessionIfReady() const {
+  MutexLock lock(mutex_);
+  return session_;
+}
+
+uint64_t Connector::WhenReady(const void* owner, bool wait_for_ready, SessionCallback callback) {
+  (void)poller();
+  MutexLock lock(mutex_);
+  const uint64_t id = next_waiter_++;
+  waiters_.push_back({id, owner, wait_for_ready, std::move(callback)});
+  ServeWaiters();
+  return id;
+}
+
+void Connector::StopWaiting(uint64_t id) {
+  Waiter stopped;  // goes after the lock
+  MutexLock lock(mutex_);
+  const auto waiter = absl::c_find_if(waiters_, [&](const Waiter& w) { return w.id == id; });
+  if (waiter == waiters_.end()) return;
+  stopped = std::move(*waiter);
+  waiters_.erase(waiter);
+}
+
+void Connector::Answer(Waiter waiter, absl::StatusOr<std::shared_ptr<ClientSession>> session) {
+  poller_->Post(waiter.owner,
+                [callback = std::move(waiter.callback), session = std::move(session)]() mutable {
+                  callback(std::move(session));
+                });
+}
+
+void Connector::ServeWaiters() {
+  if (waiters_.empty() || (session_ == nullptr && connecting_)) return;
+  if (session_ != nullptr) {
+    for (Waiter& waiter : std::exchange(waiters_, {})) Answer(std::move(waiter), session_);
+    return;
+  }
+  if (next_attempt_.HasPassed()) {
+    connecting_ = on_poller_ = true;
+    SetState(ChannelState::kConnecting);
+    poller_->Post(nullptr, [weak = weak_from_this(), attempt = ++attempts_] {
+      if (const std::shared_ptr<Connector> self = weak.lock()) self->AttemptOnPoller(attempt);
+    });
+    return;
+  }
+  // The last attempt failed, and the next one is not due yet.
+  std::vector<Waiter> patient;
+  for (Waiter& waiter : std::exchange(waiters_, {})) {
+    if (waiter.wait_for_ready) {
+      patient.push_back(std::move(waiter));
+    } else {
+      Answer(std::move(waiter), last_error_);
+    }
+  }
+  waiters_ = std::move(patient);
+  if (waiters_.empty() || std::exchange(timer_set_, true)) return;
+  poller_->AddTimer(next_attempt_, nullptr, [weak = weak_from_this()] {
+    const std::shared_ptr<Connector> self = weak.lock();
+    if (self == nullptr) return;
+    MutexLock lock(self->mutex_);
+    self->timer_set_ = false;
+    self->ServeWaiters();
+  });
+}
+
+void Connector::AttemptOnPoller(uint64_t attempt) {
+  Announce();
+  absl::StatusOr<std::unique_ptr<Connection>> connection = transport_->dial(address_);
+  if (!connection.ok()) {
+    return EndAttemptOnPoller(attempt, nullptr,
+                              absl::UnavailableError(connection.status().message()));
+  }
+  const std::shared_ptr<ClientSession> session = NewSession(*std::move(connection));
+  if (absl::Status status = session->Open(); !status.ok()) {
+    return EndAttemptOnPoller(attempt, nullptr, status);
+  }
+  std::shared_ptr<Poller> poller;
+  {
+    MutexLock lock(mutex_);
+    if (attempt != attempts_) return;
+    attempt_ = session;
+    poller = poller_;
+  }
+  session->HandshakeOn(
+      poller, Deadline::After(options_.connect_timeout),
+      [weak = weak_from_this(), attempt, key = session.get()](const absl::Status& status) {
+        const std::shared_ptr<Connector> self = weak.lock();
+        if (self == nullptr) return;
+        self->EndAttemptOnPoller(attempt, key->shared_from_this(), status);
+      });
+}
+
+void Connector::EndAttemptOnPoller(uint64_t attempt, const std::shared_ptr<ClientSession>& session,
+                                   const absl::Status& status) {
+  {
+    MutexLock lock(mutex_);
+    // A caller who could not wait for this has taken the attempt over.
+    if (attempt != attempts_) return;
+    attempt_ = nullptr;
+    on_poller_ = false;
+    if (status.ok()) {
+      Connected(session);
+    } else {
+      FailedToConnect(status);
+    }
+  }
+  Announce();
+}
+
+}  // namespace nigh

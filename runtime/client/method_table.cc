@@ -1,0 +1,81 @@
+#include "nigh/runtime/client/method_table.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "nigh/method.h"
+#include "nigh/mutex.h"
+
+namespace nigh {
+namespace {
+
+// The number of what is no method's name. Those from kMaxMethods on belong to methods that are one
+// too many; a service of such has several of them.
+constexpr uint16_t kMalformed = std::numeric_limits<uint16_t>::max();
+
+// Every name that a table can no longer remember, as each kind.
+constexpr Method kOneTooMany[] = {{"another method", MethodKind::kUnary},
+                                  {"another method", MethodKind::kServerStreaming},
+                                  {"another method", MethodKind::kClientStreaming},
+                                  {"another method", MethodKind::kBidiStreaming}};
+
+}  // namespace
+
+MethodTable::Entry MethodTable::Bind(absl::Span<const Method> methods) {
+  MutexLock lock(mutex_);
+  for (const auto& [known, id] : bound_) {
+    if (known == methods.data()) return {known, id};
+  }
+  const bool fits = count_ + methods.size() <= kMaxMethods;
+  const auto first = static_cast<uint16_t>(fits ? count_ : kMaxMethods);
+  if (fits) count_ += methods.size();
+  bound_.emplace_back(methods.data(), first);
+  return {methods.data(), first};
+}
+
+MethodTable::Entry MethodTable::Bind(absl::string_view name, MethodKind kind) {
+  const auto index = static_cast<size_t>(kind);
+  MutexLock lock(mutex_);
+  auto known = named_.find(name);
+  if (known == named_.end()) {
+    // Malformed ones count, too: names may come from strangers, through a proxy.
+    if (named_.size() >= kMaxMethods) return {&kOneTooMany[index], kMaxMethods};
+    uint16_t id = kMalformed;
+    if (IsMethodName(name)) id = count_ < kMaxMethods ? count_++ : kMaxMethods;
+    auto named = std::make_unique<Named>(Named{std::string(name), id, {}});
+    for (size_t i = 0; i < named->kinds.size(); ++i) {
+      named->kinds[i] = {named->name.c_str(), static_cast<MethodKind>(i)};
+    }
+    known = named_.emplace(name, std::move(named)).first;
+  }
+  return {&known->second->kinds[index], known->second->id};
+}
+
+absl::Status MethodTable::Check(Entry entry, absl::string_view channel) {
+  const char* const name = entry.method->name;
+  if (entry.id == kMalformed) {
+    return absl::InternalError(absl::StrCat(channel, ": \"", absl::CHexEscape(name),
+                                            R"(" is no method (write "/package.Service/Method"))"));
+  }
+  if (entry.id >= kMaxMethods) {
+    return absl::ResourceExhaustedError(absl::StrCat(channel, ": ", name, ": more than ",
+                                                     kMaxMethods,
+                                                     " methods on one channel (use a second one)"));
+  }
+  if (std::strlen(name) > kMaxMethodName) {
+    return absl::InternalError(absl::StrCat(channel, ": ", name, ": a method's name is at most ",
+                                            kMaxMethodName, " bytes long"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace nigh
