@@ -29,6 +29,7 @@ inline constexpr int kCallEvents = 5;
 // operation of each kind at a time: a read, a write, a wait for initial metadata, and the end.
 class AsyncCall {
  public:
+  using Event = CallEvent;
   using Done = absl::AnyInvocable<void(bool ok)>;
 
   AsyncCall(const AsyncCall&) = delete;

@@ -1,7 +1,6 @@
 #ifndef NIGH_CO_CLIENT_H_
 #define NIGH_CO_CLIENT_H_
 
-#include <coroutine>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -14,31 +13,16 @@
 #include "nigh/message_io.h"
 #include "nigh/method.h"
 #include "nigh/options.h"
+#include "nigh/task.h"
 
 namespace nigh {
 
 namespace internal {
 
-// Resumes a coroutine when `event` has come. These awaiters hold nothing that has to be destroyed:
-// what a coroutine awaits belongs to an object of its own, whose destructor cancels.
-class EventAwaiter {
- public:
-  EventAwaiter(AsyncCall& call, CallEvent event) : call_(call), event_(event) {}
-  bool await_ready() const { return call_.Ready(event_); }
-  void await_suspend(std::coroutine_handle<> coroutine) const {
-    // It may be running elsewhere already when this returns.
-    call_.When(event_, [coroutine] { coroutine.resume(); });
-  }
-
- protected:
-  AsyncCall& call_;
-  const CallEvent event_;
-};
-
 template <class Reply>
-class ReadAwaiter final : public EventAwaiter {
+class ReadAwaiter final : public EventAwaiter<AsyncCall> {
  public:
-  explicit ReadAwaiter(AsyncCall& call) : EventAwaiter(call, CallEvent::kMessage) {}
+  explicit ReadAwaiter(AsyncCall& call) : EventAwaiter<AsyncCall>(call, CallEvent::kMessage) {}
   std::optional<Reply> await_resume() const {
     std::optional<Reply> reply(std::in_place);
     if (!call_.TakeMessage(MessageTarget(&*reply))) reply.reset();
@@ -46,24 +30,26 @@ class ReadAwaiter final : public EventAwaiter {
   }
 };
 
-class InitialMetadataAwaiter final : public EventAwaiter {
+class InitialMetadataAwaiter final : public EventAwaiter<AsyncCall> {
  public:
   explicit InitialMetadataAwaiter(AsyncCall& call)
-      : EventAwaiter(call, CallEvent::kInitialMetadata) {}
+      : EventAwaiter<AsyncCall>(call, CallEvent::kInitialMetadata) {}
   void await_resume() const {}
 };
 
-class StatusAwaiter final : public EventAwaiter {
+class StatusAwaiter final : public EventAwaiter<AsyncCall> {
  public:
-  explicit StatusAwaiter(AsyncCall& call) : EventAwaiter(call, CallEvent::kEnd) { call.Discard(); }
+  explicit StatusAwaiter(AsyncCall& call) : EventAwaiter<AsyncCall>(call, CallEvent::kEnd) {
+    call.Discard();
+  }
   absl::Status await_resume() const { return call_.TakeStatus(); }
 };
 
 template <class Reply>
-class ReplyAwaiter final : public EventAwaiter {
+class ReplyAwaiter final : public EventAwaiter<AsyncCall> {
  public:
   ReplyAwaiter(AsyncCall& call, Reply& reply)
-      : EventAwaiter(call, CallEvent::kEnd), reply_(reply) {}
+      : EventAwaiter<AsyncCall>(call, CallEvent::kEnd), reply_(reply) {}
   absl::StatusOr<Reply> await_resume() const {
     absl::Status status = call_.TakeStatus();
     if (!status.ok()) return status;
@@ -74,29 +60,7 @@ class ReplyAwaiter final : public EventAwaiter {
   Reply& reply_;
 };
 
-class WriteAwaiter final {
- public:
-  WriteAwaiter(AsyncCall& call, const google::protobuf::MessageLite& message, bool end)
-      : call_(call), message_(message), end_(end) {}
-  bool await_ready() {
-    written_ = call_.TryWrite(message_, end_);
-    return written_.has_value();
-  }
-  void await_suspend(std::coroutine_handle<> coroutine) {
-    call_.When(CallEvent::kRoom, [this, coroutine] {
-      // Others may have used the room up meanwhile.
-      if (!await_ready()) return await_suspend(coroutine);
-      coroutine.resume();
-    });
-  }
-  bool await_resume() const { return *written_; }
-
- private:
-  AsyncCall& call_;
-  const google::protobuf::MessageLite& message_;
-  const bool end_;
-  std::optional<bool> written_;
-};
+using ClientWriteAwaiter = WriteAwaiter<AsyncCall, /*end*/ bool>;
 
 }  // namespace internal
 
@@ -220,9 +184,11 @@ class CoClientWriter final : public CoClientStreamBase {
 
   // co_await: whether the request is on its way. False: the call is over, Finish tells why; or
   // there were to be no more. `request` must stay until then.
-  internal::WriteAwaiter Write(const Request& request) { return {call(), request, /*end=*/false}; }
+  internal::ClientWriteAwaiter Write(const Request& request) {
+    return {call(), request, /*end=*/false};
+  }
   // The same, and there will be no more: saves a frame.
-  internal::WriteAwaiter WriteLast(const Request& request) {
+  internal::ClientWriteAwaiter WriteLast(const Request& request) {
     return {call(), request, /*end=*/true};
   }
   bool WritesDone() { return call().WritesDone(); }
@@ -247,8 +213,10 @@ class CoClientStream final : public CoClientStreamBase {
   }
 
   // As CoClientWriter's and CoClientReader's.
-  internal::WriteAwaiter Write(const Request& request) { return {call(), request, /*end=*/false}; }
-  internal::WriteAwaiter WriteLast(const Request& request) {
+  internal::ClientWriteAwaiter Write(const Request& request) {
+    return {call(), request, /*end=*/false};
+  }
+  internal::ClientWriteAwaiter WriteLast(const Request& request) {
     return {call(), request, /*end=*/true};
   }
   bool WritesDone() { return call().WritesDone(); }

@@ -24,11 +24,10 @@
 // A handler is never destroyed before it is done: when its client leaves, reads give nothing,
 // writes false, calls made from its context end, and ServerContext::SetCancelCallback tells.
 
-#include <coroutine>
 #include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
-#include "google/protobuf/message_lite.h"
 #include "nigh/message_io.h"
 #include "nigh/server_context.h"
 #include "nigh/server_stream.h"
@@ -41,47 +40,18 @@ namespace internal {
 
 // Resumes a handler when a request, or the end, has come.
 template <class Request>
-class ServerReadAwaiter final {
+class ServerReadAwaiter final : public EventAwaiter<HandlerCall> {
  public:
-  explicit ServerReadAwaiter(HandlerCall& call) : call_(call) {}
-  bool await_ready() const { return call_.Ready(HandlerCall::Event::kMessage); }
-  void await_suspend(std::coroutine_handle<> coroutine) const {
-    // It may be running elsewhere already when this returns.
-    call_.When(HandlerCall::Event::kMessage, [coroutine] { coroutine.resume(); });
-  }
+  explicit ServerReadAwaiter(HandlerCall& call)
+      : EventAwaiter<HandlerCall>(call, HandlerCall::Event::kMessage) {}
   std::optional<Request> await_resume() const {
     std::optional<Request> request(std::in_place);
     if (!call_.Read(MessageTarget(&*request))) request.reset();
     return request;
   }
-
- private:
-  HandlerCall& call_;
 };
 
-// Resumes a handler when its reply is on its way.
-class ServerWriteAwaiter final {
- public:
-  ServerWriteAwaiter(HandlerCall& call, const google::protobuf::MessageLite& reply)
-      : call_(call), reply_(reply) {}
-  bool await_ready() {
-    written_ = call_.TryWrite(MessageSource(reply_));
-    return written_.has_value();
-  }
-  void await_suspend(std::coroutine_handle<> coroutine) {
-    call_.When(HandlerCall::Event::kRoom, [this, coroutine] {
-      // Others may have used the room up meanwhile.
-      if (!await_ready()) return await_suspend(coroutine);
-      coroutine.resume();
-    });
-  }
-  bool await_resume() const { return *written_; }
-
- private:
-  HandlerCall& call_;
-  const google::protobuf::MessageLite& reply_;
-  std::optional<bool> written_;
-};
+using ServerWriteAwaiter = WriteAwaiter<HandlerCall>;
 
 }  // namespace internal
 

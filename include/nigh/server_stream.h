@@ -5,6 +5,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "google/protobuf/message_lite.h"
 #include "nigh/message_io.h"
 
 namespace nigh {
@@ -39,7 +40,7 @@ class HandlerCall {
   // nothing, where it would have to.
   virtual bool Ready(Event event) const = 0;
   virtual void When(Event event, absl::AnyInvocable<void()> callback) = 0;
-  virtual std::optional<bool> TryWrite(MessageSource message) = 0;
+  virtual std::optional<bool> TryWrite(const google::protobuf::MessageLite& message) = 0;
 
  protected:
   HandlerCall() = default;

@@ -5,11 +5,13 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "absl/functional/any_invocable.h"
+#include "google/protobuf/message_lite.h"
 #include "nigh/event_loop.h"
 #include "nigh/mutex.h"
 
@@ -213,6 +215,52 @@ RunningTask Start(Task<T> task,
 }
 
 namespace internal {
+
+// Resumes a coroutine when `event` has come to `call`, an AsyncCall or a HandlerCall. These awaiters
+// hold nothing that has to be destroyed: what a coroutine awaits belongs to an object of its own,
+// whose destructor cancels.
+template <class Call>
+class EventAwaiter {
+ public:
+  EventAwaiter(Call& call, typename Call::Event event) : call_(call), event_(event) {}
+  bool await_ready() const { return call_.Ready(event_); }
+  void await_suspend(std::coroutine_handle<> coroutine) const {
+    // It may be running elsewhere already when this returns.
+    call_.When(event_, [coroutine] { coroutine.resume(); });
+  }
+
+ protected:
+  Call& call_;
+
+ private:
+  const typename Call::Event event_;
+};
+
+// Resumes a coroutine when `message` is on its way. `how`: what else TryWrite is to know.
+template <class Call, class... How>
+class WriteAwaiter final {
+ public:
+  WriteAwaiter(Call& call, const google::protobuf::MessageLite& message, How... how)
+      : call_(call), message_(message), how_(how...) {}
+  bool await_ready() {
+    written_ = std::apply([this](How... how) { return call_.TryWrite(message_, how...); }, how_);
+    return written_.has_value();
+  }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    call_.When(Call::Event::kRoom, [this, coroutine] {
+      // Others may have used the room up meanwhile.
+      if (!await_ready()) return await_suspend(coroutine);
+      coroutine.resume();
+    });
+  }
+  bool await_resume() const { return *written_; }
+
+ private:
+  Call& call_;
+  const google::protobuf::MessageLite& message_;
+  const std::tuple<How...> how_;
+  std::optional<bool> written_;
+};
 
 // A task's outcome, on its way to the thread that waits for it.
 template <class T>

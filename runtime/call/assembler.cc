@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "nigh/runtime/call/spare_buffer.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -19,8 +20,6 @@ constexpr size_t kMaxReserve = size_t{64} << 10;
 // A peer that has sent so much is believed to send as much again, so many times over: doubling
 // would copy a long message twice as often.
 constexpr size_t kGrowth = 4;
-// Longer buffers are not kept: a connection should not hold what one message needed once.
-constexpr size_t kMaxSpare = size_t{2} << 20;
 
 }  // namespace
 
@@ -74,7 +73,7 @@ absl::StatusOr<std::optional<Assembler::Whole>> Assembler::Add(const Frame& piec
 }
 
 void Assembler::GiveBack(std::string& payload) {
-  if (payload.capacity() <= spare_.capacity() || payload.capacity() > kMaxSpare) return;
+  if (payload.capacity() <= spare_.capacity() || payload.capacity() > kMaxSpareBuffer) return;
   spare_ = std::move(payload);
   spare_.clear();
 }

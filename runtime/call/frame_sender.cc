@@ -20,6 +20,7 @@
 #include "google/protobuf/io/zero_copy_stream.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/call/spare_buffer.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -39,9 +40,6 @@ void WritePayload(absl::string_view sections, const MessageSource* message, std:
   if (!sections.empty()) std::memcpy(to, sections.data(), sections.size());
   if (message != nullptr) message->SerializeTo(to + sections.size());
 }
-
-// Longer buffers are not kept: a connection should not hold what one message needed once.
-constexpr size_t kMaxSpare = size_t{2} << 20;
 
 // The header of the piece that begins at `sent` of a payload of `size` bytes.
 FrameHeader PieceHeader(const FrameHeader& first, size_t sent, size_t piece, size_t size) {
@@ -231,7 +229,7 @@ std::unique_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
 }
 
 void FrameSender::GiveBack(Waiting& waiting) {
-  if (waiting.size <= spare_size_ || waiting.size > kMaxSpare ||
+  if (waiting.size <= spare_size_ || waiting.size > kMaxSpareBuffer ||
       waiting.size <= connection_.max_payload()) {
     return;
   }

@@ -11,6 +11,7 @@
 #include "nigh/client_context.h"
 #include "nigh/interceptor.h"
 #include "nigh/message_io.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/client/client_session.h"
@@ -38,17 +39,17 @@ void ClientCall::Drop() {
 }
 
 absl::Status ClientCall::ReadyToStart() {
-  const auto describe = [&](absl::string_view what) {
-    return absl::StrCat(method_.method->name, ": ", what);
-  };
+  absl::Status status;
   if (!context_.sent_.status().ok()) {
-    return absl::InternalError(describe(context_.sent_.status().message()));
+    status = context_.sent_.status();
+  } else if (context_.cancellation_.requested()) {
+    status = absl::CancelledError("cancelled");
+  } else if (context_.deadline_.HasPassed()) {
+    status = absl::DeadlineExceededError("the deadline passed before the call began");
+  } else {
+    return absl::OkStatus();
   }
-  if (context_.cancellation_.requested()) return absl::CancelledError(describe("cancelled"));
-  if (context_.deadline_.HasPassed()) {
-    return absl::DeadlineExceededError(describe("the deadline passed before the call began"));
-  }
-  return absl::OkStatus();
+  return Prefixed(method_.method->name, status);
 }
 
 std::optional<absl::Status> ClientCall::Prepare(const MessageSource* first) {
@@ -144,7 +145,7 @@ void ClientCall::Cancel() {
 }
 
 void ClientCall::Fail(const absl::Status& status) {
-  absl::Status named(status.code(), absl::StrCat(method_.method->name, ": ", status.message()));
+  absl::Status named = Prefixed(method_.method->name, status);
   if (session_ != nullptr) return session_->Cancel(*this, std::move(named));
   FailToStart(std::move(named));
 }

@@ -17,6 +17,7 @@
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/fifo.h"
+#include "nigh/runtime/call/window.h"
 
 namespace nigh {
 
@@ -121,10 +122,8 @@ class ClientCall {
   bool got_initial_metadata_ = false;
   bool discard_ = false;     // nobody will read any more
   Fifo<std::string> inbox_;  // messages that came before they were asked for
-  int64_t credit_ = 0;       // bytes that may be sent; a message may begin while it is positive
-  int64_t allowance_ = 0;    // bytes that the server may send
-  uint64_t consumed_ = 0;    // bytes read and not yet granted anew
-  absl::Status status_;      // once state_.closed()
+  Window window_;
+  absl::Status status_;  // once state_.closed()
   CondVar changed_;
 };
 

@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <ctime>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -18,13 +20,15 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/deadline.h"
+#include "nigh/event_loop.h"
 #include "nigh/metadata.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/call_state.h"
-#include "nigh/runtime/call/flow.h"
 #include "nigh/runtime/client/client_call.h"
 #include "nigh/runtime/client/client_session.h"
+#include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -32,7 +36,7 @@
 namespace nigh {
 namespace {
 
-// Frames dispatched in one go by a caller that does not wait for any of them.
+// Frames dispatched in one go by somebody who does not wait for any of them.
 constexpr int kFramesPerTurn = 64;
 
 }  // namespace
@@ -45,7 +49,7 @@ bool ClientSession::IsReady(const ClientCall& call, Event event) const {
     case Event::kInitialMetadata:
       return call.got_initial_metadata_;
     case Event::kRoom:
-      return call.credit_ > 0 && !sender_.congested();
+      return call.window_.may_send() && !sender_.congested();
     case Event::kLeft:
       return sender_.HasLeft(call.id_);
     case Event::kEnd:
@@ -62,8 +66,7 @@ void ClientSession::Await(ClientCall& call, Event event, Role role) {
       // What had arrived by then still counts.
       if (!pumping_) PumpWhatArrived(self);
       if (!IsReady(call, event)) {
-        Abandon(call, absl::DeadlineExceededError(absl::StrCat(
-                          name_, ": ", call.method_.method->name, ": deadline exceeded")));
+        Abandon(call, DeadlineExceeded(NameOf(call)));
       }
       break;
     }
@@ -221,10 +224,9 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
       MutexLock lock(mutex_);
       ClientCall* const call = FindCall(header);
       if (call == nullptr) return absl::OkStatus();
-      if (header.aux > kMaxCredit || call->credit_ > static_cast<int64_t>(kMaxCredit)) {
+      if (!call->window_.Granted(header.aux)) {
         return absl::InternalError("CREDIT frame with more credit than any window");
       }
-      call->credit_ += static_cast<int64_t>(header.aux);
       Changed(*call);
       return absl::OkStatus();
     }
@@ -254,9 +256,7 @@ bool ClientSession::WithinLimit(const FrameHeader& header, ConstByteSpan payload
                                 ClientCall& call) {
   const size_t size = MessageSize(header, payload);
   if (size <= limits_.max_message) return true;
-  absl::Status status = absl::ResourceExhaustedError(absl::StrCat(
-      name_, ": ", call.method_.method->name, ": received a message of ", size, " bytes, where ",
-      limits_.max_message, " are accepted (raise ChannelOptions::limits.max_message)"));
+  absl::Status status = TooLargeToReceive(NameOf(call), size, Peer::kServer, limits_.max_message);
   if (header.kind == FrameKind::kResponse) {
     Release(call);
     End(call, std::move(status));
@@ -283,13 +283,9 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
   if (taken.ok() && !late.empty()) {
     taken = absl::InternalError("initial metadata after the first message");
   }
-  const auto describe = [&](absl::string_view what) {
-    return absl::StrCat(name_, ": ", call->method_.method->name, ": ", what);
-  };
   const bool has_message = (header.flags & kMessage) != 0 && status.ok();
-  if (taken.ok() && has_message) {
-    if (call->allowance_ <= 0) taken = absl::InternalError("a message without the credit for it");
-    call->allowance_ -= MessageCost(payload.size());
+  if (taken.ok() && has_message && !call->window_.Received(payload.size())) {
+    taken = absl::InternalError("a message without the credit for it");
   }
   if (taken.ok() && has_message &&
       call->state_.Receive(/*message=*/true, /*end=*/false) != Verdict::kOk) {
@@ -299,7 +295,7 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
       call->state_.received() == 0) {
     taken = absl::UnimplementedError("the server ended the call without a reply");
   }
-  if (!taken.ok()) status = absl::Status(taken.code(), describe(taken.message()));
+  if (!taken.ok()) status = Prefixed(NameOf(*call), taken);
   if (!ends) {
     if (!status.ok()) {
       Abandon(*call, std::move(status));
@@ -311,7 +307,7 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
     return absl::OkStatus();
   }
   if (status.code() == absl::StatusCode::kCancelled && call->context_.deadline_.HasPassed()) {
-    status = absl::DeadlineExceededError(describe("deadline exceeded"));
+    status = DeadlineExceeded(NameOf(*call));
   }
   // The id is free from here on, and nobody may cancel the call any more, whatever Deliver finds.
   Release(*call);
@@ -340,6 +336,71 @@ void ClientSession::Deliver(ClientCall& call, ConstByteSpan message, std::string
     call.inbox_.push_back(std::string(AsText(message)));
   }
   Changed(call);
+}
+
+void ClientSession::HandOver() {
+  if (pumping_ || !dead_.ok()) return;
+  // Somebody who follows takes along what waits for room.
+  if (open_async_ == 0 && (!unsent_ || let_go_ || !followers_.empty())) return;
+  std::shared_ptr<Poller> poller = poller_.lock();
+  if (!own_loop_) {
+    if (poller == nullptr) {
+      try {
+        poller = SharedPoller();
+      } catch (const std::system_error&) {
+        // No thread to be had: what waits leaves with the next call.
+        return;
+      }
+      poller_ = poller;
+    }
+    if (!let_go_) pump_ = poller;
+  }
+  if (poller != nullptr) poller->Add(shared_from_this());
+}
+
+void ClientSession::LetGo() {
+  // Goes after the lock, and takes its thread along if nobody else needs that.
+  std::shared_ptr<Poller> pump;
+  MutexLock lock(mutex_);
+  let_go_ = true;
+  pump = std::move(pump_);
+  if (pump != nullptr) pump->Add(shared_from_this());
+}
+
+Pollable::Turn ClientSession::TakeTurn(InlineMark& /*mark*/) {
+  if (std::optional<Turn> turn = TakeGreetingTurn()) return *turn;
+  {
+    MutexLock lock(mutex_);
+    // A caller who leads hands over when he leaves.
+    if (pumping_ || !dead_.ok()) return Turn::kEnded;
+    pumping_ = true;
+  }
+  int frames = 0;
+  while (frames < kFramesPerTurn && Pump(nullptr)) ++frames;
+  MutexLock lock(mutex_);
+  last_looked_ = SteadyNanos();
+  pumping_ = false;
+  PromoteFollower();
+  if (!dead_.ok() || (open_async_ == 0 && (!unsent_ || let_go_))) return Turn::kEnded;
+  if (frames == 0) return Turn::kNothing;
+  return frames < kFramesPerTurn ? Turn::kDrained : Turn::kBusy;
+}
+
+Wake ClientSession::ArmReceive() {
+  MutexLock lock(mutex_);
+  // The receiving half may be another thread's by now; the next turn sees to it.
+  if (pumping_ || !dead_.ok()) return Wake::Ready();
+  return connection_->Arm(Interest::kReceive);
+}
+
+void ClientSession::ResumeSending() {
+  const absl::StatusOr<bool> sent = sender_.Resume();
+  MutexLock lock(mutex_);
+  // What the server had sent before it went away is still to be received; then comes the end.
+  if (!sent.ok()) going_away_ = true;
+  unsent_ = sent.ok() && !*sent;
+  if (!unsent_) return WakeWriters();
+  if (const std::shared_ptr<Poller> poller = poller_.lock()) poller->WatchRoom(*this);
 }
 
 }  // namespace nigh

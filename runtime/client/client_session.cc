@@ -4,13 +4,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -18,9 +21,9 @@
 #include "nigh/event_loop.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/call_state.h"
-#include "nigh/runtime/call/flow.h"
 #include "nigh/runtime/client/client_call.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/wire/hello.h"
@@ -69,9 +72,8 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
     NoticeDeath();
     if (!dead_.ok() || going_away_) return false;
     if (!CheckStart(call, first) || !TakeId(call)) return true;
-    call.credit_ = server_.window;
-    call.allowance_ = limits_.window;
-    if (first != nullptr) call.credit_ -= MessageCost(first->size());
+    call.window_ = Window(limits_.window, server_.window);
+    if (first != nullptr) call.window_.Sent(first->size());
     (void)call.state_.Send(first != nullptr, end);
     call.context_.peer_ = peer_;
   }
@@ -106,11 +108,13 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
   return false;
 }
 
+std::string ClientSession::NameOf(const ClientCall& call) const {
+  return absl::StrCat(name_, ": ", call.method_.method->name);
+}
+
 bool ClientSession::CheckStart(ClientCall& call, const MessageSource* first) {
   const auto refuse = [&](absl::string_view what, uint64_t size, uint64_t limit) {
-    call.status_ = absl::ResourceExhaustedError(absl::StrCat(
-        name_, ": ", call.method_.method->name, ": ", what, " of ", size,
-        " bytes, where the server accepts ", limit, " (raise its ServerOptions::limits)"));
+    call.status_ = TooLargeToSend(NameOf(call), what, size, Peer::kServer, limit);
     call.state_.Close();
     return false;
   };
@@ -131,7 +135,7 @@ bool ClientSession::TakeId(ClientCall& call) {
     calls_.push_back(nullptr);
   } else {
     call.status_ = absl::ResourceExhaustedError(
-        absl::StrCat(name_, ": ", call.method_.method->name, ": ", calls_.size(),
+        absl::StrCat(NameOf(call), ": ", calls_.size(),
                      " calls in flight already (raise Limits::max_calls on both sides)"));
     call.state_.Close();
     return false;
@@ -162,14 +166,12 @@ absl::StatusOr<bool> ClientSession::WriteNow(ClientCall& call, const MessageSour
   const absl::Status refused = absl::CancelledError();
   if (!call.state_.can_send()) return refused;
   if (message.size() > server_.max_message) {
-    Abandon(call, absl::ResourceExhaustedError(
-                      absl::StrCat(name_, ": ", call.method_.method->name, ": a message of ",
-                                   message.size(), " bytes, where the server accepts ",
-                                   server_.max_message, " (raise its ServerOptions::limits)")));
+    Abandon(call, TooLargeToSend(NameOf(call), "a message", message.size(), Peer::kServer,
+                                 server_.max_message));
     return refused;
   }
   if (call.state_.Send(/*message=*/true, end) != Verdict::kOk) return refused;
-  call.credit_ -= MessageCost(message.size());
+  call.window_.Sent(message.size());
   FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = call.id_};
   if (end) header.flags |= kEnd;
   // The mutex stays held: the id is this call's only until the server's RESPONSE has been
@@ -213,8 +215,7 @@ void ClientSession::Parsed(ClientCall& call, const absl::Status& status, size_t 
     call.target_filled_ = true;
     return Consumed(call, size);
   }
-  absl::Status failure = absl::InternalError(
-      absl::StrCat(name_, ": ", call.method_.method->name, ": ", status.message()));
+  absl::Status failure = Prefixed(NameOf(call), status);
   // The end may have come before the message was looked at; it does not excuse it.
   if (call.state_.closed()) call.status_ = failure;
   Abandon(call, std::move(failure));
@@ -223,12 +224,10 @@ void ClientSession::Parsed(ClientCall& call, const absl::Status& status, size_t 
 
 void ClientSession::Consumed(ClientCall& call, size_t size) {
   if (!ServerStreams(call.method_.method->kind) || call.state_.closed()) return;
-  call.consumed_ += MessageCost(size);
-  if (call.consumed_ < limits_.window / 2) return;
-  call.allowance_ += static_cast<int64_t>(call.consumed_);
-  AfterSend(sender_.Send(
-      {.kind = FrameKind::kCredit, .call = call.id_, .aux = std::exchange(call.consumed_, 0)}, "",
-      nullptr));
+  const uint64_t grant = call.window_.Consumed(size);
+  if (grant == 0) return;
+  AfterSend(
+      sender_.Send({.kind = FrameKind::kCredit, .call = call.id_, .aux = grant}, "", nullptr));
 }
 
 bool ClientSession::Read(ClientCall& call, MessageTarget target) {
@@ -367,6 +366,67 @@ void ClientSession::NoticeDeath() {
   PumpWhatArrived(nullptr);
   PromoteFollower();
   HandOver();
+}
+
+absl::AnyInvocable<void()> ClientSession::When(ClientCall& call, Event event,
+                                               absl::AnyInvocable<void()> callback) {
+  MutexLock lock(mutex_);
+  absl::AnyInvocable<void()> replaced =
+      std::exchange(call.waiters_->callbacks[static_cast<int>(event)], std::move(callback));
+  if (event == Event::kRoom && replaced == nullptr) ++writers_waiting_;
+  Changed(call);
+  return replaced;
+}
+
+void ClientSession::DropWaiters(ClientCall& call) {
+  std::array<absl::AnyInvocable<void()>, kCallEvents> dropped;  // go after the lock
+  MutexLock lock(mutex_);
+  dropped = std::exchange(call.waiters_->callbacks, {});
+  if (dropped[static_cast<int>(Event::kRoom)] != nullptr) --writers_waiting_;
+}
+
+bool ClientSession::Ready(const ClientCall& call, Event event) const {
+  MutexLock lock(mutex_);
+  return IsReady(call, event);
+}
+
+std::optional<bool> ClientSession::TryWrite(ClientCall& call, const MessageSource& message,
+                                            bool end) {
+  MutexLock lock(mutex_);
+  if (!IsReady(call, Event::kRoom)) return std::nullopt;
+  return WriteNow(call, message, end).ok();
+}
+
+void ClientSession::Discard(ClientCall& call) {
+  MutexLock lock(mutex_);
+  DiscardNow(call);
+}
+
+void ClientSession::Changed(ClientCall& call) {
+  call.changed_.SignalAll();
+  if (call.waiters_ == nullptr) return;
+  for (int event = 0; event < kCallEvents; ++event) {
+    absl::AnyInvocable<void()>& callback = call.waiters_->callbacks[event];
+    if (callback == nullptr || !IsReady(call, static_cast<Event>(event))) continue;
+    if (static_cast<Event>(event) == Event::kRoom) --writers_waiting_;
+    call.waiters_->poller->Post(call.waiters_, std::exchange(callback, nullptr));
+  }
+}
+
+void ClientSession::WakeAsyncWriters() {
+  for (ClientCall* call : calls_) {
+    if (call != nullptr && call != kAbandoned && call->waiters_ != nullptr) Changed(*call);
+  }
+}
+
+void ClientSession::Opened(const ClientCall& call) {
+  if (call.waiters_ == nullptr) return;
+  poller_ = call.waiters_->poller;
+  if (++open_async_ == 1) call.waiters_->poller->Add(shared_from_this());
+}
+
+void ClientSession::NoLongerOpen(const ClientCall& call) {
+  if (call.waiters_ != nullptr) --open_async_;
 }
 
 }  // namespace nigh

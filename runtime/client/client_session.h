@@ -123,6 +123,9 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // NOLINTNEXTLINE(performance-no-int-to-ptr): never dereferenced
   static inline ClientCall* const kAbandoned = reinterpret_cast<ClientCall*>(alignof(ClientCall));
 
+  // Begins messages about the call.
+  std::string NameOf(const ClientCall& call) const;
+
   // client_session.cc
   bool CheckStart(ClientCall& call, const MessageSource* first)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -155,19 +158,16 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   void Fail(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
   void NotifyEnd() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // client_async.cc
   // Something about `call` has changed: whoever waits for it looks, or is called.
   void Changed(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Changed, for all calls with waiters: there may be room.
   void WakeAsyncWriters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Opened(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoLongerOpen(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // If nobody leads, the poller is to pump if it has a reason to.
-  void HandOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Nothing while the hellos are still being exchanged.
-  std::optional<Turn> TakeGreetingTurn() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // client_handshake.cc
+  // Nothing while the hellos are still being exchanged.
+  std::optional<Turn> TakeGreetingTurn() ABSL_LOCKS_EXCLUDED(mutex_);
   void SendHello();
   // One step of the exchange. Nothing: the server's hello has not come.
   std::optional<absl::Status> HandshakeStep(Deadline deadline) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -183,6 +183,8 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   void Lead(ClientCall& call, Event event, ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Dispatches what has arrived, without waiting. Nobody else may be pumping.
   void PumpWhatArrived(ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // If nobody leads, the poller is to pump if it has a reason to.
+  void HandOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What waited for room has left.
   void WakeWriters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PromoteFollower() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -12,6 +12,7 @@
 #include "google/protobuf/message_lite.h"
 #include "nigh/interceptor.h"
 #include "nigh/message_io.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/exception_status.h"
 #include "nigh/runtime/call/interception.h"
@@ -124,20 +125,19 @@ std::optional<absl::Status> ServerCall::Begin() {
 
 absl::Status ServerCall::SendAnswer() {
   std::deque<std::string>& replies = interception_->answer();
-  const auto describe = [&](absl::string_view what) {
-    return absl::StrCat(context_.method(), ": an interceptor's answer: ", what);
-  };
+  const std::string answer = absl::StrCat(context_.method(), ": an interceptor's answer");
   if (reply_ != nullptr) {
-    if (replies.size() != 1) return absl::InternalError(describe("not the method's one reply"));
+    if (replies.size() != 1)
+      return Prefixed(answer, absl::InternalError("not the method's one reply"));
     const absl::Status parsed = MessageTarget(reply_.get()).Parse(AsBytes(replies.front()));
-    return parsed.ok() ? parsed : absl::InternalError(describe(parsed.message()));
+    return parsed.ok() ? parsed : Prefixed(answer, parsed);
   }
   // Whoever polls the connection must not wait for the client to read.
   const bool may_wait = method_.handler().co_run == nullptr;
   for (const std::string& reply : replies) {
     const MessageSource message((absl::string_view(reply)));
     if (may_wait ? Write(message) : TryWrite(message).value_or(false)) continue;
-    return absl::ResourceExhaustedError(describe("longer than the client's window"));
+    return Prefixed(answer, absl::ResourceExhaustedError("longer than the client's window"));
   }
   return absl::OkStatus();
 }

@@ -14,6 +14,7 @@
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_state.h"
+#include "nigh/runtime/call/window.h"
 #include "nigh/runtime/loop/task_queue.h"
 #include "nigh/runtime/server/served_context.h"
 #include "nigh/server_stream.h"
@@ -46,7 +47,10 @@ class ServerCall final : public HandlerCall {
   void WatchDeadline() override;
   bool Ready(Event event) const override;
   void When(Event event, absl::AnyInvocable<void()> callback) override;
-  std::optional<bool> TryWrite(MessageSource message) override;
+  std::optional<bool> TryWrite(const google::protobuf::MessageLite& message) override {
+    return TryWrite(MessageSource(message));
+  }
+  std::optional<bool> TryWrite(MessageSource message);
 
   // Runs the handler, sends the response, and gives the call back to its session: all of it here
   // and now, or as far as the coroutine gets, and the rest when it is resumed.
@@ -97,9 +101,7 @@ class ServerCall final : public HandlerCall {
   bool orphaned_ = false;  // the last of them gives it back to its session
   std::array<absl::AnyInvocable<void()>, kEvents> waiting_;  // coroutines, by event
   std::deque<std::string> inbox_;
-  int64_t credit_ = 0;     // bytes that may be sent
-  int64_t allowance_ = 0;  // bytes that the client may send
-  uint64_t consumed_ = 0;  // bytes read and not yet granted anew
+  Window window_;
   CondVar changed_;
 };
 

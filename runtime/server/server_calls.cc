@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -13,9 +14,9 @@
 #include "nigh/message_io.h"
 #include "nigh/method.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/call_state.h"
-#include "nigh/runtime/call/flow.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/server/dispatcher.h"
 #include "nigh/runtime/server/server_call.h"
@@ -112,7 +113,6 @@ void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
   call->state_ = CallState(call->method_.method().kind, CallState::End::kServer);
   call->initial_sent_ = false;
   call->orphaned_ = false;
-  call->consumed_ = 0;
   call->inbox_.clear();
   ServedContext& context = call->context_;
   context.deadline_ = Deadline::Infinite();
@@ -154,21 +154,17 @@ void ServerSession::Detach(ServerCall& call) {
 
 void ServerSession::Respond(ServerCall& call, absl::Status status) {
   ServedContext& context = call.context_;
-  const auto describe = [&](absl::string_view what) {
-    return absl::StrCat(context.method(), ": ", what);
-  };
   if (status.ok()) status = CheckMetadata(context);
   if (status.ok() && context.deadline_.HasPassed()) {
-    status = absl::DeadlineExceededError(describe("deadline exceeded"));
+    status = DeadlineExceeded(context.method());
   }
   std::optional<MessageSource> reply;
   if (status.ok() && call.reply_ != nullptr) {
     reply.emplace(*call.reply_);
     status = reply->Measure();
     if (status.ok() && reply->size() > client_.max_message) {
-      status = absl::ResourceExhaustedError(
-          describe(absl::StrCat("a reply of ", reply->size(), " bytes, where the client accepts ",
-                                client_.max_message, " (raise its ChannelOptions::limits)")));
+      status = TooLargeToSend(context.method(), "a reply", reply->size(), Peer::kClient,
+                              client_.max_message);
     }
     if (!status.ok()) reply.reset();
   }
@@ -209,16 +205,13 @@ void ServerSession::Abort(ServerCall& call, const absl::Status& status) {
 
 bool ServerSession::Expire(ServerCall& call) {
   if (call.state_.closed()) return false;
-  Terminate(call, absl::DeadlineExceededError(
-                      absl::StrCat(call.context_.method(), ": deadline exceeded")));
+  Terminate(call, DeadlineExceeded(call.context_.method()));
   return false;
 }
 
 Poller::TimerId ServerSession::AddDeadlineTimer(ServerCall& call) {
-  return poller_.AddTimer(call.context_.deadline_, &call, [this, &call] {
-    Abort(call,
-          absl::DeadlineExceededError(absl::StrCat(call.context_.method(), ": deadline exceeded")));
-  });
+  return poller_.AddTimer(call.context_.deadline_, &call,
+                          [this, &call] { Abort(call, DeadlineExceeded(call.context_.method())); });
 }
 
 void ServerSession::CancelAll(const absl::Status& status) {
@@ -227,6 +220,45 @@ void ServerSession::CancelAll(const absl::Status& status) {
   for (size_t id = 0; id < calls_.size(); ++id) {
     if (calls_[id] != nullptr) Terminate(*calls_[id], status);
   }
+}
+
+bool ServerSession::IsReady(const ServerCall& call, ServerCall::Event event) const {
+  switch (event) {
+    case ServerCall::Event::kMessage:
+      return !call.inbox_.empty() || !call.state_.can_receive();
+    case ServerCall::Event::kRoom:
+      return !call.state_.can_send() || (call.window_.may_send() && !sender_.congested());
+  }
+  return true;
+}
+
+void ServerSession::Changed(ServerCall& call) {
+  call.changed_.SignalAll();
+  for (int event = 0; event < ServerCall::kEvents; ++event) {
+    absl::AnyInvocable<void()>& callback = call.waiting_[event];
+    if (callback == nullptr || !IsReady(call, static_cast<ServerCall::Event>(event))) continue;
+    poller_.Post(nullptr, std::exchange(callback, nullptr));
+  }
+}
+
+bool ServerSession::Ready(const ServerCall& call, ServerCall::Event event) const {
+  MutexLock lock(mutex_);
+  return IsReady(call, event);
+}
+
+void ServerSession::When(ServerCall& call, ServerCall::Event event,
+                         absl::AnyInvocable<void()> callback) {
+  // Before the callback, which may end the call, can run. A deadline that passes ends every wait.
+  call.WatchDeadline();
+  MutexLock lock(mutex_);
+  call.waiting_[static_cast<int>(event)] = std::move(callback);
+  Changed(call);
+}
+
+std::optional<bool> ServerSession::TryWrite(ServerCall& call, const MessageSource& message) {
+  MutexLock lock(mutex_);
+  if (!IsReady(call, ServerCall::Event::kRoom)) return std::nullopt;
+  return WriteNow(call, message);
 }
 
 bool ServerSession::Read(ServerCall& call, MessageTarget target) {
@@ -246,8 +278,7 @@ bool ServerSession::Read(ServerCall& call, MessageTarget target) {
   }
   if (!parsed.ok()) {
     if (!call.state_.closed()) {
-      Terminate(call,
-                absl::InternalError(absl::StrCat(call.context_.method(), ": ", parsed.message())));
+      Terminate(call, Prefixed(call.context_.method(), parsed));
     }
     return false;
   }
@@ -262,24 +293,20 @@ bool ServerSession::HasSoleRequest(const ServerCall& call) const {
 
 void ServerSession::Consumed(ServerCall& call, size_t size) {
   if (!call.state_.can_receive()) return;
-  call.consumed_ += MessageCost(size);
-  if (call.consumed_ < limits_.window / 2) return;
-  call.allowance_ += static_cast<int64_t>(call.consumed_);
-  AfterSend(sender_.Send(
-      {.kind = FrameKind::kCredit, .call = call.id_, .aux = std::exchange(call.consumed_, 0)}, "",
-      nullptr));
+  const uint64_t grant = call.window_.Consumed(size);
+  if (grant == 0) return;
+  AfterSend(
+      sender_.Send({.kind = FrameKind::kCredit, .call = call.id_, .aux = grant}, "", nullptr));
 }
 
 absl::Status ServerSession::CheckMetadata(const ServedContext& context) const {
   for (const Metadata* metadata : {&context.initial_, &context.trailing_}) {
     if (metadata->status().ok()) continue;
-    return absl::InternalError(absl::StrCat(context.method(), ": ", metadata->status().message()));
+    return Prefixed(context.method(), metadata->status());
   }
   if (context.initial_.byte_size() <= client_.max_metadata) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat(context.method(), ": initial metadata of ", context.initial_.byte_size(),
-                   " bytes, where the client accepts ", client_.max_metadata,
-                   " (raise its ChannelOptions::limits)"));
+  return TooLargeToSend(context.method(), "initial metadata", context.initial_.byte_size(),
+                        Peer::kClient, client_.max_metadata);
 }
 
 void ServerSession::TakeInitialMetadata(ServerCall& call, SectionWriter& sections) {
@@ -300,14 +327,12 @@ bool ServerSession::Write(ServerCall& call, const MessageSource& message) {
 bool ServerSession::WriteNow(ServerCall& call, const MessageSource& message) {
   if (!call.state_.can_send()) return false;
   if (message.size() > client_.max_message) {
-    Terminate(call, absl::ResourceExhaustedError(
-                        absl::StrCat(call.context_.method(), ": a reply of ", message.size(),
-                                     " bytes, where the client accepts ", client_.max_message,
-                                     " (raise its ChannelOptions::limits)")));
+    Terminate(call, TooLargeToSend(call.context_.method(), "a reply", message.size(), Peer::kClient,
+                                   client_.max_message));
     return false;
   }
   if (call.state_.Send(/*message=*/true, /*end=*/false) != Verdict::kOk) return false;
-  call.credit_ -= MessageCost(message.size());
+  call.window_.Sent(message.size());
   if (!call.initial_sent_) {
     if (absl::Status status = CheckMetadata(call.context_); !status.ok()) {
       Terminate(call, status);

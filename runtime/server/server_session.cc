@@ -12,9 +12,9 @@
 #include "nigh/deadline.h"
 #include "nigh/method.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/call_state.h"
-#include "nigh/runtime/call/flow.h"
 #include "nigh/runtime/call/own_hello.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/server/dispatcher.h"
@@ -178,9 +178,8 @@ absl::Status ServerSession::CheckRequest(const FrameHeader& header, ConstByteSpa
   } else if (declared.method == nullptr) {
     refusal = dispatcher_.NoSuchMethod(declared.name);
   } else if (const size_t size = MessageSize(header, payload); size > limits_.max_message) {
-    refusal = absl::ResourceExhaustedError(absl::StrCat(
-        declared.description().name, ": received a message of ", size, " bytes, where ",
-        limits_.max_message, " are accepted (raise ServerOptions::limits.max_message)"));
+    refusal =
+        TooLargeToReceive(declared.description().name, size, Peer::kClient, limits_.max_message);
   } else if (!ClientStreams(declared.description().kind) &&
              (header.flags & (kMessage | kEnd)) != (kMessage | kEnd)) {
     refusal = absl::UnimplementedError(absl::StrCat(
@@ -210,9 +209,7 @@ absl::Status ServerSession::BeginPieces(const Frame& frame) {
   const size_t size = MessageSize(header, frame.payload);
   if (size <= limits_.max_message) return assembler_.Begin(frame);
   Terminate(*call,
-            absl::ResourceExhaustedError(absl::StrCat(
-                call->context_.method(), ": received a message of ", size, " bytes, where ",
-                limits_.max_message, " are accepted (raise ServerOptions::limits.max_message)")));
+            TooLargeToReceive(call->context_.method(), size, Peer::kClient, limits_.max_message));
   return absl::OkStatus();
 }
 
@@ -240,8 +237,7 @@ absl::Status ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan p
     call->request_size_ = payload.size();
   }
   if (!refusal.ok()) {
-    Refuse(header.call,
-           absl::Status(refusal.code(), absl::StrCat(context.method(), ": ", refusal.message())));
+    Refuse(header.call, Prefixed(context.method(), refusal));
     Recycle(std::move(call));
     return absl::OkStatus();
   }
@@ -266,13 +262,12 @@ void ServerSession::Admit(const FrameHeader& header, ConstByteSpan payload, Serv
   admitted.counted_ = true;
   ServerCall* const call = &admitted;
   call->id_ = header.call;
-  call->credit_ = client_.window;
-  call->allowance_ = limits_.window;
+  call->window_ = Window(limits_.window, client_.window);
   const bool message = (header.flags & kMessage) != 0;
   (void)call->state_.Receive(message, (header.flags & kEnd) != 0);
   if (message && call->request_ == nullptr) {
     call->inbox_.emplace_back(AsText(payload).data(), payload.size());
-    call->allowance_ -= MessageCost(payload.size());
+    (void)call->window_.Received(payload.size());
   }
   if (header.call >= calls_.size()) calls_.resize(header.call + 1);
   calls_[header.call] = call;
@@ -284,43 +279,41 @@ absl::Status ServerSession::OnMessage(const FrameHeader& header, ConstByteSpan p
   ServerCall* const call = FindCall(header.call);
   if (call == nullptr) return absl::OkStatus();  // it crossed the response on the way
   const bool message = (header.flags & kMessage) != 0;
-  const auto fail = [&](absl::StatusCode code,
-                        absl::string_view what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    Terminate(*call, absl::Status(code, absl::StrCat(call->context_.method(), ": ", what)));
-    return absl::OkStatus();
-  };
-  if ((header.flags & kSections) != 0) {
-    return fail(absl::StatusCode::kInternal, "metadata after the request");
-  }
   if (payload.size() > limits_.max_message) {
-    return fail(absl::StatusCode::kResourceExhausted,
-                absl::StrCat("received a message of ", payload.size(), " bytes, where ",
-                             limits_.max_message,
-                             " are accepted (raise ServerOptions::limits.max_message)"));
+    Terminate(*call, TooLargeToReceive(call->context_.method(), payload.size(), Peer::kClient,
+                                       limits_.max_message));
+    return absl::OkStatus();
   }
-  if (message && call->allowance_ <= 0) {
-    return fail(absl::StatusCode::kInternal, "a message without the credit for it");
+  if (absl::Status wrong = TakeMessageEvent(*call, header, payload); !wrong.ok()) {
+    Terminate(*call, Prefixed(call->context_.method(), wrong));
+    return absl::OkStatus();
   }
-  switch (call->state_.Receive(message, (header.flags & kEnd) != 0)) {
+  if (message && owned != nullptr) {
+    call->inbox_.push_back(std::move(*owned));
+  } else if (message) {
+    call->inbox_.emplace_back(AsText(payload).data(), payload.size());
+  }
+  Changed(*call);
+  return absl::OkStatus();
+}
+
+absl::Status ServerSession::TakeMessageEvent(ServerCall& call, const FrameHeader& header,
+                                             ConstByteSpan payload) const {
+  const bool message = (header.flags & kMessage) != 0;
+  if ((header.flags & kSections) != 0) return absl::InternalError("metadata after the request");
+  if (message && !call.window_.Received(payload.size())) {
+    return absl::InternalError("a message without the credit for it");
+  }
+  switch (call.state_.Receive(message, (header.flags & kEnd) != 0)) {
     case Verdict::kTooMany:
     case Verdict::kTooFew:
-      return fail(absl::StatusCode::kUnimplemented,
-                  "the number of requests is not what this method takes");
+      return absl::UnimplementedError("the number of requests is not what this method takes");
     case Verdict::kAfterEnd:
-      return fail(absl::StatusCode::kInternal, "a message after the end of the requests");
+      return absl::InternalError("a message after the end of the requests");
     case Verdict::kLate:
     case Verdict::kOk:
       break;
   }
-  if (message) {
-    call->allowance_ -= MessageCost(payload.size());
-    if (owned != nullptr) {
-      call->inbox_.push_back(std::move(*owned));
-    } else {
-      call->inbox_.emplace_back(AsText(payload).data(), payload.size());
-    }
-  }
-  Changed(*call);
   return absl::OkStatus();
 }
 
@@ -345,10 +338,9 @@ absl::Status ServerSession::OnCredit(const FrameHeader& header) {
   MutexLock lock(mutex_);
   ServerCall* const call = FindCall(header.call);
   if (call == nullptr) return absl::OkStatus();
-  if (header.aux > kMaxCredit || call->credit_ > static_cast<int64_t>(kMaxCredit)) {
+  if (!call->window_.Granted(header.aux)) {
     return absl::InternalError("CREDIT frame with more credit than any window");
   }
-  call->credit_ += static_cast<int64_t>(header.aux);
   Changed(*call);
   return absl::OkStatus();
 }

@@ -122,6 +122,9 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OnMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // What the frame does to the call's state and window, or why it may not.
+  absl::Status TakeMessageEvent(ServerCall& call, const FrameHeader& header,
+                                ConstByteSpan payload) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status BeginPieces(const Frame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnCancel(uint32_t id) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status OnCredit(const FrameHeader& header) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -165,7 +168,6 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterSend(const absl::StatusOr<bool>& sent);
 
-  // server_async.cc: how handlers wait.
   bool IsReady(const ServerCall& call, ServerCall::Event event) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Something about `call` has changed: the handler that waits for it looks, or is resumed.

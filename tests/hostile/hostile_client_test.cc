@@ -11,7 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/method.h"
-#include "nigh/runtime/call/flow.h"
+#include "nigh/runtime/call/window.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/transport/frame.h"
 #include "tests/hostile/raw_peer.h"
@@ -214,10 +214,11 @@ std::vector<Violation> WrongFrames() {
        "MESSAGE frame of call 1 amid the pieces of another"},
 
       {"MoreCreditThanAnyWindow",
-       RequestBytes(1, kCount, "", false) + CreditBytes(1, kMaxCredit + 1),
+       RequestBytes(1, kCount, "", false) + CreditBytes(1, Window::kMaxCredit + 1),
        "CREDIT frame with more credit than any window"},
       {"CreditThatAddsUpToTooMuch",
-       RequestBytes(1, kCount, "", false) + CreditBytes(1, kMaxCredit) + CreditBytes(1, kMaxCredit),
+       RequestBytes(1, kCount, "", false) + CreditBytes(1, Window::kMaxCredit) +
+           CreditBytes(1, Window::kMaxCredit),
        "CREDIT frame with more credit than any window"},
       {"CreditThatWouldOverflow", RequestBytes(1, kCount, "", false) + CreditBytes(1, UINT64_MAX),
        "CREDIT frame with more credit than any window"},

@@ -15,7 +15,7 @@
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/options.h"
-#include "nigh/runtime/call/flow.h"
+#include "nigh/runtime/call/window.h"
 #include "nigh/transport/frame.h"
 #include "tests/hostile/channel_fixture.h"
 #include "tests/hostile/raw_peer.h"
@@ -126,9 +126,9 @@ std::vector<Misdeed> BrokenConnections() {
       {"ResponseAmidThePiecesOfAResponse",
        FrameBytes({.kind = FrameKind::kResponse, .flags = kMessage, .rest = 5}, "x") + response,
        Code::kInternal, "RESPONSE frame of call 0 amid the pieces of another"},
-      {"MoreCreditThanAnyWindow", CreditBytes(0, kMaxCredit + 1), Code::kInternal,
+      {"MoreCreditThanAnyWindow", CreditBytes(0, Window::kMaxCredit + 1), Code::kInternal,
        "CREDIT frame with more credit than any window"},
-      {"CreditThatAddsUp", CreditBytes(0, kMaxCredit) + CreditBytes(0, 1), Code::kInternal,
+      {"CreditThatAddsUp", CreditBytes(0, Window::kMaxCredit) + CreditBytes(0, 1), Code::kInternal,
        "CREDIT frame with more credit than any window"},
   };
 }

@@ -1,0 +1,34 @@
+#include "nigh/runtime/call/call_errors.h"
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace nigh {
+
+absl::Status Prefixed(absl::string_view prefix, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(prefix, ": ", status.message()));
+}
+
+absl::Status DeadlineExceeded(absl::string_view call) {
+  return absl::DeadlineExceededError(absl::StrCat(call, ": deadline exceeded"));
+}
+
+absl::Status TooLargeToSend(absl::string_view call, absl::string_view what, uint64_t size,
+                            Peer peer, uint64_t limit) {
+  const bool client = peer == Peer::kClient;
+  return absl::ResourceExhaustedError(
+      absl::StrCat(call, ": ", what, " of ", size, " bytes, where the ",
+                   client ? "client" : "server", " accepts ", limit, " (raise its ",
+                   client ? "ChannelOptions" : "ServerOptions", "::limits)"));
+}
+
+absl::Status TooLargeToReceive(absl::string_view call, uint64_t size, Peer peer, uint64_t limit) {
+  return absl::ResourceExhaustedError(absl::StrCat(
+      call, ": received a message of ", size, " bytes, where ", limit, " are accepted (raise ",
+      peer == Peer::kClient ? "ServerOptions" : "ChannelOptions", "::limits.max_message)"));
+}
+
+}  // namespace nigh

@@ -1,0 +1,32 @@
+#ifndef NIGH_RUNTIME_CALL_CALL_ERRORS_H_
+#define NIGH_RUNTIME_CALL_CALL_ERRORS_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+// What either end says of a call that goes wrong. `call` begins each message: the method's name, at
+// a client behind the address.
+namespace nigh {
+
+// `status` with "`prefix`: " before its message; its payloads go.
+absl::Status Prefixed(absl::string_view prefix, const absl::Status& status);
+
+// DEADLINE_EXCEEDED.
+absl::Status DeadlineExceeded(absl::string_view call);
+
+enum class Peer { kClient, kServer };
+
+// RESOURCE_EXHAUSTED: `what` ("a message") of `size` bytes cannot be sent, for the peer accepts
+// `limit`.
+absl::Status TooLargeToSend(absl::string_view call, absl::string_view what, uint64_t size,
+                            Peer peer, uint64_t limit);
+
+// RESOURCE_EXHAUSTED: a message of `size` bytes has come from `peer`, where this end accepts
+// `limit`.
+absl::Status TooLargeToReceive(absl::string_view call, uint64_t size, Peer peer, uint64_t limit);
+
+}  // namespace nigh
+
+#endif  // NIGH_RUNTIME_CALL_CALL_ERRORS_H_

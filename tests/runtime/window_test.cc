@@ -1,0 +1,85 @@
+#include "nigh/runtime/call/window.h"
+
+#include <cstdint>
+
+#include "gtest/gtest.h"
+
+namespace nigh {
+namespace {
+
+constexpr uint32_t kWindow = 1000;
+
+TEST(Window, HasNoCreditBeforeTheHello) {
+  Window window;
+  EXPECT_FALSE(window.may_send());
+  EXPECT_FALSE(window.Received(0));
+}
+
+TEST(Window, AMessageOfAnySizeMayBeginWhileThereIsCredit) {
+  Window window(kWindow, 1);
+  EXPECT_TRUE(window.may_send());
+  window.Sent(1 << 20);
+  EXPECT_FALSE(window.may_send());
+  EXPECT_TRUE(window.Granted(1 << 20));
+  EXPECT_FALSE(window.may_send());
+  EXPECT_TRUE(window.Granted(64));
+  EXPECT_TRUE(window.may_send());
+}
+
+TEST(Window, EvenEmptyMessagesCost) {
+  Window window(kWindow, kWindow);
+  int sent = 0;
+  for (; window.may_send(); ++sent) window.Sent(0);
+  EXPECT_EQ(sent, 16);
+}
+
+TEST(Window, GrantsAnewWhatIsConsumedOnceThatIsHalfOfIt) {
+  Window window(kWindow, kWindow);
+  EXPECT_EQ(window.Consumed(100), 0u);
+  EXPECT_EQ(window.Consumed(100), 0u);
+  EXPECT_EQ(window.Consumed(200), 3u * 64 + 400);
+  EXPECT_EQ(window.Consumed(100), 0u) << "granted twice";
+}
+
+TEST(Window, APeerThatSendsWithoutCreditIsFoundOut) {
+  Window window(kWindow, kWindow);
+  EXPECT_TRUE(window.Received(kWindow));
+  EXPECT_FALSE(window.Received(0));
+}
+
+TEST(Window, MoreCreditThanAnyWindowIsRefused) {
+  Window window(kWindow, kWindow);
+  EXPECT_FALSE(window.Granted(UINT64_MAX));
+  EXPECT_FALSE(window.Granted((uint64_t{1} << 40) + 1));
+  EXPECT_TRUE(window.Granted(uint64_t{1} << 40));
+  EXPECT_FALSE(window.Granted(1)) << "in two steps";
+}
+
+// A writer and a reader that keep to it: nobody waits for ever, and the reader keeps a window and
+// one message at most.
+TEST(Window, BothEndsOfACallAgree) {
+  for (uint32_t size : {0u, 1u, 63u, 500u, 1000u, 5000u}) {
+    Window writer(0, kWindow);
+    Window reader(kWindow, 0);
+    int64_t kept = 0;
+    for (int message = 0; message < 1000; ++message) {
+      while (writer.may_send()) {
+        writer.Sent(size);
+        ASSERT_TRUE(reader.Received(size));
+        kept += size;
+        ASSERT_LE(kept, static_cast<int64_t>(kWindow) + size);
+      }
+      uint64_t grant = 0;
+      while (kept > 0 || size == 0) {
+        kept -= size;
+        grant = reader.Consumed(size);
+        if (grant > 0) break;
+      }
+      ASSERT_GT(grant, 0u) << "a writer of " << size << " bytes waits for ever";
+      ASSERT_TRUE(writer.Granted(grant));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nigh
