@@ -27,6 +27,7 @@
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/exec/last_words.h"
@@ -46,8 +47,9 @@ absl::StatusOr<Pipe> MakePipe(absl::string_view where) {
   std::array<int, 2> ends;
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return UnavailableErrno(errno, where, "pipe");
   Pipe low = {UniqueFd(ends[0]), UniqueFd(ends[1])};
-  Pipe pipe = {UniqueFd(::fcntl(low.out.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1)),
-               UniqueFd(::fcntl(low.in.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1))};
+  constexpr int kBeyondStandard = STDERR_FILENO + 1;
+  Pipe pipe = {DuplicateFd(low.out.get(), kBeyondStandard),
+               DuplicateFd(low.in.get(), kBeyondStandard)};
   if (!pipe.out || !pipe.in) return UnavailableErrno(errno, where, "pipe");
   return pipe;
 }
