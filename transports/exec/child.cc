@@ -28,6 +28,7 @@
 #include "nigh/deadline.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/duplicate_fd.h"
+#include "nigh/runtime/base/signals_blocked.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/exec/last_words.h"
@@ -181,10 +182,6 @@ int Child::Keeper::GiveBirth() {
 }
 
 void Child::Keeper::Run() {
-  // The program's signals are for its own threads.
-  sigset_t all;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
   if (const int error = GiveBirth(); error != 0) return Become(Stage::kFailed, error);
   Become(Stage::kAlive);
   StandBy(pid());
@@ -255,6 +252,7 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::vector<std::string> wor
   auto keeper = std::make_shared<Keeper>(std::move(words));
   if (absl::Status ready = keeper->Prepare(where); !ready.ok()) return ready;
   try {
+    const SignalsBlocked blocked;
     // Ends with the child, which nobody needs to wait for.
     std::thread([keeper] { keeper->Run(); }).detach();
   } catch (const std::system_error& error) {

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "nigh/runtime/base/signals_blocked.h"
 #include "nigh/transports/shm/bell.h"
 
 namespace nigh {
@@ -33,6 +34,7 @@ Ear::~Ear() {
 
 absl::Status Ear::Listen(const std::atomic<uint32_t>& rung) {
   try {
+    const SignalsBlocked blocked;
     thread_ = std::thread([this, &rung] { Run(rung); });
   } catch (const std::system_error& error) {
     return absl::UnavailableError(
