@@ -18,6 +18,10 @@ struct ProcessName {
   static ProcessName OfThisProcess();
 };
 
+// Whether a process of that number is alive, or may be: the kernel says 0 of a process of another
+// namespace.
+bool MayBeAlive(pid_t pid);
+
 // Readable once that process has died. None: it has died already (errno is ESRCH), or cannot be
 // watched: it is of another namespace, or another user's.
 UniqueFd WatchProcess(const ProcessName& name);

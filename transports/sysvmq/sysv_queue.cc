@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/types.h>
@@ -11,18 +10,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
 #include <ctime>
-#include <fstream>
-#include <limits>
 #include <memory>
-#include <random>
-#include <sstream>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -31,14 +26,13 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/queue/message_queue.h"
+#include "nigh/transports/rendezvous/process_name.h"
+#include "nigh/transports/rendezvous/sysv_family.h"
 
 namespace nigh {
 namespace {
 
-// Queues are named by numbers: these two bytes and two random ones.
-constexpr uint32_t kKeys = 0x6e710000;  // "nq"
-constexpr uint32_t kKeyMask = 0xffff0000;
-constexpr int kAttempts = 100;
+constexpr SysvFamily kQueues = {.prefix = 0x6e71 /* "nq" */, .table = "/proc/sysvipc/msg"};
 // Whoever makes a queue uses it at once; one that nobody has used by then is a killed process's.
 constexpr std::time_t kAbandoned = 60;  // seconds
 
@@ -78,7 +72,17 @@ void Stamp(int id) {
   (void)::msgrcv(id, &letter, 1, 0, IPC_NOWAIT);
 }
 
-bool IsAlive(pid_t pid) { return pid > 0 && (::kill(pid, 0) == 0 || errno != ESRCH); }
+// Whether the last to send and the last to receive have died.
+bool IsAbandoned(int id) {
+  msqid_ds queue;
+  if (::msgctl(id, IPC_STAT, &queue) != 0) return false;
+  const bool sent = queue.msg_stime != 0;
+  const bool received = queue.msg_rtime != 0;
+  if ((sent && MayBeAlive(queue.msg_lspid)) || (received && MayBeAlive(queue.msg_lrpid))) {
+    return false;
+  }
+  return received || queue.msg_ctime + kAbandoned <= std::time(nullptr);
+}
 
 // A removed queue is one that its receiver has left.
 int SendError(int error_number) {
@@ -94,24 +98,20 @@ struct flock ByteOf(int id, short type) {
 
 absl::StatusOr<SysvQueueId> SysvQueueId::Make(absl::string_view where,
                                               absl::string_view operation) {
-  std::random_device random;
-  int error = EEXIST;
-  for (int attempt = 0; attempt < kAttempts && error == EEXIST; ++attempt) {
-    const auto key = static_cast<key_t>(kKeys | (random() & ~kKeyMask));
-    const int id = ::msgget(key, IPC_CREAT | IPC_EXCL | 0600);
-    error = errno;
-    if (id < 0) continue;
-    Stamp(id);
-    return SysvQueueId(id);
+  const int id = kQueues.Make([](key_t key) { return ::msgget(key, IPC_CREAT | IPC_EXCL | 0600); });
+  if (id < 0) {
+    const int error = errno;
+    return absl::UnavailableError(absl::StrCat(where, ": ", operation,
+                                               ": msgget: ", std::generic_category().message(error),
+                                               Remedy(error)));
   }
-  return absl::UnavailableError(absl::StrCat(
-      where, ": ", operation, ": msgget: ", std::generic_category().message(error), Remedy(error)));
+  Stamp(id);
+  return SysvQueueId(id);
 }
 
 bool SysvQueueId::IsOurs() const {
   msqid_ds queue;
-  return ::msgctl(id_, IPC_STAT, &queue) == 0 &&
-         (static_cast<uint32_t>(queue.msg_perm.__key) & kKeyMask) == kKeys &&
+  return ::msgctl(id_, IPC_STAT, &queue) == 0 && kQueues.Has(queue.msg_perm.__key) &&
          (queue.msg_perm.cuid == ::geteuid() || ::geteuid() == 0);
 }
 
@@ -120,29 +120,9 @@ void SysvQueueId::Remove() const {
 }
 
 int SweepSysvQueues() {
-  int swept = 0;
-  std::ifstream queues("/proc/sysvipc/msg");
-  std::string line;
-  std::getline(queues, line);  // the columns' names
-  while (std::getline(queues, line)) {
-    std::istringstream columns(line);
-    int64_t key = 0;
-    int id = 0;
-    msqid_ds queue;
-    if (!(columns >> key >> id) || (static_cast<uint32_t>(key) & kKeyMask) != kKeys ||
-        ::msgctl(id, IPC_STAT, &queue) != 0 || IsAlive(queue.msg_lspid) ||
-        IsAlive(queue.msg_lrpid)) {
-      continue;
-    }
-    // Used by processes of another namespace, whose numbers cannot be seen from here.
-    if ((queue.msg_stime != 0 && queue.msg_lspid == 0) ||
-        (queue.msg_rtime != 0 && queue.msg_lrpid == 0)) {
-      continue;
-    }
-    if (queue.msg_rtime == 0 && queue.msg_ctime + kAbandoned > std::time(nullptr)) continue;
-    if (::msgctl(id, IPC_RMID, nullptr) == 0) ++swept;
-  }
-  return swept;
+  return static_cast<int>(absl::c_count_if(kQueues.Identifiers(), [](int id) {
+    return IsAbandoned(id) && ::msgctl(id, IPC_RMID, nullptr) == 0;
+  }));
 }
 
 absl::StatusOr<std::unique_ptr<MessageQueue>> SysvQueue::Make(SysvQueueId id, UniqueFd file,
