@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -110,8 +109,7 @@ TEST_F(FifoTest, ArrivalsOfNobodyAreNobody) {
   auto listener = ListenFifo(address_).value();
   Arrival arrival = Arrival::OfThisProcess();
   const auto announce = [&] {
-    const std::array<char, Arrival::kSize> bytes = arrival.Encode();
-    Scribble(absl::string_view(bytes.data(), bytes.size()));
+    Scribble(arrival.Encode());
     EXPECT_EQ(listener->Accept().value(), nullptr);
   };
   announce();

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
 #include "nigh/transports/queue/message_queue.h"
+#include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/process_name.h"
 
 namespace nigh {
@@ -37,12 +37,12 @@ class QueueConnection final : public Connection {
   static std::unique_ptr<Connection> Welcome(std::unique_ptr<MessageQueue> in,
                                              std::unique_ptr<MessageQueue> out,
                                              const ProcessName& client, PeerIdentity peer);
-  // The client's end of what it has announced. Until the greeting comes, `server_lives` is asked
-  // now and then. UNAVAILABLE: what the system says.
-  static absl::StatusOr<std::unique_ptr<Connection>> Await(std::unique_ptr<MessageQueue> in,
-                                                           std::unique_ptr<MessageQueue> out,
-                                                           std::function<bool()> server_lives,
-                                                           PeerIdentity peer);
+  // The client's end of what it has made. Announces `client` on `arrivals`, where the server
+  // receives, and looks now and then whether it still does until the greeting comes. UNAVAILABLE:
+  // too many clients wait, or what the system says; `in` and `out` are discarded.
+  static absl::StatusOr<std::unique_ptr<Connection>> Announce(
+      const Arrival& client, std::unique_ptr<MessageQueue> arrivals,
+      std::unique_ptr<MessageQueue> in, std::unique_ptr<MessageQueue> out, PeerIdentity peer);
   ~QueueConnection() override;
 
   std::optional<ByteSpan> Claim(size_t payload) override;
@@ -58,7 +58,7 @@ class QueueConnection final : public Connection {
 
  private:
   QueueConnection(std::unique_ptr<MessageQueue> in, std::unique_ptr<MessageQueue> out,
-                  std::function<bool()> server_lives, PeerIdentity peer);
+                  std::unique_ptr<MessageQueue> arrivals, PeerIdentity peer);
 
   // Makes what is polled for the end.
   bool Open();
@@ -67,9 +67,13 @@ class QueueConnection final : public Connection {
   bool WatchPeer(const ProcessName& name);
   absl::StatusOr<Frame> AsFrame(size_t size);
   void TakeGreeting(ConstByteSpan message);
-  // Whether the peer's process has died. Before the greeting that is asked of the queue, and of the
-  // place where the server listens as long as it has not come.
-  bool PeerIsDead() const;
+  // Looks whether the peer's process has died. Any thread. Before the greeting nothing can be
+  // polled for that, and the queues are asked instead, which takes several system calls: it is done
+  // once for each tick of the timer, by whichever thread takes the tick. The others get false.
+  bool LookForDeath();
+  // Before the greeting: whether the server has gone, from `out_`, or, as long as it has not come
+  // there, from `arrivals_`.
+  bool ServerHasGone() const;
   absl::Status Ended(absl::string_view operation, absl::string_view why) const;
 
   const std::unique_ptr<MessageQueue> in_;
@@ -78,8 +82,8 @@ class QueueConnection final : public Connection {
   UniqueFd ends_;    // an epoll set of the next three
   UniqueFd closed_;  // an eventfd: by this side
   UniqueFd process_;
-  UniqueFd timer_;  // until the greeting
-  const std::function<bool()> server_lives_;
+  UniqueFd timer_;                                // until the greeting
+  const std::unique_ptr<MessageQueue> arrivals_;  // the client's
 
   std::atomic<int> process_fd_ = -1;  // of process_, for the sending thread
   std::atomic<bool> greeted_;

@@ -1,7 +1,6 @@
 #ifndef NIGH_TRANSPORTS_RENDEZVOUS_ARRIVAL_H_
 #define NIGH_TRANSPORTS_RENDEZVOUS_ARRIVAL_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -34,7 +33,7 @@ struct Arrival {
   // Of this process, with a new token.
   static Arrival OfThisProcess();
 
-  std::array<char, kSize> Encode() const;
+  std::string Encode() const;  // kSize bytes
   // Nothing: the bytes are no arrival.
   static std::optional<Arrival> Decode(absl::string_view bytes);
 };
