@@ -10,7 +10,7 @@
 
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
-#include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/stream/forwarding_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"
 
 namespace nigh {
@@ -21,7 +21,7 @@ inline constexpr char kFifoGreeting = 'n';
 // A client's two FIFOs, from before the server has opened them: until its greeting has come, their
 // silence and their end mean nothing. Meanwhile the FIFO where the client has announced itself
 // tells whether the server is still there.
-class FifoClientStream final : public ByteStream {
+class FifoClientStream final : public ForwardingStream {
  public:
   struct Waiting {
     UniqueFd arrivals;    // the announcement's FIFO, open for writing
@@ -36,10 +36,7 @@ class FifoClientStream final : public ByteStream {
   ssize_t Read(ByteSpan to) override;
   ssize_t Write(ConstByteSpan from) override;
   bool connected() const override { return connected_.load(std::memory_order_relaxed); }
-  int read_fd() const override { return pipes_->read_fd(); }
-  int write_fd() const override { return pipes_->write_fd(); }
   int end_fd() const override { return ends_.get(); }
-  void Shutdown() override { pipes_->Shutdown(); }
 
  private:
   // Whether the server has gone: nobody reads announcements any more, or it had opened this
@@ -48,7 +45,6 @@ class FifoClientStream final : public ByteStream {
   // From now on a write fails when the server no longer reads.
   void DropOwnReader();
 
-  const std::unique_ptr<PipeStream> pipes_;
   const Waiting waiting_;
   std::atomic<int> own_reader_;  // until dropped
   const UniqueFd ends_;
