@@ -33,7 +33,7 @@
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
-#include "tests/shm/surroundings.h"
+#include "tests/support/descriptors.h"
 
 namespace nigh::testing {
 namespace {

@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <functional>
 #include <memory>
@@ -40,13 +39,9 @@ class MqueueTest : public ::testing::Test {
   bool Exists(absl::string_view behind) const {
     return bool{UniqueFd(::mq_open(absl::StrCat(name_, behind).c_str(), O_RDONLY))};
   }
-  void ExpectServes(Listener& listener) const {
-    auto client = DialMqueue(address_).value();
-    auto server = testing::Accept(listener).value();
-    ASSERT_TRUE(testing::Send(*client, 1, "x").ok());
-    EXPECT_EQ(testing::Receive(*server).value().payload, "x");
-    ASSERT_TRUE(testing::Send(*server, 2, "y").ok());
-    EXPECT_EQ(testing::Receive(*client).value().payload, "y");
+  static void ExpectServes(Listener& listener) {
+    const auto pair = testing::Connect(kMqueueTransport, listener).value();
+    EXPECT_EQ(testing::Exchange(*pair.client, *pair.server), absl::OkStatus());
   }
 };
 
@@ -106,8 +101,7 @@ TEST_F(MqueueTest, NamesAreGoneAsSoonAsBothHaveMet) {
   auto server = testing::Accept(*listener).value();
   listener.reset();
   EXPECT_FALSE(Exists(""));
-  ASSERT_TRUE(testing::Send(*client, 1, "x").ok());
-  EXPECT_EQ(testing::Receive(*server).value().payload, "x");
+  EXPECT_EQ(testing::Exchange(*client, *server), absl::OkStatus());
 }
 
 TEST_F(MqueueTest, AServerThatWasKilledIsFollowedByAnother) {
@@ -160,8 +154,7 @@ TEST_F(MqueueTest, GarbageAmongArrivalsIsPassedOver) {
   announce("");
   announce("GET / HTTP/1.1\r\n\r\n");
   announce(std::string(Arrival::kSize, 'x'));
-  const auto nobody = Arrival::OfThisProcess().Encode();
-  announce(absl::string_view(nobody.data(), nobody.size()));
+  announce(Arrival::OfThisProcess().Encode());
   ExpectServes(*listener);
 }
 
