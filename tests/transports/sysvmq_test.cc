@@ -170,6 +170,24 @@ TEST_F(SysvmqTest, AnotherFileInTheWayIsLeftAlone) {
   EXPECT_EQ(notes, "somebody's notes");
 }
 
+// Nobody but a stranger puts in more than a message of nigh's may have.
+TEST_F(SysvmqTest, GarbageAmongArrivalsIsPassedOver) {
+  auto listener = ListenSysvmq(address_).value();
+  std::ifstream file(path_);
+  std::string word;
+  int arrivals = -1;
+  ASSERT_TRUE(file >> word >> word >> arrivals) << "nigh sysvmq IDENTIFIER";
+  for (const size_t size : {0, 1, 36, 4096, 5000}) {
+    struct {
+      long type = 1;
+      char text[5000] = {};
+    } message;
+    ASSERT_EQ(::msgsnd(arrivals, &message, size, IPC_NOWAIT), 0) << size;
+    EXPECT_EQ(listener->Accept().value(), nullptr) << size;
+  }
+  ExpectServes(*listener);
+}
+
 // A number in an arrival may be of a queue that has nothing to do with nigh.
 TEST_F(SysvmqTest, OtherQueuesAreNotTouched) {
   const int other = ::msgget(IPC_PRIVATE, 0600);

@@ -38,6 +38,9 @@ constexpr std::time_t kAbandoned = 60;  // seconds
 
 // The type of the first message to be taken: the lowest of those up to this one.
 constexpr long kAnyType = -3;
+// Without MSG_NOERROR a message that is too long could never be taken out, and all behind it would
+// wait. Cut to the longest that there can be, it is no frame or arrival of nigh's.
+constexpr int kTake = IPC_NOWAIT | MSG_NOERROR;
 
 long TypeOf(Urgency urgency) {
   switch (urgency) {
@@ -148,8 +151,9 @@ SysvQueue::~SysvQueue() {
 }
 
 void SysvQueue::Block() {
-  const ssize_t result = receives_ ? ::msgrcv(id_.get(), &blocked_, kMaxMessage, kAnyType, 0)
-                                   : ::msgsnd(id_.get(), &blocked_, static_cast<size_t>(size_), 0);
+  const ssize_t result = receives_
+                             ? ::msgrcv(id_.get(), &blocked_, kMaxMessage, kAnyType, MSG_NOERROR)
+                             : ::msgsnd(id_.get(), &blocked_, static_cast<size_t>(size_), 0);
   error_ = result < 0 ? errno : 0;
   if (receives_ && result >= 0) size_ = result;
 }
@@ -180,7 +184,7 @@ ssize_t SysvQueue::Receive(ByteSpan to) {
     return size_;
   }
   for (;;) {
-    const ssize_t size = ::msgrcv(id_.get(), &letter_, kMaxMessage, kAnyType, IPC_NOWAIT);
+    const ssize_t size = ::msgrcv(id_.get(), &letter_, kMaxMessage, kAnyType, kTake);
     if (size >= 0) {
       std::memcpy(to.data(), letter_.text, std::min(static_cast<size_t>(size), to.size()));
       return size;
@@ -217,7 +221,7 @@ bool SysvQueue::SayFarewell(ConstByteSpan message) {
 
 void SysvQueue::Empty() {
   Letter unread;
-  while (::msgrcv(id_.get(), &unread, kMaxMessage, kAnyType, IPC_NOWAIT) >= 0) {
+  while (::msgrcv(id_.get(), &unread, kMaxMessage, kAnyType, kTake) >= 0) {
   }
 }
 
