@@ -73,7 +73,7 @@ int BecomeProgram(char* const* words, int input, int output, int error, pid_t pa
   return errno;
 }
 
-std::string Death(const siginfo_t& end) {
+std::string DescribeExit(const siginfo_t& end) {
   if (end.si_code == CLD_EXITED) return absl::StrCat("exited with status ", end.si_status);
   return absl::StrCat("was killed by signal ", end.si_status, " (", ::strsignal(end.si_status),
                       ")");
@@ -97,15 +97,15 @@ class Child::Keeper {
   }
   UniqueFd TakeInput() { return std::move(input_.in); }
   UniqueFd TakeOutput() { return std::move(output_.out); }
-  std::string Obituary(absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::string DescribeEnd(absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
   void Leave() { (void)::eventfd_write(left_.get(), 1); }
 
  private:
-  enum class Stage { kUnborn, kFailed, kAlive, kDead };
+  enum class Stage { kStarting, kFailed, kRunning, kEnded };
 
   void Become(Stage stage, int error = 0) ABSL_LOCKS_EXCLUDED(mutex_);
   // Forks; what its exec failed with, or 0.
-  int GiveBirth() ABSL_LOCKS_EXCLUDED(mutex_);
+  int Fork() ABSL_LOCKS_EXCLUDED(mutex_);
   // Passes on what the child says until it has died, then says how.
   void StandBy(pid_t pid) ABSL_LOCKS_EXCLUDED(mutex_);
   // False: there is nothing more for now.
@@ -118,7 +118,7 @@ class Child::Keeper {
 
   Mutex mutex_;
   CondVar changed_;
-  Stage stage_ ABSL_GUARDED_BY(mutex_) = Stage::kUnborn;
+  Stage stage_ ABSL_GUARDED_BY(mutex_) = Stage::kStarting;
   int failure_ ABSL_GUARDED_BY(mutex_) = 0;
   pid_t pid_ ABSL_GUARDED_BY(mutex_) = -1;
   siginfo_t end_ ABSL_GUARDED_BY(mutex_) = {};
@@ -143,9 +143,11 @@ void Child::Keeper::Become(Stage stage, int error) {
   changed_.SignalAll();
 }
 
-int Child::Keeper::GiveBirth() {
+int Child::Keeper::Fork() {
+  // Closed on exec: the child writes errno there if exec fails; otherwise this side reads its end.
   absl::StatusOr<Pipe> report = MakePipe("");
   if (!report.ok()) return EMFILE;
+  // Before fork: the child may not allocate, since another thread may have held the heap's lock.
   std::vector<char*> words;
   for (const std::string& word : words_) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
@@ -182,8 +184,8 @@ int Child::Keeper::GiveBirth() {
 }
 
 void Child::Keeper::Run() {
-  if (const int error = GiveBirth(); error != 0) return Become(Stage::kFailed, error);
-  Become(Stage::kAlive);
+  if (const int error = Fork(); error != 0) return Become(Stage::kFailed, error);
+  Become(Stage::kRunning);
   StandBy(pid());
 }
 
@@ -195,7 +197,7 @@ bool Child::Keeper::PassOn() {
     error_.out.reset();
     return false;
   }
-  // A standard error that takes nothing must not keep the child from being buried.
+  // A standard error that takes nothing must not keep the child from being reaped.
   pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
   if (::poll(&room, 1, 0) == 1) {
     (void)!::write(STDERR_FILENO, text.data(), static_cast<size_t>(size));
@@ -227,23 +229,23 @@ void Child::Keeper::StandBy(pid_t pid) {
   }
   MutexLock lock(mutex_);
   end_ = end;
-  stage_ = Stage::kDead;
+  stage_ = Stage::kEnded;
   changed_.SignalAll();
 }
 
 absl::Status Child::Keeper::AwaitStart(absl::string_view where) {
   MutexLock lock(mutex_);
-  while (stage_ == Stage::kUnborn) changed_.Wait(mutex_);
+  while (stage_ == Stage::kStarting) changed_.Wait(mutex_);
   if (stage_ != Stage::kFailed) return absl::OkStatus();
   return UnavailableErrno(failure_, where, absl::StrCat("connect: start ", words_[0]));
 }
 
-std::string Child::Keeper::Obituary(absl::Duration patience) {
+std::string Child::Keeper::DescribeEnd(absl::Duration patience) {
   const Deadline deadline = Deadline::After(patience);
   MutexLock lock(mutex_);
-  while (stage_ != Stage::kDead && !deadline.HasPassed()) changed_.WaitUntil(mutex_, deadline);
+  while (stage_ != Stage::kEnded && !deadline.HasPassed()) changed_.WaitUntil(mutex_, deadline);
   return absl::StrCat("the server ", words_[0], " (process ", pid_, ") ",
-                      stage_ == Stage::kDead ? Death(end_) : "closed the connection",
+                      stage_ == Stage::kEnded ? DescribeExit(end_) : "closed the connection",
                       last_words_.Quoted());
 }
 
@@ -267,7 +269,7 @@ Child::~Child() { Leave(); }
 pid_t Child::pid() const { return keeper_->pid(); }
 UniqueFd Child::TakeInput() { return keeper_->TakeInput(); }
 UniqueFd Child::TakeOutput() { return keeper_->TakeOutput(); }
-std::string Child::Obituary(absl::Duration patience) { return keeper_->Obituary(patience); }
+std::string Child::DescribeEnd(absl::Duration patience) { return keeper_->DescribeEnd(patience); }
 void Child::Leave() { keeper_->Leave(); }
 
 }  // namespace nigh

@@ -34,7 +34,7 @@ class ChildStream final : public ForwardingStream {
     ForwardingStream::Shutdown();
     child_->Leave();
   }
-  std::string PeerEnd() override { return child_->Obituary(kBetweenPipesAndDeath); }
+  std::string PeerEnd() override { return child_->DescribeEnd(kBetweenPipesAndDeath); }
 
  private:
   const std::unique_ptr<Child> child_;
