@@ -58,6 +58,7 @@ ssize_t FifoClientStream::Read(ByteSpan to) {
   if (size == 0) return gone ? 0 : -EAGAIN;
   if (size < 0) return size;
   if (greeting != static_cast<std::byte>(kFifoGreeting)) return -EPROTO;
+  // Relaxed: the sending thread reads it for the text of an error only.
   connected_.store(true, std::memory_order_relaxed);
   // The connection outlives the place where it began.
   ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, waiting_.arrivals.get(), nullptr);

@@ -18,17 +18,17 @@ namespace nigh {
 // The first byte that a server sends through a client's FIFO.
 inline constexpr char kFifoGreeting = 'n';
 
-// A client's two FIFOs, from before the server has opened them: until its greeting has come, their
-// silence and their end mean nothing. Meanwhile the FIFO where the client has announced itself
-// tells whether the server is still there.
+// A client's two FIFOs. Before the server has opened them they look as if it had closed them, and
+// that means nothing; the stream is connected when the server's greeting has come. Until then, the
+// FIFO where the client has announced itself tells whether the server is still there.
 class FifoClientStream final : public ForwardingStream {
  public:
   struct Waiting {
     UniqueFd arrivals;    // the announcement's FIFO, open for writing
     std::string in, out;  // the names, to be removed if the server has not done so
   };
-  // `own_reader` reads what this side writes: it keeps that until the server has opened it. `ends`,
-  // an epoll set, is what is polled for the end.
+  // `own_reader` is open on the FIFO that this side writes to. It keeps what is written until the
+  // server has opened that FIFO. `ends` is an empty epoll set, which is polled for the end.
   FifoClientStream(std::unique_ptr<PipeStream> pipes, Waiting waiting, UniqueFd own_reader,
                    UniqueFd ends);
   ~FifoClientStream() override;

@@ -51,6 +51,7 @@ bool BlockingHelper::Collect() {
 }
 
 void* BlockingHelper::Run(void* self) {
+  // Cancelled in its call only, not where it holds the mutex or waits for work.
   ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
   static_cast<BlockingHelper*>(self)->Serve();
   return nullptr;

@@ -109,7 +109,7 @@ QueueConnection::QueueConnection(std::unique_ptr<MessageQueue> in,
 
 QueueConnection::~QueueConnection() {
   Close();
-  // What a living peer has not read yet is its to remove.
+  // A living peer still reads what was sent, and removes the queue then.
   const bool met =
       greeted_.load(std::memory_order_acquire) || out_->FindReceiver() == Receiver::kThere;
   if (!met || peer_died_.load(std::memory_order_acquire) || LookForDeath()) out_->Discard();
@@ -218,8 +218,9 @@ void QueueConnection::TakeGreeting(ConstByteSpan message) {
   }
   (void)WatchPeer({.pid = static_cast<pid_t>(LoadLittle<uint32_t>(&message[1])),
                    .space = LoadLittle<uint32_t>(&message[5])});
-  // The connection outlives the place where it began.
+  // No more ticks: from now on the pidfd tells.
   ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, timer_.get(), nullptr);
+  // Release: a sending thread that sees this also sees the pidfd.
   greeted_.store(true, std::memory_order_release);
 }
 
@@ -306,6 +307,7 @@ Wake QueueConnection::Arm(Interest interest) {
 
 void QueueConnection::Close() {
   if (closing_.exchange(true, std::memory_order_acq_rel)) return;
+  // Never read: whoever polls on this side wakes, and goes on waking.
   (void)::eventfd_write(closed_.get(), 1);
   if (!out_->SayFarewell(ConstByteSpan(&kFarewell, 1))) {
     out_->LeaveNote();
@@ -313,6 +315,7 @@ void QueueConnection::Close() {
     // the peer has that before it.
     (void)out_->SayFarewell(ConstByteSpan(&kFarewell, 1));
   }
+  // In this order: a peer that the room wakes finds the note.
   in_->LeaveNote();
   in_->Empty();
 }

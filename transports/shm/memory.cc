@@ -45,7 +45,7 @@ constexpr char kPosixDirectory[] = "/dev/shm";
 constexpr absl::string_view kPosixPrefix = "nigh-";
 constexpr int kAttempts = 100;
 constexpr SysvFamily kSegments = {.prefix = 0x6e6d /* "nm" */, .table = "/proc/sysvipc/shm"};
-// Whoever meets attaches at once; after so many seconds nobody will.
+// A peer attaches memory as soon as it has the offer; after so many seconds nobody will.
 constexpr std::time_t kOrphaned = 60;
 
 absl::Status Failed(absl::string_view operation) {

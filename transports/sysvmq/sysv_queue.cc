@@ -65,7 +65,8 @@ std::string Remedy(int error_number) {
   }
 }
 
-// Leaves this process's number on a queue that nobody has used yet, so that it is not swept.
+// Sends and receives a message, so that the kernel notes this process as the queue's user: a queue
+// that nobody has used is swept after a while.
 void Stamp(int id) {
   struct {
     long type = 1;

@@ -4,7 +4,6 @@
 #include <sys/sem.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
