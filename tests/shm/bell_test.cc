@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/sem.h>
@@ -16,7 +15,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -34,6 +32,7 @@
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
 #include "tests/support/descriptors.h"
+#include "tests/support/run_in_child.h"
 
 namespace nigh::testing {
 namespace {
@@ -192,22 +191,13 @@ INSTANTIATE_TEST_SUITE_P(Kinds, BellTest,
                            return absl::StrReplaceAll(BellKindName(test.param), {{"-", "_"}});
                          });
 
-// Runs `code` in a process that is killed when it returns.
-void RunAndKill(const std::function<void()>& code) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    code();
-    ::raise(SIGKILL);
-  }
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-}
-
 TEST(SysvSemBellTest, IsSweptWhenItsMakerWasKilledAndNotBefore) {
   Side side;
   const auto living = side.Make(BellKind::kSysvSem);
-  RunAndKill([] {
+  RunInChild([] {
     Side dead;
-    (void)dead.Make(BellKind::kSysvSem).release();
+    const auto bell = dead.Make(BellKind::kSysvSem);
+    ::raise(SIGKILL);
   });
   EXPECT_EQ(SweepBells(BellKind::kSysvSem), 1);
   EXPECT_EQ(SweepBells(BellKind::kSysvSem), 0);

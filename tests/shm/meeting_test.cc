@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -33,6 +32,7 @@
 #include "tests/contract/frames.h"
 #include "tests/shm/raw_peer.h"
 #include "tests/support/descriptors.h"
+#include "tests/support/run_in_child.h"
 #include "tests/support/temporary_folder.h"
 
 namespace nigh::testing {
@@ -150,18 +150,9 @@ TEST(SealedMemoryTest, CannotBeWrittenGrownShrunkPunchedOrUnsealed) {
   memory.mapping.bytes()[0] = std::byte{1};  // its owner still can
 }
 
-// As a process killed between making and removing a name would leave it.
-void RunInChild(const std::function<void()>& code) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    code();
-    ::_exit(0);
-  }
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-}
-
 TEST(SweepTest, RemovesWhatAKilledProcessHasLeft) {
   RunInChild([] {
+    // As one leaves it that is killed before it removes the name.
     (void)::shm_open(absl::StrCat("/nigh-", ::getpid(), "-00000000").c_str(), O_CREAT | O_RDWR,
                      0600);
     (void)::shmget(0x6e6d0042, 4096, IPC_CREAT | 0600);

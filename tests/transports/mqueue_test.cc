@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +23,7 @@
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "tests/contract/frames.h"
+#include "tests/support/run_in_child.h"
 
 namespace nigh {
 namespace {
@@ -105,12 +105,10 @@ TEST_F(MqueueTest, NamesAreGoneAsSoonAsBothHaveMet) {
 }
 
 TEST_F(MqueueTest, AServerThatWasKilledIsFollowedByAnother) {
-  const pid_t child = ::fork();
-  if (child == 0) {
+  testing::RunInChild([&] {
     auto listener = ListenMqueue(address_);
     ::raise(SIGKILL);
-  }
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  });
   EXPECT_TRUE(Exists(""));
   const absl::Status nobody = DialMqueue(address_).status();
   EXPECT_EQ(nobody.code(), absl::StatusCode::kUnavailable);

@@ -26,6 +26,7 @@
 #include "nigh/transports/rendezvous/sysv_family.h"
 #include "nigh/transports/sysvmq/sysv_queue.h"
 #include "tests/contract/frames.h"
+#include "tests/support/run_in_child.h"
 #include "tests/support/temporary_folder.h"
 
 namespace nigh {
@@ -103,15 +104,13 @@ TEST_F(SysvmqTest, AFullQueueEndsAfterItsLastMessage) {
 }
 
 TEST_F(SysvmqTest, WhatKilledProcessesHaveLeftIsSwept) {
-  const pid_t child = ::fork();
-  if (child == 0) {
+  testing::RunInChild([&] {
     auto listener = ListenSysvmq(address_).value();
     auto client = DialSysvmq(address_).value();
     auto server = testing::Accept(*listener).value();
     (void)testing::Send(*client, 1, "x");
     ::raise(SIGKILL);
-  }
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  });
   EXPECT_EQ(Queues(), before_ + 3);
   EXPECT_EQ(DialSysvmq(address_).status().code(), absl::StatusCode::kUnavailable);
   auto listener = ListenSysvmq(address_).value();
