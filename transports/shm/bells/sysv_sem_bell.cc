@@ -32,7 +32,7 @@ bool Add(int id, unsigned short semaphore, short what, short flags) {
 }
 
 bool IsOfTheDead(int id) {
-  semid_ds set;
+  semid_ds set = {};
   // semctl's fourth argument; the C library leaves its declaration to the caller.
   union {
     semid_ds* buffer;
