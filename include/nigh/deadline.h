@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <limits>
 
 #include "absl/time/time.h"
@@ -42,6 +43,12 @@ class Deadline {
 
   // For poll(2) and epoll_wait(2): rounded up, so that a wait never ends early; -1 when infinite.
   int RemainingMillis() const;
+  // For system calls that take a duration (ppoll(2)): the time that is left, at least 0. Centuries
+  // when infinite.
+  timespec RemainingTimespec() const;
+  // For system calls that take a moment of CLOCK_MONOTONIC (futex(2), timerfd_settime(2)), which is
+  // the steady clock. Centuries away when infinite.
+  timespec ToTimespec() const;
 
   friend constexpr bool operator==(Deadline, Deadline) = default;
   // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 sees a 0 in what is defaulted

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <ctime>
 #include <limits>
 
 #include "absl/time/clock.h"
@@ -30,5 +31,11 @@ int Deadline::RemainingMillis() const {
   const int64_t millis = (RemainingNanos() + 999'999) / 1'000'000;
   return static_cast<int>(std::min<int64_t>(millis, std::numeric_limits<int>::max()));
 }
+
+timespec Deadline::RemainingTimespec() const {
+  return absl::ToTimespec(absl::Nanoseconds(RemainingNanos()));
+}
+
+timespec Deadline::ToTimespec() const { return absl::ToTimespec(absl::Nanoseconds(nanos_)); }
 
 }  // namespace nigh

@@ -18,12 +18,8 @@ static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
 // Sleeps while `word` is `value`, until somebody wakes it or until `deadline`; or wakes for no
 // reason.
 void Sleep(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) {
-  // An absolute time of CLOCK_MONOTONIC, which steady nanoseconds are.
-  timespec until{};
-  if (!deadline.is_infinite()) {
-    until = {.tv_sec = deadline.nanos() / 1'000'000'000,
-             .tv_nsec = deadline.nanos() % 1'000'000'000};
-  }
+  // FUTEX_WAIT_BITSET, unlike FUTEX_WAIT, takes a moment and not a duration.
+  const timespec until = deadline.ToTimespec();
   (void)::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, value,
                   deadline.is_infinite() ? nullptr : &until, nullptr, FUTEX_BITSET_MATCH_ANY);
 }

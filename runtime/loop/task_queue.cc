@@ -72,8 +72,7 @@ void TaskQueue::SetTimer() {
   itimerspec when{};
   if (!timers_.empty()) {
     // 0 would disarm it.
-    const int64_t nanos = std::max<int64_t>(1, timers_.begin()->first.first.nanos());
-    when.it_value = {.tv_sec = nanos / 1'000'000'000, .tv_nsec = nanos % 1'000'000'000};
+    when.it_value = std::max(timers_.begin()->first.first, Deadline::AtNanos(1)).ToTimespec();
   }
   (void)::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }

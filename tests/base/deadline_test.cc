@@ -2,6 +2,7 @@
 
 #include <climits>
 #include <cstdint>
+#include <ctime>
 #include <limits>
 
 #include "absl/time/clock.h"
@@ -54,6 +55,20 @@ TEST(Deadline, MillisecondsAreRoundedUp) {
 
 TEST(Deadline, MillisecondsFitAnInt) {
   EXPECT_EQ(Deadline::After(absl::Hours(24 * 365)).RemainingMillis(), INT_MAX);
+}
+
+TEST(Deadline, SystemCallsTakeMomentsAndDurations) {
+  const timespec moment = Deadline::AtNanos(3'000'000'007).ToTimespec();
+  EXPECT_EQ(moment.tv_sec, 3);
+  EXPECT_EQ(moment.tv_nsec, 7);
+  const timespec passed = Deadline::AtNanos(1).RemainingTimespec();
+  EXPECT_EQ(passed.tv_sec, 0);
+  EXPECT_EQ(passed.tv_nsec, 0);
+  const timespec left = Deadline::After(absl::Hours(1)).RemainingTimespec();
+  EXPECT_GE(left.tv_sec, 50 * 60);
+  EXPECT_LE(left.tv_sec, 60 * 60);
+  EXPECT_GT(Deadline().ToTimespec().tv_sec, 365 * 86'400);
+  EXPECT_GT(Deadline().RemainingTimespec().tv_sec, 365 * 86'400);
 }
 
 TEST(Deadline, EarlierIsLess) {

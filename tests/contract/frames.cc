@@ -128,6 +128,17 @@ absl::StatusOr<ConnectionPair> Connect(const Transport& transport, Listener& lis
   return ConnectionPair{*std::move(client), *std::move(server)};
 }
 
+absl::Status Exchange(Connection& one, Connection& other) {
+  for (const auto& [from, to] : {std::pair(&one, &other), std::pair(&other, &one)}) {
+    constexpr absl::string_view kPayload = "as it was sent";
+    if (absl::Status sent = Send(*from, 1, kPayload); !sent.ok()) return sent;
+    absl::StatusOr<OwnedFrame> frame = Receive(*to);
+    if (!frame.ok()) return frame.status();
+    if (frame->payload != kPayload) return absl::DataLossError(frame->payload);
+  }
+  return absl::OkStatus();
+}
+
 Address MakeAddress(absl::string_view text) { return Address::Parse(text).value(); }
 
 }  // namespace nigh::testing

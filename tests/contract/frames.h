@@ -66,6 +66,9 @@ struct ConnectionPair {
 // Dials `listener` and accepts.
 absl::StatusOr<ConnectionPair> Connect(const Transport& transport, Listener& listener);
 
+// Sends a frame each way. OK: each has arrived as it was sent.
+absl::Status Exchange(Connection& one, Connection& other);
+
 // Parses an address that is known to be well-formed.
 Address MakeAddress(absl::string_view text);
 

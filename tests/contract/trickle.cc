@@ -11,25 +11,18 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/stream/forwarding_stream.h"
 #include "nigh/transports/unix/unix.h"
 
 namespace nigh::testing {
 namespace {
 
-class TrickleStream final : public ByteStream {
+class TrickleStream final : public ForwardingStream {
  public:
-  explicit TrickleStream(std::unique_ptr<ByteStream> stream) : stream_(std::move(stream)) {}
+  using ForwardingStream::ForwardingStream;
 
-  ssize_t Read(ByteSpan to) override { return stream_->Read(to.first(1)); }
-  ssize_t Write(ConstByteSpan from) override { return stream_->Write(from.first(1)); }
-  bool connected() const override { return stream_->connected(); }
-  int read_fd() const override { return stream_->read_fd(); }
-  int write_fd() const override { return stream_->write_fd(); }
-  short write_events() const override { return stream_->write_events(); }
-  void Shutdown() override { stream_->Shutdown(); }
-
- private:
-  const std::unique_ptr<ByteStream> stream_;
+  ssize_t Read(ByteSpan to) override { return ForwardingStream::Read(to.first(1)); }
+  ssize_t Write(ConstByteSpan from) override { return ForwardingStream::Write(from.first(1)); }
 };
 
 std::unique_ptr<ByteStream> Trickle(std::unique_ptr<ByteStream> stream) {

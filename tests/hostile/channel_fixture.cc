@@ -1,11 +1,12 @@
 #include "tests/hostile/channel_fixture.h"
 
 #include "absl/time/time.h"
+#include "tests/support/descriptors.h"
 
 namespace nigh::hostile {
 
 ChannelFixture::ChannelFixture(const ChannelOptions& options)
-    : descriptors_before_(OpenDescriptors()),
+    : descriptors_before_(testing::OpenDescriptors()),
       listener_(folder_.path()),
       channel_(Dial(folder_.address(), options).value()),
       stub_(std::make_unique<Victim::Stub>(channel_)) {}
@@ -14,7 +15,7 @@ ChannelFixture::~ChannelFixture() {
   stub_.reset();
   channel_.reset();
   listener_.Close();
-  EXPECT_EQ(OpenDescriptors(), descriptors_before_) << "descriptors have leaked";
+  EXPECT_EQ(testing::OpenDescriptors(), descriptors_before_) << "descriptors have leaked";
 }
 
 std::future<absl::StatusOr<Note>> ChannelFixture::Call() {

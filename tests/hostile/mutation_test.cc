@@ -22,6 +22,7 @@
 #include "tests/hostile/channel_fixture.h"
 #include "tests/hostile/raw_peer.h"
 #include "tests/hostile/server_fixture.h"
+#include "tests/support/descriptors.h"
 
 namespace nigh::hostile {
 namespace {
@@ -226,7 +227,7 @@ TEST_P(MutatedServer, NeitherCrashesNorHangsTheClient) {
   const size_t hello = kFrameHeaderSize + kHelloSize;
   const std::string session = Record();
   ASSERT_GE(session.size(), hello + kFrameHeaderSize);
-  const int descriptors_before = OpenDescriptors();
+  const int descriptors_before = testing::OpenDescriptors();
   {
     const SocketFolder folder;
     ForEachMutation(session, [&](const std::string& bytes, size_t at) {
@@ -243,7 +244,7 @@ TEST_P(MutatedServer, NeitherCrashesNorHangsTheClient) {
       player.Join();
     });
   }
-  EXPECT_EQ(OpenDescriptors(), descriptors_before) << "descriptors have leaked";
+  EXPECT_EQ(testing::OpenDescriptors(), descriptors_before) << "descriptors have leaked";
 }
 
 std::string KindName(const ::testing::TestParamInfo<VictimMethod>& info) {

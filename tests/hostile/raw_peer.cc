@@ -1,6 +1,5 @@
 #include "tests/hostile/raw_peer.h"
 
-#include <dirent.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -234,14 +233,6 @@ RawListener::RawListener(const std::string& path) : socket_(NewSocket()) {
 
 RawPeer RawListener::Accept() {
   return RawPeer(UniqueFd(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
-}
-
-int OpenDescriptors() {
-  DIR* const directory = ::opendir("/proc/self/fd");
-  int count = 0;
-  while (::readdir(directory) != nullptr) ++count;
-  ::closedir(directory);
-  return count;
 }
 
 }  // namespace nigh::hostile

@@ -99,9 +99,6 @@ class RawListener {
   UniqueFd socket_;
 };
 
-// The descriptors that this process has open.
-int OpenDescriptors();
-
 }  // namespace nigh::hostile
 
 #endif  // NIGH_TESTS_HOSTILE_RAW_PEER_H_

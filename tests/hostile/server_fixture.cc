@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "nigh/deadline.h"
+#include "tests/support/descriptors.h"
 
 namespace nigh::hostile {
 
@@ -35,7 +36,8 @@ absl::Status VictimService::Chat(ServerContext&, ServerStream<Note, Note>& strea
   return absl::OkStatus();
 }
 
-ServerFixture::ServerFixture(ServerOptions options) : descriptors_before_(OpenDescriptors()) {
+ServerFixture::ServerFixture(ServerOptions options)
+    : descriptors_before_(testing::OpenDescriptors()) {
   options.on_error = [this](const absl::Status& status) {
     // A copy would share its text with the server's, and ThreadSanitizer cannot see how Abseil's
     // library counts who shares it.
@@ -56,7 +58,7 @@ ServerFixture::~ServerFixture() {
   others_.reset();
   server_.reset();
   ExpectNoErrors();
-  EXPECT_EQ(OpenDescriptors(), descriptors_before_) << "descriptors have leaked";
+  EXPECT_EQ(testing::OpenDescriptors(), descriptors_before_) << "descriptors have leaked";
 }
 
 RawPeer ServerFixture::ConnectAndGreet() {

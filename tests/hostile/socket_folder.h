@@ -1,29 +1,20 @@
 #ifndef NIGH_TESTS_HOSTILE_SOCKET_FOLDER_H_
 #define NIGH_TESTS_HOSTILE_SOCKET_FOLDER_H_
 
-#include <stdlib.h>
-
-#include <filesystem>
 #include <string>
+
+#include "tests/support/temporary_folder.h"
 
 namespace nigh::hostile {
 
-// A folder for one socket, gone at the end.
+// A folder for one socket.
 class SocketFolder {
  public:
-  SocketFolder() {
-    char pattern[] = "/tmp/nigh_hostile_XXXXXX";
-    folder_ = ::mkdtemp(pattern);
-  }
-  ~SocketFolder() { std::filesystem::remove_all(folder_); }
-  SocketFolder(const SocketFolder&) = delete;
-  SocketFolder& operator=(const SocketFolder&) = delete;
-
-  std::string path() const { return folder_ + "/s"; }
+  std::string path() const { return folder_.PathOf("s"); }
   std::string address() const { return "unix:" + path(); }
 
  private:
-  std::string folder_;
+  const testing::TemporaryFolder folder_;
 };
 
 }  // namespace nigh::hostile

@@ -102,38 +102,39 @@ TEST_F(StallingClient, MayLeaveAtAnyByte) {
   }
 }
 
-class StallingServer : public ChannelFixture {};
+class StallingServer : public ChannelFixture {
+ protected:
+  // Writes, on another thread, until the call has ended: its status.
+  std::future<absl::Status> WriteUntilItEnds(ClientContext& context) {
+    return InThread([this, &context] {
+      auto stream = stub().Chat(context);
+      Note note;
+      note.set_data(std::string(100'000, 'x'));
+      while (stream.Write(note)) {
+      }
+      return stream.Finish();
+    });
+  }
+  // Takes everything that the client may send, and reads nothing of it.
+  RawPeer AcceptWithAGenerousWindow() {
+    Hello hello = GenerousHello();
+    hello.window = 1 << 30;
+    return AcceptAndGreet(hello);
+  }
+};
 
 TEST_F(StallingServer, ThatReadsNothingCannotOutlastADeadline) {
   ClientContext context;
-  auto writing = InThread([&] {
-    context.set_timeout(absl::Milliseconds(200));
-    auto stream = stub().Chat(context);
-    Note note;
-    note.set_data(std::string(100'000, 'x'));
-    while (stream.Write(note)) {
-    }
-    return stream.Finish();
-  });
-  Hello hello = GenerousHello();
-  hello.window = 1 << 30;
-  RawPeer peer = AcceptAndGreet(hello);
+  context.set_timeout(absl::Milliseconds(200));
+  auto writing = WriteUntilItEnds(context);
+  RawPeer peer = AcceptWithAGenerousWindow();
   EXPECT_EQ(writing.get().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(StallingServer, ThatReadsNothingCannotOutlastACancellation) {
   ClientContext context;
-  auto writing = InThread([&] {
-    auto stream = stub().Chat(context);
-    Note note;
-    note.set_data(std::string(100'000, 'x'));
-    while (stream.Write(note)) {
-    }
-    return stream.Finish();
-  });
-  Hello hello = GenerousHello();
-  hello.window = 1 << 30;
-  RawPeer peer = AcceptAndGreet(hello);
+  auto writing = WriteUntilItEnds(context);
+  RawPeer peer = AcceptWithAGenerousWindow();
   peer.AwaitBacklog();
   context.TryCancel();
   EXPECT_EQ(writing.get().code(), absl::StatusCode::kCancelled);
@@ -148,9 +149,7 @@ TEST_F(StallingServer, ThatReadsAgainGetsEverything) {
     for (int i = 0; i < kMessages; ++i) EXPECT_TRUE(stream.Write(note));
     return stream.Finish();
   });
-  Hello hello = GenerousHello();
-  hello.window = 1 << 30;
-  RawPeer peer = AcceptAndGreet(hello);
+  RawPeer peer = AcceptWithAGenerousWindow();
   peer.AwaitBacklog();
   size_t bytes = 0;
   for (;;) {

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/sem.h>
@@ -14,20 +13,26 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
-#include <functional>
+#include <filesystem>
+#include <fstream>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "gtest/gtest.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
-#include "tests/shm/surroundings.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/run_in_child.h"
 
 namespace nigh::testing {
 namespace {
@@ -39,6 +44,27 @@ bool IsAwake(const Sleepers& sleepers, BellLetter which, int patience) {
   pollfd entry = {.fd = sleepers.fd(which), .events = POLLIN, .revents = 0};
   eventfd_t count;
   return ::poll(&entry, 1, patience) == 1 && ::eventfd_read(entry.fd, &count) == 0;
+}
+
+// Of this process, as folders of /proc.
+std::set<std::string> Threads() {
+  std::set<std::string> threads;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+    threads.insert(entry.path().string());
+  }
+  return threads;
+}
+
+bool BlocksSignal(const std::string& thread, int signal) {
+  std::ifstream status(thread + "/status");
+  for (std::string line; std::getline(status, line);) {
+    absl::string_view mask = line;
+    uint64_t blocked = 0;
+    if (absl::ConsumePrefix(&mask, "SigBlk:") && absl::SimpleHexAtoi(mask, &blocked)) {
+      return (blocked >> (signal - 1) & 1) != 0;
+    }
+  }
+  return false;
 }
 
 // What a connection has of a bell: the page in which the peer counts, a socket to shut down.
@@ -143,6 +169,16 @@ TEST_P(BellTest, LeavesNothingBehind) {
   EXPECT_EQ(SweepBells(GetParam()), 0);
 }
 
+// Handlers of the program run in threads of the program.
+TEST_P(BellTest, TakesNoSignalOfTheProgram) {
+  const std::set<std::string> before = Threads();
+  const auto bell = side_.Make(GetParam());
+  ASSERT_TRUE(bell->Listen(side_.page->rung).ok());
+  for (const std::string& thread : Threads()) {
+    EXPECT_TRUE(before.contains(thread) || BlocksSignal(thread, SIGTERM)) << thread;
+  }
+}
+
 TEST_P(BellTest, NamesThatAreWrittenCanBeRead) {
   EXPECT_EQ(ParseBellKind(BellKindName(GetParam())), GetParam());
 }
@@ -155,22 +191,13 @@ INSTANTIATE_TEST_SUITE_P(Kinds, BellTest,
                            return absl::StrReplaceAll(BellKindName(test.param), {{"-", "_"}});
                          });
 
-// Runs `code` in a process that is killed when it returns.
-void RunAndKill(const std::function<void()>& code) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    code();
-    ::raise(SIGKILL);
-  }
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-}
-
 TEST(SysvSemBellTest, IsSweptWhenItsMakerWasKilledAndNotBefore) {
   Side side;
   const auto living = side.Make(BellKind::kSysvSem);
-  RunAndKill([] {
+  RunInChild([] {
     Side dead;
-    (void)dead.Make(BellKind::kSysvSem).release();
+    const auto bell = dead.Make(BellKind::kSysvSem);
+    ::raise(SIGKILL);
   });
   EXPECT_EQ(SweepBells(BellKind::kSysvSem), 1);
   EXPECT_EQ(SweepBells(BellKind::kSysvSem), 0);

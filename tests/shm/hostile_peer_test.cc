@@ -19,7 +19,8 @@
 #include "nigh/deadline.h"
 #include "nigh/nigh.h"
 #include "tests/hostile/victim.nigh.h"
-#include "tests/shm/surroundings.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/temporary_folder.h"
 
 namespace nigh::testing {
 namespace {
@@ -75,8 +76,8 @@ class HostilePeerTest : public ::testing::TestWithParam<int> {
     return times[times.size() / 2];
   }
 
-  const MeetingFolder meeting_;
-  const std::string path_ = meeting_.socket();
+  const TemporaryFolder folder_;
+  const std::string path_ = folder_.PathOf("server");
 };
 
 TEST_P(HostilePeerTest, TheServerServesOthersAndSaysWhatItRefused) {

@@ -7,12 +7,10 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -27,12 +25,15 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/rendezvous/sysv_family.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
 #include "nigh/transports/shm/shm.h"
 #include "tests/contract/frames.h"
 #include "tests/shm/raw_peer.h"
-#include "tests/shm/surroundings.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/run_in_child.h"
+#include "tests/support/temporary_folder.h"
 
 namespace nigh::testing {
 namespace {
@@ -49,12 +50,8 @@ int NamedMemory() {
   for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
     count += absl::StartsWith(entry.path().filename().string(), "nigh-") ? 1 : 0;
   }
-  std::ifstream segments("/proc/sysvipc/shm");
-  int64_t key = 0;
-  for (std::string line; std::getline(segments, line);) {
-    std::istringstream(line) >> key;
-    count += (key & 0xffff0000) == 0x6e6d0000 ? 1 : 0;
-  }
+  constexpr SysvFamily kSegments = {.prefix = 0x6e6d, .table = "/proc/sysvipc/shm"};
+  count += static_cast<int>(kSegments.Identifiers().size());
   return count;
 }
 
@@ -64,9 +61,9 @@ class ShmTest : public ::testing::Test {
     return MakeAddress(absl::StrCat("shm:", path_, parameters));
   }
 
-  const MeetingFolder meeting_;
-  const std::string& directory_ = meeting_.folder();
-  const std::string path_ = meeting_.socket();
+  const TemporaryFolder folder_;
+  const std::string& directory_ = folder_.path();
+  const std::string path_ = folder_.PathOf("server");
 };
 
 class ShmMemoryTest : public ShmTest, public ::testing::WithParamInterface<const char*> {};
@@ -115,10 +112,7 @@ TEST_P(ShmMemoryTest, EachSideChoosesForItself) {
   auto listener = ListenShm(AddressWith("")).value();
   auto client = DialShm(AddressWith(absl::StrCat("?memory=", GetParam(), "&ring=1MiB"))).value();
   auto server = Accept(*listener).value();
-  ASSERT_TRUE(Send(*client, 1, "x").ok());
-  EXPECT_EQ(Receive(*server).value().payload, "x");
-  ASSERT_TRUE(Send(*server, 1, "y").ok());
-  EXPECT_EQ(Receive(*client).value().payload, "y");
+  EXPECT_EQ(Exchange(*client, *server), absl::OkStatus());
 }
 
 TEST_P(ShmMemoryTest, IsZeroesAndCanBeAttachedReadOnly) {
@@ -156,18 +150,9 @@ TEST(SealedMemoryTest, CannotBeWrittenGrownShrunkPunchedOrUnsealed) {
   memory.mapping.bytes()[0] = std::byte{1};  // its owner still can
 }
 
-// As a process killed between making and removing a name would leave it.
-void RunInChild(const std::function<void()>& code) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    code();
-    ::_exit(0);
-  }
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-}
-
 TEST(SweepTest, RemovesWhatAKilledProcessHasLeft) {
   RunInChild([] {
+    // As one leaves it that is killed before it removes the name.
     (void)::shm_open(absl::StrCat("/nigh-", ::getpid(), "-00000000").c_str(), O_CREAT | O_RDWR,
                      0600);
     (void)::shmget(0x6e6d0042, 4096, IPC_CREAT | 0600);
@@ -239,8 +224,7 @@ class HostileMeetingTest : public ShmTest {
     EXPECT_EQ(OpenDescriptors(), descriptors_) << "descriptors have leaked";
     auto client = DialShm(AddressWith("")).value();
     auto server = Accept(*listener_).value();
-    EXPECT_TRUE(Send(*client, 1, "x").ok());
-    EXPECT_TRUE(Receive(*server).ok()) << "the listener is none the worse";
+    EXPECT_EQ(Exchange(*client, *server), absl::OkStatus()) << "the listener is the worse for it";
   }
 
   // What the server makes of what `peer` does.

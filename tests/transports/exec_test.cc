@@ -175,7 +175,7 @@ TEST(Exec, LeavesNoDescriptorBehind) {
     AwaitBurial(pid);
     (void)Dial("exec:/no/such/program");
   }
-  // The thread that has buried the last of them may have to close three.
+  // The thread that has reaped the last of them may have to close three.
   while (count() > before) ::sched_yield();
 }
 

@@ -1,11 +1,9 @@
 #include "nigh/transports/fifo/fifo.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -21,6 +19,7 @@
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "tests/contract/frames.h"
+#include "tests/support/temporary_folder.h"
 
 namespace nigh {
 namespace {
@@ -30,16 +29,8 @@ using testing::MakeAddress;
 
 class FifoTest : public ::testing::Test {
  protected:
-  FifoTest() {
-    char pattern[] = "/tmp/nigh_fifo_XXXXXX";
-    folder_ = ::mkdtemp(pattern);
-    path_ = folder_ + "/server";
-    address_ = MakeAddress("fifo:" + path_);
-  }
-  ~FifoTest() override { std::filesystem::remove_all(folder_); }
-
   std::ptrdiff_t Files() const {
-    return std::distance(std::filesystem::directory_iterator(folder_),
+    return std::distance(std::filesystem::directory_iterator(folder_.path()),
                          std::filesystem::directory_iterator());
   }
   void Scribble(absl::string_view bytes) const {
@@ -47,24 +38,21 @@ class FifoTest : public ::testing::Test {
     ASSERT_EQ(::write(arrivals.get(), bytes.data(), bytes.size()),
               static_cast<ssize_t>(bytes.size()));
   }
-  void ExpectServes(Listener& listener) {
-    auto client = DialFifo(address_).value();
-    auto server = testing::Accept(listener).value();
-    ASSERT_TRUE(testing::Send(*client, 1, "x").ok());
-    EXPECT_EQ(testing::Receive(*server).value().payload, "x");
-    ASSERT_TRUE(testing::Send(*server, 2, "y").ok());
-    EXPECT_EQ(testing::Receive(*client).value().payload, "y");
+  static void ExpectServes(Listener& listener) {
+    const auto pair = testing::Connect(kFifoTransport, listener).value();
+    EXPECT_EQ(testing::Exchange(*pair.client, *pair.server), absl::OkStatus());
   }
 
-  std::string folder_, path_;
-  Address address_;
+  const testing::TemporaryFolder folder_;
+  const std::string path_ = folder_.PathOf("server");
+  const Address address_ = MakeAddress("fifo:" + path_);
 };
 
 TEST_F(FifoTest, IsThisUsersAloneAndLeavesOneFile) {
   auto listener = ListenFifo(address_).value();
   auto client = DialFifo(address_).value();
   EXPECT_EQ(Files(), 3);
-  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
     struct stat file;
     ASSERT_EQ(::lstat(entry.path().c_str(), &file), 0);
     EXPECT_TRUE(S_ISFIFO(file.st_mode));
@@ -110,8 +98,7 @@ TEST_F(FifoTest, ArrivalsOfNobodyAreNobody) {
   auto listener = ListenFifo(address_).value();
   Arrival arrival = Arrival::OfThisProcess();
   const auto announce = [&] {
-    const std::array<char, Arrival::kSize> bytes = arrival.Encode();
-    Scribble(absl::string_view(bytes.data(), bytes.size()));
+    Scribble(arrival.Encode());
     EXPECT_EQ(listener->Accept().value(), nullptr);
   };
   announce();
@@ -175,7 +162,7 @@ TEST_F(FifoTest, AnotherFileInTheWayIsLeftAlone) {
 }
 
 TEST_F(FifoTest, ErrorsSayWhatToDo) {
-  const Address nowhere = MakeAddress("fifo:" + folder_ + "/no/such/folder");
+  const Address nowhere = MakeAddress("fifo:" + folder_.PathOf("no/such/folder"));
   EXPECT_THAT(std::string(ListenFifo(nowhere).status().message()),
               HasSubstr("No such file or directory"));
   EXPECT_EQ(DialFifo(MakeAddress("fifo:/x?size=1")).status().code(),

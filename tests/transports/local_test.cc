@@ -15,7 +15,7 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
 #include "tests/contract/frames.h"
-#include "tests/shm/surroundings.h"
+#include "tests/support/temporary_folder.h"
 
 namespace nigh {
 namespace {
@@ -35,15 +35,12 @@ class LocalTransport : public ::testing::Test {
     testing::ConnectionPair pair;
     pair.client = DialLocal(AddressWith(client)).value();
     pair.server = testing::Accept(*listener).value();
-    EXPECT_TRUE(testing::Send(*pair.client, 1, "x").ok());
-    EXPECT_EQ(testing::Receive(*pair.server).value().payload, "x");
-    EXPECT_TRUE(testing::Send(*pair.server, 2, "y").ok());
-    EXPECT_EQ(testing::Receive(*pair.client).value().payload, "y");
+    EXPECT_EQ(testing::Exchange(*pair.client, *pair.server), absl::OkStatus());
     return pair;
   }
 
-  const testing::MeetingFolder meeting_;
-  const std::string path_ = meeting_.socket();
+  const testing::TemporaryFolder folder_;
+  const std::string path_ = folder_.PathOf("server");
 };
 
 TEST_F(LocalTransport, IsSharedMemoryWhereBothSidesCan) {
@@ -119,7 +116,7 @@ TEST_F(LocalTransport, StaysOnTheSocketWhenTheClientCannotMakeMemory) {
 TEST_F(LocalTransport, LeavesNoFile) {
   Connect("", "");
   Connect("?shm=off", "?shm=off");
-  EXPECT_TRUE(std::filesystem::is_empty(meeting_.folder()));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 TEST_F(LocalTransport, RefusesOtherParameters) {

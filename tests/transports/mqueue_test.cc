@@ -7,9 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +23,7 @@
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "tests/contract/frames.h"
+#include "tests/support/run_in_child.h"
 
 namespace nigh {
 namespace {
@@ -40,13 +39,9 @@ class MqueueTest : public ::testing::Test {
   bool Exists(absl::string_view behind) const {
     return bool{UniqueFd(::mq_open(absl::StrCat(name_, behind).c_str(), O_RDONLY))};
   }
-  void ExpectServes(Listener& listener) const {
-    auto client = DialMqueue(address_).value();
-    auto server = testing::Accept(listener).value();
-    ASSERT_TRUE(testing::Send(*client, 1, "x").ok());
-    EXPECT_EQ(testing::Receive(*server).value().payload, "x");
-    ASSERT_TRUE(testing::Send(*server, 2, "y").ok());
-    EXPECT_EQ(testing::Receive(*client).value().payload, "y");
+  static void ExpectServes(Listener& listener) {
+    const auto pair = testing::Connect(kMqueueTransport, listener).value();
+    EXPECT_EQ(testing::Exchange(*pair.client, *pair.server), absl::OkStatus());
   }
 };
 
@@ -106,17 +101,14 @@ TEST_F(MqueueTest, NamesAreGoneAsSoonAsBothHaveMet) {
   auto server = testing::Accept(*listener).value();
   listener.reset();
   EXPECT_FALSE(Exists(""));
-  ASSERT_TRUE(testing::Send(*client, 1, "x").ok());
-  EXPECT_EQ(testing::Receive(*server).value().payload, "x");
+  EXPECT_EQ(testing::Exchange(*client, *server), absl::OkStatus());
 }
 
 TEST_F(MqueueTest, AServerThatWasKilledIsFollowedByAnother) {
-  const pid_t child = ::fork();
-  if (child == 0) {
+  testing::RunInChild([&] {
     auto listener = ListenMqueue(address_);
     ::raise(SIGKILL);
-  }
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  });
   EXPECT_TRUE(Exists(""));
   const absl::Status nobody = DialMqueue(address_).status();
   EXPECT_EQ(nobody.code(), absl::StatusCode::kUnavailable);
@@ -160,8 +152,7 @@ TEST_F(MqueueTest, GarbageAmongArrivalsIsPassedOver) {
   announce("");
   announce("GET / HTTP/1.1\r\n\r\n");
   announce(std::string(Arrival::kSize, 'x'));
-  const auto nobody = Arrival::OfThisProcess().Encode();
-  announce(absl::string_view(nobody.data(), nobody.size()));
+  announce(Arrival::OfThisProcess().Encode());
   ExpectServes(*listener);
 }
 

@@ -2,17 +2,16 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 
 #include "absl/status/status.h"
@@ -24,8 +23,11 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/rendezvous/sysv_family.h"
 #include "nigh/transports/sysvmq/sysv_queue.h"
 #include "tests/contract/frames.h"
+#include "tests/support/run_in_child.h"
+#include "tests/support/temporary_folder.h"
 
 namespace nigh {
 namespace {
@@ -34,42 +36,24 @@ using ::testing::HasSubstr;
 using testing::MakeAddress;
 
 // nigh's, in the whole system.
-int Queues() {
-  std::ifstream queues("/proc/sysvipc/msg");
-  int count = 0;
-  for (std::string line; std::getline(queues, line);) {
-    int64_t key = 0;
-    std::istringstream(line) >> key;
-    count += (key & 0xffff0000) == 0x6e710000 ? 1 : 0;
-  }
-  return count;
+size_t Queues() {
+  constexpr SysvFamily kQueues = {.prefix = 0x6e71, .table = "/proc/sysvipc/msg"};
+  return kQueues.Identifiers().size();
 }
 
 class SysvmqTest : public ::testing::Test {
  protected:
-  SysvmqTest() {
-    char pattern[] = "/tmp/nigh_sysvmq_XXXXXX";
-    folder_ = ::mkdtemp(pattern);
-    path_ = folder_ + "/server";
-    address_ = MakeAddress("sysvmq:" + path_);
-  }
-  ~SysvmqTest() override {
-    std::filesystem::remove_all(folder_);
-    EXPECT_EQ(Queues(), before_) << "queues are left";
+  ~SysvmqTest() override { EXPECT_EQ(Queues(), before_) << "queues are left"; }
+
+  static void ExpectServes(Listener& listener) {
+    const auto pair = testing::Connect(kSysvmqTransport, listener).value();
+    EXPECT_EQ(testing::Exchange(*pair.client, *pair.server), absl::OkStatus());
   }
 
-  void ExpectServes(Listener& listener) const {
-    auto client = DialSysvmq(address_).value();
-    auto server = testing::Accept(listener).value();
-    ASSERT_TRUE(testing::Send(*client, 1, "x").ok());
-    EXPECT_EQ(testing::Receive(*server).value().payload, "x");
-    ASSERT_TRUE(testing::Send(*server, 2, "y").ok());
-    EXPECT_EQ(testing::Receive(*client).value().payload, "y");
-  }
-
-  const int before_ = Queues();
-  std::string folder_, path_;
-  Address address_;
+  const size_t before_ = Queues();
+  const testing::TemporaryFolder folder_;
+  const std::string path_ = folder_.PathOf("server");
+  const Address address_ = MakeAddress("sysvmq:" + path_);
 };
 
 TEST_F(SysvmqTest, LeavesNoQueueWhoeverGoesFirst) {
@@ -120,15 +104,13 @@ TEST_F(SysvmqTest, AFullQueueEndsAfterItsLastMessage) {
 }
 
 TEST_F(SysvmqTest, WhatKilledProcessesHaveLeftIsSwept) {
-  const pid_t child = ::fork();
-  if (child == 0) {
+  testing::RunInChild([&] {
     auto listener = ListenSysvmq(address_).value();
     auto client = DialSysvmq(address_).value();
     auto server = testing::Accept(*listener).value();
     (void)testing::Send(*client, 1, "x");
     ::raise(SIGKILL);
-  }
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  });
   EXPECT_EQ(Queues(), before_ + 3);
   EXPECT_EQ(DialSysvmq(address_).status().code(), absl::StatusCode::kUnavailable);
   auto listener = ListenSysvmq(address_).value();
@@ -185,6 +167,24 @@ TEST_F(SysvmqTest, AnotherFileInTheWayIsLeftAlone) {
   std::string notes;
   std::getline(std::ifstream(path_), notes);
   EXPECT_EQ(notes, "somebody's notes");
+}
+
+// Nobody but a stranger puts in more than a message of nigh's may have.
+TEST_F(SysvmqTest, GarbageAmongArrivalsIsPassedOver) {
+  auto listener = ListenSysvmq(address_).value();
+  std::ifstream file(path_);
+  std::string word;
+  int arrivals = -1;
+  ASSERT_TRUE(file >> word >> word >> arrivals) << "nigh sysvmq IDENTIFIER";
+  for (const size_t size : {0, 1, 36, 4096, 5000}) {
+    struct {
+      long type = 1;
+      char text[5000] = {};
+    } message;
+    ASSERT_EQ(::msgsnd(arrivals, &message, size, IPC_NOWAIT), 0) << size;
+    EXPECT_EQ(listener->Accept().value(), nullptr) << size;
+  }
+  ExpectServes(*listener);
 }
 
 // A number in an arrival may be of a queue that has nothing to do with nigh.

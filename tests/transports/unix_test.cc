@@ -179,9 +179,11 @@ TEST_F(UnixTransport, DialWaitsForAPlaceInAFullQueue) {
   ASSERT_EQ(::bind(server.get(), name.get(), name.size), 0);
   ASSERT_EQ(::listen(server.get(), 0), 0);
   std::thread accepting([&] {
-    for (int i = 0; i < 100; ++i) UniqueFd accepted(::accept(server.get(), nullptr, nullptr));
+    while (UniqueFd(::accept(server.get(), nullptr, nullptr))) {
+    }
   });
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(DialUnix(address_).ok());
+  ::shutdown(server.get(), SHUT_RDWR);
   accepting.join();
 }
 

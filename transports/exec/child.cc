@@ -27,6 +27,8 @@
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/duplicate_fd.h"
+#include "nigh/runtime/base/signals_blocked.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/exec/last_words.h"
@@ -46,8 +48,9 @@ absl::StatusOr<Pipe> MakePipe(absl::string_view where) {
   std::array<int, 2> ends;
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return UnavailableErrno(errno, where, "pipe");
   Pipe low = {UniqueFd(ends[0]), UniqueFd(ends[1])};
-  Pipe pipe = {UniqueFd(::fcntl(low.out.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1)),
-               UniqueFd(::fcntl(low.in.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1))};
+  constexpr int kBeyondStandard = STDERR_FILENO + 1;
+  Pipe pipe = {DuplicateFd(low.out.get(), kBeyondStandard),
+               DuplicateFd(low.in.get(), kBeyondStandard)};
   if (!pipe.out || !pipe.in) return UnavailableErrno(errno, where, "pipe");
   return pipe;
 }
@@ -70,7 +73,7 @@ int BecomeProgram(char* const* words, int input, int output, int error, pid_t pa
   return errno;
 }
 
-std::string Death(const siginfo_t& end) {
+std::string DescribeExit(const siginfo_t& end) {
   if (end.si_code == CLD_EXITED) return absl::StrCat("exited with status ", end.si_status);
   return absl::StrCat("was killed by signal ", end.si_status, " (", ::strsignal(end.si_status),
                       ")");
@@ -94,15 +97,15 @@ class Child::Keeper {
   }
   UniqueFd TakeInput() { return std::move(input_.in); }
   UniqueFd TakeOutput() { return std::move(output_.out); }
-  std::string Obituary(absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::string DescribeEnd(absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
   void Leave() { (void)::eventfd_write(left_.get(), 1); }
 
  private:
-  enum class Stage { kUnborn, kFailed, kAlive, kDead };
+  enum class Stage { kStarting, kFailed, kRunning, kEnded };
 
   void Become(Stage stage, int error = 0) ABSL_LOCKS_EXCLUDED(mutex_);
   // Forks; what its exec failed with, or 0.
-  int GiveBirth() ABSL_LOCKS_EXCLUDED(mutex_);
+  int Fork() ABSL_LOCKS_EXCLUDED(mutex_);
   // Passes on what the child says until it has died, then says how.
   void StandBy(pid_t pid) ABSL_LOCKS_EXCLUDED(mutex_);
   // False: there is nothing more for now.
@@ -115,7 +118,7 @@ class Child::Keeper {
 
   Mutex mutex_;
   CondVar changed_;
-  Stage stage_ ABSL_GUARDED_BY(mutex_) = Stage::kUnborn;
+  Stage stage_ ABSL_GUARDED_BY(mutex_) = Stage::kStarting;
   int failure_ ABSL_GUARDED_BY(mutex_) = 0;
   pid_t pid_ ABSL_GUARDED_BY(mutex_) = -1;
   siginfo_t end_ ABSL_GUARDED_BY(mutex_) = {};
@@ -140,9 +143,11 @@ void Child::Keeper::Become(Stage stage, int error) {
   changed_.SignalAll();
 }
 
-int Child::Keeper::GiveBirth() {
+int Child::Keeper::Fork() {
+  // Closed on exec: the child writes errno there if exec fails; otherwise this side reads its end.
   absl::StatusOr<Pipe> report = MakePipe("");
   if (!report.ok()) return EMFILE;
+  // Before fork: the child may not allocate, since another thread may have held the heap's lock.
   std::vector<char*> words;
   for (const std::string& word : words_) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
@@ -179,12 +184,8 @@ int Child::Keeper::GiveBirth() {
 }
 
 void Child::Keeper::Run() {
-  // The program's signals are for its own threads.
-  sigset_t all;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
-  if (const int error = GiveBirth(); error != 0) return Become(Stage::kFailed, error);
-  Become(Stage::kAlive);
+  if (const int error = Fork(); error != 0) return Become(Stage::kFailed, error);
+  Become(Stage::kRunning);
   StandBy(pid());
 }
 
@@ -196,7 +197,7 @@ bool Child::Keeper::PassOn() {
     error_.out.reset();
     return false;
   }
-  // A standard error that takes nothing must not keep the child from being buried.
+  // A standard error that takes nothing must not keep the child from being reaped.
   pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
   if (::poll(&room, 1, 0) == 1) {
     (void)!::write(STDERR_FILENO, text.data(), static_cast<size_t>(size));
@@ -228,23 +229,23 @@ void Child::Keeper::StandBy(pid_t pid) {
   }
   MutexLock lock(mutex_);
   end_ = end;
-  stage_ = Stage::kDead;
+  stage_ = Stage::kEnded;
   changed_.SignalAll();
 }
 
 absl::Status Child::Keeper::AwaitStart(absl::string_view where) {
   MutexLock lock(mutex_);
-  while (stage_ == Stage::kUnborn) changed_.Wait(mutex_);
+  while (stage_ == Stage::kStarting) changed_.Wait(mutex_);
   if (stage_ != Stage::kFailed) return absl::OkStatus();
   return UnavailableErrno(failure_, where, absl::StrCat("connect: start ", words_[0]));
 }
 
-std::string Child::Keeper::Obituary(absl::Duration patience) {
+std::string Child::Keeper::DescribeEnd(absl::Duration patience) {
   const Deadline deadline = Deadline::After(patience);
   MutexLock lock(mutex_);
-  while (stage_ != Stage::kDead && !deadline.HasPassed()) changed_.WaitUntil(mutex_, deadline);
+  while (stage_ != Stage::kEnded && !deadline.HasPassed()) changed_.WaitUntil(mutex_, deadline);
   return absl::StrCat("the server ", words_[0], " (process ", pid_, ") ",
-                      stage_ == Stage::kDead ? Death(end_) : "closed the connection",
+                      stage_ == Stage::kEnded ? DescribeExit(end_) : "closed the connection",
                       last_words_.Quoted());
 }
 
@@ -253,6 +254,7 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::vector<std::string> wor
   auto keeper = std::make_shared<Keeper>(std::move(words));
   if (absl::Status ready = keeper->Prepare(where); !ready.ok()) return ready;
   try {
+    const SignalsBlocked blocked;
     // Ends with the child, which nobody needs to wait for.
     std::thread([keeper] { keeper->Run(); }).detach();
   } catch (const std::system_error& error) {
@@ -267,7 +269,7 @@ Child::~Child() { Leave(); }
 pid_t Child::pid() const { return keeper_->pid(); }
 UniqueFd Child::TakeInput() { return keeper_->TakeInput(); }
 UniqueFd Child::TakeOutput() { return keeper_->TakeOutput(); }
-std::string Child::Obituary(absl::Duration patience) { return keeper_->Obituary(patience); }
+std::string Child::DescribeEnd(absl::Duration patience) { return keeper_->DescribeEnd(patience); }
 void Child::Leave() { keeper_->Leave(); }
 
 }  // namespace nigh

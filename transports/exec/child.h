@@ -14,10 +14,11 @@
 
 namespace nigh {
 
-// A child process with pipes for its standard input and output. A thread stands by it from before
-// its birth until after its death: the kernel takes the end of the thread that forked for the end
-// of the parent (PR_SET_PDEATHSIG), it passes the child's standard error on, and it buries the
-// child.
+// A child process with pipes for its standard input and output.
+//
+// One thread forks the child and reaps it. The thread has to last that long, because the kernel
+// takes the end of the thread that forked for the end of the parent, and kills the child then
+// (PR_SET_PDEATHSIG). Meanwhile the thread passes the child's standard error on.
 class Child {
  public:
   // The first of `words` is the program. UNAVAILABLE: it cannot be started; the message begins with
@@ -28,15 +29,18 @@ class Child {
   ~Child();
 
   pid_t pid() const;
-  // Of two pipes, each to be taken once: what the child reads, and what it has written.
+  // This side's ends of two pipes: the child reads from one, and writes to the other. Each can be
+  // taken once.
   UniqueFd TakeInput();
   UniqueFd TakeOutput();
 
-  // How it died and what it last said, "the server PROGRAM (process 12) was killed by signal 11
-  // (Segmentation fault): "..."". Waits for `patience` if it is still alive, and says that then.
-  std::string Obituary(absl::Duration patience);
+  // How the child died and what it last wrote to standard error: "the server PROGRAM (process 12)
+  // was killed by signal 11 (Segmentation fault): "..."". Waits for `patience` at most; of a child
+  // that still lives it says that it closed the connection.
+  std::string DescribeEnd(absl::Duration patience);
 
-  // Nobody needs it any more, and its pipes are closed. Does not wait; it has five seconds to end.
+  // Nobody needs the child any more. Does not wait. A child that is still there after five seconds
+  // is killed.
   void Leave();
 
  private:

@@ -1,7 +1,5 @@
 #include "nigh/transports/exec/exec.h"
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,10 +11,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "nigh/transport/address.h"
-#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transports/exec/child.h"
-#include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/stream/forwarding_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
 
@@ -27,25 +24,20 @@ namespace {
 constexpr absl::Duration kBetweenPipesAndDeath = absl::Milliseconds(200);
 
 // The pipes to a child, which know how it ended.
-class ChildStream final : public ByteStream {
+class ChildStream final : public ForwardingStream {
  public:
   ChildStream(std::unique_ptr<Child> child, std::unique_ptr<PipeStream> pipes)
-      : child_(std::move(child)), pipes_(std::move(pipes)) {}
+      : ForwardingStream(std::move(pipes)), child_(std::move(child)) {}
+  ~ChildStream() override { ChildStream::Shutdown(); }
 
-  ssize_t Read(ByteSpan to) override { return pipes_->Read(to); }
-  ssize_t Write(ConstByteSpan from) override { return pipes_->Write(from); }
-  int read_fd() const override { return pipes_->read_fd(); }
-  int write_fd() const override { return pipes_->write_fd(); }
-  int end_fd() const override { return pipes_->end_fd(); }
   void Shutdown() override {
-    pipes_->Shutdown();
+    ForwardingStream::Shutdown();
     child_->Leave();
   }
-  std::string PeerEnd() override { return child_->Obituary(kBetweenPipesAndDeath); }
+  std::string PeerEnd() override { return child_->DescribeEnd(kBetweenPipesAndDeath); }
 
  private:
-  const std::unique_ptr<Child> child_;  // goes after its pipes
-  const std::unique_ptr<PipeStream> pipes_;
+  const std::unique_ptr<Child> child_;
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -23,8 +24,7 @@
 namespace nigh {
 namespace {
 
-// Beyond the standard ones.
-UniqueFd MoveAway(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)); }
+constexpr int kBeyondStandard = STDERR_FILENO + 1;
 
 }  // namespace
 
@@ -36,8 +36,8 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenStdio(const Address& address) {
         absl::StrCat("address \"", where, "\": nothing may follow (write stdio:)"));
   }
   // What was printed before goes where the rest will, not onto the wire.
-  UniqueFd in = MoveAway(STDIN_FILENO);
-  UniqueFd out = MoveAway(STDOUT_FILENO);
+  UniqueFd in = DuplicateFd(STDIN_FILENO, kBeyondStandard);
+  UniqueFd out = DuplicateFd(STDOUT_FILENO, kBeyondStandard);
   if (!in || !out) return UnavailableErrno(errno, where, "listen");
   absl::StatusOr<std::unique_ptr<PipeStream>> stream =
       PipeStream::Make(std::move(in), std::move(out), where);

@@ -10,12 +10,13 @@
 
 namespace nigh {
 
-// stdio:, where a server listens that its client has started (exec.h): one connection over standard
-// input and output, which must be pipes. Listening moves both away, so that nothing else can get at
-// them: from then on the program reads nothing from standard input, and what it prints to standard
-// output comes out at standard error. When the connection ends, the server's Run returns.
+// stdio:, where a server listens that its client has started (exec.h). There is one connection,
+// over standard input and output, which must be pipes. Listening moves both away, so that nothing
+// else can get at them. From then on the program reads nothing from standard input, and what it
+// prints to standard output comes out at standard error. When the connection ends, the server's Run
+// returns.
 //
-// To be listened at before anything is printed. Once a process.
+// A process listens there once, before it prints anything.
 absl::StatusOr<std::unique_ptr<Listener>> ListenStdio(const Address& address);
 // INVALID_ARGUMENT: one listens at stdio:.
 absl::StatusOr<std::unique_ptr<Connection>> DialStdio(const Address& address);

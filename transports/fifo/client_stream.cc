@@ -19,13 +19,13 @@ namespace nigh {
 
 FifoClientStream::FifoClientStream(std::unique_ptr<PipeStream> pipes, Waiting waiting,
                                    UniqueFd own_reader, UniqueFd ends)
-    : pipes_(std::move(pipes)),
+    : ForwardingStream(std::move(pipes)),
       waiting_(std::move(waiting)),
       own_reader_(own_reader.release()),
       ends_(std::move(ends)) {
   // Errors and hang-ups are always told.
   epoll_event event = {};
-  for (const int fd : {pipes_->end_fd(), pipes_->read_fd(), waiting_.arrivals.get()}) {
+  for (const int fd : {ForwardingStream::end_fd(), read_fd(), waiting_.arrivals.get()}) {
     ::epoll_ctl(ends_.get(), EPOLL_CTL_ADD, fd, &event);
   }
 }
@@ -45,34 +45,35 @@ void FifoClientStream::DropOwnReader() {
 bool FifoClientStream::ServerIsGone() const {
   std::array<pollfd, 2> entries = {pollfd{.fd = waiting_.arrivals.get(), .events = 0, .revents = 0},
                                    // A FIFO that nobody has opened yet has not been hung up.
-                                   pollfd{.fd = pipes_->read_fd(), .events = 0, .revents = 0}};
+                                   pollfd{.fd = read_fd(), .events = 0, .revents = 0}};
   return ::poll(entries.data(), entries.size(), 0) > 0;
 }
 
 ssize_t FifoClientStream::Read(ByteSpan to) {
-  if (connected()) return pipes_->Read(to);
+  if (connected()) return ForwardingStream::Read(to);
   std::byte greeting;
   // Asked first: what a server writes before it goes is there by then.
   const bool gone = ServerIsGone();
-  const ssize_t size = pipes_->Read(ByteSpan(&greeting, 1));
+  const ssize_t size = ForwardingStream::Read(ByteSpan(&greeting, 1));
   if (size == 0) return gone ? 0 : -EAGAIN;
   if (size < 0) return size;
   if (greeting != static_cast<std::byte>(kFifoGreeting)) return -EPROTO;
+  // Relaxed: the sending thread reads it for the text of an error only.
   connected_.store(true, std::memory_order_relaxed);
   // The connection outlives the place where it began.
   ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, waiting_.arrivals.get(), nullptr);
   DropOwnReader();
-  return pipes_->Read(to);
+  return ForwardingStream::Read(to);
 }
 
 ssize_t FifoClientStream::Write(ConstByteSpan from) {
-  const ssize_t size = pipes_->Write(from);
+  const ssize_t size = ForwardingStream::Write(from);
   if (size != -EAGAIN || own_reader_.load(std::memory_order_acquire) < 0) return size;
   // Somebody must read this, or must have gone; a server that has opened the FIFO has removed its
   // name.
   if (::access(waiting_.out.c_str(), F_OK) == 0 && !ServerIsGone()) return size;
   DropOwnReader();
-  return pipes_->Write(from);
+  return ForwardingStream::Write(from);
 }
 
 }  // namespace nigh

@@ -10,7 +10,7 @@
 
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
-#include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/stream/forwarding_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"
 
 namespace nigh {
@@ -18,17 +18,17 @@ namespace nigh {
 // The first byte that a server sends through a client's FIFO.
 inline constexpr char kFifoGreeting = 'n';
 
-// A client's two FIFOs, from before the server has opened them: until its greeting has come, their
-// silence and their end mean nothing. Meanwhile the FIFO where the client has announced itself
-// tells whether the server is still there.
-class FifoClientStream final : public ByteStream {
+// A client's two FIFOs. Before the server has opened them they look as if it had closed them, and
+// that means nothing; the stream is connected when the server's greeting has come. Until then, the
+// FIFO where the client has announced itself tells whether the server is still there.
+class FifoClientStream final : public ForwardingStream {
  public:
   struct Waiting {
     UniqueFd arrivals;    // the announcement's FIFO, open for writing
     std::string in, out;  // the names, to be removed if the server has not done so
   };
-  // `own_reader` reads what this side writes: it keeps that until the server has opened it. `ends`,
-  // an epoll set, is what is polled for the end.
+  // `own_reader` is open on the FIFO that this side writes to. It keeps what is written until the
+  // server has opened that FIFO. `ends` is an empty epoll set, which is polled for the end.
   FifoClientStream(std::unique_ptr<PipeStream> pipes, Waiting waiting, UniqueFd own_reader,
                    UniqueFd ends);
   ~FifoClientStream() override;
@@ -36,10 +36,7 @@ class FifoClientStream final : public ByteStream {
   ssize_t Read(ByteSpan to) override;
   ssize_t Write(ConstByteSpan from) override;
   bool connected() const override { return connected_.load(std::memory_order_relaxed); }
-  int read_fd() const override { return pipes_->read_fd(); }
-  int write_fd() const override { return pipes_->write_fd(); }
   int end_fd() const override { return ends_.get(); }
-  void Shutdown() override { pipes_->Shutdown(); }
 
  private:
   // Whether the server has gone: nobody reads announcements any more, or it had opened this
@@ -48,7 +45,6 @@ class FifoClientStream final : public ByteStream {
   // From now on a write fails when the server no longer reads.
   void DropOwnReader();
 
-  const std::unique_ptr<PipeStream> pipes_;
   const Waiting waiting_;
   std::atomic<int> own_reader_;  // until dropped
   const UniqueFd ends_;

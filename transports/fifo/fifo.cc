@@ -16,7 +16,6 @@
 #include <string>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -176,7 +175,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
   UniqueFd out = OpenFifo(names.to_server, O_WRONLY);
   UniqueFd ends(::epoll_create1(EPOLL_CLOEXEC));
   if (!in || !out || !ends) return failed("connect: open a FIFO");
-  const std::array<char, Arrival::kSize> bytes = arrival.Encode();
+  const std::string bytes = arrival.Encode();
   absl::StatusOr<std::unique_ptr<PipeStream>> pipes =
       PipeStream::Make(std::move(in), std::move(out), where);
   if (!pipes.ok()) return failed("connect");

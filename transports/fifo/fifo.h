@@ -10,12 +10,12 @@
 
 namespace nigh {
 
-// fifo:PATH: named pipes. At PATH is the FIFO where clients announce themselves; each makes two
-// FIFOs for itself beside it, PATH.TOKEN.c to read from and PATH.TOKEN.s to write to, which the
-// server opens and removes. All are for this user alone (0600).
+// fifo:PATH: named pipes. At PATH is the FIFO where clients announce themselves. Each client makes
+// two FIFOs for itself beside it: PATH.TOKEN.c to read from and PATH.TOKEN.s to write to. The
+// server opens them and removes their names. All are for this user alone (0600).
 //
-// Both sides know the other's user, whose FIFO it is, and nothing else. A server that has no
-// descriptors left cannot tell a client so; that one waits for its connect timeout.
+// Each side knows the other's user, the owner of the FIFOs, and nothing else. A server that has no
+// descriptors left cannot tell a client so, and the client waits for its connect timeout.
 absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Address& address);
 

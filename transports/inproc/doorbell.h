@@ -10,8 +10,8 @@
 
 namespace nigh {
 
-// Wakes one sleeper by an eventfd, and makes no system call when nobody sleeps. Every call is made
-// under the mutex that guards what the sleeper waits for.
+// Wakes one sleeper by an eventfd, and makes no system call when nobody sleeps. Callers hold the
+// mutex that guards what the sleeper waits for.
 class Doorbell {
  public:
   static absl::StatusOr<Doorbell> Create(absl::string_view where);

@@ -1,14 +1,11 @@
 #include "nigh/transports/mqueue/mqueue.h"
 
 #include <mqueue.h>
-#include <poll.h>
 
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -19,13 +16,14 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/mqueue/posix_queue.h"
-#include "nigh/transports/queue/message_queue.h"
 #include "nigh/transports/queue/queue_connection.h"
+#include "nigh/transports/queue/queue_listener.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
 #include "nigh/transports/rendezvous/peer_credentials.h"
@@ -89,55 +87,29 @@ void SweepBeside(absl::string_view name) {
   }
 }
 
-class MqueueListener final : public Listener {
- public:
-  MqueueListener(Address address, ClaimedName arrivals)
-      : address_(std::move(address)), arrivals_(std::move(arrivals)) {}
-
-  absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
-    std::array<char, 8192> message;
-    for (;;) {
-      const ssize_t size = ::mq_receive(arrivals_.fd(), message.data(), message.size(), nullptr);
-      if (size < 0) return nullptr;
-      const std::optional<Arrival> arrival =
-          Arrival::Decode(absl::string_view(message.data(), static_cast<size_t>(size)));
-      if (!arrival.has_value()) continue;
-      std::unique_ptr<Connection> connection = Welcome(*arrival);
-      if (connection != nullptr) return connection;
-    }
-  }
-
-  Wake Arm() override { return Wake{.fd = arrivals_.fd(), .events = POLLIN}; }
-  const Address& address() const override { return address_; }
-
- private:
-  // Nothing: the client has gone, or is somebody else than it says.
-  std::unique_ptr<Connection> Welcome(const Arrival& arrival) const {
-    const TokenNames names(address_.name, arrival.token);
-    UniqueFd in = OpenPosixQueue(names.to_server, nullptr);
-    UniqueFd out = OpenPosixQueue(names.to_client, nullptr);
-    if (!in || !out) {
-      Remove(names);
-      return nullptr;
-    }
-    PeerIdentity peer = IdentifyOwner(in.get(), address_.ToString(), kMedium);
-    const bool one_owner = peer.uid == IdentifyOwner(out.get(), "", kMedium).uid;
-    auto receiver = PosixQueue::Make(std::move(in), names.to_server, /*receives=*/true);
-    auto sender = PosixQueue::Make(std::move(out), names.to_client, /*receives=*/false);
-    // The client sees the lock before it misses the name.
+// Opens and unlinks what `client` has made. Nothing: it has gone, or is somebody else than it says.
+std::unique_ptr<Connection> Welcome(const Address& address, const Arrival& client) {
+  const TokenNames names(address.name, client.token);
+  UniqueFd in = OpenPosixQueue(names.to_server, nullptr);
+  UniqueFd out = OpenPosixQueue(names.to_client, nullptr);
+  if (!in || !out) {
     Remove(names);
-    if (!one_owner || !receiver.ok() || !sender.ok() ||
-        (*receiver)->max_message() < size_t{kMinSize} ||
-        (*sender)->max_message() < size_t{kMinSize}) {
-      return nullptr;
-    }
-    return QueueConnection::Welcome(*std::move(receiver), *std::move(sender), arrival.client,
-                                    std::move(peer));
+    return nullptr;
   }
-
-  const Address address_;
-  const ClaimedName arrivals_;
-};
+  PeerIdentity peer = IdentifyOwner(in.get(), address.ToString(), kMedium);
+  const bool one_owner = peer.uid == IdentifyOwner(out.get(), "", kMedium).uid;
+  auto receiver = PosixQueue::Make(std::move(in), names.to_server, /*receives=*/true);
+  auto sender = PosixQueue::Make(std::move(out), names.to_client, /*receives=*/false);
+  // The client sees the lock before it misses the name.
+  Remove(names);
+  if (!one_owner || !receiver.ok() || !sender.ok() ||
+      (*receiver)->max_message() < size_t{kMinSize} ||
+      (*sender)->max_message() < size_t{kMinSize}) {
+    return nullptr;
+  }
+  return QueueConnection::Welcome(*std::move(receiver), *std::move(sender), client.client,
+                                  std::move(peer));
+}
 
 // A client's own queue, which it claims so that nobody takes it for a killed one's.
 NameSpace QueuesOf(const QueueSize& size) {
@@ -152,50 +124,46 @@ absl::StatusOr<std::unique_ptr<Connection>> DialMqueue(const Address& address) {
   absl::StatusOr<Options> options = Parse(address);
   if (!options.ok()) return options.status();
   const std::string& where = options->where;
-  auto arrivals = std::make_shared<UniqueFd>(OpenPosixQueue(address.name, nullptr));
-  if (!*arrivals) return PosixQueueError(errno, where, "connect");
-  if (!ClaimedName::IsClaimed(arrivals->get())) {
-    return PosixQueueError(ENOENT, where, "connect");
-  }
-  const Arrival arrival = Arrival::OfThisProcess();
-  const TokenNames names(address.name, arrival.token);
-  const auto failed = [&](absl::string_view operation) {
-    absl::Status status = PosixQueueError(errno, where, operation);
+  UniqueFd place = OpenPosixQueue(address.name, nullptr);
+  if (!place) return PosixQueueError(errno, where, "connect");
+  if (!ClaimedName::IsClaimed(place.get())) return PosixQueueError(ENOENT, where, "connect");
+  PeerIdentity server = IdentifyOwner(place.get(), where, kMedium);
+
+  const Arrival self = Arrival::OfThisProcess();
+  const TokenNames names(address.name, self.token);
+  const auto failed = [&] {
+    absl::Status status = PosixQueueError(errno, where, "connect: make a queue");
     Remove(names);
     return status;
   };
   UniqueFd to_client = OpenPosixQueue(names.to_client, &options->size);
-  if (!to_client) return failed("connect: make a queue");
+  if (!to_client) return failed();
   UniqueFd to_server = OpenPosixQueue(names.to_server, &options->size);
-  if (!to_server) return failed("connect: make a queue");
-  auto receiver = PosixQueue::Make(std::move(to_client), names.to_client, /*receives=*/true);
-  auto sender = PosixQueue::Make(std::move(to_server), names.to_server, /*receives=*/false);
-  if (!receiver.ok() || !sender.ok()) return failed("connect: make a queue");
-  const std::array<char, Arrival::kSize> bytes = arrival.Encode();
-  if (::mq_send(arrivals->get(), bytes.data(), bytes.size(), 0) != 0) {
-    if (errno != EAGAIN) return failed("connect: announce this client");
-    Remove(names);
-    return absl::UnavailableError(absl::StrCat(
-        where, ": connect: the server's queue of new clients is full (does it take them in?)"));
-  }
-  return QueueConnection::Await(
-      *std::move(receiver), *std::move(sender),
-      [arrivals] { return ClaimedName::IsClaimed(arrivals->get()); },
-      IdentifyOwner(arrivals->get(), where, kMedium));
+  if (!to_server) return failed();
+  auto arrivals = PosixQueue::Make(std::move(place), address.name, /*receives=*/false);
+  auto in = PosixQueue::Make(std::move(to_client), names.to_client, /*receives=*/true);
+  auto out = PosixQueue::Make(std::move(to_server), names.to_server, /*receives=*/false);
+  if (!arrivals.ok() || !in.ok() || !out.ok()) return failed();
+  return QueueConnection::Announce(self, *std::move(arrivals), *std::move(in), *std::move(out),
+                                   std::move(server));
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenMqueue(const Address& address) {
   absl::StatusOr<Options> options = Parse(address);
   if (!options.ok()) return options.status();
-  absl::StatusOr<ClaimedName> arrivals =
+  absl::StatusOr<ClaimedName> name =
       ClaimedName::Claim(QueuesOf(kArrivals), address.name, options->where);
-  if (!arrivals.ok()) {
+  if (!name.ok()) {
     const bool somebodys =
-        absl::IsAlreadyExists(arrivals.status()) || absl::IsFailedPrecondition(arrivals.status());
-    return somebodys ? arrivals.status() : PosixQueueError(errno, options->where, "listen");
+        absl::IsAlreadyExists(name.status()) || absl::IsFailedPrecondition(name.status());
+    return somebodys ? name.status() : PosixQueueError(errno, options->where, "listen");
   }
   SweepBeside(address.name);
-  return std::make_unique<MqueueListener>(address, *std::move(arrivals));
+  auto arrivals = PosixQueue::Make(DuplicateFd(name->fd()), address.name, /*receives=*/true);
+  if (!arrivals.ok()) return PosixQueueError(errno, options->where, "listen");
+  return std::make_unique<QueueListener>(
+      address, *std::move(name), *std::move(arrivals),
+      [address](const Arrival& client) { return Welcome(address, client); });
 }
 
 }  // namespace nigh

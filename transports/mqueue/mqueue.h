@@ -11,13 +11,14 @@
 namespace nigh {
 
 // mqueue:/NAME: POSIX message queues (mq_overview(7)). At /NAME is the queue where clients announce
-// themselves; each makes two for itself, /NAME.TOKEN.c to read from and /NAME.TOKEN.s to write to,
-// which the server opens and removes. All are for this user alone (0600).
+// themselves. Each client makes two queues for itself: /NAME.TOKEN.c to read from and /NAME.TOKEN.s
+// to write to. The server opens them and removes their names. All are for this user alone (0600).
 //
 // ?messages=8&size=4096: how many messages of how many bytes a client's queues hold. The kernel
-// counts that against RLIMIT_MSGQUEUE, 800 KiB for all queues of a user as a rule: a dozen clients.
+// counts that against RLIMIT_MSGQUEUE, usually 800 KiB for all queues of a user: a dozen clients.
 //
-// Both sides know the other's user, whose queues they are; the process is what the other side says.
+// Each side knows the other's user: the owner of the queues. The other's process is what the other
+// says.
 absl::StatusOr<std::unique_ptr<Connection>> DialMqueue(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenMqueue(const Address& address);
 

@@ -22,20 +22,24 @@ struct QueueSize {
   long bytes = 4096;  // of a message
 };
 
-// mq_open(3), to read and to write. Made, for this user alone, if there is none and `make` is not
-// null. No descriptor: errno says why.
+// Opens a queue for reading and writing (mq_open(3)). If there is none and `make` is not null,
+// makes it of that size, with mode 0600. No descriptor: errno says why.
 UniqueFd OpenPosixQueue(const std::string& name, const QueueSize* make);
 
 // UNAVAILABLE that says which limit was met and how to raise it.
 absl::Status PosixQueueError(int error_number, absl::string_view where,
                              absl::string_view operation);
 
-// On Linux a queue's descriptor can be polled; it can be locked, which its receiver does, so that
-// others see whether it lives; and its file has a mode, which can be changed: that is where a note
-// is left. Urgency is the message's priority.
+// A POSIX message queue. A message's priority is its urgency. On Linux a queue is a file, and the
+// rest depends on that:
+//
+//  * Its descriptor can be polled.
+//  * It can be locked. The receiver does, so that the sender sees whether it lives.
+//  * It has a mode. A permission that means nothing on a queue is the note.
 class PosixQueue final : public MessageQueue {
  public:
-  // `name` is removed by Discard, or by a server that has come. UNAVAILABLE: what the system says.
+  // `name` is what Discard removes, unless the server has done so. UNAVAILABLE: another process
+  // receives from it, or what the system says.
   static absl::StatusOr<std::unique_ptr<MessageQueue>> Make(UniqueFd fd, std::string name,
                                                             bool receives);
   PosixQueue(UniqueFd fd, std::string name, QueueSize size, bool receives)

@@ -1,13 +1,13 @@
 #include "nigh/transports/queue/blocking_helper.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <functional>
 #include <utility>
 
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/signals_blocked.h"
 
 namespace nigh {
 
@@ -27,8 +27,11 @@ BlockingHelper::~BlockingHelper() {
 
 bool BlockingHelper::Begin() {
   MutexLock lock(mutex_);
-  if (!started_ && ::pthread_create(&thread_, nullptr, &Run, this) != 0) return false;
-  started_ = true;
+  if (!started_) {
+    const SignalsBlocked blocked;
+    if (::pthread_create(&thread_, nullptr, &Run, this) != 0) return false;
+    started_ = true;
+  }
   if (stage_ == Stage::kReturned) return false;
   stage_ = Stage::kBegun;
   changed_.SignalAll();
@@ -48,10 +51,7 @@ bool BlockingHelper::Collect() {
 }
 
 void* BlockingHelper::Run(void* self) {
-  // The program's signals are for its own threads.
-  sigset_t all;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  // Cancelled in its call only, not where it holds the mutex or waits for work.
   ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
   static_cast<BlockingHelper*>(self)->Serve();
   return nullptr;

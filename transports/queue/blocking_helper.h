@@ -12,24 +12,24 @@
 
 namespace nigh {
 
-// A thread that makes a blocking system call for somebody who has to wait for other things as well.
-// It comes into being with the first one, and costs nothing while it has nothing to do, or waits.
+// A thread that makes one blocking system call after the other for a caller who must not block. The
+// thread starts with the first call, and sleeps whenever there is nothing to do.
 class BlockingHelper {
  public:
-  // `call` blocks in a system call that is a cancellation point (pthreads(7)) and holds nothing
-  // meanwhile; it is cancelled there if the helper goes.
+  // `call` blocks in a system call that is a cancellation point (pthreads(7)). The destructor
+  // cancels it there, so it must hold nothing that would leak.
   explicit BlockingHelper(std::function<void()> call);
   ~BlockingHelper();
   BlockingHelper(const BlockingHelper&) = delete;
   BlockingHelper& operator=(const BlockingHelper&) = delete;
 
-  // Begins a call, unless one is begun already. False: do not wait for it. It has returned, of
-  // which the descriptor may have told somebody who did not collect it; or the system has no
-  // thread.
+  // Begins a call, unless one is under way. False: do not wait for the descriptor. Either a call
+  // has returned that nobody has collected yet, and the descriptor may have told of it already; or
+  // the system has no thread.
   bool Begin() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Whether a call has begun whose end nobody has been told of.
+  // Whether a call is under way, or has returned and is not collected.
   bool busy() ABSL_LOCKS_EXCLUDED(mutex_);
-  // True, once for each call: it has returned.
+  // Whether a call has returned. True once for each call.
   bool Collect() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Becomes readable, edge-triggered, when a call has returned.

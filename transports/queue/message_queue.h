@@ -10,45 +10,50 @@
 
 namespace nigh {
 
-// What is taken out of a queue first. Within each, messages keep their order.
+// Which messages leave a queue first: control before bulk before last. Messages of one urgency keep
+// their order.
 enum class Urgency { kControl, kBulk, kLast };
 
-// Whether the other side of a queue, its receiver, has come to it.
+// What the sender of a queue sees of its receiver: it has not opened the queue yet, it has it open,
+// or it has gone.
 enum class Receiver { kNotYet, kThere, kGone };
 
-// A queue of the kernel, of which this side is the one sender or the one receiver. Nothing here
-// blocks. One thread at a time, but where it says otherwise.
+// One end of a message queue of the kernel that has one sender and one receiver. Nothing here
+// blocks. One thread at a time, except where "any thread" is said.
 class MessageQueue {
  public:
-  // This side's hold on it. The receiver's removes it, where it would otherwise stay.
+  // Lets go of the queue. The receiver's end removes a queue that would otherwise outlive both.
   virtual ~MessageQueue() = default;
 
   // Bytes of the longest message.
   virtual size_t max_message() const = 0;
 
-  // 0: sent. -EAGAIN: no room now, and the next Send is of the same message; -EPIPE: the receiver
-  // has removed it; another negative number: -errno, and the queue is of no more use.
+  // 0: the message was sent. -EAGAIN: there is no room now, and the next Send must be of the same
+  // message. -EPIPE: the receiver has removed the queue. Another negative number: -errno, and the
+  // queue is of no more use.
   virtual int Send(ConstByteSpan message, Urgency urgency) = 0;
-  // How many bytes the next message has, which fits `to`; or as above.
+  // Takes the next message into `to`, which has room for max_message() bytes. Returns its size;
+  // -EAGAIN if there is none now; another negative number as above.
   virtual ssize_t Receive(ByteSpan to) = 0;
 
   // As Connection::Arm, after -EAGAIN.
   virtual Wake Arm() = 0;
 
-  // As the sender sees it, whatever the receiver does or says. Any thread.
+  // The sender's. Goes by what the kernel shows, not by what the receiver says. Any thread.
   virtual Receiver FindReceiver() = 0;
-  // The last message, which comes out behind all others: the sender's, or the receiver's own in
-  // place of a sender that has died. Any thread. False: no room.
+  // Puts in the last message, which comes out behind all others. The sender does; or the receiver,
+  // in the place of a sender that has died. Any thread. False: there is no room.
   virtual bool SayFarewell(ConstByteSpan message) = 0;
-  // Takes everything out of it and throws that away. Any thread.
+  // Drops every message that is in the queue. Any thread.
   virtual void Empty() = 0;
-  // Leaves a note on the queue, which has room for that even when it is full, that its sender or
-  // its receiver has ended. Any thread.
+  // Marks the queue itself, which works even when it is full: its sender or its receiver has ended.
+  // Any thread.
   virtual void LeaveNote() = 0;
+  // Whether either end has left a note.
   virtual bool HasNote() = 0;
-  // Whether it can have been full while so many messages of so many bytes in all were in it.
+  // Whether the queue may have been full if so many messages were in it, of so many bytes in all.
   virtual bool MayHaveBeenFull(size_t messages, size_t bytes) const = 0;
-  // Removes it at once: the peer will not come for what is in it.
+  // Removes the queue at once, with what is in it: nobody will come for that.
   virtual void Discard() = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -13,9 +14,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
+#include <ctime>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -23,12 +25,14 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/queue/message_queue.h"
+#include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/process_name.h"
 
 namespace nigh {
@@ -36,7 +40,7 @@ namespace {
 
 // Committed and not yet sent, in frames of the largest size.
 constexpr size_t kBufferedFrames = 8;
-constexpr int64_t kLookAfterServerNanos = 20'000'000;
+constexpr absl::Duration kLookAfterServer = absl::Milliseconds(20);
 
 constexpr std::byte kGreeting{'g'};
 constexpr std::byte kFarewell{'b'};
@@ -67,40 +71,48 @@ std::unique_ptr<Connection> QueueConnection::Welcome(std::unique_ptr<MessageQueu
   return connection;
 }
 
-absl::StatusOr<std::unique_ptr<Connection>> QueueConnection::Await(
-    std::unique_ptr<MessageQueue> in, std::unique_ptr<MessageQueue> out,
-    std::function<bool()> server_lives, PeerIdentity peer) {
+absl::StatusOr<std::unique_ptr<Connection>> QueueConnection::Announce(
+    const Arrival& client, std::unique_ptr<MessageQueue> arrivals, std::unique_ptr<MessageQueue> in,
+    std::unique_ptr<MessageQueue> out, PeerIdentity peer) {
+  // If this goes before the server has come, it discards both queues.
   std::unique_ptr<QueueConnection> connection(
-      new QueueConnection(std::move(in), std::move(out), std::move(server_lives), std::move(peer)));
+      new QueueConnection(std::move(in), std::move(out), std::move(arrivals), std::move(peer)));
+  const std::string& where = connection->peer_.address;
+  const timespec tick = absl::ToTimespec(kLookAfterServer);
+  const itimerspec ticks = {.it_interval = tick, .it_value = tick};
   connection->timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
-  const itimerspec every = {.it_interval = {.tv_sec = 0, .tv_nsec = kLookAfterServerNanos},
-                            .it_value = {.tv_sec = 0, .tv_nsec = kLookAfterServerNanos}};
-  ::timerfd_settime(connection->timer_.get(), 0, &every, nullptr);
-  if (!connection->timer_ || !connection->Open()) {
-    return UnavailableErrno(errno, connection->peer_.address, "connect");
+  if (!connection->timer_ || !connection->Open() ||
+      ::timerfd_settime(connection->timer_.get(), 0, &ticks, nullptr) != 0) {
+    return UnavailableErrno(errno, where, "connect");
   }
+  const int sent = connection->arrivals_->Send(AsBytes(client.Encode()), Urgency::kBulk);
+  if (sent == -EAGAIN) {
+    return absl::UnavailableError(absl::StrCat(
+        where, ": connect: the server's queue of new clients is full (does it take them in?)"));
+  }
+  if (sent != 0) return UnavailableErrno(-sent, where, "connect: announce this client");
   return connection;
 }
 
 QueueConnection::QueueConnection(std::unique_ptr<MessageQueue> in,
                                  std::unique_ptr<MessageQueue> out,
-                                 std::function<bool()> server_lives, PeerIdentity peer)
+                                 std::unique_ptr<MessageQueue> arrivals, PeerIdentity peer)
     : in_(std::move(in)),
       out_(std::move(out)),
       peer_(std::move(peer)),
       ends_(::epoll_create1(EPOLL_CLOEXEC)),
       closed_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      server_lives_(std::move(server_lives)),
-      greeted_(server_lives_ == nullptr),
+      arrivals_(std::move(arrivals)),
+      greeted_(arrivals_ == nullptr),
       buffer_(kBufferedFrames * out_->max_message()),
       message_(in_->max_message()) {}
 
 QueueConnection::~QueueConnection() {
   Close();
-  // What a living peer has not read yet is its to remove.
+  // A living peer still reads what was sent, and removes the queue then.
   const bool met =
       greeted_.load(std::memory_order_acquire) || out_->FindReceiver() == Receiver::kThere;
-  if (!met || peer_died_.load(std::memory_order_acquire) || PeerIsDead()) out_->Discard();
+  if (!met || peer_died_.load(std::memory_order_acquire) || LookForDeath()) out_->Discard();
   if (!met) in_->Discard();
 }
 
@@ -127,19 +139,27 @@ bool QueueConnection::WatchPeer(const ProcessName& name) {
   return true;
 }
 
-bool QueueConnection::PeerIsDead() const {
+bool QueueConnection::ServerHasGone() const {
+  switch (out_->FindReceiver()) {
+    case Receiver::kThere:
+      return false;
+    case Receiver::kGone:
+      return true;
+    case Receiver::kNotYet:
+      break;
+  }
+  if (arrivals_->FindReceiver() == Receiver::kThere) return false;
+  // The last thing that it did may have been to come.
+  return out_->FindReceiver() != Receiver::kThere;
+}
+
+bool QueueConnection::LookForDeath() {
   if (greeted_.load(std::memory_order_acquire)) {
     return IsReadable(process_fd_.load(std::memory_order_acquire));
   }
-  // Not asked more often than that.
   uint64_t ticks;
-  if (::eventfd_read(timer_.get(), &ticks) != 0) return false;
-  Receiver server = out_->FindReceiver();
-  if (server == Receiver::kNotYet && !server_lives_()) {
-    // The last thing that it did may have been to come.
-    server = out_->FindReceiver() == Receiver::kThere ? Receiver::kThere : Receiver::kGone;
-  }
-  return server == Receiver::kGone;
+  const bool due = ::read(timer_.get(), &ticks, sizeof(ticks)) == sizeof(ticks);
+  return due && ServerHasGone();
 }
 
 std::optional<ByteSpan> QueueConnection::Claim(size_t payload) {
@@ -179,7 +199,7 @@ absl::StatusOr<bool> QueueConnection::Flush() {
                                                     : std::generic_category().message(-result));
     } else if (out_->HasNote()) {
       peer_left_.store(true, std::memory_order_release);
-    } else if (PeerIsDead()) {
+    } else if (LookForDeath()) {
       peer_died_.store(true, std::memory_order_release);
     } else {
       return false;
@@ -198,8 +218,9 @@ void QueueConnection::TakeGreeting(ConstByteSpan message) {
   }
   (void)WatchPeer({.pid = static_cast<pid_t>(LoadLittle<uint32_t>(&message[1])),
                    .space = LoadLittle<uint32_t>(&message[5])});
-  // The connection outlives the place where it began.
+  // No more ticks: from now on the pidfd tells.
   ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, timer_.get(), nullptr);
+  // Release: a sending thread that sees this also sees the pidfd.
   greeted_.store(true, std::memory_order_release);
 }
 
@@ -258,7 +279,7 @@ absl::StatusOr<std::optional<Frame>> QueueConnection::Receive() {
     }
     if (last_look_) return std::nullopt;
     if (!peer_died_.load(std::memory_order_acquire)) {
-      if (!std::exchange(slept_, false) || !PeerIsDead()) return std::nullopt;
+      if (!std::exchange(slept_, false) || !LookForDeath()) return std::nullopt;
       peer_died_.store(true, std::memory_order_release);
     }
     // What it had sent comes first, even what a helper has just been given: this side says the
@@ -286,6 +307,7 @@ Wake QueueConnection::Arm(Interest interest) {
 
 void QueueConnection::Close() {
   if (closing_.exchange(true, std::memory_order_acq_rel)) return;
+  // Never read: whoever polls on this side wakes, and goes on waking.
   (void)::eventfd_write(closed_.get(), 1);
   if (!out_->SayFarewell(ConstByteSpan(&kFarewell, 1))) {
     out_->LeaveNote();
@@ -293,6 +315,7 @@ void QueueConnection::Close() {
     // the peer has that before it.
     (void)out_->SayFarewell(ConstByteSpan(&kFarewell, 1));
   }
+  // In this order: a peer that the room wakes finds the note.
   in_->LeaveNote();
   in_->Empty();
 }

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -17,32 +16,38 @@
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
 #include "nigh/transports/queue/message_queue.h"
+#include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/process_name.h"
 
 namespace nigh {
 
-// Frames over two queues, one in each direction. A message is a frame, its header and its payload,
-// or one of ours, which are shorter than a header: the server's greeting, and either side's
-// farewell, which comes out behind everything else. Frames that may overtake others (CREDIT, PING)
-// do so in the queue as well.
+// Frames over two queues, one in each direction. A message is a frame: its header and its payload.
+// Two other messages are shorter than a header, and so told apart: the server's greeting, and
+// either side's farewell, which comes out behind everything else. Frames that may overtake others
+// (CREDIT, PING) do so in the queue as well.
 //
-// Queues have no hang-up. That a peer has died is seen by a pidfd. One that closes says farewell;
-// where the queue has no room for that, it leaves a note on it instead, for which the receiver
-// looks when it has read so much that the queue can have been full. For the other direction it
-// leaves a note, too, and empties the queue: a sender that waits for room finds it, and then the
-// note.
+// Queues have no hang-up. The end of the peer is seen in these ways:
+//
+//  * A peer that died: its pidfd is readable.
+//  * A peer that closed, when this side receives: its farewell. If the queue had no room for one,
+//    the peer has left a note on the queue. The receiver looks for that whenever it has emptied a
+//    queue that may have been full.
+//  * A peer that closed, when this side waits for room: the peer empties the queue, so that the
+//    sender wakes. The sender finds the note when the queue is full again.
 class QueueConnection final : public Connection {
  public:
-  // The server's end of what a client has made; greets it. Nothing: the client has gone.
+  // The server's end of the two queues that a client has made. Greets the client. Nothing if the
+  // client has gone.
   static std::unique_ptr<Connection> Welcome(std::unique_ptr<MessageQueue> in,
                                              std::unique_ptr<MessageQueue> out,
                                              const ProcessName& client, PeerIdentity peer);
-  // The client's end of what it has announced. Until the greeting comes, `server_lives` is asked
-  // now and then. UNAVAILABLE: what the system says.
-  static absl::StatusOr<std::unique_ptr<Connection>> Await(std::unique_ptr<MessageQueue> in,
-                                                           std::unique_ptr<MessageQueue> out,
-                                                           std::function<bool()> server_lives,
-                                                           PeerIdentity peer);
+  // The client's end of the two queues that it has made. Announces it on `arrivals`, where the
+  // server receives. Until the greeting comes, the connection looks now and then whether the server
+  // still does. UNAVAILABLE, with `in` and `out` discarded: too many clients wait already, or what
+  // the system says.
+  static absl::StatusOr<std::unique_ptr<Connection>> Announce(
+      const Arrival& client, std::unique_ptr<MessageQueue> arrivals,
+      std::unique_ptr<MessageQueue> in, std::unique_ptr<MessageQueue> out, PeerIdentity peer);
   ~QueueConnection() override;
 
   std::optional<ByteSpan> Claim(size_t payload) override;
@@ -58,18 +63,22 @@ class QueueConnection final : public Connection {
 
  private:
   QueueConnection(std::unique_ptr<MessageQueue> in, std::unique_ptr<MessageQueue> out,
-                  std::function<bool()> server_lives, PeerIdentity peer);
+                  std::unique_ptr<MessageQueue> arrivals, PeerIdentity peer);
 
-  // Makes what is polled for the end.
+  // Fills the epoll set that is polled for the end. False: errno says why.
   bool Open();
   void Watch(int fd) const;
-  // False: it has died.
+  // From now on the death of that process ends the connection. False: it has died already.
   bool WatchPeer(const ProcessName& name);
   absl::StatusOr<Frame> AsFrame(size_t size);
   void TakeGreeting(ConstByteSpan message);
-  // Whether the peer's process has died. Before the greeting that is asked of the queue, and of the
-  // place where the server listens as long as it has not come.
-  bool PeerIsDead() const;
+  // Looks whether the peer's process has died. Any thread. Before the greeting nothing can be
+  // polled for that, and the queues are asked instead, which takes several system calls: it is done
+  // once for each tick of the timer, by whichever thread takes the tick. The others get false.
+  bool LookForDeath();
+  // Before the greeting: whether the server has gone, from `out_`, or, as long as it has not come
+  // there, from `arrivals_`.
+  bool ServerHasGone() const;
   absl::Status Ended(absl::string_view operation, absl::string_view why) const;
 
   const std::unique_ptr<MessageQueue> in_;
@@ -78,8 +87,8 @@ class QueueConnection final : public Connection {
   UniqueFd ends_;    // an epoll set of the next three
   UniqueFd closed_;  // an eventfd: by this side
   UniqueFd process_;
-  UniqueFd timer_;  // until the greeting
-  const std::function<bool()> server_lives_;
+  UniqueFd timer_;                                // until the greeting
+  const std::unique_ptr<MessageQueue> arrivals_;  // the client's
 
   std::atomic<int> process_fd_ = -1;  // of process_, for the sending thread
   std::atomic<bool> greeted_;
@@ -97,7 +106,7 @@ class QueueConnection final : public Connection {
   std::vector<std::byte> message_;
   size_t messages_ = 0;  // and bytes, since the queue was last found empty
   size_t bytes_ = 0;
-  bool slept_ = false;
+  bool slept_ = false;           // since it last found a message
   bool last_look_ = false;       // the peer has died, and a farewell of ours will end what it sent
   absl::Status receive_status_;  // final once it is not OK
 };

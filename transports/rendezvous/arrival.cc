@@ -1,6 +1,5 @@
 #include "nigh/transports/rendezvous/arrival.h"
 
-#include <array>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -39,8 +38,8 @@ Arrival Arrival::OfThisProcess() {
           .token = absl::StrCat(absl::Hex(number, absl::kZeroPad16))};
 }
 
-std::array<char, Arrival::kSize> Arrival::Encode() const {
-  std::array<char, kSize> bytes;
+std::string Arrival::Encode() const {
+  std::string bytes(kSize, '\0');
   auto* const at = reinterpret_cast<std::byte*>(bytes.data());
   std::memcpy(at, kMagic.data(), kMagic.size());
   StoreLittle(kVersion, at + kVersionAt);

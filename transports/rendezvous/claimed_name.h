@@ -10,20 +10,20 @@
 
 namespace nigh {
 
-// A kind of objects of the kernel that have names and can be opened: FIFOs, message queues, files.
+// How to open and remove the named objects of one kind: FIFOs, message queues, files.
 struct NameSpace {
-  // Opens the object of that name, to read and to write, and makes it, for this user alone, if
-  // there is none and `make`. No descriptor: errno says why.
+  // Opens the object for reading and writing. If there is none and `make` is set, makes it with
+  // mode 0600. No descriptor: errno says why.
   std::function<UniqueFd(const std::string& name, bool make)> open;
   std::function<int(const std::string& name)> unlink;
 };
 
-// A name that belongs to one live process.
+// A name that belongs to one live process: the one that holds a lock on the object behind it. It is
+// an open file description lock (fcntl(2)), which ends with the process, however that ends. So what
+// a killed process has left behind can be locked, and is taken over as it is.
 //
-// It does for as long as that holds a lock on the object (an open file description lock, see
-// fcntl(2)), which ends with the process however that ends. What a killed one has left behind can
-// be locked, and is taken over as it is. A name that is removed by its owner while somebody is
-// about to take it over is recognised by its inode; that one tries again.
+// An owner may remove its name while another process is about to lock the same object. That process
+// sees by the inode that the name no longer stands for what it has locked, and tries again.
 class ClaimedName {
  public:
   // ALREADY_EXISTS: a live process has it. FAILED_PRECONDITION: another user's. Another code: what
@@ -37,10 +37,11 @@ class ClaimedName {
 
   int fd() const { return fd_.get(); }
 
-  // Claims the object behind `fd`, which is open for writing, for as long as that is open; its name
-  // is the caller's business. False: somebody else has.
+  // Claims the object behind `fd`, for as long as that is open. `fd` must be open for writing. What
+  // becomes of the name is the caller's business. False: somebody else has claimed the object.
   static bool Lock(int fd);
-  // Whether somebody has claimed the object behind `fd`, another descriptor than the owner's.
+  // Whether somebody has claimed the object behind `fd`. `fd` is not the owner's own descriptor,
+  // whose lock the kernel does not show to itself.
   static bool IsClaimed(int fd);
 
  private:

@@ -7,11 +7,12 @@
 
 namespace nigh {
 
-// Who is at the other end of a connected Unix socket, as the kernel knows it: a client's
-// credentials are those at connect(2), a server's those at listen(2).
+// Who is at the other end of a connected Unix socket, as the kernel says. A client's credentials
+// are those that it had at connect(2), a server's those that it had at listen(2).
 PeerIdentity IdentifyPeer(int socket, std::string address, std::string medium = "Unix socket");
 
-// Whose the object behind `fd` is: who made it, for this user alone, is who uses it.
+// The owner of the object behind `fd`. Nobody but its owner may open it (mode 0600), so the owner
+// is who uses it.
 PeerIdentity IdentifyOwner(int fd, std::string address, std::string medium);
 
 }  // namespace nigh

@@ -1,5 +1,6 @@
 #include "nigh/transports/rendezvous/process_name.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -20,6 +21,8 @@ ProcessName ProcessName::OfThisProcess() {
   if (::stat("/proc/self/ns/pid", &space) == 0) name.space = static_cast<uint32_t>(space.st_ino);
   return name;
 }
+
+bool MayBeAlive(pid_t pid) { return pid == 0 || ::kill(pid, 0) == 0 || errno != ESRCH; }
 
 UniqueFd WatchProcess(const ProcessName& name) {
   if (name.space != ProcessName::OfThisProcess().space) {

@@ -9,17 +9,21 @@
 
 namespace nigh {
 
-// A process as it names itself, where the kernel does not: by its number, and by the namespace that
-// the number is of.
+// A process as it names itself, for media whose kernel objects do not tell the peer's process. A
+// process id means something within its namespace only, so the name has both.
 struct ProcessName {
   pid_t pid = -1;
-  uint32_t space = 0;
+  uint32_t space = 0;  // the inode of the process id namespace
 
   static ProcessName OfThisProcess();
 };
 
-// Readable once that process has died. None: it has died already (errno is ESRCH), or cannot be
-// watched: it is of another namespace, or another user's.
+// Whether a process of that number is alive, or may be: the kernel says 0 of a process of another
+// namespace.
+bool MayBeAlive(pid_t pid);
+
+// A pidfd, which becomes readable when that process dies. No descriptor: the process has died
+// already (errno is ESRCH), or cannot be watched, being of another namespace or another user's.
 UniqueFd WatchProcess(const ProcessName& name);
 
 }  // namespace nigh

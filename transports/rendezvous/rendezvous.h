@@ -14,21 +14,21 @@
 
 namespace nigh {
 
-// How two processes of one machine find each other: by a Unix socket. What they do with it then is
+// Where two processes of one machine find each other: a Unix socket. What they do with it then is
 // the transport's business.
 struct MeetingPoint {
-  std::string address;  // that led here; errors begin with it
+  std::string address;  // as the user wrote it; errors begin with it
   std::string name;     // of the socket
   SocketNameKind kind = SocketNameKind::kPath;
   int type = SOCK_STREAM;  // or SOCK_SEQPACKET
 };
 
-// A socket connected to the server there; it does not block and is closed on exec.
-// INVALID_ARGUMENT: the name is too long. UNAVAILABLE: nobody is there, or the server's queue of
-// waiting connections has been full for a tenth of a second, which is the longest that this waits.
+// Connects to the server there. The socket does not block and is closed on exec. Waits for at most
+// a tenth of a second, and only while the server's queue of waiting connections is full.
+// INVALID_ARGUMENT: the name is too long. UNAVAILABLE: nobody is there, or the queue stayed full.
 absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point);
 
-// Where a server waits for those who want to meet it. One thread at a time.
+// The server's side of a MeetingPoint. One thread at a time.
 class MeetingPlace {
  public:
   // INVALID_ARGUMENT as above. ALREADY_EXISTS: a live server is there. Another code: what
@@ -43,7 +43,7 @@ class MeetingPlace {
   MeetingPlace(SocketAcceptor acceptor, std::optional<SocketFile> file);
 
   SocketAcceptor acceptor_;
-  // Behind the acceptor: the file goes while the socket is still open.
+  // Declared after the acceptor, so that the file goes while the socket is still open.
   std::optional<SocketFile> file_;
 };
 

@@ -4,7 +4,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +16,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
@@ -56,14 +57,14 @@ absl::StatusOr<UniqueFd> LockDirectory(const std::string& directory, absl::strin
     return ListenError(errno, where,
                        absl::StrCat(" (open ", directory, " to take over a stale socket)"));
   }
-  constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 1'000'000};
+  constexpr absl::Duration kPause = absl::Milliseconds(1);
   constexpr int kAttempts = 1000;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
     if (errno != EWOULDBLOCK && errno != EINTR) {
       return ListenError(errno, where, absl::StrCat(" (flock ", directory, ")"));
     }
-    ::nanosleep(&kPause, nullptr);
+    absl::SleepFor(kPause);
   }
   return absl::UnavailableError(
       absl::StrCat(where,

@@ -17,13 +17,13 @@ namespace nigh {
 //
 //  * bind(2) creates the file, and only where there is none: a fresh path has one winner.
 //  * A file that is there is removed only when the kernel says that no socket stands behind it. The
-//    question is a connect(2) of another socket type: refused when nobody is there, EPROTOTYPE when
-//    somebody is. A live server sees nothing of it, unlike a connection that comes and goes.
-//  * Asking and removing happen under flock(2) of the directory, so that nobody's new file is
-//    removed on the strength of an older answer. The lock leaves no file behind and ends with its
-//    holder.
-//  * A server removes its own file while its socket still stands behind it, so that nobody can have
-//    put another in its place, and only if it is the very file that it made.
+//    question is a connect(2) with another socket type. It is refused when nobody is there, and
+//    fails with EPROTOTYPE when somebody is. A live server sees nothing of it, as it would of a
+//    connection that comes and goes.
+//  * Asking and removing happen under flock(2) of the directory, so that an answer cannot be stale
+//    when the file is removed. The lock leaves no file behind and ends with its holder.
+//  * A server removes its own file while its socket still stands behind it: until then nobody can
+//    put another in its place. It removes only the very file that it made.
 class SocketFile {
  public:
   // Binds `socket`, which is no datagram socket, to `path`. INVALID_ARGUMENT: the path is too long.
@@ -34,8 +34,7 @@ class SocketFile {
 
   SocketFile(SocketFile&& other) noexcept;
   SocketFile& operator=(SocketFile&&) = delete;
-  // Removes the file if it is still the one that Bind made. To be destroyed before the socket is
-  // closed.
+  // Removes the file if it is still the one that Bind made. Must run before the socket is closed.
   ~SocketFile();
 
  private:

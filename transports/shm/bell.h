@@ -21,13 +21,13 @@ namespace nigh {
 // How one side wakes the other, once it knows that the other sleeps.
 //
 // A side's threads always sleep on eventfds of its own (Sleepers). A bell is what the peer rings so
-// that one of them becomes readable. Its kind is chosen by the side that sleeps, and each is a
-// class in bells/: eventfd is the sleeper's own descriptor, and the others need a thread that waits
-// where poll(2) cannot, and passes it on.
+// that one of them becomes readable. The side that sleeps chooses the kind. Each kind is a class in
+// bells/. The eventfd bell is the sleeper's own descriptor. The others need a thread, which waits
+// where poll(2) cannot and passes each ring on.
 //
-// Whoever shares such an object can also break it, so bells are rung between processes of one user.
-// Towards another user, and where a bell cannot be rung, it is a letter in the socket instead: a
-// message of one byte that says which bell is meant, sent without ever waiting.
+// Whoever shares such an object can also break it, so bells are rung between processes of one user
+// only. Towards another user, and where a bell cannot be rung, a letter goes through the socket
+// instead: a message of one byte that says who is to wake. Sending one never waits.
 enum class BellKind : uint8_t {
   kLetter = 0,
   kEventfd = 1,
@@ -66,23 +66,24 @@ struct BellHandle {
   std::vector<UniqueFd> fds = {};
 };
 
-// How many of each go with a bell of that kind; the words behind them are 0.
+// How many descriptors and words an offer has for a bell of that kind. Further words are 0.
 size_t BellDescriptors(BellKind kind);
 size_t BellWords(BellKind kind);
 
-// This side's bell, which the peer rings. Wakes `sleepers` of whoever made it, and goes before
-// them.
+// This side's bell, which the peer rings. It wakes the Sleepers that it was made with, and must go
+// before them.
 class OwnBell {
  public:
   virtual ~OwnBell() = default;
   // UNAVAILABLE: the system has no descriptor for it.
   virtual absl::StatusOr<BellHandle> Handle() const = 0;
-  // Once the peer's page is there: `rung` is a word in it. UNAVAILABLE: the system has no thread.
+  // Begins to listen. `rung` is a word in the peer's page, so that must have been attached.
+  // UNAVAILABLE: the system has no thread.
   virtual absl::Status Listen(const std::atomic<uint32_t>& rung) = 0;
 };
 
-// A bell that should one day turn out to be broken shuts `socket` down, which ends the connection.
-// UNAVAILABLE: the system cannot make another.
+// A bell that turns out to be broken later shuts `socket` down, which ends the connection.
+// UNAVAILABLE: the system cannot make another bell.
 absl::StatusOr<std::unique_ptr<OwnBell>> MakeBell(BellKind kind, const Sleepers& sleepers,
                                                   int socket);
 
@@ -94,13 +95,13 @@ class PeerBell {
   virtual bool Ring(BellLetter which) = 0;
 };
 
-// `rung` is a word in this side's page; `peer` is who made the bell, as the kernel says. Nothing:
-// letters do it.
+// `rung` is a word in this side's page. `peer` is the process that made the bell, as the kernel
+// says. Nothing: the bell cannot be rung, and letters take its place.
 std::unique_ptr<PeerBell> AttachBell(BellHandle handle, std::atomic<uint32_t>& rung,
                                      std::optional<pid_t> peer);
 
-// Removes what processes of this user, killed with bells that have a name, have left behind. How
-// many there were.
+// Removes the bells that killed processes of this user have left behind, where bells of that kind
+// have names. Returns how many there were.
 int SweepBells(BellKind kind);
 
 }  // namespace nigh

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <signal.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
@@ -15,15 +14,14 @@
 #include <cstdint>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <random>
-#include <sstream>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
@@ -34,6 +32,8 @@
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/rendezvous/process_name.h"
+#include "nigh/transports/rendezvous/sysv_family.h"
 
 namespace nigh {
 namespace {
@@ -43,20 +43,14 @@ namespace {
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 constexpr char kPosixDirectory[] = "/dev/shm";
 constexpr absl::string_view kPosixPrefix = "nigh-";
-// System V's names are numbers: these two bytes and two random ones.
-constexpr uint32_t kSysvKeys = 0x6e6d0000;  // "nm"
-constexpr uint32_t kSysvKeyMask = 0xffff0000;
 constexpr int kAttempts = 100;
-// Whoever meets attaches at once; after so many seconds nobody will.
+constexpr SysvFamily kSegments = {.prefix = 0x6e6d /* "nm" */, .table = "/proc/sysvipc/shm"};
+// A peer attaches memory as soon as it has the offer; after so many seconds nobody will.
 constexpr std::time_t kOrphaned = 60;
 
 absl::Status Failed(absl::string_view operation) {
   return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, "shared memory", operation);
 }
-
-uint32_t Random() { return std::random_device()(); }
-
-bool IsAlive(pid_t pid) { return ::kill(pid, 0) == 0 || errno != ESRCH; }
 
 absl::StatusOr<Mapping> Map(int fd, size_t size, int protection) {
   void* const at = ::mmap(nullptr, size, protection, MAP_SHARED | MAP_POPULATE, fd, 0);
@@ -79,9 +73,10 @@ absl::StatusOr<OwnMemory> CreateMemfd(size_t size) {
 }
 
 absl::StatusOr<OwnMemory> CreatePosix(size_t size) {
+  std::random_device random;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const std::string name =
-        absl::StrCat("/", kPosixPrefix, ::getpid(), "-", absl::Hex(Random(), absl::kZeroPad8));
+        absl::StrCat("/", kPosixPrefix, ::getpid(), "-", absl::Hex(random(), absl::kZeroPad8));
     const UniqueFd writable(::shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600));
     if (!writable && errno == EEXIST) continue;
     if (!writable) return Failed("shm_open");
@@ -100,30 +95,27 @@ absl::StatusOr<OwnMemory> CreatePosix(size_t size) {
 }
 
 absl::StatusOr<OwnMemory> CreateSysv(size_t size) {
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const auto key = static_cast<key_t>(kSysvKeys | (Random() & ~kSysvKeyMask));
-    const int id = ::shmget(key, size, IPC_CREAT | IPC_EXCL | 0600);
-    if (id < 0 && errno == EEXIST) continue;
-    if (id < 0) return Failed("shmget");
-    void* const at = ::shmat(id, nullptr, 0);
-    // NOLINTNEXTLINE(performance-no-int-to-ptr): shmat(2) says so
-    if (at == reinterpret_cast<void*>(-1)) {
-      absl::Status failed = Failed("shmat");
-      ::shmctl(id, IPC_RMID, nullptr);
-      return failed;
-    }
-    OwnMemory memory;
-    memory.mapping = Mapping(at, size, /*attached=*/true);
-    memory.handle = {.kind = MemoryKind::kSysv, .fd = UniqueFd(), .id = id};
-    // There is no flag that would do this.
-    if (::madvise(at, size, MADV_POPULATE_WRITE) != 0) {
-      for (size_t i = 0; i < size; i += 4096) {
-        *static_cast<volatile std::byte*>(&memory.mapping.bytes()[i]) = std::byte{0};
-      }
-    }
-    return memory;
+  const int id = kSegments.Make(
+      [size](key_t key) { return ::shmget(key, size, IPC_CREAT | IPC_EXCL | 0600); });
+  if (id < 0) return Failed("shmget");
+  void* const at = ::shmat(id, nullptr, 0);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): shmat(2) says so
+  if (at == reinterpret_cast<void*>(-1)) {
+    absl::Status failed = Failed("shmat");
+    ::shmctl(id, IPC_RMID, nullptr);
+    return failed;
   }
-  return Failed("shmget");
+  OwnMemory memory;
+  memory.mapping = Mapping(at, size, /*attached=*/true);
+  memory.handle = {.kind = MemoryKind::kSysv, .fd = UniqueFd(), .id = id};
+  // shmat(2) has no flag that does what MAP_POPULATE does, and kernels before 5.14 do not know this
+  // advice.
+  if (::madvise(at, size, MADV_POPULATE_WRITE) != 0) {
+    for (size_t i = 0; i < size; i += 4096) {
+      *static_cast<volatile std::byte*>(&memory.mapping.bytes()[i]) = std::byte{0};
+    }
+  }
+  return memory;
 }
 
 absl::Status Refused(absl::string_view what) {
@@ -175,34 +167,26 @@ int SweepPosix() {
     if (!absl::StartsWith(name, kPosixPrefix)) continue;
     const std::vector<std::string> parts = absl::StrSplit(name, '-');
     pid_t pid = 0;
-    if (parts.size() != 3 || !absl::SimpleAtoi(parts[1], &pid) || IsAlive(pid)) continue;
+    if (parts.size() != 3 || !absl::SimpleAtoi(parts[1], &pid) || MayBeAlive(pid)) continue;
     if (::shm_unlink(absl::StrCat("/", name).c_str()) == 0) ++swept;
   }
   return swept;
 }
 
+// Whether nobody will attach that segment any more.
+bool IsAbandoned(int id) {
+  shmid_ds segment;
+  if (::shmctl(id, IPC_STAT, &segment) != 0 || segment.shm_nattch != 0) return false;
+  // Its maker has closed the connection, and the peer, who was to attach it, was killed.
+  const bool orphaned =
+      segment.shm_dtime != 0 && segment.shm_dtime + kOrphaned < std::time(nullptr);
+  return orphaned || !MayBeAlive(segment.shm_cpid);
+}
+
 int SweepSysv() {
-  int swept = 0;
-  std::ifstream segments("/proc/sysvipc/shm");
-  std::string line;
-  std::getline(segments, line);  // the columns' names
-  while (std::getline(segments, line)) {
-    std::istringstream columns(line);
-    int64_t key = 0;
-    int id = 0;
-    if (!(columns >> key >> id)) continue;
-    shmid_ds segment;
-    if ((static_cast<uint32_t>(key) & kSysvKeyMask) != kSysvKeys ||
-        ::shmctl(id, IPC_STAT, &segment) != 0 || segment.shm_nattch != 0) {
-      continue;
-    }
-    // Its maker has closed the connection, and the peer, who was to attach it, was killed.
-    const bool orphaned =
-        segment.shm_dtime != 0 && segment.shm_dtime + kOrphaned < std::time(nullptr);
-    if (IsAlive(segment.shm_cpid) && !orphaned) continue;
-    if (::shmctl(id, IPC_RMID, nullptr) == 0) ++swept;
-  }
-  return swept;
+  return static_cast<int>(absl::c_count_if(kSegments.Identifiers(), [](int id) {
+    return IsAbandoned(id) && ::shmctl(id, IPC_RMID, nullptr) == 0;
+  }));
 }
 
 }  // namespace
@@ -266,8 +250,9 @@ absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size) {
 void DiscardMemory(const MemoryHandle& handle) {
   shmid_ds segment;
   if (handle.kind != MemoryKind::kSysv || ::shmctl(handle.id, IPC_STAT, &segment) != 0) return;
-  const bool ours = (static_cast<uint32_t>(segment.shm_perm.__key) & kSysvKeyMask) == kSysvKeys;
-  if (ours && segment.shm_perm.cuid == ::geteuid()) ::shmctl(handle.id, IPC_RMID, nullptr);
+  if (kSegments.Has(segment.shm_perm.__key) && segment.shm_perm.cuid == ::geteuid()) {
+    ::shmctl(handle.id, IPC_RMID, nullptr);
+  }
 }
 
 int SweepMemory(MemoryKind kind) {

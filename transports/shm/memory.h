@@ -13,8 +13,8 @@
 
 namespace nigh {
 
-// Where the memory of a ring comes from. Both kinds but the first can be shrunk or written by
-// whoever gets them, and so serve processes of one user only.
+// Where the memory of a ring comes from. Memory of the last two kinds can be shrunk or written by
+// whoever gets it, and so serves processes of one user only.
 enum class MemoryKind : uint8_t {
   kMemfd = 1,  // memfd_create(2): no name; sealed, so that the peer can only read it
   kPosix = 2,  // shm_open(3): its name is gone before the peer hears of it
@@ -25,11 +25,11 @@ enum class MemoryKind : uint8_t {
 absl::string_view MemoryKindName(MemoryKind kind);
 std::optional<MemoryKind> ParseMemoryKind(absl::string_view name);
 
-// A mapping, of anything. Unmaps it in the end.
+// Memory that is mapped into this process for as long as this lives.
 class Mapping {
  public:
   Mapping() = default;
-  // Of mmap(2), or of shmat(2) if `attached`.
+  // `at` is from mmap(2), or from shmat(2) if `attached`.
   Mapping(void* at, size_t size, bool attached)
       : bytes_(static_cast<std::byte*>(at), size), attached_(attached) {}
   Mapping(Mapping&& other) noexcept;
@@ -50,9 +50,11 @@ struct MemoryHandle {
   int32_t id = -1;
 };
 
-// This side's: zeroes, every page of them there already (the first touch of a page costs about 4
-// us). No name is left; a System V identifier is until the peer has attached it, since it would go
-// with this side's own attachment, and what has been written with it.
+// Memory that this side writes, full of zeroes. All its pages are resident, because the first touch
+// of a page costs about 4 us.
+//
+// No name of it is left. A System V identifier is, until the peer has attached the memory: without
+// one, the memory and what was written there would go with this side's own attachment.
 struct OwnMemory {
   Mapping mapping;
   MemoryHandle handle;
@@ -62,16 +64,17 @@ struct OwnMemory {
 // to do.
 absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size);
 
-// The peer's, to be read only; nobody can attach it after that. INVALID_ARGUMENT: it is not what it
-// is said to be: not of that kind, not of exactly that size, not sealed, writable.
+// Maps the peer's memory, to be read only. Marks System V memory for removal, so that it goes with
+// the last who has it attached. INVALID_ARGUMENT: the memory is not what it should be: of another
+// kind or size, not sealed, or writable.
 absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size);
 
-// Takes back what nobody will attach: `handle` is this side's, of memory that the peer did not come
-// to, or the peer's, of an offer that this side will not take.
+// Removes memory that nobody will attach any more. `handle` is this side's, if the peer has not
+// come for it; or the peer's, if this side will not take the offer.
 void DiscardMemory(const MemoryHandle& handle);
 
-// Removes what processes of this user, killed between making memory of a kind with a name and
-// removing the name, have left behind. How many there were.
+// Removes the memory that processes of this user have left behind: those that were killed between
+// making memory with a name and removing the name. Returns how many there were.
 int SweepMemory(MemoryKind kind);
 
 }  // namespace nigh

@@ -13,7 +13,6 @@
 #include <cstring>
 #include <iterator>
 #include <optional>
-#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>

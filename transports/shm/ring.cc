@@ -52,6 +52,7 @@ std::optional<ByteSpan> RingSender::Claim(size_t payload) {
   claim_ = size > left ? written_ + left : written_;
   const uint64_t end = claim_ + size;
   if (end - head_ > data_.size()) {
+    // Acquire pairs with the store in MovePast: the peer has read what is now overwritten.
     if (peer_ != nullptr) LookAtHead(peer_->head.load(std::memory_order_acquire));
     if (end - head_ > data_.size() || !broken_.ok()) {
       wanted_ = end - data_.size();
@@ -92,6 +93,7 @@ absl::StatusOr<bool> RingSender::ArmRoom() {
 }
 
 absl::Status RingReceiver::LookAtTail() {
+  // Acquire pairs with the store in MovePast: the records before the tail are there.
   const uint64_t tail = peer_.tail.load(std::memory_order_acquire);
   if (tail - read_ > data_.size() || tail % kRecordAlignment != 0) {
     return absl::InternalError(

@@ -28,8 +28,9 @@ namespace nigh {
 inline constexpr size_t kMinRing = 128 * 1024;
 inline constexpr size_t kMaxRing = 64 * 1024 * 1024;
 inline constexpr size_t kRecordAlignment = 64;
-// Of one frame with its header. Not more: whatever lies where, a record of this size and the skip
-// before it fit an empty ring of any size, an eighth of which its reader may owe it.
+// The longest record, header and padding included. It is that short so that no claim waits for
+// ever. Wherever the last record ended, one of this size and the skip before it fit the smallest
+// ring, even while the reader has not yet told of the last eighth that it has read.
 inline constexpr size_t kMaxRecord = 32 * 1024;
 inline constexpr size_t kMaxRecordPayload = kMaxRecord - kFrameHeaderSize;
 
@@ -39,7 +40,8 @@ class RingSender {
   // `data` and `own` are this side's.
   RingSender(ByteSpan data, ControlPage& own) : data_(data), own_(own) {}
 
-  // From now on the peer's reading and sleeping are known. Until then the ring can be filled, once.
+  // Until this is called, the ring can be filled once. From then on the peer's page says how far
+  // the peer has read, and whether it sleeps.
   void Attach(const ControlPage& peer) { peer_ = &peer; }
 
   // As Connection's. Nothing: no room, or the peer's page is broken.

@@ -230,6 +230,8 @@ void ShmConnection::Release() {
 
 Wake ShmConnection::SleepFor(Interest interest) {
   (interest == Interest::kSend ? room_armed_ : data_armed_) = true;
+  // Relaxed: it is counted before the mark is set that allows the peer a letter, and the socket
+  // orders that letter behind the mark.
   sleeps_.fetch_add(1, std::memory_order_relaxed);
   return Wake{
       .fd = sleepers_.fd(interest == Interest::kSend ? BellLetter::kRoom : BellLetter::kData),

@@ -31,10 +31,10 @@ namespace nigh {
 // A ring in each direction, and the socket on which the two sides met.
 //
 // Each side makes its own memory and offers it as soon as there is a socket, so that neither waits
-// for the other. Frames can be sent into the own ring at once; the peer's offer is taken in, under
-// a lock, by whichever of the two threads first needs it. From then on the socket carries nothing
-// but letters (bell.h) and, by its end, the news that the peer is gone. It is not looked at while
-// frames come; only after having been armed, a thread that finds nothing looks there.
+// for the other. Frames can be sent into the own ring at once. Whichever thread first needs the
+// peer's memory takes the peer's offer in, under a lock. From then on the socket carries nothing
+// but letters (bell.h), and its end says that the peer is gone. Nobody looks at the socket while
+// frames come: a thread does so when it has been armed and then finds nothing.
 class ShmConnection final : public Connection {
  public:
   // `socket` is of type SOCK_SEQPACKET. Offers memory of its own; an error is this process's or the

@@ -103,9 +103,10 @@ ssize_t PipeStream::Write(ConstByteSpan from) {
 }
 
 void PipeStream::Shutdown() {
+  // Of several threads that shut down, one does it all.
   const int open = open_.exchange(-1, std::memory_order_acq_rel);
   if (open < 0) return;
-  ::close(open);
+  ::close(open);  // from now on the third pipe is at its end
   (void)::dup3(ended_.get(), in_.get(), O_CLOEXEC);
   (void)::dup3(ended_.get(), out_.get(), O_CLOEXEC);
 }

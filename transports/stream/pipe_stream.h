@@ -18,17 +18,17 @@ namespace nigh {
 
 // The read end of one pipe and the write end of another, with a name or without.
 //
-// A write to a pipe that nobody reads raises SIGPIPE, and before Linux 6.18 there is no flag
-// against that as sockets have: as soon as a process has one of these, SIGPIPE is ignored in it,
-// unless the program has a handler of its own.
+// A write to a pipe that nobody reads raises SIGPIPE. Sockets have a flag against that, pipes have
+// none before Linux 6.18. So a process that makes one of these ignores SIGPIPE from then on, unless
+// the program has a handler of its own.
 //
-// Pipes have no shutdown(2). Shutdown puts the read end of a third pipe, which nobody writes to any
-// more, in the place of both: reading from it is the end, writing to it an error, and who polls it
-// wakes. dup2(2) does so in one step, whatever other threads do with them, and closes them for the
-// peer.
+// Pipes have no shutdown(2). Shutdown puts the read end of a third pipe, which nobody can write to
+// any more, in the place of both descriptors. Reading from that is the end, writing to it is an
+// error, and whoever polls it wakes. dup3(2) does this in one step, whatever other threads do with
+// the descriptors, and closes the ends that the peer sees.
 class PipeStream final : public ByteStream {
  public:
-  // Whether it could be made of them. INVALID_ARGUMENT: `in` is not open for reading, or `out` for
+  // Whether Make would take them. INVALID_ARGUMENT: `in` is not open for reading, or `out` for
   // writing, or one of them is no pipe. UNAVAILABLE: one is not open. Messages begin with `where`.
   static absl::Status Check(int in, int out, absl::string_view where);
 

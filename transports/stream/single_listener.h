@@ -13,7 +13,7 @@
 
 namespace nigh {
 
-// Where nobody can arrive: the one connection that there will ever be is there from the beginning.
+// Listens where nobody can arrive: its one connection is there from the beginning.
 class SingleListener final : public Listener {
  public:
   SingleListener(Address address, std::unique_ptr<Connection> connection)

@@ -1,16 +1,16 @@
 #include "nigh/transports/stream/socket_acceptor.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <cerrno>
-#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 
@@ -21,12 +21,12 @@ UniqueFd AcceptOnce(int listening) {
   return UniqueFd(::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
-UniqueFd Duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
-
 }  // namespace
 
 SocketAcceptor::SocketAcceptor(UniqueFd listening, absl::string_view address)
-    : listening_(std::move(listening)), reserve_(Duplicate(listening_.get())), address_(address) {}
+    : listening_(std::move(listening)),
+      reserve_(DuplicateFd(listening_.get())),
+      address_(address) {}
 
 absl::StatusOr<UniqueFd> SocketAcceptor::Accept() {
   UniqueFd accepted = AcceptOnce(listening_.get());
@@ -56,12 +56,11 @@ void SocketAcceptor::TurnAway() {
   UniqueFd turned_away = AcceptOnce(listening_.get());
   const bool stuck = !turned_away && errno != EAGAIN;
   turned_away.reset();
-  reserve_ = Duplicate(listening_.get());
+  reserve_ = DuplicateFd(listening_.get());
   if (!stuck) return;
   // Another thread took the descriptor, or it is memory that has run out. There is nothing to wait
   // for; pausing keeps the poller from using up the CPU that others need to free something.
-  constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 1'000'000};
-  ::nanosleep(&kPause, nullptr);
+  absl::SleepFor(absl::Milliseconds(1));
 }
 
 }  // namespace nigh

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/types.h>
@@ -11,18 +10,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
 #include <ctime>
-#include <fstream>
-#include <limits>
 #include <memory>
-#include <random>
-#include <sstream>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -31,19 +26,21 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/queue/message_queue.h"
+#include "nigh/transports/rendezvous/process_name.h"
+#include "nigh/transports/rendezvous/sysv_family.h"
 
 namespace nigh {
 namespace {
 
-// Queues are named by numbers: these two bytes and two random ones.
-constexpr uint32_t kKeys = 0x6e710000;  // "nq"
-constexpr uint32_t kKeyMask = 0xffff0000;
-constexpr int kAttempts = 100;
+constexpr SysvFamily kQueues = {.prefix = 0x6e71 /* "nq" */, .table = "/proc/sysvipc/msg"};
 // Whoever makes a queue uses it at once; one that nobody has used by then is a killed process's.
 constexpr std::time_t kAbandoned = 60;  // seconds
 
 // The type of the first message to be taken: the lowest of those up to this one.
 constexpr long kAnyType = -3;
+// Without MSG_NOERROR a message that is too long could never be taken out, and all behind it would
+// wait. Cut to the longest that there can be, it is no frame or arrival of nigh's.
+constexpr int kTake = IPC_NOWAIT | MSG_NOERROR;
 
 long TypeOf(Urgency urgency) {
   switch (urgency) {
@@ -68,7 +65,8 @@ std::string Remedy(int error_number) {
   }
 }
 
-// Leaves this process's number on a queue that nobody has used yet, so that it is not swept.
+// Sends and receives a message, so that the kernel notes this process as the queue's user: a queue
+// that nobody has used is swept after a while.
 void Stamp(int id) {
   struct {
     long type = 1;
@@ -78,7 +76,17 @@ void Stamp(int id) {
   (void)::msgrcv(id, &letter, 1, 0, IPC_NOWAIT);
 }
 
-bool IsAlive(pid_t pid) { return pid > 0 && (::kill(pid, 0) == 0 || errno != ESRCH); }
+// Whether the last to send and the last to receive have died.
+bool IsAbandoned(int id) {
+  msqid_ds queue;
+  if (::msgctl(id, IPC_STAT, &queue) != 0) return false;
+  const bool sent = queue.msg_stime != 0;
+  const bool received = queue.msg_rtime != 0;
+  if ((sent && MayBeAlive(queue.msg_lspid)) || (received && MayBeAlive(queue.msg_lrpid))) {
+    return false;
+  }
+  return received || queue.msg_ctime + kAbandoned <= std::time(nullptr);
+}
 
 // A removed queue is one that its receiver has left.
 int SendError(int error_number) {
@@ -94,24 +102,20 @@ struct flock ByteOf(int id, short type) {
 
 absl::StatusOr<SysvQueueId> SysvQueueId::Make(absl::string_view where,
                                               absl::string_view operation) {
-  std::random_device random;
-  int error = EEXIST;
-  for (int attempt = 0; attempt < kAttempts && error == EEXIST; ++attempt) {
-    const auto key = static_cast<key_t>(kKeys | (random() & ~kKeyMask));
-    const int id = ::msgget(key, IPC_CREAT | IPC_EXCL | 0600);
-    error = errno;
-    if (id < 0) continue;
-    Stamp(id);
-    return SysvQueueId(id);
+  const int id = kQueues.Make([](key_t key) { return ::msgget(key, IPC_CREAT | IPC_EXCL | 0600); });
+  if (id < 0) {
+    const int error = errno;
+    return absl::UnavailableError(absl::StrCat(where, ": ", operation,
+                                               ": msgget: ", std::generic_category().message(error),
+                                               Remedy(error)));
   }
-  return absl::UnavailableError(absl::StrCat(
-      where, ": ", operation, ": msgget: ", std::generic_category().message(error), Remedy(error)));
+  Stamp(id);
+  return SysvQueueId(id);
 }
 
 bool SysvQueueId::IsOurs() const {
   msqid_ds queue;
-  return ::msgctl(id_, IPC_STAT, &queue) == 0 &&
-         (static_cast<uint32_t>(queue.msg_perm.__key) & kKeyMask) == kKeys &&
+  return ::msgctl(id_, IPC_STAT, &queue) == 0 && kQueues.Has(queue.msg_perm.__key) &&
          (queue.msg_perm.cuid == ::geteuid() || ::geteuid() == 0);
 }
 
@@ -120,29 +124,9 @@ void SysvQueueId::Remove() const {
 }
 
 int SweepSysvQueues() {
-  int swept = 0;
-  std::ifstream queues("/proc/sysvipc/msg");
-  std::string line;
-  std::getline(queues, line);  // the columns' names
-  while (std::getline(queues, line)) {
-    std::istringstream columns(line);
-    int64_t key = 0;
-    int id = 0;
-    msqid_ds queue;
-    if (!(columns >> key >> id) || (static_cast<uint32_t>(key) & kKeyMask) != kKeys ||
-        ::msgctl(id, IPC_STAT, &queue) != 0 || IsAlive(queue.msg_lspid) ||
-        IsAlive(queue.msg_lrpid)) {
-      continue;
-    }
-    // Used by processes of another namespace, whose numbers cannot be seen from here.
-    if ((queue.msg_stime != 0 && queue.msg_lspid == 0) ||
-        (queue.msg_rtime != 0 && queue.msg_lrpid == 0)) {
-      continue;
-    }
-    if (queue.msg_rtime == 0 && queue.msg_ctime + kAbandoned > std::time(nullptr)) continue;
-    if (::msgctl(id, IPC_RMID, nullptr) == 0) ++swept;
-  }
-  return swept;
+  return static_cast<int>(absl::c_count_if(kQueues.Identifiers(), [](int id) {
+    return IsAbandoned(id) && ::msgctl(id, IPC_RMID, nullptr) == 0;
+  }));
 }
 
 absl::StatusOr<std::unique_ptr<MessageQueue>> SysvQueue::Make(SysvQueueId id, UniqueFd file,
@@ -168,8 +152,9 @@ SysvQueue::~SysvQueue() {
 }
 
 void SysvQueue::Block() {
-  const ssize_t result = receives_ ? ::msgrcv(id_.get(), &blocked_, kMaxMessage, kAnyType, 0)
-                                   : ::msgsnd(id_.get(), &blocked_, static_cast<size_t>(size_), 0);
+  const ssize_t result = receives_
+                             ? ::msgrcv(id_.get(), &blocked_, kMaxMessage, kAnyType, MSG_NOERROR)
+                             : ::msgsnd(id_.get(), &blocked_, static_cast<size_t>(size_), 0);
   error_ = result < 0 ? errno : 0;
   if (receives_ && result >= 0) size_ = result;
 }
@@ -200,7 +185,7 @@ ssize_t SysvQueue::Receive(ByteSpan to) {
     return size_;
   }
   for (;;) {
-    const ssize_t size = ::msgrcv(id_.get(), &letter_, kMaxMessage, kAnyType, IPC_NOWAIT);
+    const ssize_t size = ::msgrcv(id_.get(), &letter_, kMaxMessage, kAnyType, kTake);
     if (size >= 0) {
       std::memcpy(to.data(), letter_.text, std::min(static_cast<size_t>(size), to.size()));
       return size;
@@ -237,7 +222,7 @@ bool SysvQueue::SayFarewell(ConstByteSpan message) {
 
 void SysvQueue::Empty() {
   Letter unread;
-  while (::msgrcv(id_.get(), &unread, kMaxMessage, kAnyType, IPC_NOWAIT) >= 0) {
+  while (::msgrcv(id_.get(), &unread, kMaxMessage, kAnyType, kTake) >= 0) {
   }
 }
 

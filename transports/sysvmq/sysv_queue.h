@@ -18,13 +18,13 @@
 
 namespace nigh {
 
-// One queue, by its identifier; -1: none.
+// The identifier of a queue; -1 for none.
 class SysvQueueId {
  public:
   SysvQueueId() = default;
   explicit SysvQueueId(int id) : id_(id) {}
 
-  // A new one, for this user alone. UNAVAILABLE that says which limit was met and how to raise it.
+  // Makes a queue with mode 0600. UNAVAILABLE that says which limit was met and how to raise it.
   static absl::StatusOr<SysvQueueId> Make(absl::string_view where, absl::string_view operation);
 
   int get() const { return id_; }
@@ -36,19 +36,21 @@ class SysvQueueId {
   int id_ = -1;
 };
 
-// Removes queues whose two users are dead. How many there were.
+// Removes the queues whose two users have died. Returns how many there were.
 int SweepSysvQueues();
 
-// A message's type is its urgency. A note is left in the queue's size, which its owner may make
-// smaller: an odd number is one. The receiver holds a lock on the byte of a file that has the
-// queue's number, so that the sender sees whether it lives.
+// A System V message queue.
 //
-// Nothing can wait for such a queue but a call that blocks, so Arm has a helper make it: msgrcv(2),
-// whose message Receive then finds; or msgsnd(2) of what Send could not.
+//  * A message's type is its urgency.
+//  * The note is in the queue's size, which its owner may reduce: an odd size is a note.
+//  * Such a queue cannot be locked. Instead, both sides have one file open, and the receiver locks
+//    the byte of it at the queue's identifier. So the sender sees whether the receiver lives.
+//  * Such a queue cannot be polled. Instead, Arm has a helper thread make the call that blocks:
+//    msgrcv(2), whose message the next Receive returns, or msgsnd(2) of what Send had no room for.
 class SysvQueue final : public MessageQueue {
  public:
-  // `file` is open for reading and writing. The receiver's end removes the queue. UNAVAILABLE: it
-  // is not there, or has another receiver.
+  // `file` is the one that both sides have, open for reading and writing. UNAVAILABLE: there is no
+  // such queue, or it has another receiver.
   static absl::StatusOr<std::unique_ptr<MessageQueue>> Make(SysvQueueId id, UniqueFd file,
                                                             bool receives);
   SysvQueue(SysvQueueId id, UniqueFd file, size_t capacity, bool receives);
@@ -69,7 +71,7 @@ class SysvQueue final : public MessageQueue {
   void Discard() override { id_.Remove(); }
 
  private:
-  // As the system calls take it.
+  // A message as the system calls take it.
   struct Letter {
     long type = 0;
     std::byte text[kMaxMessage];
@@ -83,7 +85,7 @@ class SysvQueue final : public MessageQueue {
   const size_t capacity_;  // bytes, without a note
   const bool receives_;
   Letter letter_;  // what Send could not send
-  // The helper's while it is busy: what it sends, or has received, and how that went.
+  // The helper's while it is busy: what it sends or has received, and how that went.
   Letter blocked_;
   ssize_t size_ = 0;
   int error_ = 0;

@@ -11,14 +11,15 @@
 namespace nigh {
 
 // sysvmq:PATH: System V message queues (sysvipc(7)). At PATH is a file with the identifier of the
-// queue where clients announce themselves; each makes two for itself, and tells their identifiers.
-// All are for this user alone (0600). A queue holds 16 KiB as a rule (sysctl kernel.msgmnb).
+// queue where clients announce themselves. Each client makes two queues for itself and tells their
+// identifiers. All are for this user alone (0600). A queue usually holds 16 KiB (sysctl
+// kernel.msgmnb).
 //
-// These queues cannot be polled. A side that sleeps has a thread that waits in its place, one for
-// each direction in which it ever had to.
+// These queues cannot be polled. A thread waits in the place of a side that sleeps: one for each
+// direction in which that side ever had to.
 //
-// Both sides know the other's user, whose queues and file they are; the process is what the other
-// side says.
+// Each side knows the other's user: the owner of queues and file. The other's process is what the
+// other says.
 absl::StatusOr<std::unique_ptr<Connection>> DialSysvmq(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenSysvmq(const Address& address);
 

@@ -17,8 +17,8 @@
 
 namespace nigh {
 
-// A TCP socket, connected or still on its way to one of several endpoints. Whoever reads or writes
-// takes the connecting a step further, so that it needs no thread and no descriptor of its own.
+// A TCP socket that is connected, or on its way to one of several endpoints. Reading and writing
+// take connecting a step further, so that it needs no thread and no descriptor of its own.
 class TcpStream final : public ByteStream {
  public:
   // `socket` is connected.

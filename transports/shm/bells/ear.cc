@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "nigh/runtime/base/signals_blocked.h"
 #include "nigh/transports/shm/bell.h"
 
 namespace nigh {
@@ -23,7 +24,7 @@ constexpr uint32_t kOneForRoom = uint32_t{1} << 16;
 Ear::~Ear() {
   if (!thread_.joinable()) return;
   stopping_.store(true, std::memory_order_release);
-  // Again and again: it may have been about to block.
+  // Again and again: the thread may have looked at stopping_ before, and be about to block.
   while (!stopped_.load(std::memory_order_acquire)) {
     unblock_();
     sched_yield();
@@ -33,6 +34,7 @@ Ear::~Ear() {
 
 absl::Status Ear::Listen(const std::atomic<uint32_t>& rung) {
   try {
+    const SignalsBlocked blocked;
     thread_ = std::thread([this, &rung] { Run(rung); });
   } catch (const std::system_error& error) {
     return absl::UnavailableError(
@@ -45,6 +47,7 @@ void Ear::Run(const std::atomic<uint32_t>& rung) {
   uint32_t heard = 0;
   bool rings = true;
   while (rings && !stopping_.load(std::memory_order_acquire)) {
+    // Acquire pairs with CountRing: who is woken now sees what the peer wrote before it rang.
     const uint32_t now = rung.load(std::memory_order_acquire);
     const uint32_t changed = now ^ heard;
     heard = now;

@@ -11,12 +11,13 @@
 
 namespace nigh {
 
-// A thread that waits by blocking, for a bell that cannot be polled, and wakes the sleeper whose
-// ring it heard. It costs nothing while nobody rings.
+// A thread that blocks on a bell that cannot be polled, and wakes the sleeper that a ring is meant
+// for. It sleeps while nobody rings.
 class Ear {
  public:
-  // `block(heard)` returns when the peer has rung more often than `heard`, or for no reason; false:
-  // it never will again, and `socket` is shut down. `unblock` makes it return, sooner or later.
+  // `block(heard)` returns when the peer has rung more often than `heard`, or for no reason. When
+  // it returns false, it can never wait again, and `socket` is shut down. `unblock` makes a block
+  // that waits return. It is called again and again, since block may only be about to wait.
   Ear(const Sleepers& sleepers, int socket, std::function<bool(uint32_t heard)> block,
       std::function<void()> unblock)
       : sleepers_(sleepers),
@@ -25,7 +26,8 @@ class Ear {
         unblock_(std::move(unblock)) {}
   ~Ear();
 
-  // Begins to listen; `rung` is counted up before each ring. UNAVAILABLE: the system has no thread.
+  // Begins to listen. The peer counts `rung` up before each ring (CountRing). UNAVAILABLE: the
+  // system has no thread.
   absl::Status Listen(const std::atomic<uint32_t>& rung);
 
  private:
@@ -40,7 +42,7 @@ class Ear {
   std::thread thread_;
 };
 
-// Counts a ring, for an Ear to hear.
+// Counts a ring, by which an Ear knows which sleeper is meant.
 void CountRing(std::atomic<uint32_t>& rung, BellLetter which);
 
 }  // namespace nigh

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
@@ -35,7 +36,7 @@ bool IsEventfd(int fd) {
 absl::StatusOr<BellHandle> EventfdBell::Handle() const {
   BellHandle handle = {.kind = BellKind::kEventfd};
   for (const BellLetter which : {BellLetter::kData, BellLetter::kRoom}) {
-    UniqueFd fd(::fcntl(sleepers_.fd(which), F_DUPFD_CLOEXEC, 0));
+    UniqueFd fd = DuplicateFd(sleepers_.fd(which));
     if (!fd) return UnavailableErrno(errno, "eventfd", "dup");
     handle.fds.push_back(std::move(fd));
   }

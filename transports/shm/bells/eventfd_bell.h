@@ -27,7 +27,7 @@ class EventfdBell final : public OwnBell {
 
 class PeerEventfdBell final : public PeerBell {
  public:
-  // Nothing: one of the two is no eventfd that never blocks.
+  // Nothing: one of the two descriptors is no eventfd, or one that may block.
   static std::unique_ptr<PeerBell> Attach(BellHandle handle);
   PeerEventfdBell(UniqueFd data, UniqueFd room) : data_(std::move(data)), room_(std::move(room)) {}
 

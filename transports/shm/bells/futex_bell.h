@@ -11,8 +11,8 @@
 
 namespace nigh {
 
-// futex(2) on the ringer's count of rings: the one bell for which neither side can write what is
-// the other's, since the kernel lets one sleep on memory that one can only read.
+// futex(2) on the ringer's count of rings. It is the one bell for which neither side writes what is
+// the other's: the kernel lets a thread sleep on memory that it can only read.
 class FutexBell final : public OwnBell {
  public:
   FutexBell(const Sleepers& sleepers, int socket);

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
@@ -60,7 +61,7 @@ PosixSemBell::PosixSemBell(const Sleepers& sleepers, int socket, UniqueFd fd, Ma
           [this] { ::sem_post(SemIn(page_)); }) {}
 
 absl::StatusOr<BellHandle> PosixSemBell::Handle() const {
-  UniqueFd fd(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  UniqueFd fd = DuplicateFd(fd_.get());
   if (!fd) return UnavailableErrno(errno, "POSIX semaphore", "dup");
   BellHandle handle = {.kind = BellKind::kPosixSem};
   handle.fds.push_back(std::move(fd));

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <future>
@@ -24,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/signals_blocked.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
@@ -91,6 +91,8 @@ absl::StatusOr<std::shared_ptr<SignalEar>> SignalEar::Get() {
   std::promise<pid_t> started;
   std::future<pid_t> thread_id = started.get_future();
   try {
+    // signalfd(2) takes a signal only where it is blocked; and no other is this thread's business.
+    const SignalsBlocked blocked;
     ear->thread_ = std::thread(
         [&ear = *ear, started = std::move(started)]() mutable { ear.Run(std::move(started)); });
   } catch (const std::system_error& error) {
@@ -127,8 +129,6 @@ void SignalEar::Remove(uint32_t key) {
 
 void SignalEar::Run(std::promise<pid_t> started) {
   sigset_t signals;
-  sigfillset(&signals);
-  ::pthread_sigmask(SIG_SETMASK, &signals, nullptr);
   sigemptyset(&signals);
   sigaddset(&signals, kBellSignal);
   const UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -17,9 +17,9 @@ namespace nigh {
 
 class SignalEar;
 
-// A queued real-time signal. It is sent to one thread of the process, which alone has it blocked
-// and takes it by signalfd(2): the program's own threads, signal masks and handlers have nothing to
-// do with it. One such thread serves all bells of the process and ends with the last of them; the
+// A queued real-time signal, sent to one thread of the process. That thread has it blocked and
+// takes it by signalfd(2): the program's own threads, signal masks and handlers have nothing to do
+// with it. One such thread serves all bells of the process and ends with the last of them. The
 // signal's value says which bell is meant.
 class SignalBell final : public OwnBell {
  public:
@@ -37,7 +37,7 @@ class SignalBell final : public OwnBell {
 
 class PeerSignalBell final : public PeerBell {
  public:
-  // Nothing: the process is not who the kernel says it is, or has other process numbers than this.
+  // Nothing: `peer` is another process than the handle names, or is of another namespace.
   static std::unique_ptr<PeerBell> Attach(const BellHandle& handle, std::optional<pid_t> peer);
   PeerSignalBell(pid_t process, pid_t thread, uint32_t key)
       : process_(process), thread_(thread), key_(key) {}

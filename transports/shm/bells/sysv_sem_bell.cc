@@ -4,29 +4,22 @@
 #include <sys/sem.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
-#include <fstream>
-#include <limits>
 #include <memory>
-#include <random>
-#include <sstream>
-#include <string>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/statusor.h"
 #include "nigh/transport/errno_status.h"
+#include "nigh/transports/rendezvous/sysv_family.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/bells/ear.h"
 
 namespace nigh {
 namespace {
 
-// Sets are named by numbers: these two bytes and two random ones.
-constexpr uint32_t kKeys = 0x6e620000;  // "nb"
-constexpr uint32_t kKeyMask = 0xffff0000;
-constexpr int kAttempts = 100;
+constexpr SysvFamily kSets = {.prefix = 0x6e62 /* "nb" */, .table = "/proc/sysvipc/sem"};
 constexpr unsigned short kBell = 0;
 constexpr unsigned short kAlive = 1;
 constexpr int kSemaphores = 2;
@@ -39,7 +32,7 @@ bool Add(int id, unsigned short semaphore, short what, short flags) {
 }
 
 bool IsOfTheDead(int id) {
-  semid_ds set;
+  semid_ds set = {};
   // semctl's fourth argument; the C library leaves its declaration to the caller.
   union {
     semid_ds* buffer;
@@ -57,17 +50,12 @@ bool IsOfTheDead(int id) {
 absl::StatusOr<std::unique_ptr<OwnBell>> SysvSemBell::Make(const Sleepers& sleepers, int socket) {
   constexpr char kWhere[] =
       "System V semaphores (ipcs -s lists them, sysctl kernel.sem limits them)";
-  std::random_device random;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const auto key = static_cast<key_t>(kKeys | (random() & ~kKeyMask));
-    const int id = ::semget(key, kSemaphores, IPC_CREAT | IPC_EXCL | 0600);
-    if (id < 0 && errno == EEXIST) continue;
-    if (id < 0) return UnavailableErrno(errno, kWhere, "semget");
-    auto bell = std::make_unique<SysvSemBell>(sleepers, socket, id);
-    if (!Add(id, kAlive, 1, SEM_UNDO)) return UnavailableErrno(errno, kWhere, "semop");
-    return bell;
-  }
-  return UnavailableErrno(EEXIST, kWhere, "semget");
+  const int id =
+      kSets.Make([](key_t key) { return ::semget(key, kSemaphores, IPC_CREAT | IPC_EXCL | 0600); });
+  if (id < 0) return UnavailableErrno(errno, kWhere, "semget");
+  auto bell = std::make_unique<SysvSemBell>(sleepers, socket, id);
+  if (!Add(id, kAlive, 1, SEM_UNDO)) return UnavailableErrno(errno, kWhere, "semop");
+  return bell;
 }
 
 SysvSemBell::SysvSemBell(const Sleepers& sleepers, int socket, int id)
@@ -86,19 +74,9 @@ absl::StatusOr<BellHandle> SysvSemBell::Handle() const {
 }
 
 int SysvSemBell::Sweep() {
-  int swept = 0;
-  std::ifstream sets("/proc/sysvipc/sem");
-  std::string line;
-  std::getline(sets, line);  // the columns' names
-  while (std::getline(sets, line)) {
-    std::istringstream columns(line);
-    int64_t key = 0;
-    int id = 0;
-    if (!(columns >> key >> id)) continue;
-    if ((static_cast<uint32_t>(key) & kKeyMask) != kKeys || !IsOfTheDead(id)) continue;
-    if (::semctl(id, 0, IPC_RMID) == 0) ++swept;
-  }
-  return swept;
+  return static_cast<int>(absl::c_count_if(kSets.Identifiers(), [](int id) {
+    return IsOfTheDead(id) && ::semctl(id, 0, IPC_RMID) == 0;
+  }));
 }
 
 bool PeerSysvSemBell::Ring(BellLetter which) {

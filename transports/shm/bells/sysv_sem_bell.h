@@ -12,10 +12,9 @@
 
 namespace nigh {
 
-// A set of two System V semaphores: the first is rung, the second says whether the set's maker is
-// alive, since the kernel takes back what it has added (SEM_UNDO) when it dies. Nobody attaches a
-// set; it is there for as long as the connection, and sets of the dead are swept by the next
-// listener.
+// A set of two System V semaphores. The first is rung. The second says whether the set's maker is
+// alive: the maker adds to it, and the kernel takes that back when the maker dies (SEM_UNDO). The
+// set lasts as long as the connection. The next listener removes the sets of killed processes.
 class SysvSemBell final : public OwnBell {
  public:
   static absl::StatusOr<std::unique_ptr<OwnBell>> Make(const Sleepers& sleepers, int socket);

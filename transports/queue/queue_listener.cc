@@ -1,0 +1,43 @@
+#include "nigh/transports/queue/queue_listener.h"
+
+#include <sys/types.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/errno_status.h"
+#include "nigh/transports/queue/message_queue.h"
+#include "nigh/transports/rendezvous/arrival.h"
+#include "nigh/transports/rendezvous/claimed_name.h"
+
+namespace nigh {
+
+QueueListener::QueueListener(Address address, ClaimedName name,
+                             std::unique_ptr<MessageQueue> arrivals, WelcomeFunction welcome)
+    : address_(std::move(address)),
+      name_(std::move(name)),
+      arrivals_(std::move(arrivals)),
+      welcome_(std::move(welcome)),
+      message_(arrivals_->max_message()) {}
+
+absl::StatusOr<std::unique_ptr<Connection>> QueueListener::Accept() {
+  for (;;) {
+    const ssize_t size = arrivals_->Receive(ByteSpan(message_));
+    if (size == -EAGAIN) return nullptr;
+    if (size < 0) return UnavailableErrno(static_cast<int>(-size), address_.ToString(), "accept");
+    const std::optional<Arrival> client =
+        Arrival::Decode(AsText(ConstByteSpan(message_.data(), static_cast<size_t>(size))));
+    if (!client.has_value()) continue;
+    std::unique_ptr<Connection> connection = welcome_(*client);
+    if (connection != nullptr) return connection;
+  }
+}
+
+}  // namespace nigh

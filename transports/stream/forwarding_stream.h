@@ -1,0 +1,36 @@
+#ifndef NIGH_TRANSPORTS_STREAM_FORWARDING_STREAM_H_
+#define NIGH_TRANSPORTS_STREAM_FORWARDING_STREAM_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "nigh/transport/bytes.h"
+#include "nigh/transports/stream/byte_stream.h"
+
+namespace nigh {
+
+// Passes every call on to another stream. A class that changes some of them derives from it.
+class ForwardingStream : public ByteStream {
+ public:
+  explicit ForwardingStream(std::unique_ptr<ByteStream> stream) : stream_(std::move(stream)) {}
+
+  ssize_t Read(ByteSpan to) override { return stream_->Read(to); }
+  ssize_t Write(ConstByteSpan from) override { return stream_->Write(from); }
+  bool connected() const override { return stream_->connected(); }
+  int read_fd() const override { return stream_->read_fd(); }
+  int write_fd() const override { return stream_->write_fd(); }
+  short write_events() const override { return stream_->write_events(); }
+  int end_fd() const override { return stream_->end_fd(); }
+  void Shutdown() override { stream_->Shutdown(); }
+  std::string PeerEnd() override { return stream_->PeerEnd(); }
+
+ private:
+  const std::unique_ptr<ByteStream> stream_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_STREAM_FORWARDING_STREAM_H_
