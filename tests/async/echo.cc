@@ -15,6 +15,7 @@ int ThreadCount() {
 }  // namespace nigh::testing
 
 int main(int argc, char** argv) {
+  nigh::testing::ChooseSubject(&argc, argv);
   ::testing::InitGoogleMock(&argc, argv);
   return RUN_ALL_TESTS();
 }

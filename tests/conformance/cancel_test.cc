@@ -164,7 +164,7 @@ TEST_P(CallSuite, CancelOfOneCallLeavesTheOthers) {
 
 TEST_P(CallSuite, CancelInTheMiddleOfALongReplyLeavesTheConnectionUsable) {
   const size_t size = Bytes(3 << 20);
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < Times(5); ++round) {
     ClientContext context;
     Play().Write(100, static_cast<int64_t>(size)).Raise("over").In(context);
     StreamCall call(stub(), MethodKind::kServerStreaming, context);

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "tests/contract/subject.h"
 
 namespace nigh::testing {
 namespace {
@@ -32,7 +33,8 @@ Child::Child(std::vector<std::string> arguments) {
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), kOutputFd);
   std::string program = "/proc/self/exe";
-  std::vector<char*> argv = {program.data()};
+  std::string subject = SubjectArgument();
+  std::vector<char*> argv = {program.data(), subject.data()};
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   if (::posix_spawn(&pid_, program.c_str(), &actions, nullptr, argv.data(), environ) != 0) {

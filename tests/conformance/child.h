@@ -11,7 +11,8 @@
 
 namespace nigh::testing {
 
-// This program once more, in a process of its own that does not outlive this one.
+// This program once more, over the same medium, in a process of its own that does not outlive this
+// one.
 class Child {
  public:
   explicit Child(std::vector<std::string> arguments);

@@ -1,5 +1,6 @@
 // Deadlines, kept by both sides.
 
+#include <deque>
 #include <thread>
 
 #include "absl/status/status.h"
@@ -23,16 +24,17 @@ TEST_P(CallSuite, OneMillisecondAgainstASleepingHandler) {
 }
 
 TEST_P(CallSuite, ADeadlineThatPassesReachesTheHandler) {
+  std::deque<ClientContext> contexts;
+  std::deque<StreamCall> calls;
   for (const MethodKind kind : kStreamKinds) {
-    const int before = Count("cancelled");
-    ClientContext context;
+    ClientContext& context = contexts.emplace_back();
     Play().AwaitCancel().Raise("cancelled").In(context);
     // Long enough for the handler to begin, for it is not run after the deadline.
     context.set_timeout(absl::Milliseconds(300));
-    StreamCall call(stub(), kind, context);
-    EXPECT_THAT(call.Finish(), HasCode(kDeadlineExceeded));
-    Await("cancelled", before + 1);
+    calls.emplace_back(stub(), kind, context);
   }
+  for (StreamCall& call : calls) EXPECT_THAT(call.Finish(), HasCode(kDeadlineExceeded));
+  Await("cancelled", static_cast<int>(calls.size()));
 }
 
 TEST_P(CallSuite, ADeadlineEndsAWriterWithoutCredit) {

@@ -1,6 +1,8 @@
 // A handler that returns before its client has finished: the client learns of it, and gets what was
 // sent before.
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/call_suite.h"
@@ -60,12 +62,13 @@ TEST_P(CallSuite, EarlyReturnFromBidiFailsWritesAndDeliversWhatWasSent) {
 }
 
 TEST_P(CallSuite, EarlyReturnLeavesUnreadRepliesBehind) {
+  const Scripted::Stub stub(Dial({.limits = {.window = static_cast<uint32_t>(Bytes(256 << 10))}}));
   for (const MethodKind kind : {MethodKind::kServerStreaming, MethodKind::kBidiStreaming}) {
     for (const absl::Status& end : kEnds) {
       ClientContext context;
       // More than the window: the writer waits until the client says that it will not read.
-      Play().Write(100, static_cast<int64_t>(Bytes(10'000))).End(end).In(context);
-      StreamCall call(stub(), kind, context);
+      Play().Write(100, 10'000).End(end).In(context);
+      StreamCall call(stub, kind, context);
       EXPECT_EQ(call.Finish(), end);
     }
   }

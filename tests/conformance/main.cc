@@ -5,6 +5,7 @@
 #include "gtest/gtest.h"
 #include "tests/conformance/child_client.h"
 #include "tests/conformance/test_server.h"
+#include "tests/contract/subject.h"
 
 namespace {
 
@@ -20,6 +21,7 @@ void AllowManyDescriptors() {
 
 int main(int argc, char** argv) {
   AllowManyDescriptors();
+  nigh::testing::ChooseSubject(&argc, argv);
   if (const std::optional<int> code = nigh::testing::ServeIfAsked(argc, argv)) return *code;
   if (const std::optional<int> code = nigh::testing::CallIfAsked(argc, argv)) return *code;
   ::testing::InitGoogleTest(&argc, argv);

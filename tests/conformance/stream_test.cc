@@ -163,7 +163,7 @@ TEST_P(CallSuite, AReplyReachesItsReaderWhileTheWriterIsBlocked) {
   ServerSettings settings;
   settings.set_window(30'000);
   Serve(settings);
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < Times(20); ++round) {
     ClientContext context;
     const std::string reply = absl::StrCat("reply ", round), go = absl::StrCat("go ", round);
     Play().Await(reply).Write(1).Await(go).ReadAll().In(context);

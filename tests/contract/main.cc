@@ -1,7 +1,9 @@
 #include "gtest/gtest.h"
 #include "tests/contract/puppet.h"
+#include "tests/contract/subject.h"
 
 int main(int argc, char** argv) {
+  nigh::testing::ChooseSubject(&argc, argv);
   nigh::testing::ActIfPuppet(argc, argv);
   ::testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();

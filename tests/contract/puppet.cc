@@ -146,14 +146,13 @@ pid_t Spawn(const UniqueFd& control) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, control.get(), kControlFd);
-  char program[] = "/proc/self/exe";
-  char name[] = "puppet";
-  char argument[sizeof(kPuppetArgument)];
-  absl::string_view(kPuppetArgument).copy(argument, sizeof(argument));
-  argument[sizeof(argument) - 1] = '\0';
-  char* const argv[] = {name, argument, nullptr};
+  std::vector<std::string> arguments = {"puppet", SubjectArgument(), kPuppetArgument};
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
   pid_t process = -1;
-  if (const int error = ::posix_spawn(&process, program, &actions, nullptr, argv, environ);
+  if (const int error =
+          ::posix_spawn(&process, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
       error != 0) {
     ::fprintf(stderr, "posix_spawn: error %d\n", error);
     ::abort();

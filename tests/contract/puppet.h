@@ -57,8 +57,8 @@ class Puppet {
 // The payload of frame `index` of a flood, between endpoints of that max_payload.
 size_t FloodSize(uint32_t index, size_t max_payload);
 
-// To be called first in main(): when this process was started to be a puppet, acts as one and
-// exits.
+// To be called in main() after ChooseSubject(): when this process was started to be a puppet, acts
+// as one and exits.
 void ActIfPuppet(int argc, char** argv);
 
 }  // namespace nigh::testing

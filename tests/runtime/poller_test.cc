@@ -1,0 +1,268 @@
+#include "nigh/runtime/loop/poller.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nigh/runtime/loop/pollable.h"
+#include "nigh/runtime/loop/watchdog.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/unique_fd.h"
+#include "nigh/transport/waiter.h"
+
+namespace nigh {
+namespace {
+
+using ::testing::ElementsAre;
+using Turn = Pollable::Turn;
+
+// Does in its turns as the test says; its descriptors are the test's to signal.
+class Source final : public Pollable {
+ public:
+  explicit Source(std::function<Turn(InlineMark&)> turn) : turn_(std::move(turn)) {}
+  explicit Source(Turn turn) : turn_([turn](InlineMark&) { return turn; }) {}
+
+  Turn TakeTurn(InlineMark& mark) override {
+    ++turns;
+    eventfd_t ignored;
+    (void)::eventfd_read(received_.get(), &ignored);
+    return turn_(mark);
+  }
+  Wake ArmReceive() override {
+    if (came_while_arming.exchange(false)) return Wake::Ready();
+    return {.fd = received_.get(), .events = POLLIN};
+  }
+  std::optional<Wake> ArmSend() override {
+    if (!waits_for_room) return std::nullopt;
+    return Wake{.fd = room_.get(), .events = POLLIN};
+  }
+  void ResumeSending() override {
+    waits_for_room = false;
+    ++resumed;
+  }
+  Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }
+
+  void Receive() { (void)::eventfd_write(received_.get(), 1); }
+  void MakeRoom() { (void)::eventfd_write(room_.get(), 1); }
+
+  std::atomic<int> turns = 0;
+  std::atomic<int> resumed = 0;
+  std::atomic<bool> waits_for_room = false;
+  std::atomic<bool> came_while_arming = false;
+
+ private:
+  const std::function<Turn(InlineMark&)> turn_;
+  const UniqueFd received_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  const UniqueFd room_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+};
+
+bool IsReadable(int fd) {
+  pollfd readable{.fd = fd, .events = POLLIN, .revents = 0};
+  return ::poll(&readable, 1, 0) == 1;
+}
+
+class PollerTest : public ::testing::Test {
+ protected:
+  PollerTest() { EXPECT_EQ(poller_.Open(), absl::OkStatus()); }
+
+  std::shared_ptr<Source> Add(std::shared_ptr<Source> source) {
+    poller_.Add(source);
+    return source;
+  }
+
+  Poller poller_{WaitPolicy()};
+};
+
+TEST_F(PollerTest, WhatIsAddedGetsATurnBeforeItHasSaidAnything) {
+  const auto source = Add(std::make_shared<Source>(Turn::kQuiet));
+  EXPECT_TRUE(IsReadable(poller_.fd()));
+  poller_.Poll();
+  EXPECT_EQ(source->turns, 1);
+}
+
+TEST_F(PollerTest, AQuietSourceCostsNothingUntilItsDescriptorIsReadable) {
+  const auto source = Add(std::make_shared<Source>(Turn::kQuiet));
+  poller_.Poll();
+  EXPECT_FALSE(IsReadable(poller_.fd()));
+  poller_.Poll();
+  EXPECT_EQ(source->turns, 1);
+  source->Receive();
+  EXPECT_TRUE(IsReadable(poller_.fd()));
+  poller_.Poll();
+  EXPECT_EQ(source->turns, 2);
+}
+
+TEST_F(PollerTest, ItsDescriptorStaysReadableWhileThereIsMore) {
+  Add(std::make_shared<Source>(Turn::kBusy));
+  for (int i = 0; i < 3; ++i) {
+    poller_.Poll();
+    EXPECT_TRUE(IsReadable(poller_.fd()));
+  }
+}
+
+TEST_F(PollerTest, ASourceThatHasEndedIsLetGo) {
+  auto source = std::make_shared<Source>(Turn::kEnded);
+  const std::weak_ptr<Source> watch = source;
+  Add(std::move(source));
+  EXPECT_EQ(poller_.load(), 1u);
+  poller_.Poll();
+  EXPECT_TRUE(watch.expired());
+  EXPECT_EQ(poller_.load(), 0u);
+  EXPECT_FALSE(IsReadable(poller_.fd()));
+}
+
+TEST_F(PollerTest, AddingASourceAgainIsALookAtIt) {
+  const auto source = Add(std::make_shared<Source>(Turn::kQuiet));
+  poller_.Poll();
+  Add(source);
+  poller_.Poll();
+  EXPECT_EQ(poller_.load(), 1u);
+  EXPECT_EQ(source->turns, 2);
+}
+
+TEST_F(PollerTest, RemoveTellsOnceTheSourceIsGone) {
+  auto source = std::make_shared<Source>(Turn::kBusy);
+  const std::weak_ptr<Source> watch = source;
+  Add(source);
+  poller_.Poll();
+  bool removed = false;
+  poller_.Remove(std::move(source), [&] {
+    EXPECT_TRUE(watch.expired());
+    removed = true;
+  });
+  poller_.Poll();
+  EXPECT_TRUE(removed);
+  poller_.Poll();
+  EXPECT_FALSE(IsReadable(poller_.fd()));
+}
+
+TEST_F(PollerTest, RoomIsToldOnce) {
+  const auto source = Add(std::make_shared<Source>(Turn::kQuiet));
+  poller_.Poll();
+  source->waits_for_room = true;
+  poller_.WatchRoom(*source);
+  poller_.Poll();
+  EXPECT_EQ(source->resumed, 0);
+  source->MakeRoom();
+  EXPECT_TRUE(IsReadable(poller_.fd()));
+  poller_.Poll();
+  EXPECT_EQ(source->resumed, 1);
+  EXPECT_EQ(source->turns, 1) << "room is nothing to receive";
+  EXPECT_FALSE(IsReadable(poller_.fd()));
+}
+
+TEST_F(PollerTest, WhatWaitedForRoomBeforeItWasAddedIsNotForgotten) {
+  const auto source = std::make_shared<Source>(Turn::kQuiet);
+  source->waits_for_room = true;
+  source->MakeRoom();
+  Add(source);
+  poller_.Poll();
+  poller_.Poll();
+  EXPECT_EQ(source->resumed, 1);
+}
+
+TEST_F(PollerTest, TasksRunInOrderAndMayPostAndPoll) {
+  std::vector<int> order;
+  poller_.Post(nullptr, [&] {
+    order.push_back(1);
+    poller_.Poll();  // from within: nothing
+    poller_.Post(nullptr, [&] { order.push_back(3); });
+  });
+  poller_.Post(nullptr, [&] { order.push_back(2); });
+  poller_.Poll();
+  EXPECT_THAT(order, ElementsAre(1, 2, 3));
+}
+
+TEST_F(PollerTest, DriveEndsWithStop) {
+  poller_.Post(nullptr, [&] { poller_.Stop(); });
+  EXPECT_TRUE(poller_.Drive());
+}
+
+TEST_F(PollerTest, WhatCameWhileItWasArmedIsNotSleptThrough) {
+  std::promise<void> seen;
+  const auto source = std::make_shared<Source>([&, turns = 0](InlineMark&) mutable {
+    if (++turns == 2) seen.set_value();
+    return Turn::kQuiet;
+  });
+  source->came_while_arming = true;
+  Add(source);
+  std::thread driver([&] { EXPECT_TRUE(poller_.Drive()); });
+  seen.get_future().wait();
+  poller_.Stop();
+  driver.join();
+}
+
+TEST_F(PollerTest, OthersGetTheirTurnBesideABusySource) {
+  std::promise<void> added;
+  std::promise<void> seen;
+  Add(std::make_shared<Source>(Turn::kBusy));
+  const auto other = Add(std::make_shared<Source>([&, turns = 0](InlineMark&) mutable {
+    ++turns;
+    if (turns == 1) added.set_value();
+    if (turns == 2) seen.set_value();
+    return Turn::kQuiet;
+  }));
+  std::thread driver([&] { EXPECT_TRUE(poller_.Drive()); });
+  added.get_future().wait();
+  other->Receive();
+  seen.get_future().wait();
+  poller_.Stop();
+  driver.join();
+}
+
+TEST_F(PollerTest, ATurnThatLostTheRoleLeavesEverythingToItsSuccessor) {
+  bool lost = false;
+  const auto source = Add(std::make_shared<Source>([&](InlineMark& mark) {
+    const uint64_t inside = mark.Enter();
+    // The watchdog takes it meanwhile.
+    lost = !std::exchange(lost, true) && mark.Take(inside);
+    if (!mark.Leave(inside)) return Turn::kRoleLost;
+    poller_.Stop();
+    return Turn::kQuiet;
+  }));
+  EXPECT_FALSE(poller_.Drive());
+  EXPECT_TRUE(poller_.Drive());
+  EXPECT_EQ(source->turns, 2);
+}
+
+TEST_F(PollerTest, ATaskThatLostTheRoleLeavesTheNextToItsSuccessor) {
+  std::vector<int> order;
+  poller_.Post(nullptr, [&] {
+    order.push_back(1);
+    EXPECT_TRUE(poller_.mark().Take(poller_.mark().value()));
+  });
+  poller_.Post(nullptr, [&] {
+    order.push_back(2);
+    poller_.Stop();
+  });
+  EXPECT_FALSE(poller_.Drive());
+  EXPECT_THAT(order, ElementsAre(1));
+  EXPECT_TRUE(poller_.Drive());
+  EXPECT_THAT(order, ElementsAre(1, 2));
+}
+
+TEST_F(PollerTest, WhatItStillHoldsGoesWithIt) {
+  std::weak_ptr<Source> watch;
+  {
+    Poller poller{WaitPolicy()};
+    auto source = std::make_shared<Source>(Turn::kQuiet);
+    watch = source;
+    poller.Add(std::move(source));
+    poller.Poll();
+  }
+  EXPECT_TRUE(watch.expired());
+}
+
+}  // namespace
+}  // namespace nigh
