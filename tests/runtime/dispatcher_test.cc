@@ -39,6 +39,15 @@ constexpr Method kInline{"/test.Test/Inline", MethodKind::kUnary, Dispatch::kInl
 constexpr Method kPool{"/test.Test/Pool", MethodKind::kUnary, Dispatch::kPool};
 constexpr Method kStream{"/test.Test/Stream", MethodKind::kServerStreaming};
 
+MethodHandler HandlerOf(const Method& method) {
+  return {.method = &method,
+          .service = nullptr,
+          .new_request = nullptr,
+          .new_reply = nullptr,
+          .run = nullptr,
+          .co_run = nullptr};
+}
+
 // Tells in which thread its handlers run, and does there what the test says.
 class Where : public Service {
  public:
@@ -147,14 +156,14 @@ TEST_F(DispatcherTest, AMethodThatIsQuickAgainComesBack) {
 }
 
 TEST(RegisteredMethod, TimesOneRunInSixteen) {
-  RegisteredMethod method({.method = &kUsual});
+  RegisteredMethod method(HandlerOf(kUsual));
   int samples = 0;
   for (int run = 0; run < 160; ++run) samples += method.TakesSample() ? 1 : 0;
   EXPECT_EQ(samples, 10);
 }
 
 TEST(RegisteredMethod, OneSlowRunMakesItSlowAndSixteenQuickOnesDoNot) {
-  RegisteredMethod method({.method = &kUsual});
+  RegisteredMethod method(HandlerOf(kUsual));
   method.Learn(1000);
   EXPECT_FALSE(method.IsSlow());
   method.Learn(1'000'000);
