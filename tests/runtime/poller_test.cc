@@ -40,7 +40,7 @@ class Source final : public Pollable {
     return turn_(mark);
   }
   Wake ArmReceive() override {
-    if (came_while_arming.exchange(false)) return Wake::Ready();
+    if (has_more || came_while_arming.exchange(false)) return Wake::Ready();
     return {.fd = received_.get(), .events = POLLIN};
   }
   std::optional<Wake> ArmSend() override {
@@ -60,6 +60,7 @@ class Source final : public Pollable {
   std::atomic<int> resumed = 0;
   std::atomic<bool> waits_for_room = false;
   std::atomic<bool> came_while_arming = false;
+  std::atomic<bool> has_more = false;
 
  private:
   const std::function<Turn(InlineMark&)> turn_;
@@ -104,7 +105,7 @@ TEST_F(PollerTest, AQuietSourceCostsNothingUntilItsDescriptorIsReadable) {
 }
 
 TEST_F(PollerTest, ItsDescriptorStaysReadableWhileThereIsMore) {
-  Add(std::make_shared<Source>(Turn::kBusy));
+  Add(std::make_shared<Source>(Turn::kBusy))->has_more = true;
   for (int i = 0; i < 3; ++i) {
     poller_.Poll();
     EXPECT_TRUE(IsReadable(poller_.fd()));
@@ -150,6 +151,7 @@ TEST_F(PollerTest, RemoveTellsOnceTheSourceIsGone) {
 TEST_F(PollerTest, RoomIsToldOnce) {
   const auto source = Add(std::make_shared<Source>(Turn::kQuiet));
   poller_.Poll();
+  source->resumed = 0;
   source->waits_for_room = true;
   poller_.WatchRoom(*source);
   poller_.Poll();
@@ -160,6 +162,16 @@ TEST_F(PollerTest, RoomIsToldOnce) {
   EXPECT_EQ(source->resumed, 1);
   EXPECT_EQ(source->turns, 1) << "room is nothing to receive";
   EXPECT_FALSE(IsReadable(poller_.fd()));
+}
+
+TEST_F(PollerTest, WhoeverNoLongerWaitsForRoomIsToldAtOnce) {
+  const auto source = Add(std::make_shared<Source>(Turn::kQuiet));
+  poller_.Poll();
+  source->resumed = 0;
+  // Another thread's send has taken along what waited.
+  poller_.WatchRoom(*source);
+  poller_.Poll();
+  EXPECT_EQ(source->resumed, 1);
 }
 
 TEST_F(PollerTest, WhatWaitedForRoomBeforeItWasAddedIsNotForgotten) {
@@ -206,7 +218,7 @@ TEST_F(PollerTest, WhatCameWhileItWasArmedIsNotSleptThrough) {
 TEST_F(PollerTest, OthersGetTheirTurnBesideABusySource) {
   std::promise<void> added;
   std::promise<void> seen;
-  Add(std::make_shared<Source>(Turn::kBusy));
+  Add(std::make_shared<Source>(Turn::kBusy))->has_more = true;
   const auto other = Add(std::make_shared<Source>([&, turns = 0](InlineMark&) mutable {
     ++turns;
     if (turns == 1) added.set_value();
