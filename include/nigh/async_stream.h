@@ -16,17 +16,18 @@
 
 namespace nigh {
 
-// What a caller waits for. A call that is over ends every wait.
-// kRoom: a message may be written; kLeft: what was written has left.
+// What a caller can wait for. The end of the call ends every wait. kRoom: a message may be written.
+// kLeft: what was written has left.
 enum class CallEvent { kMessage, kInitialMetadata, kRoom, kLeft, kEnd };
 inline constexpr int kCallEvents = 5;
 
-// One call of any kind for which nobody waits in a thread: the type-erased machine below callbacks
-// and coroutines. Nothing in here blocks.
+// One call of any kind for which no thread waits. This is the type-erased machine below callbacks
+// and coroutines. Nothing in it blocks.
 //
-// Callbacks run in the role of the channel's poller, one at a time, with no lock held: never inside
-// the function that they were given to. They may do anything, but should not block for long. One
-// operation of each kind at a time: a read, a write, a wait for initial metadata, and the end.
+// Callbacks run in the role of the channel's poller, one at a time, with no lock held. A callback
+// never runs inside the function that it was given to. It may do anything, but should not block for
+// long. There may be one operation of each kind at a time: a read, a write, a wait for initial
+// metadata, a wait for the end.
 class AsyncCall {
  public:
   using Event = CallEvent;
@@ -37,35 +38,37 @@ class AsyncCall {
 
   virtual ClientContext& context() = 0;
 
-  // Where the first message is to go, when it can be said in advance: parsed in place, with no
-  // copy. Before Start.
+  // Says in advance where the first message goes, so that it is parsed in place, without a copy.
+  // Before Start.
   virtual void Expect(MessageTarget target) = 0;
-  // Opens the call, with its first message if there is one. `end`: no more will follow. The
-  // message, as those to Write, need not outlive the function.
+  // Opens the call and sends `first`, its first message, unless that is null. `end`: no more
+  // messages will follow. A message given to Start or Write need not outlive the function.
   virtual void Start(const google::protobuf::MessageLite* first, bool end) = 0;
   virtual void Cancel() = 0;
 
-  // `target` is filled when `done` is told true.
+  // `done(true)`: `target` is filled. `done(false)`: there are no more messages.
   virtual void Read(MessageTarget target, Done done) = 0;
   virtual void Write(const google::protobuf::MessageLite& message, bool end, Done done) = 0;
-  // False: it had ended. Not while a Write is under way.
+  // Ends the sending side. False: it had ended already, or the call is over. Not while a Write is
+  // under way.
   virtual bool WritesDone() = 0;
   virtual void WaitForInitialMetadata(absl::AnyInvocable<void()> done) = 0;
   virtual void Finish(absl::AnyInvocable<void(absl::Status)> done) = 0;
 
-  // Cancels the call if it is not over. No callback runs after this; if one is running in another
-  // thread, waits until it has.
+  // Cancels the call unless it is over. No callback runs after this. If one is running in another
+  // thread, waits until it has returned.
   virtual void Abandon() = 0;
 
-  // What the above are made of, for coroutines. When: `callback` runs once `event` has come; the
-  // Take of that event must not be asked for before. TryWrite: nothing, where it would have to
-  // wait.
+  // For coroutines: what the functions above are made of.
+  //
+  // When: `callback` runs once `event` is ready; only then may that event's Take be called.
+  // TryWrite: as Write, but returns nullopt where it would have to wait.
   virtual bool Ready(CallEvent event) = 0;
   virtual void When(CallEvent event, absl::AnyInvocable<void()> callback) = 0;
   virtual std::optional<bool> TryWrite(const google::protobuf::MessageLite& message, bool end) = 0;
   virtual bool TakeMessage(MessageTarget target) = 0;
   virtual absl::Status TakeStatus() = 0;
-  // Nobody will read any more: to be called before the wait for the end.
+  // Says that nobody will read any more. Must be called before the wait for the end.
   virtual void Discard() = 0;
 
  protected:
@@ -73,20 +76,22 @@ class AsyncCall {
   ~AsyncCall() = default;
 };
 
-// A call that has not begun. `context` must outlive it: until Finish has called back, or Abandon.
+// Returns a call that has not begun. `context` must outlive it: until Finish has called back or
+// Abandon has returned.
 std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, ClientContext& context);
 std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, const CallOptions& options);
 
-// Is told how a call has ended.
+// Called with the status with which a call has ended.
 using DoneCallback = absl::AnyInvocable<void(absl::Status)>;
 
-// Client streams with callbacks. No function of theirs blocks; each calls back later, in the thread
+// Client streams with callbacks. No function of theirs blocks. Each calls back later, in the thread
 // that serves the channel's callbacks (ChannelOptions::event_loop), one callback at a time, with no
-// lock held: it may call, cancel, destroy the stream or the channel, but should not block for long.
+// lock held. A callback may make calls, cancel, and destroy the stream or the channel, but should
+// not block for long.
 //
-// Destroying a stream cancels its call, if that is not over; its callbacks do not run any more, and
-// one that is just running in another thread is waited for. A stream may be moved. One read, one
-// write and one Finish at a time.
+// Destroying a stream cancels its call unless it is over. Its callbacks then do not run any more;
+// if one is running in another thread, the destructor waits until it has returned. A stream can be
+// moved. There may be one read, one write and one Finish at a time.
 class AsyncClientStreamBase {
  public:
   using Done = AsyncCall::Done;
@@ -103,7 +108,7 @@ class AsyncClientStreamBase {
   // Ends the call with CANCELLED. Any thread.
   void TryCancel() { call_->Cancel(); }
 
-  // Calls back when the server's initial metadata are there, or the call is over.
+  // Calls back when the server's initial metadata has arrived, or the call is over.
   void WaitForInitialMetadata(absl::AnyInvocable<void()> done) {
     call_->WaitForInitialMetadata(std::move(done));
   }
@@ -128,11 +133,11 @@ class AsyncClientReader final : public AsyncClientStreamBase {
     call().Start(&request, /*end=*/true);
   }
 
-  // `done` is told whether `reply`, which must stay until then, holds another reply. False: there
-  // are no more.
+  // `done(true)`: `reply` holds the next reply. `done(false)`: there are no more. `reply` must
+  // exist until then.
   void Read(Reply* reply, Done done) { call().Read(MessageTarget(reply), std::move(done)); }
 
-  // `done` is told how the call has ended; replies that were not read are dropped.
+  // Calls back with the status when the call has ended. Replies that were not read are dropped.
   void Finish(DoneCallback done) { call().Finish(std::move(done)); }
 };
 
@@ -146,19 +151,22 @@ class AsyncClientWriter final : public AsyncClientStreamBase {
     call().Start(nullptr, /*end=*/false);
   }
 
-  // `done` is told true when the request is on its way and the next may be written. False: the call
-  // is over, Finish tells why; or there were to be no more. `request` need not stay.
+  // `done(true)`: the request is on its way, and the next may be written. `done(false)`: the call
+  // is over, and Finish tells why; or the sending side had ended. `request` need not outlive the
+  // function.
   void Write(const Request& request, Done done) {
     call().Write(request, /*end=*/false, std::move(done));
   }
-  // The same, and there will be no more: saves a frame.
+  // The same for the last request. Saves a frame.
   void WriteLast(const Request& request, Done done) {
     call().Write(request, /*end=*/true, std::move(done));
   }
-  // Not while a Write is under way.
+  // Ends the sending side. False: it had ended already, or the call is over. Not while a Write is
+  // under way.
   bool WritesDone() { return call().WritesDone(); }
 
-  // Ends the sending side if that has not been done; `done` is told the reply. Once.
+  // Ends the sending side unless that is done. Calls back with the reply, or the error. May be
+  // called once.
   void Finish(absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) {
     WritesDone();
     call().Finish([reply = reply_, done = std::move(done)](absl::Status status) mutable {
@@ -171,7 +179,7 @@ class AsyncClientWriter final : public AsyncClientStreamBase {
   std::shared_ptr<Reply> reply_;
 };
 
-// Sends and receives, each in its own time.
+// Sends requests and receives replies, independently of each other.
 template <class Request, class Reply>
 class AsyncClientStream final : public AsyncClientStreamBase {
  public:
@@ -180,7 +188,7 @@ class AsyncClientStream final : public AsyncClientStreamBase {
     call().Start(nullptr, /*end=*/false);
   }
 
-  // As AsyncClientWriter's and AsyncClientReader's.
+  // As in AsyncClientWriter and AsyncClientReader.
   void Write(const Request& request, Done done) {
     call().Write(request, /*end=*/false, std::move(done));
   }
@@ -197,8 +205,8 @@ class AsyncClientStream final : public AsyncClientStreamBase {
 
 namespace internal {
 
-// What a stub's AsyncX does: sends `request`; `done` is told how the call has ended, with `reply`
-// filled if it was well.
+// What a stub's AsyncX does: sends `request`, and calls back with the status when the call has
+// ended. If it is OK, `reply` is filled.
 inline void CallAsync(BoundMethod method, ClientContext& context,
                       const google::protobuf::MessageLite& request,
                       google::protobuf::MessageLite* reply, DoneCallback done) {

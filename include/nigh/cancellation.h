@@ -11,8 +11,8 @@
 
 namespace nigh {
 
-// A request to stop that is made at most once, and those who want to hear of it. Thread-safe. What
-// std::stop_source is, without the allocation.
+// A request to stop, which is made at most once, and the callbacks that hear of it. Thread-safe.
+// The role of std::stop_source, without its allocation.
 class Cancellation {
  public:
   using Callback = absl::AnyInvocable<void()>;
@@ -20,26 +20,26 @@ class Cancellation {
 
   bool requested() const { return requested_.load(std::memory_order_acquire); }
 
-  // Runs the callbacks, each once, in this thread, with no lock held.
+  // Makes the request. Runs each callback once, in this thread, with no lock held.
   void Request() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The two halves of Request, for those who must not run somebody else's code: Mark requests, and
-  // says whether there are callbacks, which RunCallbacks then runs.
+  // The two halves of Request, for threads that must not run somebody else's code. Mark makes the
+  // request and returns whether there are callbacks. RunCallbacks then runs them.
   bool Mark() ABSL_LOCKS_EXCLUDED(mutex_);
   void RunCallbacks() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // `callback` runs when Request is called, or at once if it has been.
+  // `callback` runs when Request is called; at once, in this thread, if it has been called already.
   Id Add(Callback callback) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The callback will not run any more; if it is just running in another thread, waits until it
-  // has.
+  // After Remove, the callback does not run any more. If it is running in another thread, Remove
+  // waits until it has returned.
   void Remove(Id id) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // As Remove, for a callback that must not miss a request: if there was one and RunCallbacks has
-  // not come to it yet, it runs here.
+  // As Remove, for a callback that must not miss a request. If there was a request and RunCallbacks
+  // has not reached the callback yet, it runs here.
   void Settle(Id id) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // As new. Nobody else may be using it, so it takes no lock.
+  // Makes it as new. Takes no lock, so nobody else may be using it.
   void Reset() ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
@@ -48,11 +48,12 @@ class Cancellation {
     Callback callback;
   };
 
-  // The next to run; one without an id when there is none.
+  // Takes the next callback to run. Its id is 0 when there is none.
   Entry TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Nothing when it is not there: its turn has come, or it was taken before.
+  // Takes the callback `id`. Returns null if it has been taken before, by its turn or by Remove.
   Callback Take(Id id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Until it has run, if it is just running. One that removes itself must not wait for itself.
+  // Waits while the callback `id` is running. Does not wait in the callback itself, which may
+  // remove itself.
   void AwaitRun(Id id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<bool> requested_ = false;
@@ -61,7 +62,7 @@ class Cancellation {
   Id next_ ABSL_GUARDED_BY(mutex_) = 1;
   Id running_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread::id runner_ ABSL_GUARDED_BY(mutex_);
-  // Nearly always there is one at most.
+  // The first callback and the others. Nearly always there is one at most.
   Entry entry_ ABSL_GUARDED_BY(mutex_);
   std::vector<Entry> more_ ABSL_GUARDED_BY(mutex_);
 };

@@ -23,7 +23,7 @@ namespace nigh {
 struct Address;
 class Connector;
 
-// gRPC's states of a channel.
+// The states of a channel, as in gRPC.
 enum class ChannelState {
   kIdle,  // not connected, and nobody has asked it to be
   kConnecting,
@@ -34,14 +34,15 @@ enum class ChannelState {
 
 absl::string_view ChannelStateName(ChannelState state);
 
-// A server's address, and the connection to it: made when the first call needs it, made again with
-// a growing, jittered pause between attempts when it is lost. Cheap to share: any number of threads
-// and stubs call through one channel, and their calls share its one connection.
+// A server's address and the connection to it. The channel connects when the first call needs it.
+// When the connection is lost, the channel connects again; the pause between attempts grows and is
+// jittered. A channel is cheap to share: any number of threads and stubs call through it, and all
+// their calls share its one connection.
 //
-// There is no thread behind it as long as callers wait for their calls: a caller connects, and a
-// channel whose connection breaks while nobody calls notices at the next call, which then connects
-// anew. Calls that nobody waits for in a thread need ChannelOptions::event_loop or, without one, a
-// thread of the process.
+// A channel has no thread as long as callers wait for their calls: the caller's thread connects,
+// sends and receives. If the connection breaks while nobody calls, the next call notices and
+// connects anew. Calls that no thread waits for (callbacks, coroutines) need
+// ChannelOptions::event_loop; without it, one thread of the process serves them.
 class Channel {
  public:
   // As nigh::Dial, below.
@@ -54,27 +55,30 @@ class Channel {
 
   ChannelState state() const;
 
-  // `callback` runs after each change of state, in the order of the changes, one at a time, on
-  // whatever thread made the change, with no lock held.
+  // `callback` runs after each change of state: in the order of the changes, one run at a time, in
+  // the thread that made the change, with no lock held.
   void OnStateChange(std::function<void(ChannelState)> callback);
 
-  // Connects if need be. OK once the channel is ready; otherwise what keeps it from being so.
+  // Connects if need be. Returns OK once the channel is ready, otherwise an error that says what
+  // keeps it from being ready.
   absl::Status WaitForReady(absl::Duration timeout);
 
-  // See nigh/transport/address.h.
+  // The server's address (nigh/transport/address.h).
   const Address& address() const;
 
-  // Who the server is, from the kernel, and what carries the bytes: as of the connection there is;
-  // empty while there is none.
+  // Who the server is, as the kernel tells, and what carries the bytes. Describes the present
+  // connection; empty while there is none.
   PeerIdentity peer() const;
 
-  // For generated code. Makes `methods` known to the channel and returns the first; the others
-  // follow. `methods` must live as long as the channel. Bound once, however often asked.
+  // For generated code. Makes `methods` known to the channel. Returns the first; the others follow
+  // it, by pointer and by id. `methods` must outlive the channel. Binding them again returns the
+  // same.
   BoundMethod Bind(absl::Span<const Method> methods);
 
-  // For GenericStub: a method by its name, which the channel remembers. It holds as long as the
-  // channel or a call does. Calls of what is no method's name fail with INTERNAL; those of more
-  // names than kMaxMethods, which are not remembered, with RESOURCE_EXHAUSTED.
+  // For GenericStub. Binds a method by its name, which the channel remembers. The result is valid
+  // as long as the channel or one of its calls exists. If `name` is no method's name, calls fail
+  // with INTERNAL. The channel remembers kMaxMethods names; calls of further ones fail with
+  // RESOURCE_EXHAUSTED.
   BoundMethod Bind(absl::string_view name, MethodKind kind);
 
  private:
@@ -83,14 +87,14 @@ class Channel {
   const std::shared_ptr<Connector> connector_;
 };
 
-// A channel to `address`, which is not contacted before the first call. INVALID_ARGUMENT when the
-// address is malformed or its scheme unknown.
+// Returns a channel to `address`. It does not connect before the first call. INVALID_ARGUMENT: the
+// address is malformed or its scheme is unknown.
 inline absl::StatusOr<std::shared_ptr<Channel>> Dial(absl::string_view address,
                                                      const ChannelOptions& options = {}) {
   return Channel::Create(address, options);
 }
 
-// The methods of a service as a stub calls them through one channel.
+// The methods of one service, bound to the channel through which a stub calls them.
 class BoundMethods {
  public:
   BoundMethods(std::shared_ptr<Channel> channel, absl::Span<const Method> methods)
@@ -107,7 +111,8 @@ class BoundMethods {
 
 namespace internal {
 
-// What a stub's unary method does: sends `request`, waits, and has `reply` parsed.
+// What a stub's unary method does: sends `request`, waits for the call to end, and parses the reply
+// into `reply`.
 absl::Status CallUnary(BoundMethod method, ClientContext& context,
                        const google::protobuf::MessageLite& request,
                        google::protobuf::MessageLite* reply);

@@ -15,48 +15,51 @@ namespace nigh {
 
 class ServerContext;
 
-// Everything about one call that its client may want to say or hear. For one call only, and it must
-// outlive that call: the stub's method returning, for a stream the stream object.
+// Everything that the client of one call can set and learn. A context serves one call and must
+// outlive it. A unary call ends when the stub's method returns or has called back; a streaming call
+// ends with its stream object.
 //
-// Set what is to be set before the call begins. TryCancel may be called by any thread at any time;
-// the rest belongs to the thread that makes the call.
+// Set what is to be set before the call begins. Any thread may call TryCancel at any time.
+// Everything else belongs to the thread that makes the call.
 class ClientContext {
  public:
   ClientContext() = default;
   explicit ClientContext(const CallOptions& options);
 
-  // A call made on behalf of the call that `parent` is being served for: its deadline is the
-  // earlier of the two, and it is cancelled when the parent is. Metadata is not forwarded. `parent`
-  // must outlive the call.
+  // For a call made while serving another call, whose context is `parent`. The deadline is the
+  // earlier of the two calls' deadlines. When the parent is cancelled, so is this call. Metadata is
+  // not forwarded. `parent` must outlive the call.
   explicit ClientContext(ServerContext& parent);
 
   ClientContext(const ClientContext&) = delete;
   ClientContext& operator=(const ClientContext&) = delete;
 
-  // The last of these two counts; neither can extend a parent's deadline. Without, the call has
-  // forever.
+  // The function that is called last counts. Neither can extend the parent's deadline. The default
+  // is no deadline.
   void set_deadline(absl::Time deadline);
   void set_timeout(absl::Duration timeout);
   Deadline deadline() const { return deadline_; }
 
-  // Wait for the server to come up instead of failing with UNAVAILABLE. The default is not to.
+  // Whether the call waits for the server to come up instead of failing with UNAVAILABLE. The
+  // default is not to wait.
   void set_wait_for_ready(bool wait) { wait_for_ready_ = wait; }
   bool wait_for_ready() const { return wait_for_ready_; }
 
-  // Sent with the request. An illegal key or value fails the call with INTERNAL.
+  // Adds metadata to send with the request. An illegal key or value fails the call with INTERNAL.
   void AddMetadata(absl::string_view key, absl::string_view value) { sent_.Add(key, value); }
   const Metadata& sent_metadata() const { return sent_; }
 
-  // Ends the call with CANCELLED, now or as soon as it begins. Has no effect on a call that is
+  // Ends the call with CANCELLED: now, or as soon as it begins. Has no effect on a call that is
   // over.
   void TryCancel() { cancellation_.Request(); }
 
-  // From the server. Initial: once a message or the end of the call has been received, or after
-  // WaitForInitialMetadata of a stream. Trailing: once the call is over.
+  // What the server sent. Initial metadata is valid once a message or the end of the call has been
+  // received, or a stream's WaitForInitialMetadata has returned. Trailing metadata is valid once
+  // the call is over.
   const Metadata& initial_metadata() const { return initial_; }
   const Metadata& trailing_metadata() const { return trailing_; }
 
-  // Who serves the call, from the kernel; known once the call has begun.
+  // Who serves the call, as the kernel tells. Valid once the call has begun.
   const PeerIdentity& peer() const;
 
  private:
@@ -66,7 +69,7 @@ class ClientContext {
   friend class ClientSession;
   friend class InterceptedClientCall;
 
-  // Is cancelled with the parent, if there is one, from Follow to Leave.
+  // From FollowParent to LeaveParent, this call is cancelled with its parent, if it has one.
   void FollowParent();
   void LeaveParent();
 

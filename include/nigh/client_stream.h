@@ -14,18 +14,18 @@
 
 namespace nigh {
 
-// What the three kinds of client streams have in common. Movable; destroying one that is not
-// finished cancels its call. One thread may read while another writes. A message is a protobuf
-// message or, of GenericStub's streams, a string with the bytes of one.
+// What the three kinds of client streams have in common. A stream can be moved. Destroying one that
+// is not finished cancels its call. One thread may read while another writes. A message is a
+// protobuf message; for GenericStub's streams it is a string with the bytes of one.
 class ClientStreamBase {
  public:
   // Ends the call with CANCELLED. Any thread.
   void TryCancel();
 
-  // Waits for the server's initial metadata; afterwards context().initial_metadata() has them.
+  // Waits for the server's initial metadata. Then context().initial_metadata() is valid.
   void WaitForInitialMetadata();
 
-  // The context that was given, or the stream's own.
+  // The context that the caller gave, or else the stream's own.
   const ClientContext& context() const;
 
  protected:
@@ -35,9 +35,9 @@ class ClientStreamBase {
   ClientStreamBase& operator=(ClientStreamBase&&) noexcept;
   ~ClientStreamBase();
 
-  // Where the only reply is to go. Before Start.
+  // Says where the call's only reply goes. Before Start.
   void Expect(MessageTarget reply);
-  // Opens the call, with its only message if `request` is given.
+  // Opens the call; with `request`, also sends its only message.
   void Start();
   void Start(MessageSource request);
   bool Write(MessageSource message, bool last);
@@ -46,7 +46,7 @@ class ClientStreamBase {
   absl::Status Finish();
 
  private:
-  // The call, and what it needs as long as it lasts.
+  // The call and what it needs until it ends.
   struct Open;
   std::unique_ptr<Open> open_;
 };
@@ -70,17 +70,17 @@ class ClientReader final : public ClientStreamBase {
     Start(MessageSource(request));
   }
 
-  // Waits for the next reply. Nothing: there are no more, now and from then on.
+  // Waits for the next reply. nullopt: there are no more, now or later.
   std::optional<Reply> Read() {
     std::optional<Reply> reply(std::in_place);
     if (!Read(&*reply)) reply.reset();
     return reply;
   }
-  // The same into a message that is used again, which is faster. False: `reply` is not to be looked
-  // at.
+  // The same into a message that is used again, which is faster. False: there are no more, and what
+  // `reply` holds means nothing.
   bool Read(Reply* reply) { return ClientStreamBase::Read(MessageTarget(reply)); }
 
-  // Waits for the end; replies that were not read are dropped.
+  // Waits for the end of the call. Replies that were not read are dropped.
   absl::Status Finish() { return ClientStreamBase::Finish(); }
 };
 
@@ -95,18 +95,19 @@ class ClientWriter final : public ClientStreamBase {
     Start();
   }
 
-  // Waits while the server is too far behind. False: the call is over, Finish tells why; or
-  // WritesDone has been called.
+  // Sends a request. Waits while the server is too far behind. False: the call is over, and Finish
+  // tells why; or WritesDone has been called.
   bool Write(const Request& request) {
     return ClientStreamBase::Write(MessageSource(request), /*last=*/false);
   }
-  // The same, and there will be no more: saves a frame.
+  // The same for the last request. Saves a frame.
   bool WriteLast(const Request& request) {
     return ClientStreamBase::Write(MessageSource(request), /*last=*/true);
   }
+  // Ends the sending side. False: it had ended already, or the call is over.
   bool WritesDone() { return ClientStreamBase::WritesDone(); }
 
-  // Ends the sending side if that has not been done, and waits for the reply. Once.
+  // Ends the sending side unless that is done, and waits for the reply. May be called once.
   absl::StatusOr<Reply> Finish() {
     WritesDone();
     if (absl::Status status = ClientStreamBase::Finish(); !status.ok()) return status;
@@ -117,7 +118,7 @@ class ClientWriter final : public ClientStreamBase {
   std::unique_ptr<Reply> reply_;  // stays where it is when the writer is moved
 };
 
-// Sends and receives, each in its own time.
+// Sends requests and receives replies, independently of each other.
 template <class Request, class Reply>
 class ClientStream final : public ClientStreamBase {
  public:
@@ -126,7 +127,7 @@ class ClientStream final : public ClientStreamBase {
     Start();
   }
 
-  // As ClientWriter's.
+  // As in ClientWriter.
   bool Write(const Request& request) {
     return ClientStreamBase::Write(MessageSource(request), /*last=*/false);
   }
@@ -135,7 +136,7 @@ class ClientStream final : public ClientStreamBase {
   }
   bool WritesDone() { return ClientStreamBase::WritesDone(); }
 
-  // As ClientReader's.
+  // As in ClientReader.
   std::optional<Reply> Read() {
     std::optional<Reply> reply(std::in_place);
     if (!Read(&*reply)) reply.reset();
@@ -143,8 +144,8 @@ class ClientStream final : public ClientStreamBase {
   }
   bool Read(Reply* reply) { return ClientStreamBase::Read(MessageTarget(reply)); }
 
-  // Ends the sending side if that has not been done, and waits for the end; replies that were not
-  // read are dropped.
+  // Ends the sending side unless that is done, and waits for the end of the call. Replies that were
+  // not read are dropped.
   absl::Status Finish() {
     WritesDone();
     return ClientStreamBase::Finish();

@@ -64,8 +64,8 @@ using ClientWriteAwaiter = WriteAwaiter<AsyncCall, /*end*/ bool>;
 
 }  // namespace internal
 
-// A unary call that has begun: awaiting it yields the reply. Destroying it before it is over
-// cancels it.
+// A unary call that has begun. Awaiting it yields the reply. Destroying it before it is over
+// cancels the call.
 //
 //   absl::StatusOr<HelloReply> reply = co_await greeter.CoSayHello(request);
 //
@@ -73,8 +73,8 @@ using ClientWriteAwaiter = WriteAwaiter<AsyncCall, /*end*/ bool>;
 //   auto other = greeter.CoSayHello(request);
 //   absl::StatusOr<HelloReply> first = co_await one, second = co_await other;
 //
-// The coroutine goes on in the thread that serves the channel's callbacks
-// (ChannelOptions::event_loop), or right away where it does not have to wait.
+// If the coroutine need not wait, it goes on at once. Otherwise it goes on in the thread that
+// serves the channel's callbacks (ChannelOptions::event_loop).
 template <class Reply>
 class [[nodiscard]] CoUnary final {
  public:
@@ -93,7 +93,7 @@ class [[nodiscard]] CoUnary final {
     if (call_ != nullptr) call_->Abandon();
   }
 
-  // Once.
+  // May be awaited once.
   internal::ReplyAwaiter<Reply> operator co_await() const { return {*call_, *reply_}; }
 
   // Ends the call with CANCELLED. Any thread.
@@ -110,9 +110,10 @@ class [[nodiscard]] CoUnary final {
   std::unique_ptr<Reply> reply_;
 };
 
-// Client streams for coroutines: as the synchronous ones, with co_await before what may have to
-// wait. Movable; destroying one that is not finished cancels its call, also when that is because
-// the coroutine that holds it is destroyed. One read and one write at a time.
+// Client streams for coroutines. They are like the synchronous ones, with co_await before what may
+// have to wait. A stream can be moved. Destroying one that is not finished cancels its call, also
+// when that happens because the coroutine that holds it is destroyed. There may be one read and one
+// write at a time.
 class CoClientStreamBase {
  public:
   CoClientStreamBase(CoClientStreamBase&&) noexcept = default;
@@ -127,12 +128,12 @@ class CoClientStreamBase {
   // Ends the call with CANCELLED. Any thread.
   void TryCancel() { call_->Cancel(); }
 
-  // co_await: until the server's initial metadata are there, or the call is over.
+  // co_await waits until the server's initial metadata has arrived or the call is over.
   internal::InitialMetadataAwaiter WaitForInitialMetadata() {
     return internal::InitialMetadataAwaiter(*call_);
   }
 
-  // The context that was given, or the stream's own.
+  // The context that the caller gave, or else the stream's own.
   const ClientContext& context() const { return call_->context(); }
 
  protected:
@@ -164,10 +165,10 @@ class CoClientReader final : public CoClientStreamBase {
     call().Start(&request, /*end=*/true);
   }
 
-  // co_await: the next reply; nothing: there are no more, now and from then on.
+  // co_await yields the next reply. nullopt: there are no more, now or later.
   internal::ReadAwaiter<Reply> Read() { return internal::ReadAwaiter<Reply>(call()); }
 
-  // co_await: the status; replies that were not read are dropped.
+  // co_await yields the call's status. Replies that were not read are dropped.
   internal::StatusAwaiter Finish() { return internal::StatusAwaiter(call()); }
 };
 
@@ -182,18 +183,20 @@ class CoClientWriter final : public CoClientStreamBase {
     call().Start(nullptr, /*end=*/false);
   }
 
-  // co_await: whether the request is on its way. False: the call is over, Finish tells why; or
-  // there were to be no more. `request` must stay until then.
+  // co_await yields true when the request is on its way. False: the call is over, and Finish tells
+  // why; or the sending side had ended. `request` must exist until then.
   internal::ClientWriteAwaiter Write(const Request& request) {
     return {call(), request, /*end=*/false};
   }
-  // The same, and there will be no more: saves a frame.
+  // The same for the last request. Saves a frame.
   internal::ClientWriteAwaiter WriteLast(const Request& request) {
     return {call(), request, /*end=*/true};
   }
+  // Ends the sending side. False: it had ended already, or the call is over.
   bool WritesDone() { return call().WritesDone(); }
 
-  // Ends the sending side if that has not been done. co_await: the reply. Once.
+  // Ends the sending side unless that is done. co_await yields the reply, or the error. May be
+  // called once.
   internal::ReplyAwaiter<Reply> Finish() {
     WritesDone();
     return {call(), *reply_};
@@ -203,7 +206,7 @@ class CoClientWriter final : public CoClientStreamBase {
   std::unique_ptr<Reply> reply_;  // stays where it is when the writer is moved
 };
 
-// Sends and receives, each in its own time.
+// Sends requests and receives replies, independently of each other.
 template <class Request, class Reply>
 class CoClientStream final : public CoClientStreamBase {
  public:
@@ -212,7 +215,7 @@ class CoClientStream final : public CoClientStreamBase {
     call().Start(nullptr, /*end=*/false);
   }
 
-  // As CoClientWriter's and CoClientReader's.
+  // As in CoClientWriter and CoClientReader.
   internal::ClientWriteAwaiter Write(const Request& request) {
     return {call(), request, /*end=*/false};
   }

@@ -15,14 +15,17 @@
 //     }
 //   };
 //
-// A handler begins on the poller that read its request and goes on there, as one of its tasks, when
-// what it awaited from its client has come; after another co_await, wherever that resumes it. It
-// has no thread while it waits. Nor does it need a lock for what only it uses: it runs in one
-// thread at a time. It may use the parameters until it is done. One that blocks holds others up for
-// a millisecond each time, and needs a thread then.
+// A handler begins on the poller that read its request. When it has waited for its client, it goes
+// on there, as one of the poller's tasks. After another co_await, it goes on wherever that resumes
+// it. While it waits it has no thread. It runs in one thread at a time, so it needs no lock for
+// what only it uses. It may use its parameters until it is done.
 //
-// A handler is never destroyed before it is done: when its client leaves, reads give nothing,
-// writes false, calls made from its context end, and ServerContext::SetCancelCallback tells.
+// A handler that blocks holds others up for a millisecond each time, and needs a thread from then
+// on.
+//
+// A handler is never destroyed before it is done. When its client leaves, reads yield nullopt,
+// writes yield false, calls made from its context end, and the callback of
+// ServerContext::SetCancelCallback runs.
 
 #include <optional>
 #include <utility>
@@ -55,9 +58,9 @@ using ServerWriteAwaiter = WriteAwaiter<HandlerCall>;
 
 }  // namespace internal
 
-// The streams that coroutine handlers get: as ServerReader, ServerWriter and ServerStream, with
-// co_await before what may have to wait, for which no thread is needed. They belong to the
-// handler's call and end with it. One read and one write at a time.
+// The streams that coroutine handlers get. They are like ServerReader, ServerWriter and
+// ServerStream, with co_await before what may have to wait; a wait needs no thread. A stream
+// belongs to the handler's call and ends with it. There may be one read and one write at a time.
 
 // Receives the requests of one call.
 template <class Request>
@@ -65,7 +68,7 @@ class CoServerReader final {
  public:
   explicit CoServerReader(HandlerCall& call) : call_(call) {}
 
-  // co_await: the next request. Nothing: the client has said that there are no more, or the call is
+  // co_await yields the next request. nullopt: the client has sent its last one, or the call is
   // cancelled; ServerContext::IsCancelled tells which.
   internal::ServerReadAwaiter<Request> Read() {
     return internal::ServerReadAwaiter<Request>(call_);
@@ -81,9 +84,9 @@ class CoServerWriter final {
  public:
   explicit CoServerWriter(HandlerCall& call) : call_(call) {}
 
-  // co_await: true when the reply is on its way, which takes a while when the client is too far
-  // behind. False: the call is cancelled or over; nobody will read what is written from now on.
-  // `reply` must stay until then.
+  // co_await yields true when the reply is on its way; this takes a while if the client is too far
+  // behind. False: the call is cancelled or over, and nobody will read any further reply. `reply`
+  // must exist until then.
   internal::ServerWriteAwaiter Write(const Reply& reply) { return {call_, reply}; }
 
   // Sends the initial metadata now instead of with the first reply.
@@ -93,7 +96,7 @@ class CoServerWriter final {
   HandlerCall& call_;
 };
 
-// Both.
+// Receives requests and sends replies, independently of each other.
 template <class Request, class Reply>
 class CoServerStream final {
  public:

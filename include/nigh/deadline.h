@@ -11,43 +11,44 @@
 
 namespace nigh {
 
-// The steady clock, in nanoseconds since an arbitrary start. A clock that can be set back or
-// forward must not move a deadline.
+// The steady clock's time, in nanoseconds since an arbitrary start. Deadlines use it because the
+// wall clock can be set back or forward, and that must not move a deadline.
 inline int64_t SteadyNanos() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 
-// A moment on this process's steady clock, or never. It travels as the time that is left.
+// A moment on this process's steady clock, or never. On the wire it is the time that is left.
 class Deadline {
  public:
   // Never.
   constexpr Deadline() = default;
   static constexpr Deadline Infinite() { return Deadline(); }
   static constexpr Deadline AtNanos(int64_t nanos) { return Deadline(nanos); }
-  // `timeout` from now; zero or less has passed already.
+  // The moment `timeout` from now. Zero or less: it has passed already.
   static Deadline After(absl::Duration timeout);
-  // At `time` by the wall clock as it stands now.
+  // The moment at which the wall clock, as it is set now, reads `time`.
   static Deadline At(absl::Time time);
 
   constexpr bool is_infinite() const { return nanos_ == kNever; }
   constexpr int64_t nanos() const { return nanos_; }
   bool HasPassed() const { return !is_infinite() && SteadyNanos() >= nanos_; }
 
-  // At least 0. The largest int64_t when infinite.
+  // The time that is left, at least 0. The largest int64_t when infinite.
   int64_t RemainingNanos() const {
     return is_infinite() ? kNever : std::max<int64_t>(0, nanos_ - SteadyNanos());
   }
   absl::Duration Remaining() const;
 
-  // For poll(2) and epoll_wait(2): rounded up, so that a wait never ends early; -1 when infinite.
+  // For poll(2) and epoll_wait(2): the time that is left, rounded up so that a wait never ends
+  // early. -1 when infinite.
   int RemainingMillis() const;
   // For system calls that take a duration (ppoll(2)): the time that is left, at least 0. Centuries
   // when infinite.
   timespec RemainingTimespec() const;
-  // For system calls that take a moment of CLOCK_MONOTONIC (futex(2), timerfd_settime(2)), which is
-  // the steady clock. Centuries away when infinite.
+  // For system calls that take a moment of CLOCK_MONOTONIC (futex(2), timerfd_settime(2)): this
+  // moment, for CLOCK_MONOTONIC is the steady clock. Centuries away when infinite.
   timespec ToTimespec() const;
 
   friend constexpr bool operator==(Deadline, Deadline) = default;

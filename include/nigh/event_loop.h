@@ -10,8 +10,8 @@ namespace nigh {
 
 class Poller;
 
-// For programs with a loop of their own: channels and servers that are given one have no thread of
-// ours, and live by being polled.
+// For programs with a loop of their own. Channels and servers that are given an EventLoop have no
+// threads: they work when the program polls the loop.
 //
 //   auto loop = std::make_shared<nigh::EventLoop>();
 //   auto channel = nigh::Dial("local:greeter", {.event_loop = loop});
@@ -20,10 +20,11 @@ class Poller;
 //     loop->Poll();                      // runs callbacks, handlers, timers
 //   }
 //
-// One thread at a time, but Post; callbacks, handlers and coroutines run in it, from Poll. What
-// waits in it for another of them waits for ever: a handler must not call its own server
-// synchronously. It must go on polling until the calls that it has begun are over: what is
-// outstanding keeps itself alive. Server::Shutdown polls by itself.
+// One thread at a time may use the loop, except for Post. Callbacks, handlers and coroutines run in
+// that thread, inside Poll. If one of them blocks until another has run, it blocks for ever; so a
+// handler must not call its own server synchronously. The program must go on polling until the
+// calls that it has begun are over, for a call that is outstanding keeps itself alive.
+// Server::Shutdown polls by itself.
 class EventLoop {
  public:
   EventLoop();
@@ -31,19 +32,19 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  // Readable when there is something to do: for poll(2), epoll(7) or another loop. The same for the
-  // life of the loop.
+  // A descriptor for poll(2), epoll(7) or another loop. It is readable when there is something to
+  // do. It stays the same for the life of the loop.
   int fd() const;
 
-  // Does what there is to do, for a while at most. Never blocks. From within itself (a callback)
-  // does nothing.
+  // Does what there is to do, for a limited time. Never blocks. Does nothing when called from
+  // within itself (from a callback).
   void Poll();
 
-  // Sleeps until there is something to do or `deadline` has passed, then Poll: a loop for programs
-  // that have no other.
+  // Sleeps until there is something to do or `deadline` has passed, and then calls Poll. For
+  // programs that have no other loop.
   void WaitAndPoll(Deadline deadline = Deadline::Infinite());
 
-  // Runs `task` in Poll. Any thread.
+  // Has Poll run `task`. Any thread may call this.
   void Post(absl::AnyInvocable<void()> task);
 
   // For channels and servers.
@@ -53,9 +54,9 @@ class EventLoop {
   const std::shared_ptr<Poller> poller_;
 };
 
-// The one that a thread of its own drives for all channels without an event loop. The thread ends
-// with the last who holds it. Throws std::system_error, as std::thread does, where the system has
-// no thread to give.
+// The poller of all channels without an event loop. One thread drives it, and ends when nobody
+// holds the poller any more. Throws std::system_error, as std::thread does, if the system has no
+// thread to give.
 std::shared_ptr<Poller> SharedPoller();
 
 }  // namespace nigh

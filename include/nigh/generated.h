@@ -1,7 +1,7 @@
 #ifndef NIGH_GENERATED_H_
 #define NIGH_GENERATED_H_
 
-// What generated code includes.
+// What generated code includes. Programs include the generated header instead.
 
 #include <array>
 #include <memory>
@@ -25,8 +25,8 @@
 
 namespace nigh {
 
-// Ties generated code to the runtime that it was generated for. Raised whenever generated code of
-// before would no longer compile or work.
+// Ties generated code to the runtime that it was generated for. It is raised whenever existing
+// generated code would no longer compile or work.
 inline constexpr int kGeneratedCodeVersion = 1;
 
 }  // namespace nigh

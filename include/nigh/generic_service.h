@@ -13,35 +13,36 @@
 
 namespace nigh {
 
-// The requests and replies of one call of any kind, as bytes: each is one message, serialised by
-// the client, to be serialised for it. One thread may read while another writes. It belongs to the
-// call's handler, and so do the threads that use it: they must be done when the handler returns.
+// The requests and replies of one call of any kind, as bytes. Each request is one message that the
+// client serialised; each reply is one message that the handler's program serialises. One thread
+// may read while another writes. The stream belongs to the call's handler: all threads that use it
+// must be done when the handler returns.
 class GenericServerStream final {
  public:
   explicit GenericServerStream(HandlerCall& call) : call_(call) {}
 
-  // The request of a call that has exactly one, as those of unary and server streaming methods do.
-  // Nothing: the requests are a stream (or were too many or too few, as far as this end can tell).
+  // Returns the request if the call has exactly one, as calls of unary and server streaming methods
+  // do. nullopt: the requests are a stream (or too many or too few, as far as the server can tell).
   // Before the first Read.
   std::optional<std::string> SoleRequest();
 
-  // As ServerStream's.
+  // As in ServerStream.
   std::optional<std::string> Read();
   bool Read(std::string* request) { return call_.Read(MessageTarget(request)); }
-  // A method with one reply has it written, too.
+  // Sends a reply; also the only reply of a method that has one.
   bool Write(absl::string_view reply) { return call_.Write(MessageSource(reply)); }
   void SendInitialMetadata() { call_.SendInitialMetadata(); }
 
-  // Ends the call now, before the handler returns: reads and writes, those of other threads that
-  // wait included, fail from now on, and what the handler returns does not count.
+  // Ends the call now, before the handler returns. From now on reads and writes fail, also those in
+  // which other threads wait, and what the handler returns does not count.
   void Finish(absl::Status status) { call_.Finish(std::move(status)); }
 
  private:
   HandlerCall& call_;
 };
 
-// A service for methods whose names, kinds and messages it learns as they are called: a proxy, a
-// recorder, a bridge. Registered by Server::RegisterFallback.
+// A service for methods that are not known in advance: a proxy, a recorder, a bridge. It is
+// registered by Server::RegisterFallback.
 //
 //   class Echo final : public nigh::GenericService {
 //     absl::Status Handle(nigh::ServerContext& context,
@@ -51,12 +52,13 @@ class GenericServerStream final {
 //     }
 //   };
 //
-// Which kind a method is, only the client and the .proto know: to this end each is a stream of
-// requests and a stream of replies, and a client that gets too few or too many replies ends its
-// call with UNIMPLEMENTED. Each call has a thread of its own while its handler runs.
+// Only the client and the .proto know the kind of a method. To the server, each method is a stream
+// of requests and a stream of replies. A client that gets too few or too many replies ends its call
+// with UNIMPLEMENTED. Each call has a thread of its own while its handler runs.
 class GenericService : public Service {
  public:
-  // As a handler of any service: `context.method()` says what is called. By many threads at once.
+  // Handles one call. `context.method()` is the method that is called. Many threads call this at
+  // once.
   virtual absl::Status Handle(ServerContext& context, GenericServerStream& stream) = 0;
 
   // For the dispatcher.

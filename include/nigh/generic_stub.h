@@ -15,17 +15,17 @@
 
 namespace nigh {
 
-// Calls methods that the program learns of as it runs: by name, "/package.Service/Method", with
-// messages as bytes that somebody else has serialised and will parse. For proxies and tools;
-// whoever has the .proto has better stubs.
+// Calls methods by name, "/package.Service/Method", with messages as bytes: the program serialises
+// requests and parses replies. For proxies and tools that learn of methods at run time. With the
+// .proto at hand, a generated stub is better.
 //
 //   nigh::GenericStub stub(channel);
 //   absl::StatusOr<std::string> reply = stub.Call("/helloworld.Greeter/SayHello", request);
 //
-// The kind of call must suit the method, or the call ends with UNIMPLEMENTED; but a call that may
-// have more messages suits a method that has one of them: CallServerStreaming calls unary methods,
-// too, and CallBidiStreaming those of client streaming. What is no method's name fails the call
-// with INTERNAL. A channel remembers the names it has been given, 4096 different ones at most.
+// The kind of call must suit the method, otherwise the call ends with UNIMPLEMENTED. A stream suits
+// a method that has a single message in its place: CallServerStreaming can call unary methods, and
+// CallBidiStreaming can call client streaming ones. If the name is no method's name, the call fails
+// with INTERNAL. A channel remembers the names that it is given, at most 4096 different ones.
 class GenericStub final {
  public:
   using Reader = ClientReader<std::string>;
@@ -34,7 +34,8 @@ class GenericStub final {
 
   explicit GenericStub(std::shared_ptr<Channel> channel) : channel_(std::move(channel)) {}
 
-  // Each with options, and with a context for full control, which must outlive the call.
+  // Each comes in two forms: with options, and with a context for full control. The context must
+  // outlive the call.
   absl::StatusOr<std::string> Call(absl::string_view method, absl::string_view request,
                                    const CallOptions& options = {}) const;
   absl::Status Call(ClientContext& context, absl::string_view method, absl::string_view request,

@@ -27,8 +27,8 @@
 namespace nigh {
 
 // Code that every call of a channel (ClientInterceptor) or of a server (ServerInterceptor) passes
-// through, of whatever kind the call is and however it is made: blocking, by callback or by
-// coroutine. It derives from this and overrides what it has to do with:
+// through. The call may be of any kind and made in any way: blocking, by callback or by coroutine.
+// An interceptor derives from this class and overrides the hooks that it needs:
 //
 //   class Tokens final : public nigh::ClientInterceptor {
 //     absl::Status OnStart(nigh::InterceptedClientCall& call) override {
@@ -39,30 +39,33 @@ namespace nigh {
 //
 //   auto channel = nigh::Dial(address, {.interceptors = {std::make_shared<Tokens>()}});
 //
-// What does the same on either side can be a template<class Call> derived from Interceptor<Call>.
+// An interceptor that does the same on both sides can be a template<class Call> derived from
+// Interceptor<Call>.
 //
-// Several are layers around the call, the first of the list outermost: OnStart and OnSend of a
-// client go through the list from the first to the last, OnReceive and OnFinish from the last to
-// the first; of a server, to which messages flow the other way, OnStart and OnReceive go from first
-// to last, OnSend and OnFinish from last to first.
+// Several interceptors are layers around the call; the first of the list is the outermost. What a
+// client sends and what a server receives goes inwards, from the first to the last:
 //
-// Threads: one interceptor serves all calls, many at once. Of one call, OnStart comes before
-// everything else and OnFinish after it, exactly once where OnStart has been called; OnSend and
-// OnReceive may run at the same time where one thread writes to a stream while another reads. Each
-// runs in the thread that does what it is about (calls, reads, writes, handles), with no lock held,
-// and holds that up while it runs. An exception counts as the status UNKNOWN.
+//            from the first to the last   from the last to the first
+//   client   OnStart, OnSend              OnReceive, OnFinish
+//   server   OnStart, OnReceive           OnSend, OnFinish
+//
+// Threads: one interceptor serves all calls, many of them at once. For one call, OnStart comes
+// before every other hook, and OnFinish after every other, exactly once if OnStart was called.
+// OnSend and OnReceive may overlap, when one thread writes to a stream while another reads. A hook
+// runs in the thread that does what the hook is about (call, read, write, handle), with no lock
+// held, and that thread waits for it. An exception counts as the status UNKNOWN.
 template <class Call>
 class Interceptor {
  public:
   virtual ~Interceptor() = default;
 
-  // A call begins. What is still to be sent of it can be added to: metadata, a deadline. An error
-  // ends the call with this status, before it reaches the server or the handler; Answer ends it
-  // with replies. Interceptors further in then know nothing of it.
+  // A call begins. The hook can add to what is still to be sent: metadata, a deadline. An error
+  // ends the call with this status before it reaches the server or the handler. Answer ends it with
+  // replies. In both cases the interceptors further in never hear of the call.
   virtual absl::Status OnStart(Call& /*call*/) { return absl::OkStatus(); }
 
-  // A message is about to be sent, or has been received and is about to be handed on. An error
-  // ends the call with this status: the caller gets it, and the handler is cancelled.
+  // A message is about to be sent, or has been received and is about to be handed on. An error ends
+  // the call with this status: the caller gets it, and the handler is cancelled.
   virtual absl::Status OnSend(Call& /*call*/, const MessageView& /*message*/) {
     return absl::OkStatus();
   }
@@ -70,17 +73,22 @@ class Interceptor {
     return absl::OkStatus();
   }
 
-  // The call ends with `status`, which can be replaced. Of a client: as the caller is about to see
-  // it; CANCELLED where it lets go of a call that is not over. Of a server: as the handler has left
-  // it, or an interceptor, which is not what the client sees if it has cancelled meanwhile.
-  // Trailing metadata can still be added there. OK of a call with one reply must come with that
-  // reply: where an error becomes OK, that is an empty message.
+  // The call ends with `status`, which the hook can replace.
+  //
+  // On a client, `status` is what the caller is about to see: CANCELLED if the caller lets go of a
+  // call that is not over.
+  //
+  // On a server, `status` is what the handler or an interceptor has left. The client does not see
+  // it if it has cancelled meanwhile. Trailing metadata can still be added.
+  //
+  // If the method has one reply, OK comes with that reply. Where a hook turns an error into OK, the
+  // reply is an empty message.
   virtual void OnFinish(Call& /*call*/, absl::Status& /*status*/) {}
 };
 
 namespace internal {
 
-// What all interceptors of one call share.
+// The state of one call that all its interceptors share.
 struct InterceptedState {
   explicit InterceptedState(const Method& of, size_t interceptors)
       : method(of), own(interceptors) {}
@@ -97,7 +105,7 @@ struct InterceptedState {
 
 }  // namespace internal
 
-// A call as one of its interceptors sees it, for as long as a hook runs.
+// A call as one of its interceptors sees it. Valid while a hook runs.
 class InterceptedCall {
  public:
   InterceptedCall(const InterceptedCall&) = delete;
@@ -105,21 +113,23 @@ class InterceptedCall {
 
   // "/package.Service/Method".
   absl::string_view method() const { return state_.method.name; }
-  // Bidirectional streaming where the server knows no better, since its fallback serves the call.
+  // The kind of the method. It is kBidiStreaming if the server's fallback serves the call, for the
+  // server does not know the kind then.
   MethodKind kind() const { return state_.method.kind; }
 
-  // Since OnStart.
+  // The time since OnStart.
   absl::Duration elapsed() const { return absl::Nanoseconds(SteadyNanos() - state_.start); }
-  // Messages so far, this one included.
+  // The number of messages so far, the present one included.
   int64_t sent() const { return state_.sent.load(std::memory_order_relaxed); }
   int64_t received() const { return state_.received.load(std::memory_order_relaxed); }
 
-  // Whatever this interceptor wants to keep with the call.
+  // Anything that this interceptor wants to keep with the call.
   std::any& own() { return state_.own[index_]; }
 
-  // In OnStart, before it returns OK: the call does not go on to the server or the handler, but
-  // gets these replies, serialised; one, unless its method streams them. To a coroutine's method
-  // the replies may be as long as the window (Limits::window).
+  // For OnStart, which must then return OK. The call does not go on to the server or the handler;
+  // it is answered with `replies`, serialised messages. There must be exactly one unless the method
+  // streams replies. For a method served by a coroutine, the replies together must fit the client's
+  // window (Limits::window).
   void Answer(std::deque<std::string> replies) {
     state_.answered = true;
     state_.answer = std::move(replies);
@@ -131,7 +141,7 @@ class InterceptedCall {
   void AddCancelCallback(Cancellation& cancellation, absl::AnyInvocable<void()> callback) {
     state_.cancel_callbacks.push_back(cancellation.Add(std::move(callback)));
   }
-  // A handler may see that it is cancelled, and return, before its callbacks had their turn.
+  // A handler may see that it is cancelled, and return, before its callbacks have had their turn.
   void SettleCancelCallbacks(Cancellation& cancellation) {
     for (const Cancellation::Id id : std::exchange(state_.cancel_callbacks, {})) {
       cancellation.Settle(id);
@@ -150,13 +160,15 @@ class InterceptedClientCall final : public InterceptedCall {
  public:
   ClientContext& context() const { return context_; }
 
-  // To be changed: the first in OnStart, the others, which the caller will see, in OnFinish.
+  // Metadata that hooks may change: sent_metadata in OnStart, the other two, which the caller will
+  // see, in OnFinish.
   Metadata& sent_metadata() const { return context_.sent_; }
   Metadata& initial_metadata() const { return context_.initial_; }
   Metadata& trailing_metadata() const { return context_.trailing_; }
 
-  // In OnStart: `callback` runs once when the caller cancels the call, in the thread that does; at
-  // once if that has happened. Not after OnFinish has been called, which sees every end.
+  // For OnStart. `callback` runs once when the caller cancels the call, in the thread that cancels.
+  // If the call is cancelled already, it runs at once. It does not run after OnFinish has been
+  // called, which hears of every end.
   void AddCancelCallback(absl::AnyInvocable<void()> callback) {
     InterceptedCall::AddCancelCallback(context_.cancellation_, std::move(callback));
   }
@@ -177,13 +189,14 @@ class InterceptedServerCall final : public InterceptedCall {
  public:
   ServerContext& context() const { return context_; }
 
-  // To be changed: the first, which the handler will see, in OnStart.
+  // Metadata that hooks may change: client_metadata, which the handler will see, in OnStart.
   Metadata& client_metadata() const { return context_.client_metadata_; }
   Metadata& initial_metadata() const { return context_.initial_; }
   Metadata& trailing_metadata() const { return context_.trailing_; }
 
-  // In OnStart: as ServerContext::SetCancelCallback, which is left to the handler, but it misses no
-  // cancellation before the end: at the latest it runs just before OnFinish, in its thread.
+  // For OnStart. As ServerContext::SetCancelCallback, which belongs to the handler; but this
+  // callback misses no cancellation before the end. At the latest it runs just before OnFinish, in
+  // its thread.
   void AddCancelCallback(absl::AnyInvocable<void()> callback);
 
  private:
@@ -194,7 +207,7 @@ class InterceptedServerCall final : public InterceptedCall {
   InterceptedServerCall(internal::InterceptedState& state, size_t index, ServerContext& context)
       : InterceptedCall(state, index), context_(context) {}
   void SettleCancelCallbacks() {
-    // The timer that says so may come later than the handler's return.
+    // The deadline's timer may come later than the handler's return.
     if (context_.deadline_.HasPassed()) (void)context_.cancellation_.Mark();
     InterceptedCall::SettleCancelCallbacks(context_.cancellation_);
   }

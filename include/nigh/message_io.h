@@ -12,21 +12,22 @@
 
 namespace nigh {
 
-// A message to be looked at: a protobuf message, or null and the bytes of one.
+// A message to look at: a protobuf message, or null and the bytes of one.
 struct MessageView {
   const google::protobuf::MessageLite* message = nullptr;
   absl::string_view bytes;
 };
 
-// A message to be sent: a protobuf message, which is serialised straight into the connection's own
-// memory, or bytes that somebody else has serialised. A view; what it points to must outlive it.
+// A message to send. It is a protobuf message, which is serialised straight into the connection's
+// memory, or bytes that somebody else has serialised. This is a view: what it points to must
+// outlive it.
 class MessageSource {
  public:
   explicit MessageSource(const google::protobuf::MessageLite& message) : message_(&message) {}
   explicit MessageSource(absl::string_view bytes) : bytes_(bytes), size_(bytes.size()) {}
 
-  // To be called first for a message: it measures. INTERNAL when a required field is missing or the
-  // message is larger than protobuf allows (2 GiB).
+  // Measures a protobuf message; must be called before the functions below. INTERNAL: a required
+  // field is missing, or the message is larger than protobuf allows (2 GiB).
   absl::Status Measure();
 
   size_t size() const { return size_; }
@@ -34,7 +35,7 @@ class MessageSource {
 
   // Writes size() bytes.
   void SerializeTo(std::byte* to) const;
-  // The same into memory that comes in parts. For a protobuf message only.
+  // The same into memory that comes in parts. Only for a protobuf message.
   void SerializeTo(google::protobuf::io::ZeroCopyOutputStream& to) const;
 
  private:
@@ -43,8 +44,8 @@ class MessageSource {
   size_t size_ = 0;
 };
 
-// Where a received message goes: a protobuf message, parsed in place from the connection's own
-// memory, or a string that takes the bytes. A view, as above.
+// Where a received message goes. It is a protobuf message, which is parsed in place from the
+// connection's memory, or a string that takes the bytes. This is a view, as above.
 class MessageTarget {
  public:
   MessageTarget() = default;
@@ -53,10 +54,10 @@ class MessageTarget {
 
   explicit operator bool() const { return message_ != nullptr || bytes_ != nullptr; }
 
-  // INTERNAL when the bytes are no such message.
+  // Fills the target. INTERNAL: the bytes are not such a message.
   absl::Status Parse(ConstByteSpan bytes) const;
 
-  // What it holds by now.
+  // What the target holds now.
   MessageView view() const {
     return {message_, bytes_ == nullptr ? absl::string_view() : absl::string_view(*bytes_)};
   }

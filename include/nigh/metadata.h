@@ -12,21 +12,22 @@
 
 namespace nigh {
 
-// Keys and values that travel beside a call's messages, in the order they were added; a key may
-// occur more than once. Keys are [0-9a-z_.-]+ and do not begin with "nigh-" or "grpc-". Values are
-// printable ASCII, or any bytes when the key ends in "-bin".
+// Keys and values that travel beside a call's messages, in the order in which they were added. A
+// key may occur more than once. Keys match [0-9a-z_.-]+ and do not begin with "nigh-" or "grpc-".
+// Values are printable ASCII; if the key ends in "-bin", they are any bytes. Not thread-safe.
 class Metadata {
  public:
   using Entry = std::pair<std::string, std::string>;
 
-  // An illegal key or value is not added; status() keeps the first one, and the call that was to
-  // carry it fails with it.
+  // Adds a value to those of `key`. An illegal key or value is not added: status() keeps the first
+  // such error, and the call that should carry it fails with it.
   void Add(absl::string_view key, absl::string_view value);
 
-  // All values of `key`.
+  // Removes all values of `key`.
   void Remove(absl::string_view key);
 
-  // The first value of `key`.
+  // Get returns the first value of `key`, GetAll every one. The views are valid until the next
+  // change.
   std::optional<absl::string_view> Get(absl::string_view key) const;
   std::vector<absl::string_view> GetAll(absl::string_view key) const;
 
@@ -35,10 +36,10 @@ class Metadata {
   std::vector<Entry>::const_iterator begin() const { return entries_.begin(); }
   std::vector<Entry>::const_iterator end() const { return entries_.end(); }
 
-  // The sum of all keys and values; what the metadata limit counts.
+  // The bytes of all keys and values together. Limits::max_metadata limits this number.
   size_t byte_size() const { return byte_size_; }
 
-  // OK, or INTERNAL that names the first key or value that was refused.
+  // OK, or INTERNAL naming the first key or value that Add refused.
   const absl::Status& status() const { return status_; }
 
   void Clear() {
@@ -53,7 +54,7 @@ class Metadata {
   absl::Status status_;
 };
 
-// What Metadata::Add holds keys and values to.
+// Checks a key and a value by the rules of Metadata. INTERNAL: one of them is illegal.
 absl::Status CheckMetadata(absl::string_view key, absl::string_view value);
 
 }  // namespace nigh

@@ -10,7 +10,7 @@
 
 namespace nigh {
 
-// How many messages travel each way.
+// The kinds of method: how many requests, how many replies.
 enum class MethodKind {
   kUnary,            // one, one
   kServerStreaming,  // one, many
@@ -32,10 +32,11 @@ enum class Dispatch {
   kPool,      // on another thread, always
 };
 
-// The standard idempotency_level of a method.
+// A method's idempotency_level, protobuf's standard option.
 enum class Idempotency { kUnknown, kNoSideEffects, kIdempotent };
 
-// A remote method as generated code declares it, and as it must stay for the life of the program.
+// A remote method as generated code declares it. Must exist, unchanged, for the life of the
+// program.
 struct Method {
   const char* name;  // "/package.Service/Method"
   MethodKind kind;
@@ -45,14 +46,15 @@ struct Method {
 
 class Connector;
 
-// A method as one channel knows it: what a stub calls.
+// A method bound to one channel. This is what a stub calls.
 struct BoundMethod {
   Connector* connector;  // the channel's
   const Method* method;
   uint16_t id;  // on every connection of the channel; kMaxMethods: the channel has too many methods
 };
 
-// One that a client has named, of whatever kind it is: requests and replies are streams.
+// A method of which only the name is known. Its kind is unknown, so requests and replies are
+// streams.
 struct NamedMethod {
   explicit NamedMethod(absl::string_view method_name)
       : name(method_name), method{name.c_str(), MethodKind::kBidiStreaming} {}
@@ -63,16 +65,16 @@ struct NamedMethod {
   const Method method;
 };
 
-// Longer names cannot travel.
+// The longest name of a method, in bytes.
 inline constexpr size_t kMaxMethodName = 256;
-// A connection carries so many different methods at most.
+// The most methods that one connection can carry.
 inline constexpr size_t kMaxMethods = 4096;
 
-// Whether `name` is of the form "/package.Service/Method": what a method called by its name needs
-// to have one that can travel, be written into messages and be kept as a C string.
+// Whether `name` has the form "/package.Service/Method". A method called by name needs such a name:
+// it can travel, be part of an error message and be kept as a C string.
 bool IsMethodName(absl::string_view name);
 
-// UNIMPLEMENTED, naming the method: what a service answers where nobody has overridden it.
+// Returns UNIMPLEMENTED, naming the method: the answer of a service that does not override it.
 absl::Status Unimplemented(const Method& method);
 
 }  // namespace nigh

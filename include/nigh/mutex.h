@@ -9,11 +9,13 @@
 
 namespace nigh {
 
-// A lock of one word, free, held, or held with others asleep on it, which a call passes in a few
-// instructions where nobody contends for it: std::mutex takes some fifty a time, and a call passes
-// about twenty. The third mutex of Drepper, "Futexes Are Tricky" (2011). Not absl::Mutex: where
-// Abseil comes uninstrumented from the distribution, ThreadSanitizer cannot see its hand-offs and
-// reports races that are none.
+// A lock of one word. It is free, held, or held with others asleep on it. Without contention, a
+// call locks and unlocks it in a few instructions. std::mutex takes some fifty each time, and a
+// call locks about twenty times. The algorithm is the third mutex of Drepper, "Futexes Are Tricky"
+// (2011).
+//
+// Why not absl::Mutex: the distribution's Abseil is not instrumented. ThreadSanitizer cannot see
+// its hand-offs and reports races that do not exist.
 class ABSL_LOCKABLE Mutex {
  public:
   Mutex() = default;
@@ -56,20 +58,20 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
-// What ABSL_UNLOCK_FUNCTION cannot say: that it is exclusive, without which the analysis does not
-// understand a scope that releases.
+// What ABSL_UNLOCK_FUNCTION cannot say: that the release is exclusive. Without it, the analysis
+// does not understand a scope that releases.
 #if defined(__clang__)
 #define NIGH_RELEASES(...) __attribute__((release_capability(__VA_ARGS__)))
 #else
 #define NIGH_RELEASES(...)
 #endif
 
-// The opposite of MutexLock: releases a held mutex for the length of a scope, to run code that must
-// not run under it.
+// The opposite of MutexLock: releases a held mutex for a scope, in which code runs that must not
+// run under it.
 class ABSL_SCOPED_LOCKABLE MutexUnlock {
  public:
   explicit MutexUnlock(Mutex& mutex) NIGH_RELEASES(mutex) : mutex_(mutex) { mutex_.Unlock(); }
-  // To the analysis, the end of a scope that has released takes back.
+  // To the analysis, the end of a scope that has released means locking again.
   ~MutexUnlock() NIGH_RELEASES() { mutex_.Lock(); }
   MutexUnlock(const MutexUnlock&) = delete;
   MutexUnlock& operator=(const MutexUnlock&) = delete;
@@ -80,8 +82,8 @@ class ABSL_SCOPED_LOCKABLE MutexUnlock {
 
 #undef NIGH_RELEASES
 
-// Waits with the mutex held; may wake for no reason. A signal that nobody waits for is a few
-// instructions.
+// A condition variable for Mutex. Waiters hold the mutex, and may wake for no reason. A signal that
+// nobody waits for costs a few instructions.
 class CondVar {
  public:
   CondVar() = default;
@@ -95,21 +97,22 @@ class CondVar {
   // Returns at `deadline` at the latest.
   void WaitUntil(Mutex& mutex, Deadline deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
-  // What has been written under the mutex before is seen by those who wake. Whoever may destroy
-  // this once it is woken must not be able to until Signal has returned: signal under the mutex.
+  // Wakes one waiter, or all. Waiters see what was written under the mutex before. A waiter that
+  // may destroy this object once it is awake must not do so before Signal has returned; to ensure
+  // that, signal under the mutex.
   void Signal() { Wake(1); }
   void SignalAll() { Wake(INT32_MAX); }
 
  private:
   void Wake(int32_t count) {
-    // Sequentially consistent, as in WaitUntil: either this sees the waiter, or the waiter has read
-    // the new number and does not sleep on it.
+    // Sequentially consistent, as in WaitUntil. So either this thread sees the waiter, or the
+    // waiter has read the new number and does not sleep on it.
     signals_.fetch_add(1, std::memory_order_seq_cst);
     if (waiters_.load(std::memory_order_seq_cst) != 0) WakeSleepers(count);
   }
   void WakeSleepers(int32_t count);
 
-  std::atomic<uint32_t> signals_ = 0;  // so far; what sleepers sleep on
+  std::atomic<uint32_t> signals_ = 0;  // the number so far; sleepers sleep on it
   std::atomic<uint32_t> waiters_ = 0;
 };
 

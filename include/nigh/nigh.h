@@ -1,7 +1,7 @@
 #ifndef NIGH_NIGH_H_
 #define NIGH_NIGH_H_
 
-// All of nigh's public interface.
+// All of nigh's public interface. A program that needs one part of it includes that part's header.
 
 #include "nigh/async_stream.h"
 #include "nigh/channel.h"

@@ -22,68 +22,70 @@ struct Transport;
 template <class Call>
 class Interceptor;
 
-// See interceptor.h.
+// Defined in interceptor.h.
 using ClientInterceptor = Interceptor<InterceptedClientCall>;
 using ServerInterceptor = Interceptor<InterceptedServerCall>;
 
-// What one end of a connection accepts from the other; each announces its own in the hello.
+// What one end of a connection accepts from the other. Each end announces its limits in its hello.
 struct Limits {
-  size_t max_message = size_t{4} << 20;  // bytes of one message; beyond: RESOURCE_EXHAUSTED
+  size_t max_message = size_t{4} << 20;  // bytes of one message; a larger one: RESOURCE_EXHAUSTED
   size_t max_metadata = 8192;            // bytes of keys and values of one call and direction
-  uint32_t max_calls = 16'384;           // in flight on one connection, 1'048'576 at most
+  uint32_t max_calls = 16'384;           // in flight on one connection; at most 1'048'576
   uint32_t window = 256 << 10;           // bytes that a stream's writer may be ahead of its reader
 };
 
-// How one call is made, when that is all there is to say; ClientContext says everything.
+// The options of one call that are needed most. ClientContext has them all.
 struct CallOptions {
   absl::Duration timeout = absl::InfiniteDuration();
-  // Waits for the server to come up instead of failing with UNAVAILABLE.
+  // Whether the call waits for the server to come up instead of failing with UNAVAILABLE.
   bool wait_for_ready = false;
-  // Sent with the request; not owned.
+  // Sent with the request. Not owned.
   const Metadata* metadata = nullptr;
 };
 
 struct ChannelOptions {
   Limits limits = {};
   WaitPolicy wait = {};
-  // For one attempt to connect and agree on a version.
+  // The limit for one attempt to connect and agree on a version.
   absl::Duration connect_timeout = absl::Seconds(20);
-  // Between attempts: the first pause, which grows by 1.6 each time up to the longest, each +-20 %.
+  // The pause between attempts. It starts at `min_backoff` and grows by a factor of 1.6 up to
+  // `max_backoff`. Each pause is jittered by +-20 %.
   absl::Duration min_backoff = absl::Milliseconds(50);
   absl::Duration max_backoff = absl::Seconds(5);
-  // What addresses may name, and what the program links; must outlive the channel. Empty: all that
-  // nigh has, which //:nigh links.
+  // The transports that addresses may name. A program that lists its own need not link the others.
+  // The array must outlive the channel. Empty: all of nigh's transports, which //:nigh links.
   absl::Span<const Transport> transports = {};
-  // Who runs the callbacks and resumes the coroutines of this channel's calls. Null: a thread that
-  // all channels of the process share, and that exists while one of them has need of it.
+  // The loop that runs the callbacks and resumes the coroutines of this channel's calls. Null: one
+  // thread that all channels of the process share. It exists while one of them needs it.
   std::shared_ptr<EventLoop> event_loop = nullptr;
-  // What each call of the channel passes through, the outermost first.
+  // The interceptors that each call of the channel passes through, the outermost first.
   std::vector<std::shared_ptr<ClientInterceptor>> interceptors = {};
 };
 
 struct ServerOptions {
   Limits limits = {};
   WaitPolicy wait = {};
-  // Threads that read requests and run short handlers; 0: one for every two CPUs.
+  // Threads that read requests and run short handlers. 0: one for every two CPUs.
   int pollers = 0;
-  // All threads together: pollers, slow handlers, synchronous stream handlers. Calls beyond wait.
+  // The limit for all threads together: pollers, slow handlers and synchronous stream handlers.
+  // Calls that would need another thread wait.
   int max_threads = 4096;
-  // What Run() grants to running calls once it is told to stop.
+  // How long Run() lets running calls go on once it is told to stop.
   absl::Duration grace = absl::Seconds(5);
-  // Told what goes wrong and has no caller to be told to: a connection that broke the protocol, a
-  // listener that failed. By threads of the server; must not block.
+  // Called for an error that no caller can be told: a connection broke the protocol, or a listener
+  // failed. Runs in threads of the server and must not block.
   std::function<void(const absl::Status&)> on_error = nullptr;
-  // As the channel's.
+  // As ChannelOptions::transports; the array must outlive the server.
   absl::Span<const Transport> transports = {};
-  // Who polls the connections and runs the handlers, unary functions and coroutines, when the
-  // server is to have no thread at all: the program, in EventLoop::Poll. The two numbers of threads
-  // above then mean nothing. Null: threads of the server's.
+  // For a server without threads. The program polls the loop (EventLoop::Poll), which polls the
+  // connections and runs the handlers: unary functions and coroutines. `pollers` and `max_threads`
+  // then have no effect. Null: the server has threads of its own.
   std::shared_ptr<EventLoop> event_loop = nullptr;
-  // What each call that there is a handler for passes through, the outermost first.
+  // The interceptors that each call with a handler passes through, the outermost first.
   std::vector<std::shared_ptr<ServerInterceptor>> interceptors = {};
 };
 
-// INVALID_ARGUMENT that names the first option whose value makes no sense.
+// Returns OK, or INVALID_ARGUMENT naming the first option whose value makes no sense.
 absl::Status CheckOptions(const ChannelOptions& options);
 absl::Status CheckOptions(const ServerOptions& options);
 

@@ -8,12 +8,12 @@
 
 namespace nigh {
 
-// Who is at the other end, as far as the kernel tells; nothing in here comes from the peer itself.
+// Who is at the other end, as far as the kernel tells. Nothing in here comes from the peer itself.
 struct PeerIdentity {
   std::string address;  // "unix:/run/greeter.sock", "tcp://127.0.0.1:40312"
-  // What carries the bytes: "shared memory", "Unix socket", "TCP", "this process". Where an address
-  // leaves the choice to nigh, why it is not something faster: "Unix socket, without shared memory:
-  // the server does not offer it".
+  // What carries the bytes: "shared memory", "Unix socket", "TCP", "this process". If the address
+  // leaves the choice to nigh, this also says why it is not a faster medium: "Unix socket, without
+  // shared memory: the server does not offer it".
   std::string medium = {};
   std::optional<uid_t> uid = std::nullopt;
   std::optional<gid_t> gid = std::nullopt;

@@ -14,7 +14,7 @@
 
 namespace nigh {
 
-// Serves services at any number of addresses of any kind.
+// Serves any number of services at any number of addresses of any kind.
 //
 //   GreeterImpl greeter;
 //   nigh::Server server;
@@ -22,7 +22,7 @@ namespace nigh {
 //   if (absl::Status s = server.Listen("unix:/run/greeter.sock"); !s.ok()) { ... }
 //   server.Run();
 //
-// Thread-safe, but Register, which comes before Start, and the destructor.
+// Thread-safe, except for Register, which comes before Start, and the destructor.
 class Server {
  public:
   explicit Server(ServerOptions options = {});
@@ -31,37 +31,41 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // `service` must outlive the server. Two services with the same full method name are a mistake in
-  // the program: Start then fails and says which.
+  // Adds a service. `service` must outlive the server. If two services have a method of the same
+  // full name, Start fails and names it: that is a mistake in the program.
   void Register(Service& service);
 
-  // For the methods that no service has been registered for. `service` must outlive the server.
-  // There can be one: Start fails where there are two.
+  // Adds the service for all methods that no registered service has. `service` must outlive the
+  // server. If there are two such services, Start fails.
   void RegisterFallback(GenericService& service);
   void Register(GenericService& service) = delete;
 
-  // Takes the address; calls are served from Start on. May be called again, before and after Start.
-  // INVALID_ARGUMENT: the address can never work. ALREADY_EXISTS: a live server has it.
+  // Takes the address. The server serves calls there once it is started. May be called any number
+  // of times, before and after Start. INVALID_ARGUMENT: the address can never work. ALREADY_EXISTS:
+  // a live server has it.
   absl::Status Listen(absl::string_view address);
 
-  // Where the server can be reached: what Listen was given, ports filled in.
+  // The addresses at which the server can be reached: those given to Listen, with ports filled in.
   std::vector<std::string> addresses() const;
 
-  // Begins to serve, on threads of its own or, with ServerOptions::event_loop, whenever that is
-  // polled.
+  // Begins to serve, in threads of its own. With ServerOptions::event_loop, serves whenever the
+  // loop is polled.
   absl::Status Start();
 
-  // Start, if that has not been done; then waits for Shutdown, SIGINT or SIGTERM, and in the case
-  // of a signal shuts down with ServerOptions::grace. The two signals' handlers are replaced
-  // meanwhile. Where all addresses are such that one connection is all that they will ever have
-  // (pipe:, stdio:), it returns when those have ended. An error is Start's.
+  // Calls Start unless it has been called, and then waits for Shutdown, SIGINT or SIGTERM. A signal
+  // shuts the server down with ServerOptions::grace. Run replaces the handlers of both signals
+  // while it runs. Some addresses (pipe:, stdio:) only ever bring one connection: if all addresses
+  // are such, Run returns when those connections have ended. An error is Start's.
   absl::Status Run();
 
-  // Takes no new calls: listeners close, and requests on open connections are answered with
-  // UNAVAILABLE. Waits until the running ones have ended, `grace` at most; the rest are then
-  // cancelled, their clients get UNAVAILABLE. Returns when every handler has returned: one that
-  // does not ask ServerContext::IsCancelled can hold it up. Not from a handler. With an event loop:
-  // by the thread that polls it, which it does meanwhile, or by any while another is in Run.
+  // Stops the server. Listeners close, and new requests on open connections are answered with
+  // UNAVAILABLE. Running calls have `grace` to end. Those that remain are cancelled, and their
+  // clients get UNAVAILABLE.
+  //
+  // Returns when every handler has returned; a handler that never asks ServerContext::IsCancelled
+  // can delay it. Must not be called from a handler. With an event loop: the thread that polls the
+  // loop calls Shutdown, which polls it meanwhile. While a thread is in Run, any thread may call
+  // it.
   void Shutdown(absl::Duration grace);
 
  private:

@@ -15,8 +15,9 @@ namespace nigh {
 
 class HandlerCall;
 
-// What a handler knows of the call it serves, and what it can say besides messages. Valid until the
-// handler returns. IsCancelled and TryCancel are for any thread; the rest belongs to the handler's.
+// What a handler knows of the call that it serves, and what it can send besides messages. Valid
+// until the handler returns. Any thread may call IsCancelled and TryCancel; everything else belongs
+// to the handler's thread.
 class ServerContext {
  public:
   // "/package.Service/Method".
@@ -24,25 +25,27 @@ class ServerContext {
 
   Deadline deadline() const { return deadline_; }
 
-  // Whether the client no longer waits: it cancelled, its deadline has passed, it is gone, or the
-  // server has used up its grace. A handler is never interrupted; a long one should ask now and
-  // then.
+  // Whether the call is cancelled: the client cancelled it, its deadline has passed, the client is
+  // gone, or the server has used up its grace. Nothing interrupts a handler, so a long one should
+  // ask from time to time.
   bool IsCancelled() const { return cancellation_.requested() || deadline_.HasPassed(); }
 
-  // `callback` runs once when the call is cancelled, as a task of the thread that polls, with no
-  // lock held; at once, in this thread, if it has been already. A deadline that passes counts.
-  // After the handler's return it does not run any more. The last one set counts.
+  // `callback` runs once when the call is cancelled; a deadline that passes counts. It runs as a
+  // task of the thread that polls, with no lock held. If the call is cancelled already, it runs at
+  // once, in this thread. It does not run after the handler has returned. A second callback
+  // replaces the first.
   void SetCancelCallback(absl::AnyInvocable<void()> callback);
 
-  // Ends the call with CANCELLED, as the client learns at once; what the handler returns does not
-  // count any more. Does nothing when the call is over.
+  // Ends the call with CANCELLED. The client learns it at once, and what the handler returns no
+  // longer counts. Has no effect on a call that is over.
   void TryCancel();
 
+  // The metadata that the client sent with the request.
   const Metadata& client_metadata() const { return client_metadata_; }
 
-  // Initial metadata goes with the first message or the status, whichever is first; an addition
-  // after that is lost. Trailing goes with the status. An illegal key or value fails the call with
-  // INTERNAL.
+  // Initial metadata goes with the first message or with the status, whichever is first; what is
+  // added later is lost. Trailing metadata goes with the status. An illegal key or value fails the
+  // call with INTERNAL.
   void AddInitialMetadata(absl::string_view key, absl::string_view value) {
     initial_.Add(key, value);
   }
@@ -50,11 +53,11 @@ class ServerContext {
     trailing_.Add(key, value);
   }
 
-  // Who calls, from the kernel.
+  // Who calls, as the kernel tells.
   const PeerIdentity& peer() const { return *peer_; }
 
  protected:
-  // By the runtime, which derives from it what it fills in.
+  // For the runtime, which derives from this class to fill it in.
   explicit ServerContext(HandlerCall& call) : call_(call) {}
   ~ServerContext() = default;
 

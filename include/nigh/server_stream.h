@@ -10,34 +10,36 @@
 
 namespace nigh {
 
-// A call as its handler has it, without the types of its messages: what the streams of handlers and
-// their contexts are made of. Implemented by the runtime, for any thread of the handler's; one reads
-// and one writes at a time.
+// A call as its handler sees it, without the types of its messages. The streams of handlers and
+// their contexts are made of it. The runtime implements it. Any thread of the handler may use it;
+// one may read while one writes.
 class HandlerCall {
  public:
-  // What a handler waits for. A call that is over ends every wait.
+  // What a handler can wait for. The end of the call ends every wait.
   enum class Event { kMessage, kRoom };
 
   HandlerCall(const HandlerCall&) = delete;
   HandlerCall& operator=(const HandlerCall&) = delete;
 
-  // Waits for the next message. False: there will be none.
+  // Waits for the next message. False: there are no more.
   virtual bool Read(MessageTarget target) = 0;
-  // Waits while the client is too far behind. False: the call is over.
+  // Sends a message. Waits while the client is too far behind. False: the call is over.
   virtual bool Write(MessageSource message) = 0;
   virtual void SendInitialMetadata() = 0;
   // Whether exactly one request is left to read and no more will come.
   virtual bool HasSoleRequest() const = 0;
-  // Sends the response; the one that comes first counts.
+  // Sends the response. Only the first one counts.
   virtual void Finish(absl::Status status) = 0;
-  // Ends the call with `status`, if it is not over, and cancels its handler.
+  // Ends the call with `status` unless it is over, and cancels its handler.
   virtual void Abort(const absl::Status& status) = 0;
-  // Has a deadline that passes cancel the call by itself.
+  // Sets a timer, so that a deadline that passes cancels the call even if nobody asks.
   virtual void WatchDeadline() = 0;
 
-  // For coroutines, what reading and writing are made of. When: `callback` runs in the role of the
-  // connection's poller once `event` has come, so that Read or TryWrite need not wait. TryWrite:
-  // nothing, where it would have to.
+  // For coroutines, whose reads and writes are made of these.
+  //
+  // Ready: whether Read or TryWrite need not wait. When: `callback` runs once `event` is ready, in
+  // the role of the connection's poller. TryWrite: as Write, but returns nullopt where Write would
+  // wait.
   virtual bool Ready(Event event) const = 0;
   virtual void When(Event event, absl::AnyInvocable<void()> callback) = 0;
   virtual std::optional<bool> TryWrite(const google::protobuf::MessageLite& message) = 0;
@@ -47,8 +49,8 @@ class HandlerCall {
   ~HandlerCall() = default;
 };
 
-// The streams that handlers get. They belong to the handler's call and end with it. One thread may
-// read while another writes.
+// The streams that handlers get. A stream belongs to the handler's call and ends with it. One
+// thread may read while another writes.
 
 // Receives the requests of one call.
 template <class Request>
@@ -56,7 +58,7 @@ class ServerReader final {
  public:
   explicit ServerReader(HandlerCall& call) : call_(call) {}
 
-  // Waits for the next request. Nothing: the client has said that there are no more, or the call is
+  // Waits for the next request. nullopt: the client has sent its last one, or the call is
   // cancelled; ServerContext::IsCancelled tells which.
   std::optional<Request> Read() {
     std::optional<Request> request(std::in_place);
@@ -76,8 +78,8 @@ class ServerWriter final {
  public:
   explicit ServerWriter(HandlerCall& call) : call_(call) {}
 
-  // Waits while the client is too far behind. False: the call is cancelled or over; nobody will
-  // read what is written from now on.
+  // Sends a reply. Waits while the client is too far behind. False: the call is cancelled or over,
+  // and nobody will read any further reply.
   bool Write(const Reply& reply) { return call_.Write(MessageSource(reply)); }
 
   // Sends the initial metadata now instead of with the first reply.
@@ -87,7 +89,7 @@ class ServerWriter final {
   HandlerCall& call_;
 };
 
-// Both.
+// Receives requests and sends replies, independently of each other.
 template <class Request, class Reply>
 class ServerStream final {
  public:

@@ -17,7 +17,8 @@ class Service;
 template <class T>
 class Task;
 
-// What a handler is called with: for a stream its call, else its messages.
+// What a handler is called with. A message that travels as a stream is read or written through
+// `call`; a single one is here.
 struct HandlerArguments {
   ServerContext& context;
   const google::protobuf::MessageLite* request;  // null where requests are a stream
@@ -25,8 +26,8 @@ struct HandlerArguments {
   HandlerCall& call;
 };
 
-// How a server runs one method of one service: what generated code knows with its types, without
-// them.
+// How a server runs one method of one service. Generated code knows the types; here they are
+// erased.
 struct MethodHandler {
   using NewMessage = std::unique_ptr<google::protobuf::MessageLite> (*)();
 
@@ -34,12 +35,12 @@ struct MethodHandler {
   Service* service;
   NewMessage new_request;  // null where requests are a stream
   NewMessage new_reply;    // null where replies are
-  // One of the two: a function, or a coroutine.
+  // How to run it: a function or a coroutine. The other is null.
   absl::Status (*run)(Service& service, const HandlerArguments& arguments);
   Task<absl::Status> (*co_run)(Service& service, HandlerArguments arguments);
 };
 
-// The base of every generated Service class. Its methods are called by many threads at once.
+// The base class of every generated Service class. Many threads call its methods at once.
 class Service {
  public:
   virtual ~Service() = default;
@@ -51,8 +52,8 @@ class Service {
  protected:
   Service() = default;
 
-  // For generated constructors: `Member`, a pointer to one of the four kinds of method or of
-  // coroutine (co_service.h), serves `method`.
+  // For generated constructors. `Member` serves `method`: a pointer to a member function, or to a
+  // coroutine (co_service.h), of one of the four kinds of method.
   template <auto Member>
   void Handle(const Method& method);
 
@@ -67,8 +68,8 @@ std::unique_ptr<google::protobuf::MessageLite> NewMessage() {
   return std::make_unique<Message>();
 }
 
-// One specialisation a kind of method, told apart by the member's type: how to run it, and the
-// messages that are there from its beginning to its end.
+// How to run a handler, and how to make the messages that exist for its whole run. One
+// specialisation for each kind of method, chosen by the member's type.
 template <auto Member>
 struct Handler;
 

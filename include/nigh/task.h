@@ -22,7 +22,7 @@ class Task;
 
 namespace internal {
 
-// What promises of all tasks share: who goes on when the task is done.
+// What the promises of all tasks share: the coroutine that goes on when the task is done.
 class TaskPromiseBase {
  public:
   struct FinalAwaiter {
@@ -76,7 +76,7 @@ class TaskPromise<void> final : public TaskPromiseBase {
 
 }  // namespace internal
 
-// A coroutine that yields one T to the one who awaits it:
+// A coroutine that yields one T to the coroutine that awaits it:
 //
 //   nigh::Task<absl::Status> Greet(Greeter::Stub& greeter) {
 //     absl::StatusOr<HelloReply> reply = co_await greeter.CoSayHello(request);
@@ -84,10 +84,10 @@ class TaskPromise<void> final : public TaskPromiseBase {
 //     co_return absl::OkStatus();
 //   }
 //
-// Lazy: it begins when it is awaited, or with Start or BlockOn, and then runs in whatever thread it
-// is resumed by. Destroying a task that is suspended destroys what it holds, tasks that it awaits
-// included; a call that it awaits is cancelled. An exception goes to the one who awaits. Parameters
-// taken by reference must outlive the task, as in every coroutine.
+// A task is lazy: it begins when it is awaited, or with Start or BlockOn. It then runs in whatever
+// thread resumes it. Destroying a suspended task destroys what it holds, and the tasks that it
+// awaits; it cancels a call that it awaits. An exception goes to the awaiting coroutine. As in
+// every coroutine, parameters taken by reference must outlive the task.
 template <class T = void>
 class [[nodiscard]] Task {
  public:
@@ -113,7 +113,7 @@ class [[nodiscard]] Task {
 
     std::coroutine_handle<promise_type> coroutine;
   };
-  // Once.
+  // May be awaited once.
   Awaiter operator co_await() const noexcept { return Awaiter{coroutine_}; }
 
  private:
@@ -131,7 +131,7 @@ inline Task<void> TaskPromise<void>::get_return_object() {
   return Task<void>(std::coroutine_handle<TaskPromise<void>>::from_promise(*this));
 }
 
-// The callback that is told a T, or just called.
+// The callback's type: it takes a T, or nothing.
 template <class T>
 struct DoneSignature {
   using Type = void(T);
@@ -143,9 +143,9 @@ struct DoneSignature<void> {
 
 }  // namespace internal
 
-// A task that has begun and that nobody awaits. Destroying this destroys the task with all that it
-// holds, unless it is done: allowed while the task is suspended and nobody else may resume it,
-// which is to say in the thread that serves the callbacks of the calls that it awaits.
+// A task that has begun and that nobody awaits. Destroying this object destroys the task and all
+// that it holds, unless the task is done. Destroy it only while the task is suspended and nobody
+// else may resume it: that is, in the thread that serves the callbacks of the calls that it awaits.
 class [[nodiscard]] RunningTask {
  public:
   struct promise_type {  // NOLINT(readability-identifier-naming): C++'s
@@ -165,7 +165,7 @@ class [[nodiscard]] RunningTask {
     std::suspend_never initial_suspend() const noexcept { return {}; }
     FinalAwaiter final_suspend() const noexcept { return {}; }
     void return_void() const {}
-    // Nobody is left to be told.
+    // Nobody awaits the task, so nobody can catch this.
     void unhandled_exception() const { std::terminate(); }
 
     std::atomic<int> state = kRunning;
@@ -181,7 +181,7 @@ class [[nodiscard]] RunningTask {
     if (coroutine_) coroutine_.destroy();
   }
 
-  // It goes by itself when it is done.
+  // Lets the task destroy itself when it is done.
   void Detach() {
     const auto coroutine = std::exchange(coroutine_, nullptr);
     if (!coroutine) return;
@@ -198,8 +198,9 @@ class [[nodiscard]] RunningTask {
   std::coroutine_handle<promise_type> coroutine_;
 };
 
-// Begins `task` here and now; `done` is told what it yields, in the thread that it ends in, when
-// all that it held is gone. An exception that escapes from it ends the program.
+// Begins `task` in this thread, now. When the task is done and all that it held is destroyed,
+// `done` gets its value, in the thread in which it ended. An exception that escapes from the task
+// ends the program.
 template <class T>
 RunningTask Start(Task<T> task,
                   absl::AnyInvocable<typename internal::DoneSignature<T>::Type> done) {
@@ -216,16 +217,15 @@ RunningTask Start(Task<T> task,
 
 namespace internal {
 
-// Resumes a coroutine when `event` has come to `call`, an AsyncCall or a HandlerCall. These awaiters
-// hold nothing that has to be destroyed: what a coroutine awaits belongs to an object of its own,
-// whose destructor cancels.
+// Resumes a coroutine when `event` is ready for `call`, an AsyncCall or a HandlerCall. Awaiters
+// need no cleanup: what a coroutine awaits belongs to another object, whose destructor cancels.
 template <class Call>
 class EventAwaiter {
  public:
   EventAwaiter(Call& call, typename Call::Event event) : call_(call), event_(event) {}
   bool await_ready() const { return call_.Ready(event_); }
   void await_suspend(std::coroutine_handle<> coroutine) const {
-    // It may be running elsewhere already when this returns.
+    // The coroutine may be running elsewhere already when this returns.
     call_.When(event_, [coroutine] { coroutine.resume(); });
   }
 
@@ -236,7 +236,7 @@ class EventAwaiter {
   const typename Call::Event event_;
 };
 
-// Resumes a coroutine when `message` is on its way. `how`: what else TryWrite is to know.
+// Resumes a coroutine when `message` is on its way. `how`: TryWrite's further arguments.
 template <class Call, class... How>
 class WriteAwaiter final {
  public:
@@ -248,7 +248,7 @@ class WriteAwaiter final {
   }
   void await_suspend(std::coroutine_handle<> coroutine) {
     call_.When(Call::Event::kRoom, [this, coroutine] {
-      // Others may have used the room up meanwhile.
+      // Others may have used the room meanwhile.
       if (!await_ready()) return await_suspend(coroutine);
       coroutine.resume();
     });
@@ -262,7 +262,7 @@ class WriteAwaiter final {
   std::optional<bool> written_;
 };
 
-// A task's outcome, on its way to the thread that waits for it.
+// A task's value or exception, on its way to the thread that waits for it.
 template <class T>
 class Outcome {
  public:
@@ -293,8 +293,8 @@ class Outcome {
 
 }  // namespace internal
 
-// Runs `task` to its end while this thread sleeps: for main functions and tests. Not in a thread
-// that the task needs.
+// Runs `task` to its end while this thread sleeps, and returns its value. For main functions and
+// tests. Must not be called in a thread that the task needs.
 template <class T>
 T BlockOn(Task<T> task) {
   internal::Outcome<T> outcome;
@@ -314,12 +314,12 @@ T BlockOn(Task<T> task) {
   return outcome.Take();
 }
 
-// The same in the thread of `loop`, which is polled meanwhile.
+// The same in the thread that polls `loop`. Polls it until the task has ended.
 template <class T>
 T BlockOn(EventLoop& loop, Task<T> task) {
   internal::Outcome<T> outcome;
   bool is_done = false;
-  // It may end in another thread, when it has awaited something that is not of this loop.
+  // The task may end in another thread, if it has awaited something that is not of this loop.
   Start<void>(outcome.Of(std::move(task)), [&] {
     loop.Post([&is_done] { is_done = true; });
   }).Detach();

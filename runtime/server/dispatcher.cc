@@ -24,7 +24,8 @@ absl::string_view ServiceOf(absl::string_view method) {
   return method.substr(0, method.find('/'));
 }
 
-// Whether it returns without waiting for its client; a coroutine does so at its first co_await.
+// Whether the handler returns without waiting for its client. A coroutine does: it returns at its
+// first co_await.
 bool IsPrompt(const MethodHandler& handler) {
   return handler.method->kind == MethodKind::kUnary || handler.co_run != nullptr;
 }
@@ -91,6 +92,8 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
       !has_pool_ || (IsPrompt(method.handler()) &&
                      (dispatch == Dispatch::kInline || (dispatch == Dispatch::kAdaptive && !slow)));
   if (!here) {
+    // The pool's thread owns the call from here on, and Serve consumes it. The method is the
+    // dispatcher's and may be used afterwards.
     pool_.Submit([call = std::move(call)]() mutable {
       RegisteredMethod& method = call->method();
       const int64_t start = SteadyNanos();
@@ -99,12 +102,15 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
     });
     return true;
   }
+  // Between Enter and Leave the watchdog may take the role and give it to another thread. Only
+  // Leave tells. The call is served to its end all the same.
   const uint64_t entered = mark.Enter();
   const bool sample = method.TakesSample();
   const int64_t start = sample ? SteadyNanos() : 0;
   ServerCall::Serve(std::move(call));
   const bool kept = mark.Leave(entered);
   if (sample) method.Learn(SteadyNanos() - start);
+  // The watchdog has found the run slow, whether it was sampled or not.
   if (!kept) method.Learn(INT64_MAX);
   return kept;
 }

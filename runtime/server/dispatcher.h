@@ -23,7 +23,8 @@
 
 namespace nigh {
 
-// A method that a server serves, and what it has learnt of how long its handler takes.
+// A method that a server serves, and what the server has learnt about how long its handler takes.
+// Thread-safe. What is learnt is an estimate that guards no other data, so relaxed order will do.
 class RegisteredMethod {
  public:
   explicit RegisteredMethod(const MethodHandler& handler) : handler_(handler) {}
@@ -31,13 +32,13 @@ class RegisteredMethod {
   const MethodHandler& handler() const { return handler_; }
   const Method& method() const { return *handler_.method; }
 
-  // Whether the next call is better run away from the poller.
+  // Whether the next call should run away from the poller.
   bool IsSlow() const { return slow_.load(std::memory_order_relaxed) > 0; }
   // Whether the next inline run should be timed.
   bool TakesSample() {
     return samples_.fetch_add(1, std::memory_order_relaxed) % kSampleEvery == 0;
   }
-  // What a run was found to take.
+  // Takes note that a run lasted `nanos`.
   void Learn(int64_t nanos) {
     if (nanos > kSlowNanos) {
       slow_.store(kForget, std::memory_order_relaxed);
@@ -47,10 +48,10 @@ class RegisteredMethod {
   }
 
  private:
-  // Longer than it takes to wake another thread.
+  // A run that lasts longer than this is slow. It is longer than waking another thread takes.
   static constexpr int64_t kSlowNanos = 100'000;
   static constexpr uint32_t kSampleEvery = 16;
-  // So many quick runs on another thread, and the method is tried inline again.
+  // After so many quick runs on another thread, the method is tried inline again.
   static constexpr int kForget = 16;
 
   const MethodHandler handler_;
@@ -58,42 +59,90 @@ class RegisteredMethod {
   std::atomic<uint32_t> samples_ = 0;
 };
 
-// Finds the handler of a call and the thread that runs it. A unary handler runs on the poller that
-// read its request, which costs no hand-off, unless its method has turned out to be slow or says
-// otherwise; so does a coroutine up to its first wait, and from each to the next. A synchronous
-// stream handler, which waits for its client by nature, has a thread of its own.
+// Finds the handler of a call and the thread that runs it.
+//
+// A unary handler runs inline: on the poller that read its request, which saves a hand-off. It runs
+// in the pool if its method has turned out to be slow, or says so (Dispatch). A coroutine runs on
+// the poller up to its first wait, and from each wait to the next. A synchronous stream handler
+// waits for its client by nature, so it has a thread of the pool.
+//
+// Two things are handed from thread to thread. The role of polling belongs to one thread at a time.
+// The call is a unique_ptr<ServerCall>; whoever has it runs the handler. Below, `role` and `call`
+// mark what a thread holds; time goes down.
+//
+//   the poller's thread                       the watchdog           a thread of the pool
+//   ----------------------------------------  ---------------------  ----------------------------
+//
+//   A quick handler, inline:
+//   role call  Run: mark.Enter
+//   role call  Serve: handler, response
+//   role       Recycle: call to its session
+//   role       mark.Leave returns true
+//   role       reads the next request
+//
+//   A slow handler, inline:
+//   role call  Run: mark.Enter
+//   role call  Serve: handler begins
+//   role call    ...                                an alarm: looks
+//        call    ...                          role  an alarm: Take
+//        call    ...                                SubmitUrgent --> role       Poller::Drive
+//        call    ... response                                        role         ...
+//              Recycle: call to its session                          role         ...
+//              mark.Leave returns false                              role         ...
+//              Run returns false, Drive ends                         role         ...
+//              free for the pool                                     role         ...
+//
+//   A handler in the pool:
+//   role call  Run: Submit  --------------------------------------->      call  Serve: handler
+//   role       reads the next request                                     call    ... response
+//   role         ...                                                            Recycle, Learn
+//
+//   A coroutine, whose frame owns the call from Serve on:
+//   role call  Run: mark.Enter
+//   role call  Serve: up to the first wait
+//   role       mark.Leave returns true
+//   role       reads the next request
+//   role call  a task resumes the handler
+//   role call    ... response
+//   role       a task: Recycle
+//
+// A thread that has lost the role must not touch what the role guards: the poller, and the
+// receiving half of its sessions. It keeps its call, and responds as any thread may. A server with
+// an event loop has neither a pool nor a watchdog: Leave always returns true.
 class Dispatcher {
  public:
-  // `max_threads`: of the pool, which handlers and pollers share. None: there is no pool, and all
-  // handlers run on the poller.
+  // `max_threads` limits the pool, which handlers and pollers share. nullopt: there is no pool, and
+  // all handlers run on the poller.
   Dispatcher(std::optional<int> max_threads, InterceptorChain<InterceptedServerCall> interceptors)
       : has_pool_(max_threads.has_value()),
         interceptors_(std::move(interceptors)),
         pool_(max_threads.value_or(0)) {}
 
-  // Before the server starts; `service` must outlive it. ALREADY_EXISTS names a method that is
-  // served already; INVALID_ARGUMENT one that must have a thread where there is none.
+  // Adds a service. Before the server starts; `service` must outlive it. ALREADY_EXISTS: names a
+  // method that is served already. INVALID_ARGUMENT: names a method that needs a thread, while
+  // there is no pool.
   absl::Status Register(Service& service);
 
-  // The same, for all the methods that no service has, as if they were one. ALREADY_EXISTS: there
-  // is a fallback. INVALID_ARGUMENT: as of a stream's handler.
+  // Adds a service for all methods that no other service has. ALREADY_EXISTS: there is such a
+  // service already. INVALID_ARGUMENT: there is no pool, and its handler needs a thread.
   absl::Status RegisterFallback(GenericService& service);
 
-  // Null when there is no such method. Thread-safe once the server runs.
+  // Returns the method of that name, or null. Thread-safe once the server runs.
   RegisteredMethod* Find(absl::string_view name) const;
 
-  // What serves a method of that name that Find does not know: null where nothing does.
+  // Returns what serves a method of that name if Find does not know it. Null: nothing does.
   RegisteredMethod* Fallback(absl::string_view name) const;
 
-  // UNIMPLEMENTED for a name that Find does not know: no such service, or no such method of it.
+  // Returns UNIMPLEMENTED for a name that Find does not know. The message says whether the service
+  // is missing or only the method.
   absl::Status NoSuchMethod(absl::string_view name) const;
 
-  // Runs the call's handler to its response, here and now or elsewhere and soon. By a poller that
-  // holds `mark`'s role. False: the role has been taken meanwhile, and with it all that the poller
-  // had.
+  // Runs the call's handler to its response: in this thread, now, or in another one, soon. Called
+  // by the thread that holds the role of `mark`'s poller. False: the role has been taken away
+  // meanwhile; the thread must not touch the poller or its sessions' receiving half any more.
   bool Run(std::unique_ptr<ServerCall> call, InlineMark& mark);
 
-  // Of every call that is run.
+  // The interceptors that every call passes through.
   const InterceptorChain<InterceptedServerCall>& interceptors() const { return interceptors_; }
   WorkerPool& pool() { return pool_; }
   Watchdog& watchdog() { return watchdog_; }

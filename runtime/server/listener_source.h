@@ -11,10 +11,10 @@
 
 namespace nigh {
 
-// A listener that a poller looks after. Its name is gone from the system when this goes.
+// A listener that a poller looks after. Destroying it removes its name from the system.
 class ListenerSource final : public Pollable {
  public:
-  // A new connection, or the error that ended the listener. Called in the poller's role.
+  // Gets a new connection, or the error that ended the listener. Called in the poller's role.
   using ArrivalCallback = absl::AnyInvocable<void(absl::StatusOr<std::unique_ptr<Connection>>)>;
 
   ListenerSource(std::unique_ptr<Listener> listener, ArrivalCallback arrived)
@@ -34,7 +34,7 @@ class ListenerSource final : public Pollable {
   Wake ArmReceive() override { return listener_->Arm(); }
 
  private:
-  // New connections taken in before the open ones get their turn.
+  // New connections accepted in one turn, before the open ones get theirs.
   static constexpr int kAcceptsPerTurn = 16;
 
   const std::unique_ptr<Listener> listener_;

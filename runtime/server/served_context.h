@@ -6,7 +6,7 @@
 
 namespace nigh {
 
-// A handler's context as the server fills it in.
+// A handler's context, with what the server fills in made accessible to it.
 class ServedContext final : public ServerContext {
  public:
   explicit ServedContext(HandlerCall& call) : ServerContext(call) {}

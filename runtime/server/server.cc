@@ -64,22 +64,22 @@ class Server::State {
  private:
   enum class Phase { kNew, kServing, kDraining, kStopped };
 
-  // Has a thread of the pool take the polling role. False: the system has none to give.
+  // Has a thread of the pool take the poller's role. False: the system has no thread to give.
   bool Drive(Poller& poller);
-  // Waits until `done`, which is asked with the mutex held, or `deadline`; with an event loop by
-  // polling that, unless another thread does so in Run.
+  // Waits until `done`, which is called with the mutex held, returns true or `deadline` has passed.
+  // With an event loop, polls it meanwhile, unless another thread does so in Run.
   void WaitUntil(Deadline deadline, absl::FunctionRef<bool()> done)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Something that WaitUntil waits for may have happened.
+  // Wakes WaitUntil, because what it waits for may have happened.
   void Changed() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Has the poller let go of `pollable`; `left` counts down when it has.
+  // Has the poller let go of `pollable`. Counts `left` down when it has.
   void Release(Poller& poller, std::shared_ptr<Pollable> pollable, size_t& left);
   void CloseListeners() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Ends what the sessions still do.
+  // Ends the calls and connections of `sessions`, and waits until the pollers have let go of them.
   void CloseSessions(const std::vector<std::shared_ptr<ServerSession>>& sessions)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Accept(absl::StatusOr<std::unique_ptr<Connection>> connection) ABSL_LOCKS_EXCLUDED(mutex_);
-  // A listener whose medium brings nobody any more has ended.
+  // Notes that a listener has ended because its medium brings no more connections.
   void NoMoreArrivals() ABSL_LOCKS_EXCLUDED(mutex_);
   void Forget(ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
   void StopIfNobodyCanCome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -90,9 +90,10 @@ class Server::State {
 
   const ServerOptions options_;
   Dispatcher dispatcher_;
-  std::vector<std::shared_ptr<Poller>> pollers_;  // or the event loop's
+  std::vector<std::shared_ptr<Poller>> pollers_;  // or only the event loop's
   absl::Status registered_;                       // the first failure
-  // Readable once Shutdown has begun, or there will be no more connections: Run is over.
+  // An eventfd that ends Run. It is readable once Shutdown has begun, or when there can be no more
+  // connections.
   UniqueFd stopped_;
 
   mutable Mutex mutex_;
@@ -101,15 +102,15 @@ class Server::State {
   std::thread::id runner_ ABSL_GUARDED_BY(mutex_);  // the thread that is in Run
   std::vector<std::string> addresses_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<ListenerSource>> listeners_ ABSL_GUARDED_BY(mutex_);
-  size_t open_listeners_ ABSL_GUARDED_BY(mutex_) = 0;  // that may bring somebody
+  size_t open_listeners_ ABSL_GUARDED_BY(mutex_) = 0;  // those that may bring a connection
   absl::flat_hash_map<ServerSession*, std::shared_ptr<ServerSession>> sessions_
       ABSL_GUARDED_BY(mutex_);
 };
 
 Server::State::State(ServerOptions options)
     : options_(std::move(options)),
-      // However few threads there may be, a blocked handler must leave one to take the polling
-      // over.
+      // One more than the pollers at least: when a handler blocks a poller's thread, another thread
+      // must be there to take the role.
       dispatcher_(options_.event_loop != nullptr
                       ? std::optional<int>()
                       : std::max(options_.max_threads, PollerCount(options_) + 1),
@@ -121,7 +122,7 @@ Server::State::State(ServerOptions options)
   }
   for (int i = 0; i < PollerCount(options_); ++i) {
     Poller& poller = *pollers_.emplace_back(std::make_shared<Poller>(options_.wait));
-    // There is a thread: the one that has just lost the role.
+    // Drive cannot fail: the pool has at least the thread that has just lost the role.
     dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { (void)Drive(poller); });
   }
 }
@@ -139,7 +140,7 @@ absl::Status Server::State::Listen(absl::string_view text) {
     return absl::UnavailableError(absl::StrCat(bound, ": listen: the server is shut down"));
   }
   addresses_.push_back(bound);
-  // There may be connections again.
+  // There can be connections again.
   eventfd_t ignored;
   if (open_listeners_++ == 0) (void)::eventfd_read(stopped_.get(), &ignored);
   listeners_.push_back(std::make_shared<ListenerSource>(
@@ -183,6 +184,7 @@ bool Server::State::Drive(Poller& poller) {
 void Server::State::Accept(absl::StatusOr<std::unique_ptr<Connection>> connection) {
   if (absl::IsOutOfRange(connection.status())) return NoMoreArrivals();
   if (!connection.ok()) return Report(connection.status());
+  // The poller with the least to look after.
   Poller& poller = **absl::c_min_element(
       pollers_, [](const auto& a, const auto& b) { return a->load() < b->load(); });
   auto session =
@@ -192,6 +194,7 @@ void Server::State::Accept(absl::StatusOr<std::unique_ptr<Connection>> connectio
   session->OnDrained([this] { Changed(); });
   {
     MutexLock lock(mutex_);
+    // Shutdown has listed the sessions that it ends. This one goes, and closes its connection.
     if (phase_ != Phase::kServing) return;
     sessions_[session.get()] = session;
   }
@@ -252,7 +255,7 @@ void Server::State::Release(Poller& poller, std::shared_ptr<Pollable> pollable, 
 }
 
 void Server::State::CloseListeners() {
-  // Their names are gone from the system when this returns.
+  // Waits for the pollers, so that the listeners' names are gone from the system when this returns.
   MutexLock lock(mutex_);
   size_t left = listeners_.size();
   for (std::shared_ptr<ListenerSource>& listener : std::exchange(listeners_, {})) {
@@ -266,7 +269,7 @@ void Server::State::CloseSessions(const std::vector<std::shared_ptr<ServerSessio
     session->CancelAll(absl::UnavailableError("the server is shut down"));
     session->Close();
   }
-  // Handlers may need the pollers until they have returned.
+  // Handlers may need the pollers until they have returned, so the sessions stay there until then.
   MutexLock lock(mutex_);
   WaitUntil(Deadline::Infinite(), [&] {
     return absl::c_all_of(sessions, [](const auto& session) { return session->Idle(); });
@@ -297,6 +300,7 @@ absl::Status Server::State::Run() {
 void Server::State::Shutdown(absl::Duration grace) {
   {
     MutexLock lock(mutex_);
+    // Another thread is shutting the server down.
     if (phase_ == Phase::kDraining) {
       WaitUntil(Deadline::Infinite(), [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
         return phase_ == Phase::kStopped;
@@ -313,6 +317,7 @@ void Server::State::Shutdown(absl::Duration grace) {
   }
   (void)::eventfd_write(stopped_.get(), 1);
   CloseListeners();
+  // Complete: since the phase has changed, Accept adds no session.
   const std::vector<std::shared_ptr<ServerSession>> sessions = Sessions();
   for (const auto& session : sessions) session->Drain();
   {
@@ -323,6 +328,7 @@ void Server::State::Shutdown(absl::Duration grace) {
   }
   CloseSessions(sessions);
   if (options_.event_loop == nullptr) {
+    // The pool comes last. Its threads drive the pollers, and the watchdog gives it tasks.
     for (const std::shared_ptr<Poller>& poller : pollers_) poller->Stop();
     dispatcher_.watchdog().Stop();
     dispatcher_.pool().Join();

@@ -61,6 +61,7 @@ std::optional<bool> ServerCall::TryWrite(MessageSource message) {
     Abort(measured);
     return false;
   }
+  // A write that finds no room is tried again; interceptors see its message once.
   if (interception_ != nullptr && !send_seen_) {
     if (!Ready(Event::kRoom)) return std::nullopt;
     if (!PassSend(message)) return false;
@@ -73,7 +74,8 @@ std::optional<bool> ServerCall::TryWrite(MessageSource message) {
 bool ServerCall::Ready(Event event) const { return session_->Ready(*this, event); }
 
 void ServerCall::When(Event event, absl::AnyInvocable<void()> callback) {
-  // The handler may end, and the call with it, before this returns.
+  // Once the callback is set, the handler may be resumed and end, and the call with it, before this
+  // returns.
   const std::shared_ptr<ServerSession> session = session_;
   session->When(*this, event, std::move(callback));
 }
@@ -84,6 +86,7 @@ bool ServerCall::HasSoleRequest() const { return session_->HasSoleRequest(*this)
 
 void ServerCall::Finish(absl::Status status) {
   if (interception_ != nullptr) {
+    // A single reply is not written but goes with the response, so interceptors see it here.
     if (status.ok() && !interception_->finished() && reply_ != nullptr) {
       (void)interception_->Send({.message = reply_.get(), .bytes = ""});
     }
@@ -108,6 +111,7 @@ absl::Status ServerCall::ReadyToRun() const {
 }
 
 std::optional<absl::Status> ServerCall::Begin() {
+  // Before the call is asked whether it is over: interceptors hear of such calls, too.
   if (session_->interceptors() != nullptr) {
     interception_ = std::make_unique<Interception<InterceptedServerCall>>(
         session_->interceptors(), *context_.method_, context_);
@@ -132,7 +136,7 @@ absl::Status ServerCall::SendAnswer() {
     const absl::Status parsed = MessageTarget(reply_.get()).Parse(AsBytes(replies.front()));
     return parsed.ok() ? parsed : Prefixed(answer, parsed);
   }
-  // Whoever polls the connection must not wait for the client to read.
+  // A coroutine runs on the poller of the connection, which must not wait for the client to read.
   const bool may_wait = method_.handler().co_run == nullptr;
   for (const std::string& reply : replies) {
     const MessageSource message((absl::string_view(reply)));
@@ -176,9 +180,11 @@ RunningTask ServerCall::ServeCoroutine(std::unique_ptr<ServerCall> call) {
       status = ExceptionStatus(call->context_.method(), "the handler");
     }
   }
+  // The call is moved into the task below, and its reference to the session with it.
   const std::shared_ptr<ServerSession> session = call->session_;
   call->Finish(*std::move(status));
-  // This may be anybody's thread; a server that shuts down knows of the poller's alone.
+  // The coroutine may end in anybody's thread. A server that shuts down waits for the pollers'
+  // threads alone, so the call goes back to the session on the poller.
   session->poller().Post(
       nullptr, [call = std::move(call)]() mutable { ServerSession::Recycle(std::move(call)); });
 }

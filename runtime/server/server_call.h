@@ -31,13 +31,14 @@ template <class Call>
 class Interception;
 
 // One call of any kind, as its server sees it: the type-erased machine below handlers and their
-// streams. Owned by whoever runs its handler; its session knows of it until it is over.
+// streams. Whoever runs its handler owns the call. The session knows of it until it is over, and
+// takes it back for another request.
 class ServerCall final : public HandlerCall {
  public:
   ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method, uint16_t method_id);
   ~ServerCall();
 
-  // For the handler.
+  // For the handler; see HandlerCall.
   bool Read(MessageTarget target) override;
   bool Write(MessageSource message) override;
   void SendInitialMetadata() override;
@@ -52,8 +53,9 @@ class ServerCall final : public HandlerCall {
   }
   std::optional<bool> TryWrite(MessageSource message);
 
-  // Runs the handler, sends the response, and gives the call back to its session: all of it here
-  // and now, or as far as the coroutine gets, and the rest when it is resumed.
+  // Runs the handler, sends the response, and gives the call back to its session. A function does
+  // all of this before Serve returns. A coroutine gets as far as its first wait; the rest follows
+  // as it is resumed.
   static void Serve(std::unique_ptr<ServerCall> call);
 
   RegisteredMethod& method() const { return method_; }
@@ -64,21 +66,25 @@ class ServerCall final : public HandlerCall {
 
   static constexpr int kEvents = 2;
 
-  // OK, or what a call that is over before its handler runs is answered.
+  // OK, or the answer to a call that is over before its handler runs.
   absl::Status ReadyToRun() const;
-  // Interceptors first. Nothing: the handler is to run. Otherwise what the call ends with instead.
+  // Starts the interceptors. nullopt: the handler is to run. Otherwise the status with which the
+  // call ends instead.
   std::optional<absl::Status> Begin();
   HandlerArguments Arguments();
   absl::Status RunHandler();
   static RunningTask ServeCoroutine(std::unique_ptr<ServerCall> call);
 
-  // What interceptors have to do with it. False: they have rejected the call.
+  // Shows the interceptors a message that is about to be sent. False: they have rejected the call,
+  // which has been ended.
   bool PassSend(const MessageSource& message);
+  // Ends a call that an interceptor has rejected. Returns false, for the caller to return.
   bool EndRejected();
-  // Sends the replies of the one that has answered the call.
+  // Sends the replies of the interceptor that has answered the call.
   absl::Status SendAnswer();
 
-  // Makes a call that is over ready for another request of its method, its messages' memory kept.
+  // Makes a call that is over ready for another request of its method. Its messages keep their
+  // memory.
   void Renew();
 
   RegisteredMethod& method_;
@@ -87,18 +93,18 @@ class ServerCall final : public HandlerCall {
   ServedContext context_{*this};
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;
-  size_t request_size_ = 0;  // bytes; of what lies in request_
+  size_t request_size_ = 0;  // bytes that request_ was parsed from
   std::optional<TaskQueue::TimerId> deadline_timer_;
   std::unique_ptr<Interception<InterceptedServerCall>> interception_;  // null: no interceptors
-  bool send_seen_ = false;  // they know of the reply that waits to be written
+  bool send_seen_ = false;  // they have seen the reply that waits to be written
 
   // Guarded by the session's mutex.
   uint32_t id_ = 0;
   CallState state_;
   bool initial_sent_ = false;
-  bool counted_ = false;   // among the session's handlers_
-  int pins_ = 0;           // others who still use the call without the mutex
-  bool orphaned_ = false;  // the last of them gives it back to its session
+  bool counted_ = false;   // in the session's handlers_
+  int pins_ = 0;           // others that use the call without the mutex
+  bool orphaned_ = false;  // the last of them gives it back to the session
   std::array<absl::AnyInvocable<void()>, kEvents> waiting_;  // coroutines, by event
   std::deque<std::string> inbox_;
   Window window_;

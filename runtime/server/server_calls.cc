@@ -27,9 +27,9 @@
 namespace nigh {
 namespace {
 
-// Calls kept for later requests, by one connection.
+// The most calls that one connection keeps for later requests.
 constexpr int kSpareCalls = 32;
-// Messages that were larger than this are not kept: the memory may not be needed again.
+// Messages larger than this many bytes are not kept, for their memory may not be needed again.
 constexpr size_t kLargeMessage = size_t{64} << 10;
 
 }  // namespace
@@ -46,7 +46,7 @@ std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
     call = std::move(declared.spare.back());
     declared.spare.pop_back();
     --spares_;
-    // A spare call does not keep its session alive.
+    // A spare call has no reference to its session: the session owns it, and neither would ever go.
     call->session_ = shared_from_this();
   }
   return call;
@@ -55,15 +55,19 @@ std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
 void ServerSession::Recycle(std::unique_ptr<ServerCall> call) {
   call->interception_ = nullptr;
   const std::shared_ptr<ServerSession> session = std::move(call->session_);
+  // A timer that is due is a task already. RemoveTimer is too late for it, and Revoke takes it
+  // back.
   if (std::optional<Poller::TimerId> timer = std::exchange(call->deadline_timer_, std::nullopt)) {
     session->poller_.RemoveTimer(*timer);
     session->poller_.Revoke(call.get());
   }
+  // Waits for a callback that is running. The callback may need the mutex.
   call->context_.cancellation_.Remove(std::exchange(call->context_.callback_, 0));
   bool idle = false;
   {
     MutexLock lock(session->mutex_);
     call->orphaned_ = call->pins_ > 0;
+    // The last of those that use the call without the mutex takes it back, in Unpin.
     if (call->orphaned_) return (void)call.release();
     idle = session->Forget(std::move(call));
   }
@@ -95,6 +99,8 @@ void ServerSession::NotifyIdle() {
     drained = draining_;
     ended = ended_ && !std::exchange(end_notified_, true);
   }
+  // Without the mutex, for they are the server's code. OnEnd comes last: the server lets go of the
+  // session in it.
   if (drained && on_drained_) on_drained_();
   if (ended && on_end_) on_end_();
 }
@@ -136,6 +142,7 @@ void ServerSession::Refuse(uint32_t id, const absl::Status& status) {
 
 void ServerSession::SendResponse(uint32_t id, const absl::Status& status, ServedContext* context,
                                  const MessageSource* reply) {
+  // Never destroyed: threads may still run while the process exits.
   static const Metadata& none = *new Metadata();
   SectionWriter sections;
   if (context != nullptr) AddMetadata(context->initial_, SectionType::kMetadata, sections);
@@ -170,27 +177,28 @@ void ServerSession::Respond(ServerCall& call, absl::Status status) {
   }
   {
     MutexLock lock(mutex_);
-    // Before the response is out: who has it may begin another call at once.
+    // Before the response is out: the client that has it may begin another call at once.
     Uncount(call);
     if (call.state_.closed()) return;  // cancelled: the client has its answer already
     if (call.initial_sent_ || context.initial_.byte_size() > client_.max_metadata) {
       context.initial_.Clear();
     }
-    // From here on the id may come again; the response goes out first, for whoever reads the next
-    // request is the client's answer to this one.
+    // The id is free before the response is out, too: the client uses it again only once it has the
+    // response, and then at once.
     Detach(call);
   }
   SendResponse(call.id_, status, &context, reply.has_value() ? &*reply : nullptr);
 }
 
 void ServerSession::Terminate(ServerCall& call, const absl::Status& status) {
-  // First: a handler that finds the requests at their end must be able to tell why.
+  // Marked before the requests end: a handler that finds their end must be able to tell why.
   const bool callbacks = call.context_.cancellation_.Mark();
   Detach(call);
   (void)sender_.Drop(call.id_);
   SendResponse(call.id_, status, nullptr, nullptr);
   if (!callbacks) return;
-  // Callbacks are somebody else's code and may take their time.
+  // Callbacks are somebody else's code and may take their time, so they run as a task, without the
+  // mutex. The pin keeps the call until they have run.
   ++call.pins_;
   poller_.Post(nullptr, [session = shared_from_this(), &call] {
     call.context_.cancellation_.RunCallbacks();
@@ -248,7 +256,8 @@ bool ServerSession::Ready(const ServerCall& call, ServerCall::Event event) const
 
 void ServerSession::When(ServerCall& call, ServerCall::Event event,
                          absl::AnyInvocable<void()> callback) {
-  // Before the callback, which may end the call, can run. A deadline that passes ends every wait.
+  // Before the callback is set: it may run at once and end the call. The deadline is watched
+  // because a deadline that passes ends every wait.
   call.WatchDeadline();
   MutexLock lock(mutex_);
   call.waiting_[static_cast<int>(event)] = std::move(callback);
@@ -276,6 +285,7 @@ bool ServerSession::Read(ServerCall& call, MessageTarget target) {
     MutexUnlock unlock(mutex_);
     parsed = target.Parse(AsBytes(message));
   }
+  // The call may have been ended while the mutex was free.
   if (!parsed.ok()) {
     if (!call.state_.closed()) {
       Terminate(call, Prefixed(call.context_.method(), parsed));
@@ -341,7 +351,8 @@ bool ServerSession::WriteNow(ServerCall& call, const MessageSource& message) {
   }
   SectionWriter sections;
   TakeInitialMetadata(call, sections);
-  // Under the mutex: a response, after which nothing of this call may be sent, waits for it.
+  // Under the mutex: a response waits for it, and nothing of this call may be sent after its
+  // response.
   AfterSend(sender_.Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = call.id_},
                          sections.block(), &message));
   return true;
@@ -365,6 +376,7 @@ void ServerSession::ResumeSending() {
   if (sent.ok() && !*sent) return;
   {
     MutexLock lock(mutex_);
+    // A congested sender has held back the writers of all calls.
     for (ServerCall* call : calls_) {
       if (call != nullptr) Changed(*call);
     }

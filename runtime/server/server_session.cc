@@ -26,7 +26,8 @@
 namespace nigh {
 namespace {
 
-// Frames of one connection before the others get their turn: a flood starves nobody else.
+// Frames that one connection may handle in a turn. Then others get theirs, so a flood starves
+// nobody.
 constexpr int kFramesPerTurn = 16;
 
 }  // namespace
@@ -58,9 +59,11 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
     if (!received->has_value()) return frames == 0 ? Turn::kNothing : Turn::kDrained;
     std::unique_ptr<ServerCall> to_run;
     const absl::Status handled = Dispatch(**received, to_run);
+    // Before the handler runs: it may be slow, and if it loses the role, the connection is another
+    // thread's by then.
     connection_->Release();
     if (!handled.ok()) {
-      // The last thing the client hears, so that its user learns what is wrong.
+      // The last frame that the client gets, so that its user learns what is wrong.
       (void)sender_.SendText({.kind = FrameKind::kGoAway},
                              handled.message().substr(0, kMinMaxPayload));
       Fail(absl::Status(handled.code(),
@@ -160,7 +163,7 @@ absl::Status ServerSession::OnMethod(const FrameHeader& header, ConstByteSpan pa
 absl::Status ServerSession::CheckRequest(const FrameHeader& header, ConstByteSpan payload,
                                          absl::Status& refusal) {
   MutexLock lock(mutex_);
-  // An answer that has not left yet cannot have told the client that the number is free.
+  // A response that has not left yet cannot have told the client that the number is free.
   if (header.call >= limits_.max_calls || FindCall(header.call) != nullptr ||
       sender_.OwesResponse(header.call)) {
     return absl::InternalError(
@@ -250,7 +253,7 @@ absl::Status ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan p
   if (over.ok()) {
     to_run = std::move(call);
   } else {
-    // All calls were cancelled while this one was being parsed.
+    // All calls were cancelled while this one was being parsed, which happens without the mutex.
     Refuse(header.call, over);
     Recycle(std::move(call));
   }
@@ -277,7 +280,7 @@ absl::Status ServerSession::OnMessage(const FrameHeader& header, ConstByteSpan p
                                       std::string* owned) {
   MutexLock lock(mutex_);
   ServerCall* const call = FindCall(header.call);
-  if (call == nullptr) return absl::OkStatus();  // it crossed the response on the way
+  if (call == nullptr) return absl::OkStatus();  // it crossed the response on its way
   const bool message = (header.flags & kMessage) != 0;
   if (payload.size() > limits_.max_message) {
     Terminate(*call, TooLargeToReceive(call->context_.method(), payload.size(), Peer::kClient,
@@ -322,13 +325,13 @@ void ServerSession::OnCancel(uint32_t id) {
   {
     MutexLock lock(mutex_);
     if (ServerCall* const call = FindCall(id)) {
-      // Megabytes may lie there until the id comes again.
+      // Otherwise megabytes may lie there until the id comes again.
       assembler_.Abandon(id);
       return Terminate(*call, cancelled);
     }
   }
-  // A request that has not arrived in full is answered too: every request is, once. An unfinished
-  // message belongs to a call that has had its answer.
+  // A request that has not arrived in full is answered, too: every request is answered once. An
+  // unfinished message belongs to a call that has had its answer.
   const bool request = assembler_.Unfinished(id) == FrameKind::kRequest;
   assembler_.Abandon(id);
   if (request) Refuse(id, cancelled);
@@ -348,7 +351,7 @@ absl::Status ServerSession::OnCredit(const FrameHeader& header) {
 void ServerSession::Fail(const absl::Status& status, bool broken) {
   CancelAll(status);
   connection_->Close();
-  // A client that left is nothing to report.
+  // A client that has left is no error to report.
   if (broken && on_broken_) on_broken_(status);
   {
     MutexLock lock(mutex_);

@@ -10,24 +10,24 @@
 
 namespace nigh {
 
-// SCHEME:NAME?KEY=VALUE&KEY=VALUE, as in "unix:/run/greeter.sock", "tcp://[::1]:0" or
-// "shm:greeter?ring=1MiB". What NAME and the parameters may be, and whether NAME may be empty, as
-// in "stdio:", is the transport's own business.
+// An address, SCHEME:NAME?KEY=VALUE&KEY=VALUE: "unix:/run/greeter.sock", "tcp://[::1]:0",
+// "shm:greeter?ring=1MiB". The transport defines what NAME and the parameters may be, and whether
+// NAME may be empty, as in "stdio:".
 struct Address {
   std::string scheme;
   std::string name;  // what stands between the colon and the question mark
   std::vector<std::pair<std::string, std::string>> parameters;
 
-  // INVALID_ARGUMENT when there is no scheme or a parameter is malformed.
+  // INVALID_ARGUMENT: there is no scheme, or a parameter is malformed.
   static absl::StatusOr<Address> Parse(absl::string_view text);
 
-  // The value of the last parameter of that key, or `otherwise`.
+  // The value of the last parameter whose key is `key`, or `otherwise` if there is none.
   absl::string_view Parameter(absl::string_view key, absl::string_view otherwise = "") const;
 
-  // INVALID_ARGUMENT that names the first parameter whose key is not among `known`.
+  // Returns OK, or INVALID_ARGUMENT naming the first parameter whose key is not among `known`.
   absl::Status CheckParameters(std::initializer_list<absl::string_view> known) const;
 
-  // As Parse would read it again.
+  // The text from which Parse makes this address again.
   std::string ToString() const;
 };
 

@@ -30,11 +30,11 @@ T LoadLittle(const std::byte* at) {
   return value;
 }
 
-// As LoadLittle, of bytes that another process may be changing: they are read once, however the
-// compiler may inline and order what is done with the value.
+// As LoadLittle, for bytes that another process may be changing. They are read exactly once,
+// however the compiler inlines and orders the use of the value.
 template <std::integral T>
 T LoadLittleOnce(const std::byte* at) {
-  // At any address; and the bytes are no object of this type.
+  // The bytes may lie at any address and are no object of type T.
   using Unaligned [[gnu::aligned(1), gnu::may_alias]] = T;
   return *reinterpret_cast<const volatile Unaligned*>(at);
 }

@@ -19,16 +19,16 @@ enum class Interest {
   kSend,     // room for the Claim that failed last, or for bytes that Flush left behind
 };
 
-// What to do before going to sleep on a connection: poll `fd` for `events` (poll(2)), or not sleep
-// at all because something came while arming.
+// How to sleep on a connection: poll `fd` for `events` (poll(2)). If something came while arming,
+// there is no descriptor, and the thread must not sleep.
 struct Wake {
   int fd = -1;
   short events = 0;
-  // `fd` stays readable after it has been signalled: wait for it edge-triggered in an epoll set, or
-  // read it.
+  // Whether `fd` stays readable after it has been signalled. If so, wait for it edge-triggered in
+  // an epoll set, or read it.
   bool edge_triggered = false;
-  // A medium that tells of frames by one descriptor and of its end by another: to be polled as
-  // well, level-triggered. It is the same for both interests.
+  // A second descriptor to poll, level-triggered, for a medium that signals frames by one
+  // descriptor and the end of the connection by another. It is the same for both interests.
   int end_fd = -1;
   short end_events = 0;
 
@@ -36,58 +36,63 @@ struct Wake {
   static Wake Ready() { return Wake(); }
 };
 
-// A Connection carries whole frames, in order, both ways, between two endpoints. Nothing here
-// blocks, calls upward, or knows what a frame means. At most one thread sends (Claim, Commit,
-// Flush, Arm(kSend)) and at most one receives (Receive, Release, Arm(kReceive)) at a time; the two
-// may overlap. transports/README.md numbers the promises; tests/contract holds every transport to
-// them.
+// A Connection carries whole frames, in order, both ways, between two endpoints. It never blocks,
+// never calls upward, and does not know what a frame means.
 //
-// Errors are of the connection as a whole and final: UNAVAILABLE when the peer or the medium is
-// gone, INTERNAL when the peer breaks the framing. Messages begin with the address.
+// Threads: at most one thread at a time sends (Claim, Commit, Flush, Arm(kSend)), and at most one
+// receives (Receive, Release, Arm(kReceive)). The two may overlap.
+//
+// Errors are final and concern the whole connection. UNAVAILABLE: the peer or the medium is gone.
+// INTERNAL: the peer breaks the framing. Messages begin with the address.
+//
+// transports/README.md numbers the promises; tests/contract holds every transport to them.
 class Connection {
  public:
   virtual ~Connection() = default;
 
-  // Room for one frame of up to `payload` bytes, payload <= max_payload(): at least that many
-  // contiguous bytes to fill. `std::nullopt`: no room now, Arm(kSend) tells when. A claim that is
-  // not committed before the next one never happened.
+  // Returns room for one frame of up to `payload` bytes: at least that many contiguous bytes to
+  // fill. `payload` is at most max_payload(). nullopt: there is no room now; Arm(kSend) tells when.
+  // If a claim is not committed before the next one, it never happened.
   virtual std::optional<ByteSpan> Claim(size_t payload) = 0;
 
-  // Makes a frame of the first header.length bytes of the claim, header.length <= what was claimed.
-  // No system call; the peer may see it only after Flush.
+  // Makes a frame of the first header.length bytes of the claim; header.length is at most what was
+  // claimed. Makes no system call. Only after Flush is the peer sure to see the frame.
   virtual void Commit(const FrameHeader& header) = 0;
 
-  // Hands what was committed to the medium. True: all of it. False: Arm(kSend), then Flush again.
+  // Hands all committed frames to the medium. True: all of it has left. False: some is left behind;
+  // Arm for kSend, then Flush again.
   virtual absl::StatusOr<bool> Flush() = 0;
 
-  // The next frame, its header decoded but not validated, or nothing for now. Frames that arrived
-  // before the peer closed come before the error that says so.
+  // Returns the next frame, or nullopt for now. The header is decoded but not validated. Frames
+  // that arrived before the peer closed come before the error that says so.
   virtual absl::StatusOr<std::optional<Frame>> Receive() = 0;
 
   // Gives back the bytes of the frame that Receive returned last.
   virtual void Release() = 0;
 
-  // To be called before sleeping: for kReceive when Receive has returned nothing; for kSend when
-  // Flush has left something behind, or when a claim fails even after a Flush, which may itself
-  // make room. The descriptor is the same for the life of the connection, one for each interest or
-  // one for both; it stays quiet until there is something, an end of the connection included.
+  // Prepares to sleep. For kReceive: call it when Receive has returned nothing. For kSend: call it
+  // when Flush has left something behind, or when a claim fails even after a Flush, which may
+  // itself make room. The descriptor is the same for the life of the connection, one for each
+  // interest or one for both. It stays quiet until there is something to do; the end of the
+  // connection is something.
   virtual Wake Arm(Interest interest) = 0;
 
-  // What an empty Receive costs; the wait policy goes by it.
+  // What an empty Receive costs. The wait policy depends on it.
   virtual Waiter::PollCost poll_cost() const = 0;
 
-  // Any thread, any number of times. Both sides wake and see the end: the peer after the frames
-  // that were flushed, which still reach it; this side at once, or after the frames that it has
-  // taken in already.
+  // Ends the connection. Any thread may call this, any number of times. Both sides wake and see the
+  // end. The peer first receives the frames that were flushed. This side sees the end at once, or
+  // after the frames that it has taken in already.
   virtual void Close() = 0;
 
-  // Bytes; longer payloads are cut above. At least kMinMaxPayload.
+  // The most bytes in one frame's payload, at least kMinMaxPayload. The layer above cuts longer
+  // payloads into several frames.
   virtual size_t max_payload() const = 0;
 
   virtual const PeerIdentity& peer() const = 0;
 };
 
-// A hello and the longest method name must fit one frame uncut.
+// The least max_payload(), in bytes. A hello and the longest method name must each fit one frame.
 inline constexpr size_t kMinMaxPayload = 256;
 
 }  // namespace nigh

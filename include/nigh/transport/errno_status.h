@@ -6,14 +6,14 @@
 
 namespace nigh {
 
-// A status of code `code` that reads "WHERE: OPERATION: what errno says (remedy)", with a remedy
-// where the error number suggests one:
+// Returns a status with `code` that reads "WHERE: OPERATION: what errno says (remedy)". The remedy
+// is there if the error number suggests one:
 //
 //   unix:/run/x.sock: connect: Connection refused (is the server running?)
 absl::Status ErrnoStatus(absl::StatusCode code, int error_number, absl::string_view where,
                          absl::string_view operation);
 
-// The same with the code that a caller of a remote method sees when the medium fails.
+// The same with UNAVAILABLE, which the caller of a remote method sees when the medium fails.
 inline absl::Status UnavailableErrno(int error_number, absl::string_view where,
                                      absl::string_view operation) {
   return ErrnoStatus(absl::StatusCode::kUnavailable, error_number, where, operation);

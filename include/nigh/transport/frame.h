@@ -10,7 +10,7 @@
 
 namespace nigh {
 
-// The frame: a fixed header and a payload, the same on every medium. proto/PROTOCOL.md is the
+// The frame: a fixed header and a payload, the same on every medium. proto/PROTOCOL.md is its
 // specification; this is its one implementation.
 //
 //   byte  0       4     5     6       8       12      16              24
@@ -39,8 +39,8 @@ enum FrameFlags : uint8_t {
   kAck = 8,       // answers a ping
 };
 
-// Frames that have nothing to do with the order of messages: a medium that can may let them
-// overtake others.
+// Whether frames of `kind` are independent of the order of messages. A medium that can may let such
+// frames overtake others.
 constexpr bool MayOvertake(FrameKind kind) {
   return kind == FrameKind::kCredit || kind == FrameKind::kPing;
 }
@@ -59,25 +59,25 @@ struct FrameHeader {
 
 inline constexpr size_t kFrameHeaderSize = 24;
 
-// One frame as received. `payload` belongs to the connection and lasts until its Release().
+// A frame as received. `payload` belongs to the connection and is valid until its Release().
 struct Frame {
   FrameHeader header;
   ConstByteSpan payload;
 };
 
-// Writes the 24 bytes at `to`.
+// Writes the header's 24 bytes to `to`.
 void EncodeFrameHeader(const FrameHeader& header, std::byte* to);
 
-// Reads the 24 bytes at `from`, each once, so that a peer who still owns the memory can change
-// nothing between check and use. Checks nothing; ValidateFrameHeader does.
+// Reads the header's 24 bytes from `from`, each byte exactly once: a peer that still owns the
+// memory can change nothing between check and use. Checks nothing; ValidateFrameHeader does.
 FrameHeader DecodeFrameHeader(const std::byte* from);
 
-// Whether a header that arrived may be acted upon: a known kind, only flags and fields which that
-// kind uses, a length of `max_payload` at most. The error is INTERNAL and says which field is
-// wrong.
+// Checks that a received header may be acted upon: its kind is known, only flags and fields that
+// the kind uses are set, and its length is at most `max_payload`. INTERNAL: the message says which
+// field is wrong.
 absl::Status ValidateFrameHeader(const FrameHeader& header, size_t max_payload);
 
-// "REQUEST"; "unknown" for a number that is no kind.
+// The kind's name, such as "REQUEST"; "unknown" for a number that is no kind.
 absl::string_view FrameKindName(FrameKind kind);
 
 }  // namespace nigh

@@ -6,21 +6,21 @@
 
 namespace nigh {
 
-// How long to look for something to do before going to sleep. The defaults suit every placement
-// that was measured (docs/architecture.md, "Waiting"); a program that owns its CPUs may raise
-// `spins`.
+// How long a thread polls before it goes to sleep. The defaults suit every placement that was
+// measured (docs/architecture.md, "Waiting"). A program that owns its CPUs may raise `spins`.
 struct WaitPolicy {
-  // Polls with nothing but a pause between them, for media that can be polled without a system
+  // The number of polls with only a pause between them, for media that are polled without a system
   // call.
   int spins = 40;
-  // Polls with a sched_yield(2) between them; four times as many where a poll is no system call and
-  // takes that much less. Looking should last about as long as waking a sleeper takes: who falls
-  // asleep earlier makes the peer wait for longer than that one looks, and then both sleep.
+  // The number of polls with a sched_yield(2) between them. Where a poll is no system call, and so
+  // takes less time, there are four times as many. Polling should last about as long as waking a
+  // sleeper takes. A thread that falls asleep earlier makes its peer wait longer than the peer
+  // polls, and then both sleep.
   int yields = 40;
 };
 
-// Decides, between two polls that found nothing, whether to spin, to yield the CPU or to sleep. The
-// one wait policy of nigh, for every medium and both sides:
+// Decides, after a poll that found nothing, whether to spin, to yield the CPU or to sleep. This is
+// nigh's one wait policy, for every medium and both sides:
 //
 //   Waiter waiter(policy);
 //   for (;;) {
@@ -29,11 +29,13 @@ struct WaitPolicy {
 //     Arm(); Sleep(); waiter.Slept();
 //   }
 //
-// It spins a little, for a peer on another CPU answers within that time. Then it yields, for a peer
+// First it spins a little: a peer on another CPU answers within that time. Then it yields: a peer
 // on this CPU answers only when it gets to run. It stops yielding when several yields have taken so
-// long that somebody else evidently needs the CPU, and when the wait has lasted longer than waking
-// up would cost. It learns: when waits have usually been longer than that, it goes to sleep at once; and
-// when spins have long found nothing, as on a CPU that both share, it yields at once.
+// long that somebody else evidently needs the CPU, or when the wait has lasted longer than waking
+// up would cost.
+//
+// It learns. When waits have usually been longer than that, it goes to sleep at once. When spins
+// have found nothing for long, as on a CPU that both sides share, it yields at once.
 //
 // Used by one thread at a time.
 class Waiter {
@@ -45,21 +47,23 @@ class Waiter {
 
   explicit Waiter(const WaitPolicy& policy) : policy_(policy) {}
 
-  // After a poll that found something: the next wait starts anew.
+  // Call after a poll that found something. The next wait starts anew.
   void Found();
 
-  // Forgets the present wait: somebody else begins to poll.
+  // Forgets the present wait, because another thread begins to poll.
   void Reset();
 
-  // After a poll that found nothing. True: a pause or a yield has passed, poll again. False: sleep.
+  // Call after a poll that found nothing. True: a pause or a yield has passed; poll again. False:
+  // sleep.
   bool PollAgain(PollCost cost);
 
-  // When the yield ended that PollAgain has just made, in steady nanoseconds; nothing after a pause.
+  // The moment when the last yield of PollAgain ended, in steady nanoseconds. nullopt after a
+  // pause.
   std::optional<int64_t> yielded_at() const {
     return started_ == 0 ? std::nullopt : std::optional(last_);
   }
 
-  // After a sleep: the wait that ends with the next Found() is known to be a long one.
+  // Call after a sleep. The wait that ends with the next Found() was a long one.
   void Slept() { slept_ = true; }
 
  private:
@@ -68,7 +72,7 @@ class Waiter {
   const WaitPolicy policy_;
   int polls_ = 0;              // in this wait
   int spins_ = 0;              // for this wait
-  int vain_spins_ = 0;         // waits on end that outlasted their spins
+  int vain_spins_ = 0;         // waits in a row that outlasted their spins
   bool slept_ = false;         // in this wait
   bool yielded_long_ = false;  // in this wait
   int long_yields_ = 0;        // lately, less the waits without
