@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "benchmarks/costs/counted.h"
 #include "benchmarks/echo.nigh.h"
+#include "nigh/deadline.h"
 #include "nigh/nigh.h"
 #include "nigh/transports/pipe/pipe.h"
 
@@ -81,7 +82,7 @@ void ReportSystemCalls(const std::string& prefix) {
   Report(prefix + "_empty", ACall(counts.blocked));
   Report(prefix + "_yields", ACall(counts.yields));
   Report(prefix + "_waits", ACall(counts.sleeps));
-  Report(prefix + "_other", ACall(counts.looks + counts.wakeups));
+  Report(prefix + "_other", ACall(counts.looks + counts.wakeups + counts.timers));
 }
 
 class AllocationTest : public testing::TestWithParam<const char*> {};
@@ -188,6 +189,22 @@ TEST(CostsTest, ACallOverSharedMemoryThatPollsCarriesNothingThroughTheKernel) {
   pair.Call(request, kCalls);
   ReportSystemCalls("shm_system_calls_busy");
   EXPECT_EQ(counts.sends + counts.receives, 0);
+}
+
+// What is done now and then is done by time, however many calls there are meanwhile: looks at other
+// descriptors, and the watchdog's alarm.
+TEST(CostsTest, WhatABusyServerDoesNowAndThenGoesByTimeAndNotByCalls) {
+  Pair pair(kShm, {});
+  const Payload request = PayloadOf(64);
+  pair.WarmUp(request);
+  counts.Reset();
+  const int64_t start = SteadyNanos();
+  pair.Call(request, kCalls);
+  const auto tenths = static_cast<double>(SteadyNanos() - start) / 100'000;  // of a millisecond
+  Report("looks_a_tenth_of_a_millisecond", static_cast<double>(counts.looks) / tenths);
+  Report("alarms_set_a_tenth_of_a_millisecond", static_cast<double>(counts.timers) / tenths);
+  EXPECT_LE(counts.looks, tenths + 10);
+  EXPECT_LE(counts.timers, tenths + 10);
 }
 
 }  // namespace

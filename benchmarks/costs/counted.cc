@@ -12,6 +12,7 @@
 #include <sys/msg.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,7 +25,7 @@ constinit Counts counts;
 
 void Counts::Reset() {
   for (std::atomic<int64_t>* count :
-       {&allocations, &sends, &receives, &blocked, &yields, &sleeps, &looks, &wakeups}) {
+       {&allocations, &sends, &receives, &blocked, &yields, &sleeps, &looks, &wakeups, &timers}) {
     *count = 0;
   }
 }
@@ -117,6 +118,11 @@ int ppoll(pollfd* fds, nfds_t size, const timespec* timeout, const sigset_t* mas
 int epoll_wait(int fd, epoll_event* events, int size, int timeout) {
   Count(timeout == 0 ? counts.looks : counts.sleeps);
   return static_cast<int>(::syscall(SYS_epoll_pwait, fd, events, size, timeout, nullptr, 0));
+}
+
+int timerfd_settime(int fd, int flags, const itimerspec* time, itimerspec* old) noexcept {
+  Count(counts.timers);
+  return static_cast<int>(::syscall(SYS_timerfd_settime, fd, flags, time, old));
 }
 
 int eventfd_read(int fd, eventfd_t* value) {

@@ -18,6 +18,7 @@ struct Counts {
   std::atomic<int64_t> sleeps = 0;    // poll, ppoll, epoll_wait that may block
   std::atomic<int64_t> looks = 0;     // the same with a timeout of 0
   std::atomic<int64_t> wakeups = 0;   // reads and writes of eventfds
+  std::atomic<int64_t> timers = 0;    // timerfd_settime
 
   void Reset();
 };

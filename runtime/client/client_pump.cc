@@ -283,6 +283,10 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
   if (taken.ok() && !late.empty()) {
     taken = absl::InternalError("initial metadata after the first message");
   }
+  // What the sections have left: a peer may have changed their size since it was looked at.
+  if (taken.ok() && payload.size() > limits_.max_message) {
+    taken = TooLargeToReceive("a reply", payload.size(), Peer::kServer, limits_.max_message);
+  }
   const bool has_message = (header.flags & kMessage) != 0 && status.ok();
   if (taken.ok() && has_message && !call->window_.Received(payload.size())) {
     taken = absl::InternalError("a message without the credit for it");

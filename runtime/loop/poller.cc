@@ -26,6 +26,11 @@ namespace {
 
 // A connection that had nothing in so many passes is no longer hot.
 constexpr int kCoolAfter = 64;
+// Passes that spin in vain for one look at the clock.
+constexpr uint32_t kSpinsPerClock = 64;
+// A poller that usually sleeps for longer than this stops its alarm before. One that sleeps less
+// puts it off when it is awake again, which costs nothing most of the time.
+constexpr int64_t kLongSleepNanos = 300'000;
 // Tasks run before the connections get their turn.
 constexpr int kTasksPerTurn = 64;
 // What one Poll may take.
@@ -122,7 +127,9 @@ Poller::Pass Poller::RunTasks() {
     });
     if (!ran) break;
   }
-  return kept ? Pass::kBusy : Pass::kRoleLost;
+  if (!kept) return Pass::kRoleLost;
+  AfterWork();
+  return Pass::kBusy;
 }
 
 void Poller::MakeHot(Source& source) {
@@ -199,10 +206,12 @@ Poller::Pass Poller::PollHot() {
       case Pollable::Turn::kBusy:
         source.idle_passes = 0;
         result = Pass::kBusy;
+        AfterWork();
         break;
       case Pollable::Turn::kDrained:
         source.idle_passes = 0;
         result = std::max(result, Pass::kDrained);
+        AfterWork();
         break;
       case Pollable::Turn::kNothing:
         cold = ++source.idle_passes > kCoolAfter && Cool(source);
@@ -265,15 +274,15 @@ Poller::Pass Poller::TakePass() {
   if (tasks == Pass::kRoleLost) return tasks;
   const Pass hot = PollHot();
   if (hot == Pass::kRoleLost) return hot;
-  const Pass pass = std::max(tasks, hot);
-  if (pass != Pass::kNothing) {
-    // The peers have just been answered, and are busy themselves: the time for what must be done
-    // now and then. In a pass that finds nothing it would stand in the way of the next request.
-    const int64_t now = SteadyNanos();
-    mark_.PutOff(now);
-    PollEventsIfDue(now);
-  }
-  return pass;
+  return std::max(tasks, hot);
+}
+
+void Poller::AfterWork() {
+  // The peers have just been answered, and are busy themselves: the time for what must be done now
+  // and then. In a pass that finds nothing it would stand in the way of the next request.
+  const int64_t now = SteadyNanos();
+  mark_.PutOff(now);
+  PollEventsIfDue(now);
 }
 
 bool Poller::Drive() {
@@ -291,11 +300,21 @@ bool Poller::Drive() {
         [[fallthrough]];
       case Pass::kNothing:
         if (!hot_.empty() && waiter_.PollAgain(PollCostOfHot())) {
-          // Who yields makes a system call for each look anyway.
-          if (const std::optional<int64_t> now = waiter_.yielded_at()) PollEventsIfDue(*now);
+          // Who yields makes a system call for each look anyway. Who spins may do so for long, if
+          // the policy says so, and looks at the clock now and then.
+          if (const std::optional<int64_t> now = waiter_.yielded_at()) {
+            PollEventsIfDue(*now);
+          } else if (++vain_passes_ % kSpinsPerClock == 0) {
+            PollEventsIfDue(SteadyNanos());
+          }
           break;
         }
-        if (!ArmHot() || !tasks_.BeginSleep()) break;
+        if (!ArmHot() || !tasks_.BeginSleep()) {
+          // A source that always says that something came would keep all others from being seen.
+          PollEventsIfDue(SteadyNanos());
+          break;
+        }
+        if (waiter_.usual_nanos() > kLongSleepNanos) mark_.Disarm();
         PollEvents(-1);
         tasks_.EndSleep();
         waiter_.Slept();

@@ -103,6 +103,8 @@ class Poller {
   void PollEventsIfDue(int64_t now) {
     if (now - last_events_ > kEventsEveryNanos) PollEvents(0);
   }
+  // After handlers have run: what must be done now and then.
+  void AfterWork();
   void AddNow(std::shared_ptr<Pollable> pollable);
   void Drop(Source& source);
   void MakeHot(Source& source);
@@ -125,6 +127,7 @@ class Poller {
   std::vector<Source*> hot_;
   Token next_token_ = 1;
   int64_t last_events_ = 0;  // steady nanoseconds
+  uint32_t vain_passes_ = 0;
   bool stopping_ = false;
 
   TaskQueue tasks_;  // goes first: what tasks hold may use the rest

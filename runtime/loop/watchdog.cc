@@ -15,6 +15,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "nigh/deadline.h"
+#include "nigh/runtime/base/signals_blocked.h"
 #include "nigh/transport/errno_status.h"
 
 namespace nigh {
@@ -27,9 +29,21 @@ constexpr int64_t kSecondLookNanos = 400'000;
 }  // namespace
 
 void InlineMark::SetAlarm(int64_t nanos) {
+  // In this order: whatever the watchdog does between the two, a timer runs in the end. The other
+  // way round it could go off in between, and what it has said, that none runs, be lost.
+  set_.store(true, std::memory_order_seq_cst);
+  put_off_.store(SteadyNanos(), std::memory_order_relaxed);
   const itimerspec when = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = nanos}};
   (void)::timerfd_settime(alarm_.get(), 0, &when, nullptr);
-  set_.store(true, std::memory_order_seq_cst);
+}
+
+void InlineMark::Disarm() {
+  if (!set_.load(std::memory_order_relaxed)) return;
+  // In this order, for the same reason: the watchdog may be starting the timer for a handler that
+  // has just been left.
+  const itimerspec never = {};
+  (void)::timerfd_settime(alarm_.get(), 0, &never, nullptr);
+  set_.store(false, std::memory_order_seq_cst);
 }
 
 void Watchdog::Watch(InlineMark& mark, absl::AnyInvocable<void()> taken) {
@@ -45,6 +59,7 @@ absl::Status Watchdog::Start() {
     return ErrnoStatus(absl::StatusCode::kResourceExhausted, EMFILE, "start",
                        "eventfd, timerfd_create");
   }
+  const SignalsBlocked blocked;
   try {
     thread_ = std::thread([this] { Run(); });
   } catch (const std::system_error&) {
@@ -85,7 +100,7 @@ void Watchdog::Run() {
   while (fds.back().revents == 0) {
     if (::poll(fds.data(), fds.size(), -1) < 0) continue;
     for (size_t i = 0; i < watched_.size(); ++i) {
-      if (fds[i].revents == 0) continue;
+      if ((fds[i].revents & POLLIN) == 0) continue;
       // Nothing to read: it has been put off since.
       uint64_t times;
       if (::read(fds[i].fd, &times, sizeof(times)) < 0) continue;

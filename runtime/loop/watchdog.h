@@ -39,7 +39,7 @@ class InlineMark {
     // Ordered before the look at the alarm, as the watchdog's two are the other way round: one of
     // them sees what the other did.
     const uint64_t entered = sequence_.fetch_add(1, std::memory_order_seq_cst) + 1;
-    if (!set_.load(std::memory_order_seq_cst) && alarm_) SetAlarm();
+    if (!set_.load(std::memory_order_seq_cst) && alarm_) SetAlarm(kAlarmNanos);
     return entered;
   }
   // False: the role has been taken away meanwhile.
@@ -50,11 +50,14 @@ class InlineMark {
   // By the poller, outside: it is alive at `now`, in steady nanoseconds. At most one system call
   // every 0.4 ms.
   void PutOff(int64_t now) {
-    if (now - last_set_ > kPutOffNanos && set_.load(std::memory_order_relaxed)) {
-      last_set_ = now;
-      SetAlarm();
+    if (now - put_off_.load(std::memory_order_relaxed) > kPutOffNanos &&
+        set_.load(std::memory_order_relaxed)) {
+      SetAlarm(kAlarmNanos);
     }
   }
+  // By the poller, outside, before it sleeps for long: the alarm would wake the watchdog for nothing.
+  // One system call if it is set.
+  void Disarm();
 
   // For the watchdog.
   uint64_t value() const { return sequence_.load(std::memory_order_seq_cst); }
@@ -68,13 +71,14 @@ class InlineMark {
   static constexpr int64_t kAlarmNanos = 800'000;
   static constexpr int64_t kPutOffNanos = 400'000;
 
-  void SetAlarm() { SetAlarm(kAlarmNanos); }
   void SetAlarm(int64_t nanos);
 
   std::atomic<uint64_t> sequence_ = 0;
-  std::atomic<bool> set_ = false;  // the alarm will go off, unless it is put off
-  UniqueFd alarm_;                 // a timer; made by Watchdog::Watch
-  int64_t last_set_ = 0;           // by PutOff, which is the role holder's
+  // True: the timer runs, or a thread is just about to start it. Never true with a timer that is
+  // stopped and will stay so, for then a handler would be entered with no alarm.
+  std::atomic<bool> set_ = false;
+  UniqueFd alarm_;                    // the timer; made by Watchdog::Watch
+  std::atomic<int64_t> put_off_ = 0;  // when it was last started, in steady nanoseconds
 };
 
 // One thread that looks after the pollers of a server: it takes the polling role from one whose

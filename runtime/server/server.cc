@@ -66,6 +66,8 @@ class Server::State {
 
   // Has a thread of the pool take the poller's role. False: the system has no thread to give.
   bool Drive(Poller& poller);
+  // Ends all threads: what the pollers still hold stays there.
+  void StopThreads();
   // Waits until `done`, which is called with the mutex held, returns true or `deadline` has passed.
   // With an event loop, polls it meanwhile, unless another thread does so in Run.
   void WaitUntil(Deadline deadline, absl::FunctionRef<bool()> done)
@@ -166,15 +168,23 @@ absl::Status Server::State::Start() {
   if (options_.event_loop == nullptr) {
     if (absl::Status status = dispatcher_.watchdog().Start(); !status.ok()) return status;
     for (const std::shared_ptr<Poller>& poller : pollers_) {
-      if (!Drive(*poller)) {
-        return absl::ResourceExhaustedError(
-            "start: the system has no thread to give (raise the limit on processes, ulimit -u)");
-      }
+      if (Drive(*poller)) continue;
+      StopThreads();
+      phase_ = Phase::kStopped;
+      return absl::ResourceExhaustedError(
+          "start: the system has no thread to give (raise the limit on processes, ulimit -u)");
     }
   }
   phase_ = Phase::kServing;
   for (const auto& listener : listeners_) pollers_.front()->Add(listener);
   return absl::OkStatus();
+}
+
+void Server::State::StopThreads() {
+  // The pool comes last. Its threads drive the pollers, and the watchdog gives it tasks.
+  for (const std::shared_ptr<Poller>& poller : pollers_) poller->Stop();
+  dispatcher_.watchdog().Stop();
+  dispatcher_.pool().Join();
 }
 
 bool Server::State::Drive(Poller& poller) {
@@ -327,12 +337,7 @@ void Server::State::Shutdown(absl::Duration grace) {
     });
   }
   CloseSessions(sessions);
-  if (options_.event_loop == nullptr) {
-    // The pool comes last. Its threads drive the pollers, and the watchdog gives it tasks.
-    for (const std::shared_ptr<Poller>& poller : pollers_) poller->Stop();
-    dispatcher_.watchdog().Stop();
-    dispatcher_.pool().Join();
-  }
+  if (options_.event_loop == nullptr) StopThreads();
   {
     MutexLock lock(mutex_);
     sessions_.clear();

@@ -71,7 +71,10 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
            /*broken=*/true);
       return Turn::kEnded;
     }
-    if (to_run != nullptr && !dispatcher_.Run(std::move(to_run), mark)) return Turn::kRoleLost;
+    if (to_run == nullptr) continue;
+    if (!dispatcher_.Run(std::move(to_run), mark)) return Turn::kRoleLost;
+    // One request a turn is the rule, and the poller's business; many may take long together.
+    if (frames > 0) mark.PutOff(SteadyNanos());
   }
   return Turn::kBusy;
 }
@@ -234,6 +237,10 @@ absl::Status ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan p
         absl::Nanoseconds(static_cast<int64_t>(std::min<uint64_t>(header.aux, INT64_MAX))));
   }
   refusal = TakeMetadata(header, limits_.max_metadata, payload, context.client_metadata_);
+  // What the sections have left: a peer may have changed their size since it was looked at.
+  if (refusal.ok() && payload.size() > limits_.max_message) {
+    refusal = TooLargeToReceive("a request", payload.size(), Peer::kClient, limits_.max_message);
+  }
   const bool message = (header.flags & kMessage) != 0;
   if (refusal.ok() && message && call->request_ != nullptr) {
     refusal = MessageTarget(call->request_.get()).Parse(payload);
