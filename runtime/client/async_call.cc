@@ -160,7 +160,7 @@ bool AsyncClientCall::OpenOn(std::shared_ptr<ClientSession> session, const Messa
     return false;
   }
   std::array<absl::AnyInvocable<void()>, kCallEvents> early;
-  std::shared_ptr<Connector> connector;  // goes after the lock
+  std::shared_ptr<Connector> connector;  // destroyed after the lock
   bool ended_meanwhile = false;
   bool discard = false;
   {
@@ -172,6 +172,7 @@ bool AsyncClientCall::OpenOn(std::shared_ptr<ClientSession> session, const Messa
     discard = discard_;
     first_.reset();
   }
+  // Another thread may have done these while the session did not have the call yet.
   if (ended_meanwhile) (void)call_.WritesDone();
   if (discard) call_.session_->Discard(call_);
   for (int event = 0; event < kCallEvents; ++event) {
@@ -203,7 +204,7 @@ void AsyncClientCall::GiveUp(const absl::Status& status) {
     phase = phase_;
   }
   if (phase == Phase::kOpen) return call_.Fail(status);
-  // While it is opening, whoever opens it finds out by himself.
+  // A thread that is opening the call finds out by itself.
   if (phase != Phase::kConnecting) return;
   FailToStart(absl::Status(status.code(), absl::StrCat(method_.method->name, ": ", status.message(),
                                                        " while connecting")));
@@ -215,7 +216,7 @@ void AsyncClientCall::RemoveHooks() {
     MutexLock lock(mutex_);
     hook = std::exchange(cancel_hook_, 0);
   }
-  // The context may be gone once there is nothing of it to remove.
+  // Without a hook the context may be gone already.
   if (hook != 0) context_.cancellation_.Remove(hook);
 }
 
@@ -229,9 +230,9 @@ bool AsyncClientCall::Ready(CallEvent event) {
 }
 
 void AsyncClientCall::When(CallEvent event, absl::AnyInvocable<void()> callback) {
-  // The callback may run, and let go of the last other, before this returns.
+  // The callback may run before this returns, and drop the last other reference.
   const std::shared_ptr<AsyncClientCall> self = shared_from_this();
-  absl::AnyInvocable<void()> dropped;  // goes after the lock
+  absl::AnyInvocable<void()> dropped;  // destroyed after the lock
   {
     MutexLock lock(mutex_);
     if (abandoned_) {
@@ -243,7 +244,7 @@ void AsyncClientCall::When(CallEvent event, absl::AnyInvocable<void()> callback)
       dropped = std::exchange(early_[static_cast<int>(event)], std::move(callback));
       return;
     }
-    // With the lock held: Abandon finds whatever was registered.
+    // With the lock held: Abandon sets abandoned_ under it, and then finds what is registered.
     dropped = call_.session_->When(call_, event, std::move(callback));
   }
 }
@@ -285,7 +286,7 @@ void AsyncClientCall::Write(const google::protobuf::MessageLite& message, bool e
 void AsyncClientCall::WriteBytes(std::string bytes, bool end, Done done) {
   When(CallEvent::kRoom, [self = shared_from_this(), bytes = std::move(bytes), end,
                           done = std::move(done)]() mutable {
-    // Others may have used the room up meanwhile.
+    // Other calls may have used the room up meanwhile; then it waits again.
     const std::optional<bool> written =
         self->TryWriteSource(MessageSource(absl::string_view(bytes)), end);
     if (written.has_value()) return done(*written);
@@ -339,11 +340,12 @@ void AsyncClientCall::Abandon() {
   StopConnecting();
   waiters_.poller->RemoveTimer(timer_);
   RemoveHooks();
-  // From here on nobody else touches the call, but its session.
+  // From here on nobody but the session touches the call.
   waiters_.poller->Revoke(&waiters_);
   if (call_.finished_) return;
   if (call_.session_ != nullptr) {
-    // Before the cancellation, which would call them.
+    // Before Drop: cancelling the call would post the callbacks. What the session posted since the
+    // first Revoke is revoked now.
     call_.session_->DropWaiters(call_);
     waiters_.poller->Revoke(&waiters_);
   }

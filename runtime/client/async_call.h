@@ -22,8 +22,8 @@
 
 namespace nigh {
 
-// An AsyncCall, which waits for events of a ClientCall: "when it has come, do what a caller who waits
-// in a thread would do then". What waits to happen keeps the call alive.
+// The AsyncCall of a client. It waits for events of a ClientCall; when an event has come, it does
+// what a caller that waits in a thread would do then. Callbacks that wait keep the call alive.
 class AsyncClientCall final : public AsyncCall,
                               public std::enable_shared_from_this<AsyncClientCall> {
  public:
@@ -51,24 +51,25 @@ class AsyncClientCall final : public AsyncCall,
 
  private:
   enum class Phase {
-    kConnecting,  // or not started
-    kOpening,     // just being given to a session
+    kConnecting,  // it waits for a session, or has not been started
+    kOpening,     // a thread is giving it to a session
     kOpen,        // a session has it
-    kFailed,      // it ended without having begun
+    kFailed,      // it has ended without reaching a session
   };
 
-  // Waits for a session.
+  // Waits for a session, by a callback.
   void Connect() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> session)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // True: the call has begun. False: another session is needed.
+  // Gives the call to `session`. False: the session takes no calls, another one is needed.
   bool OpenOn(std::shared_ptr<ClientSession> session, const MessageSource* first)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The call ends without having begun.
+  // Ends a call that has not reached a session.
   void FailToStart(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
-  // It waits for no session any more.
+  // Stops waiting for a session.
   void StopConnecting() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The context has been cancelled or the deadline has passed.
+  // Ends the call with `status`: its context has been cancelled, its deadline has passed, or a
+  // message cannot be sent.
   void GiveUp(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<bool> TryWriteSource(const MessageSource& message, bool end);
   void WriteBytes(std::string bytes, bool end, Done done);
@@ -85,7 +86,8 @@ class AsyncClientCall final : public AsyncCall,
   std::shared_ptr<Connector> connector_ ABSL_GUARDED_BY(mutex_);  // until a session has the call
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kConnecting;
   bool abandoned_ ABSL_GUARDED_BY(mutex_) = false;
-  // While it connects: the first message, whether it is the last, what waits, by event.
+  // What is kept while the call connects: the first message, whether it is the last one, whether
+  // replies are discarded, and the callbacks that wait, by event.
   std::optional<std::string> first_ ABSL_GUARDED_BY(mutex_);
   bool end_ ABSL_GUARDED_BY(mutex_) = false;
   bool discard_ ABSL_GUARDED_BY(mutex_) = false;

@@ -24,7 +24,7 @@ ClientCall::ClientCall(BoundMethod method, ClientContext& context)
     : method_(method), context_(context), state_(method.method->kind, CallState::End::kClient) {}
 
 ClientCall::~ClientCall() {
-  // Afterwards the context may be gone.
+  // A call that is finished must not touch its context, which may be gone by now.
   if (!finished_) Drop();
 }
 
@@ -73,7 +73,8 @@ bool ClientCall::StartOn(std::shared_ptr<ClientSession>& session, const MessageS
                          bool end) {
   if (!session->Start(*this, first, end)) return false;
   session_ = std::move(session);
-  // Not earlier: a cancellation must not overtake the request.
+  // Not before the session has the request: a CANCEL must not overtake it. If the context has been
+  // cancelled already, Add calls this at once.
   cancel_hook_ = context_.cancellation_.Add([this] { Cancel(); });
   return true;
 }
@@ -85,7 +86,7 @@ void ClientCall::FailToStart(absl::Status status) {
 
 void ClientCall::Start(const MessageSource* first, bool end) {
   std::optional<absl::Status> status = Prepare(first);
-  // A callback of the channel's may let go of it.
+  // A state callback of the channel may drop the last reference to the connector.
   std::shared_ptr<Connector> alive;
   while (!status.has_value()) {
     absl::StatusOr<std::shared_ptr<ClientSession>> session =
@@ -113,6 +114,7 @@ bool ClientCall::Write(const MessageSource& message, bool end) {
 
 std::optional<bool> ClientCall::TryWrite(const MessageSource& message, bool end) {
   if (interception_ != nullptr && !send_seen_) {
+    // Interceptors see a message once, when it can be written: not at an attempt that has to wait.
     if (!session_->Ready(*this, CallEvent::kRoom)) return std::nullopt;
     if (!PassSend(message)) return false;
   }

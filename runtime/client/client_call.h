@@ -27,15 +27,15 @@ class Poller;
 template <class Call>
 class Interception;
 
-// What a call has besides when nobody waits for it in a thread of his: who runs the callbacks, and
-// the callbacks that wait, by event, guarded by the session's mutex.
+// What a call has besides if nobody waits for it in a thread: the poller that runs its callbacks,
+// and the callbacks that wait, by event. The session's mutex guards the callbacks.
 struct CallWaiters {
   std::shared_ptr<Poller> poller;
   std::array<absl::AnyInvocable<void()>, kCallEvents> callbacks;
 };
 
-// One call of any kind, as its client sees it: the type-erased machine below stubs and streams, for
-// synchronous callers. One thread reads and one writes at a time; both may be the same.
+// One call of any kind, without types, as its client sees it. Stubs and streams are built on it.
+// Its functions block. At most one thread reads and one writes at a time; both may be the same.
 //
 //   ClientCall call(method, context);
 //   call.Start(&request, /*end=*/true);     // always succeeds; what goes wrong is the call's status
@@ -43,37 +43,38 @@ struct CallWaiters {
 //   absl::Status status = call.Finish();
 class ClientCall {
  public:
-  // `context` must outlive the call, the method's connector must until Start.
+  // `context` must outlive the call. The method's connector must live until Start.
   ClientCall(BoundMethod method, ClientContext& context);
   ClientCall(const ClientCall&) = delete;
   ClientCall& operator=(const ClientCall&) = delete;
   // Cancels a call that is not over.
   ~ClientCall();
 
-  // Where the first message is to go, when it can be said in advance: parsed in place, with no
-  // copy. To be called before Start or by the reader.
+  // Says in advance where the first message goes, so that it can be parsed in place, with no copy.
+  // To be called before Start, or by the reader.
   void Expect(MessageTarget target) { target_ = target; }
 
-  // Opens the call, with its first message if there is one. `end`: no more will follow.
+  // Opens the call, with its first message unless that is null. `end`: no more messages follow.
+  // Blocks while it connects.
   void Start(const MessageSource* first, bool end);
 
-  // Sends a message. False: the call is over or its sending side is; the status tells why. Blocks
-  // while the server's reader is too far behind.
+  // Sends a message, which has been measured. False: the call or its sending side is over; Finish
+  // tells why. Blocks while the server's reader is too far behind, or while there is no room.
   bool Write(const MessageSource& message, bool end = false);
 
-  // Ends the sending side. False as above.
+  // Ends the sending side. False: as above.
   bool WritesDone();
 
   // Waits for the next message. False: there are no more; Finish tells why.
   bool Read(MessageTarget target);
 
-  // Waits for the server's initial metadata, which come before its first message at the latest.
+  // Waits for the server's initial metadata. They come with its first message at the latest.
   void WaitForInitialMetadata();
 
-  // Waits for the end. Messages that were not read are dropped.
+  // Waits for the end and returns the call's status. Messages that were not read are dropped.
   absl::Status Finish();
 
-  // As ClientContext::TryCancel.
+  // Ends the call with CANCELLED and tells the server. Any thread may call it.
   void Cancel();
 
   // Ends the call, started or not, with an error of this side.
@@ -86,21 +87,21 @@ class ClientCall {
   void Unbind();
   // Cancels a call that nobody will finish.
   void Drop();
-  // What Start consists of: whether the call has ended before it began; an attempt, which takes
-  // `session` unless that takes no new calls and is to be retired; and the end of a call that has
-  // not reached any.
+  // The parts of Start. Prepare returns a status if the call has ended before it began. StartOn
+  // makes an attempt: true, it has taken over `session`; false, `session` takes no new calls and is
+  // to be retired. FailToStart ends a call that has not reached a session.
   std::optional<absl::Status> Prepare(const MessageSource* first);
   bool StartOn(std::shared_ptr<ClientSession>& session, const MessageSource* first, bool end);
   void FailToStart(absl::Status status);
   absl::Status ReadyToStart();
-  // As Write, but nothing where it would have to wait.
+  // As Write, but returns nothing where it would have to wait.
   std::optional<bool> TryWrite(const MessageSource& message, bool end);
 
-  // What interceptors have to do with it. False: they have rejected the call.
+  // These pass messages to the interceptors. False: an interceptor has rejected the call.
   bool PassSend(const MessageSource& message);
   bool EndRejected();
   bool ReadIntercepted(MessageTarget target);
-  // The next reply of an interceptor that has answered the call.
+  // Takes the next reply of an interceptor that has answered the call. False: there is none.
   bool TakeAnswer(MessageTarget target);
   absl::Status FinishIntercepted(absl::Status status);
 
@@ -114,7 +115,7 @@ class ClientCall {
   MessageTarget expected_;  // where they find the one reply
   bool send_seen_ = false;  // they know of the message that waits to be written
 
-  // From here on guarded by the session's mutex once the call has started.
+  // The session's mutex guards what follows once the call has started.
   CallState state_;
   uint32_t id_ = 0;
   MessageTarget target_;        // where the reader wants the next message

@@ -1,4 +1,4 @@
-// How a client session begins: the exchange of hellos, by a caller who waits or by a poller.
+// How a client session begins: a caller that waits exchanges the hellos, or a poller does.
 
 #include <array>
 #include <cstddef>
@@ -25,7 +25,7 @@ namespace nigh {
 void ClientSession::SendHello() {
   std::array<std::byte, kHelloSize> payload;
   EncodeHello(OwnHello(limits_), payload.data());
-  // Not sent yet while the medium still connects; what goes wrong shows up in Receive.
+  // The medium may still be connecting; then the sender keeps the frame. Errors show up in Receive.
   (void)sender_.SendText({.kind = FrameKind::kHello}, AsText(payload));
 }
 
@@ -42,6 +42,7 @@ std::optional<absl::Status> ClientSession::HandshakeStep(Deadline deadline) {
           name_,
           ": connect: the server has not said hello in time (does it speak nigh's protocol?)")));
     }
+    // This end's hello may still wait for room.
     const absl::StatusOr<bool> sent = sender_.Resume();
     if (!sent.ok()) return fail(sent.status());
     return std::nullopt;
@@ -95,7 +96,7 @@ void ClientSession::HandshakeOn(const std::shared_ptr<Poller>& poller, Deadline 
     greeting_ = std::make_unique<Greeting>(Greeting{deadline, std::move(done)});
   }
   poller->Add(shared_from_this());
-  // A turn sees that the time is up.
+  // A turn finds that the time is up. Add has the poller give one soon, even if it sleeps.
   poller->AddTimer(deadline, this, [weak = weak_from_this(), poller = poller.get()] {
     const std::shared_ptr<ClientSession> self = weak.lock();
     if (self == nullptr) return;
@@ -111,6 +112,7 @@ std::optional<Pollable::Turn> ClientSession::TakeGreetingTurn() {
     if (greeting_ == nullptr) return std::nullopt;
     deadline = greeting_->deadline;
   }
+  // Without the mutex: nobody else receives before the session is known to its connector.
   const std::optional<absl::Status> status = HandshakeStep(deadline);
   if (!status.has_value()) return Turn::kNothing;
   std::unique_ptr<Greeting> greeting;
@@ -119,7 +121,7 @@ std::optional<Pollable::Turn> ClientSession::TakeGreetingTurn() {
     greeting = std::move(greeting_);
   }
   greeting->done(*status);
-  // Calls that were waiting for this have added the session anew.
+  // The poller lets go. Calls that waited for this add the session again as they open.
   return Turn::kEnded;
 }
 

@@ -33,10 +33,57 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
 
+// Who holds what when.
+//
+// mutex_ guards the calls. The pump is the receiving half of connection_, with waiter_ and
+// assembler_. Whoever has set pumping_ has it. pumping_ itself is guarded by mutex_, but nobody
+// holds mutex_ while receiving, parsing or sleeping.
+//
+//   caller A                   caller B                 poller                  pump    mutex_
+//   -------------------------  -----------------------  ----------------------  ------  ----------
+//   Await                                                                       nobody  A
+//   Lead: pumping_ = true                                                       A       A
+//    | Receive, spin, yield    Await: follows, sleeps                           A       nobody
+//    |                         on its call's changed_
+//    | Dispatch, A's reply:    :                                                A       A, except
+//    |   parsed where it lies  :                                                        to parse
+//    | Dispatch, B's message:  :                                                A       A
+//    |   to its call's inbox_
+//    |   Changed ----------->  wakes, parses, returns                           A       B, except
+//    |                                                                                  to parse
+//    | Dispatch, a message of                                                   A       A
+//    |   a call with waiters:
+//    |   Changed ------------------------------------>  runs the callback as    A       nobody
+//    |                         Await: follows           a task
+//    | Sleep: ppoll(2)         :                                                A       nobody
+//    | ready, or deadline      :                                                A       A
+//   pumping_ = false           :                                                nobody  A
+//   PromoteFollower -------->  wakes: ready, or Lead                            B       B
+//   HandOver, if nobody leads ----------------------->  Add: has the session
+//
+// Deadline. A leader's ends its ppoll(2), a follower's its wait on changed_. If nobody pumps then,
+// the caller takes the pump once more without waiting (PumpWhatArrived), because what has arrived
+// in time counts. If the call is still not ready, Abandon ends it with DEADLINE_EXCEEDED and sends
+// a CANCEL. The caller leaves as always: PromoteFollower, HandOver.
+//
+// The poller has the session from an Add to a turn that says kEnded. It has the pump only during
+// its turns.
+//
+//   gets it  Opened: the first call with waiters begins. HandshakeOn: hellos are to be exchanged.
+//            HandOver: a caller leaves, nobody pumps, and a call with waiters is open, or something
+//            is unsent that no follower takes along.
+//   a turn   pumping_ = true, at most kFramesPerTurn frames, pumping_ = false, PromoteFollower. A
+//            caller that comes meanwhile follows, and leads after the turn.
+//   asleep   The session is in the poller's epoll set, and nobody has the pump. A caller that comes
+//            leads at once. A frame then wakes both, and the poller's turn finds pumping_ set.
+//   lets go  A turn says kEnded: a caller leads (and hands over when it leaves), the connection is
+//            dead, or no call with waiters is open and nothing is unsent. LetGo asks for a last
+//            turn.
+
 namespace nigh {
 namespace {
 
-// Frames dispatched in one go by somebody who does not wait for any of them.
+// At most this many frames are dispatched in one go by somebody who waits for none of them.
 constexpr int kFramesPerTurn = 64;
 
 }  // namespace
@@ -63,7 +110,7 @@ void ClientSession::Await(ClientCall& call, Event event, Role role) {
   ClientCall* const self = role == Role::kReader ? &call : nullptr;
   while (!IsReady(call, event)) {
     if (deadline.HasPassed()) {
-      // What had arrived by then still counts.
+      // A reply that had arrived by then still counts.
       if (!pumping_) PumpWhatArrived(self);
       if (!IsReady(call, event)) {
         Abandon(call, DeadlineExceeded(NameOf(call)));
@@ -73,11 +120,14 @@ void ClientSession::Await(ClientCall& call, Event event, Role role) {
     if (!pumping_) {
       Lead(call, event, self);
     } else {
+      // A call is in the list twice while its reader and its writer both wait. Either entry may go
+      // first: they are equal.
       followers_.push_back(&call);
       call.changed_.WaitUntil(mutex_, deadline);
       followers_.erase(absl::c_find(followers_, &call));
     }
   }
+  // HandOver leaves unsent frames to the follower that this wakes.
   PromoteFollower();
   HandOver();
 }
@@ -100,14 +150,19 @@ void ClientSession::WakeWriters() {
 }
 
 void ClientSession::PromoteFollower() {
-  // All of a call's waiters, a reader and a writer; the one that runs first leads.
+  // Wakes the oldest follower, and with it the other thread of the same call, if both its reader
+  // and its writer wait. The one that runs first leads. One that is ready by then promotes the
+  // next.
   if (!pumping_ && !followers_.empty()) followers_.front()->changed_.SignalAll();
 }
 
 void ClientSession::Lead(ClientCall& call, Event event, ClientCall* self) {
   const Deadline deadline = call.context_.deadline_;
   pumping_ = true;
+  // The waiter has seen another thread's wait last.
   waiter_.Reset();
+  // The polls that find nothing take no mutex. What another thread changes meanwhile is seen before
+  // Sleep, or ends it.
   while (!IsReady(call, event) && !deadline.HasPassed()) {
     bool found = false;
     {
@@ -129,6 +184,8 @@ void ClientSession::Lead(ClientCall& call, Event event, ClientCall* self) {
 
 void ClientSession::Sleep(Deadline deadline) {
   if (std::exchange(interrupted_, false)) return;
+  // From here on, whoever changes something for the pump writes to interrupt_. The eventfd keeps
+  // that until ppoll(2), so releasing the mutex before it loses no wake-up.
   sleeping_ = true;
   {
     MutexUnlock unlock(mutex_);
@@ -138,7 +195,7 @@ void ClientSession::Sleep(Deadline deadline) {
     if (std::optional<Wake> room = sender_.Arm()) wakes[count++] = *room;
     if (absl::c_none_of(absl::MakeSpan(wakes.data(), count),
                         [](const Wake& wake) { return wake.ready(); })) {
-      // poll(2) passes over descriptors that are negative.
+      // The end_fd of most media is -1, which ppoll(2) ignores.
       std::array<pollfd, 4> fds;
       fds[0] = {.fd = interrupt_.get(), .events = POLLIN, .revents = 0};
       for (size_t i = 0; i < count; ++i) {
@@ -153,6 +210,7 @@ void ClientSession::Sleep(Deadline deadline) {
       ::ppoll(fds.data(), count + 2, deadline.is_infinite() ? nullptr : &timeout, nullptr);
       eventfd_t ignored;
       if (fds[0].revents != 0) (void)::eventfd_read(fds[0].fd, &ignored);
+      // ppoll(2) is level-triggered: a signal that stays unread would end the next sleep at once.
       for (size_t i = 0; i < count; ++i) {
         if (wakes[i].edge_triggered && fds[i + 1].revents != 0) {
           (void)::eventfd_read(wakes[i].fd, &ignored);
@@ -173,13 +231,15 @@ bool ClientSession::Pump(ClientCall* self) {
     const absl::Status handled = Dispatch(**received, self);
     connection_->Release();
     if (!handled.ok()) {
+      // The server broke the protocol. It is told why; whether that arrives makes no difference.
       (void)sender_.SendText({.kind = FrameKind::kGoAway},
                              handled.message().substr(0, kMinMaxPayload));
       Fail(absl::Status(handled.code(), absl::StrCat(name_, ": ", handled.message())));
     }
     return true;
   }
-  // Nothing to receive: the moment to send what waited for room.
+  // Nothing to receive, so there is time to send what waits for room. Receiving comes first: the
+  // server may be unable to make room before its own frames are taken.
   if (!sender_.idle()) {
     const absl::StatusOr<bool> sent = sender_.Resume();
     if (sent.ok() && *sent) {
@@ -203,6 +263,8 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
       if (absl::Status status = assembler_.Interrupt(header); !status.ok()) return status;
       MutexLock lock(mutex_);
       if (header.rest == 0) return DispatchToCall(header, frame.payload, nullptr, self);
+      // The first piece says how long the message will be. One that is too long, or for no call, is
+      // not kept; the assembler then drops the pieces that follow.
       ClientCall* const call = FindCall(header);
       return call != nullptr && WithinLimit(header, frame.payload, *call) ? assembler_.Begin(frame)
                                                                           : absl::OkStatus();
@@ -257,6 +319,7 @@ bool ClientSession::WithinLimit(const FrameHeader& header, ConstByteSpan payload
   const size_t size = MessageSize(header, payload);
   if (size <= limits_.max_message) return true;
   absl::Status status = TooLargeToReceive(NameOf(call), size, Peer::kServer, limits_.max_message);
+  // After a RESPONSE the server owes nothing: the id is free, and a CANCEL would hit nobody.
   if (header.kind == FrameKind::kResponse) {
     Release(call);
     End(call, std::move(status));
@@ -269,11 +332,12 @@ bool ClientSession::WithinLimit(const FrameHeader& header, ConstByteSpan payload
 absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteSpan payload,
                                            std::string* owned, ClientCall* self) {
   ClientCall* const call = FindCall(header);
-  // A call that is over here: what crossed its cancellation on the way.
+  // No call: it is over here, and the frame crossed its cancellation on the way.
   if (call == nullptr || !WithinLimit(header, payload, *call)) return absl::OkStatus();
   const bool ends = header.kind == FrameKind::kResponse;
   absl::Status status;
-  // The call's own thread may read its initial metadata from the first frame on.
+  // From the first frame on, the call's own thread may read the context's metadata without a lock.
+  // So metadata of later frames goes elsewhere, and is refused below.
   Metadata late;
   Metadata& initial =
       std::exchange(call->got_initial_metadata_, true) ? late : call->context_.initial_;
@@ -310,10 +374,13 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
     }
     return absl::OkStatus();
   }
+  // The server's clock may have run out first. The caller is told of the deadline, whichever end
+  // noticed it.
   if (status.code() == absl::StatusCode::kCancelled && call->context_.deadline_.HasPassed()) {
     status = DeadlineExceeded(NameOf(*call));
   }
-  // The id is free from here on, and nobody may cancel the call any more, whatever Deliver finds.
+  // The id is free from here on, so nobody may send a CANCEL for it any more. Hence the state is
+  // closed before Deliver, which may release the mutex, or Abandon a call that it fails to parse.
   Release(*call);
   call->status_ = status;
   call->state_.Close();
@@ -326,7 +393,8 @@ void ClientSession::Deliver(ClientCall& call, ConstByteSpan message, std::string
                             ClientCall* self) {
   if (call.discard_) return Consumed(call, message.size());
   if (&call == self && call.target_ && !call.target_filled_ && call.inbox_.empty()) {
-    // Its own thread: the message can be parsed where it lies.
+    // This is the reader's own thread, so the message can be parsed where it lies. Without the
+    // mutex: parsing takes long and nobody else touches the target.
     absl::Status parsed;
     {
       MutexUnlock unlock(mutex_);
@@ -334,6 +402,7 @@ void ClientSession::Deliver(ClientCall& call, ConstByteSpan message, std::string
     }
     return Parsed(call, parsed, message.size());
   }
+  // A string that holds nothing but the message is taken over; one with sections is copied from.
   if (owned != nullptr && owned->size() == message.size()) {
     call.inbox_.push_back(std::move(*owned));
   } else {
@@ -344,7 +413,8 @@ void ClientSession::Deliver(ClientCall& call, ConstByteSpan message, std::string
 
 void ClientSession::HandOver() {
   if (pumping_ || !dead_.ok()) return;
-  // Somebody who follows takes along what waits for room.
+  // No call needs the poller, but something may wait for room. A follower leads next and sends it.
+  // After LetGo it need not be sent, for the hang-up says as much.
   if (open_async_ == 0 && (!unsent_ || let_go_ || !followers_.empty())) return;
   std::shared_ptr<Poller> poller = poller_.lock();
   if (!own_loop_) {
@@ -352,7 +422,7 @@ void ClientSession::HandOver() {
       try {
         poller = SharedPoller();
       } catch (const std::system_error&) {
-        // No thread to be had: what waits leaves with the next call.
+        // The system has no thread to give. What waits leaves with the next call.
         return;
       }
       poller_ = poller;
@@ -363,11 +433,13 @@ void ClientSession::HandOver() {
 }
 
 void ClientSession::LetGo() {
-  // Goes after the lock, and takes its thread along if nobody else needs that.
+  // Destroyed after the lock: the last reference waits for the poller's thread, and that thread may
+  // be waiting for the lock.
   std::shared_ptr<Poller> pump;
   MutexLock lock(mutex_);
   let_go_ = true;
   pump = std::move(pump_);
+  // A turn, in which the poller finds out and lets go of its reference.
   if (pump != nullptr) pump->Add(shared_from_this());
 }
 
@@ -375,7 +447,7 @@ Pollable::Turn ClientSession::TakeTurn(InlineMark& /*mark*/) {
   if (std::optional<Turn> turn = TakeGreetingTurn()) return *turn;
   {
     MutexLock lock(mutex_);
-    // A caller who leads hands over when he leaves.
+    // A caller leads. When it leaves, HandOver gives the session back.
     if (pumping_ || !dead_.ok()) return Turn::kEnded;
     pumping_ = true;
   }
@@ -392,7 +464,8 @@ Pollable::Turn ClientSession::TakeTurn(InlineMark& /*mark*/) {
 
 Wake ClientSession::ArmReceive() {
   MutexLock lock(mutex_);
-  // The receiving half may be another thread's by now; the next turn sees to it.
+  // A caller may have the receiving half by now, and only its owner may arm it. The next turn lets
+  // go of the session.
   if (pumping_ || !dead_.ok()) return Wake::Ready();
   return connection_->Arm(Interest::kReceive);
 }
@@ -400,7 +473,8 @@ Wake ClientSession::ArmReceive() {
 void ClientSession::ResumeSending() {
   const absl::StatusOr<bool> sent = sender_.Resume();
   MutexLock lock(mutex_);
-  // What the server had sent before it went away is still to be received; then comes the end.
+  // Not closed yet: what the server sent before it went away is still to be received. Then the
+  // pump finds the end.
   if (!sent.ok()) going_away_ = true;
   unsent_ = sent.ok() && !*sent;
   if (!unsent_) return WakeWriters();

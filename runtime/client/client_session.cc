@@ -33,8 +33,8 @@
 namespace nigh {
 namespace {
 
-// A connection that has been silent for longer than this is looked at before a call is entrusted to
-// it: the server may have been restarted.
+// A connection at which nobody has looked for longer than this is looked at before it gets a call:
+// the server may have been restarted.
 constexpr int64_t kStaleNanos = 200'000;
 
 }  // namespace
@@ -85,6 +85,7 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
   if (!call.context_.deadline_.is_infinite()) {
     header.aux = std::max<uint64_t>(1, call.context_.deadline_.RemainingNanos());
   }
+  // Without the mutex: serialising takes long, and no other thread sends for this call yet.
   const absl::StatusOr<bool> sent =
       sender_.SendRequest(header, call.method_.method->name, sections.block(), first);
   if (sent.ok() && !proven_) proven_ = true;
@@ -92,12 +93,12 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
   MutexLock lock(mutex_);
   AfterSend(sent);
   if (sent.ok()) {
-    // Who makes a unary call waits for its reply next, and pumps.
+    // The caller of a unary method waits for its reply next, and pumps then.
     if (call.method_.method->kind != MethodKind::kUnary) HandOver();
     return true;
   }
-  // A frame that the medium has refused cannot have been acted upon: the call may begin anew
-  // elsewhere.
+  // The server cannot have acted upon a frame that the medium has refused, so the call may begin
+  // again on another session. Fail may have ended it meanwhile.
   if (!call.state_.closed()) {
     NoLongerOpen(call);
     FreeId(call.id_);
@@ -155,14 +156,14 @@ bool ClientSession::Write(ClientCall& call, const MessageSource& message, bool e
   NoticeDeath();
   if (call.state_.can_send()) AwaitSender(call, Event::kRoom);
   const absl::StatusOr<bool> sent = WriteNow(call, message, end);
-  // What does not fit leaves while somebody pumps; that is this thread, for nobody else may.
+  // What does not fit leaves only while somebody pumps. That may have to be this thread.
   if (sent.ok() && !*sent) AwaitSender(call, Event::kLeft);
   return sent.ok();
 }
 
 absl::StatusOr<bool> ClientSession::WriteNow(ClientCall& call, const MessageSource& message,
                                              bool end) {
-  // Nobody reads it: the call's own status tells.
+  // Its text is never read: the call's own status says what is wrong.
   const absl::Status refused = absl::CancelledError();
   if (!call.state_.can_send()) return refused;
   if (message.size() > server_.max_message) {
@@ -174,14 +175,14 @@ absl::StatusOr<bool> ClientSession::WriteNow(ClientCall& call, const MessageSour
   call.window_.Sent(message.size());
   FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = call.id_};
   if (end) header.flags |= kEnd;
-  // The mutex stays held: the id is this call's only until the server's RESPONSE has been
-  // dispatched.
+  // The mutex stays held: once the server's RESPONSE is dispatched, the id may be another call's.
   absl::StatusOr<bool> sent = sender_.Send(header, "", &message);
   AfterSend(sent);
   return sent;
 }
 
 void ClientSession::AwaitSender(ClientCall& call, Event event) {
+  // Room or not, a deadline that has passed ends the call; Await(kEnd) sees to that.
   if (call.context_.deadline_.HasPassed()) return Await(call, Event::kEnd, Role::kOther);
   ++writers_waiting_;
   Await(call, event, Role::kOther);
@@ -203,6 +204,7 @@ void ClientSession::ParseInbox(ClientCall& call) {
   call.inbox_.pop_front();
   absl::Status parsed;
   {
+    // Parsing takes long. Only this thread, the call's reader, touches the target.
     MutexUnlock unlock(mutex_);
     parsed = call.target_.Parse(AsBytes(bytes));
   }
@@ -216,7 +218,7 @@ void ClientSession::Parsed(ClientCall& call, const absl::Status& status, size_t 
     return Consumed(call, size);
   }
   absl::Status failure = Prefixed(NameOf(call), status);
-  // The end may have come before the message was looked at; it does not excuse it.
+  // The call may have ended before its last message was parsed. A malformed message still counts.
   if (call.state_.closed()) call.status_ = failure;
   Abandon(call, std::move(failure));
   call.inbox_.clear();
@@ -247,7 +249,7 @@ void ClientSession::WaitForInitialMetadata(ClientCall& call) {
 
 void ClientSession::DiscardNow(ClientCall& call) {
   if (!ServerStreams(call.method_.method->kind)) return;
-  // The server's writer must not wait for a reader.
+  // The server's writer must not wait for credit from a reader that is gone.
   call.discard_ = true;
   for (const std::string& message : call.inbox_) Consumed(call, message.size());
   call.inbox_.clear();
@@ -257,7 +259,7 @@ absl::Status ClientSession::Finish(ClientCall& call) {
   MutexLock lock(mutex_);
   DiscardNow(call);
   Await(call, Event::kEnd, Role::kReader);
-  // The reply came while another thread pumped.
+  // The reply came while another thread pumped, so it was not parsed in place.
   if (call.target_ && !call.inbox_.empty()) ParseInbox(call);
   return call.status_;
 }
@@ -272,6 +274,7 @@ void ClientSession::Abandon(ClientCall& call, absl::Status status) {
   if (call.state_.closed()) return;
   const uint32_t id = call.id_;
   End(call, std::move(status));
+  // If the REQUEST has not left, the server never hears of the call and owes no RESPONSE.
   if (DropUnsent(id)) {
     FreeId(id);
     return;
@@ -285,7 +288,7 @@ void ClientSession::End(ClientCall& call, absl::Status status) {
   call.state_.Close();
   NoLongerOpen(call);
   Changed(call);
-  // The leader may be asleep and the call its own.
+  // The leader may be asleep, and the call its own.
   WakePump();
 }
 
@@ -296,7 +299,7 @@ void ClientSession::Release(const ClientCall& call) {
 
 bool ClientSession::DropUnsent(uint32_t id) {
   const bool untouched = sender_.Drop(id);
-  // Writers of other calls may have waited for just that; no send or Resume will tell them.
+  // Writers of other calls may have waited for just that, and no send or Resume will tell them.
   if (unsent_ && sender_.idle()) {
     unsent_ = false;
     WakeWriters();
@@ -315,8 +318,8 @@ ClientCall* ClientSession::FindCall(const FrameHeader& header) {
 void ClientSession::AfterSend(const absl::StatusOr<bool>& sent) {
   unsent_ = !sent.ok() || !*sent;
   if (!unsent_) return WakeWriters();
-  // Not closed yet: what the server had sent before it went away is still to be received, and then
-  // the pump finds the end.
+  // Not closed yet: what the server sent before it went away is still to be received. Then the pump
+  // finds the end.
   if (!sent.ok()) going_away_ = true;
   WakePump();
   if (open_async_ == 0) return;
@@ -324,6 +327,7 @@ void ClientSession::AfterSend(const absl::StatusOr<bool>& sent) {
 }
 
 void ClientSession::WakePump() {
+  // No system call unless the pump sleeps. sleeping_ is set under the mutex, before it does.
   if (sleeping_) (void)::eventfd_write(interrupt_.get(), 1);
 }
 
@@ -348,6 +352,7 @@ void ClientSession::Fail(absl::Status status) {
     calls_.clear();
     free_ids_.clear();
   }
+  // After the calls have ended: on_end_ has the connector drop this session.
   NotifyEnd();
 }
 
@@ -361,7 +366,7 @@ void ClientSession::NotifyEnd() {
 
 void ClientSession::NoticeDeath() {
   if (pumping_ || SteadyNanos() - last_looked_ < kStaleNanos) return;
-  // A medium of memory is asked for its end only by those who are about to sleep.
+  // In shared memory, Receive alone does not notice that the peer is gone; arming does.
   (void)connection_->Arm(Interest::kReceive);
   PumpWhatArrived(nullptr);
   PromoteFollower();
@@ -379,7 +384,7 @@ absl::AnyInvocable<void()> ClientSession::When(ClientCall& call, Event event,
 }
 
 void ClientSession::DropWaiters(ClientCall& call) {
-  std::array<absl::AnyInvocable<void()>, kCallEvents> dropped;  // go after the lock
+  std::array<absl::AnyInvocable<void()>, kCallEvents> dropped;  // destroyed after the lock
   MutexLock lock(mutex_);
   dropped = std::exchange(call.waiters_->callbacks, {});
   if (dropped[static_cast<int>(Event::kRoom)] != nullptr) --writers_waiting_;
@@ -422,6 +427,7 @@ void ClientSession::WakeAsyncWriters() {
 void ClientSession::Opened(const ClientCall& call) {
   if (call.waiters_ == nullptr) return;
   poller_ = call.waiters_->poller;
+  // The poller has the session until no such call is open; the first one gives it.
   if (++open_async_ == 1) call.waiters_->poller->Add(shared_from_this());
 }
 

@@ -30,50 +30,53 @@ namespace nigh {
 
 // The client's end of one connection: its calls, and the pump that moves their frames.
 //
-// Threads. There is no thread of its own. A caller that has to wait and finds nobody pumping leads:
-// it receives and dispatches, completing others' calls on the way, until its own wait is over; then
-// one of those who wait takes its place. (Leader/followers: Schmidt et al., "Leader/Followers",
+// Threads. The session has no thread of its own. A caller that has to wait and finds nobody pumping
+// leads: it receives and dispatches, for all calls, until its own wait is over. Then one of the
+// other waiting callers takes its place. (Leader/followers: Schmidt et al., "Leader/Followers",
 // 2000.) A lone caller thus sends its request and parses its own reply with no hand-off.
 //
-// While calls are open that nobody waits for in a thread, or something waits for room that no
-// caller waits for, a poller pumps whenever no caller does. A caller that begins to lead takes the
-// pump from it and gives it back when it leaves. Callbacks are the poller's tasks, never the
-// leader's.
+// A poller pumps, whenever no caller does, while calls are open that nobody waits for in a thread,
+// or while something waits for room that no caller waits for. A caller that begins to lead takes
+// the pump from the poller and gives it back when it leaves. Callbacks run as the poller's tasks,
+// never on the leader. client_pump.cc has a picture of it.
 //
-// Locks. mutex_ guards the calls; it is taken before the sender's and never held while user code
+// Locks. mutex_ guards the calls. It is taken before the sender's. It is never held while user code
 // runs or a thread sleeps. The receiving half of the connection belongs to whoever pumps.
 class ClientSession final : public Pollable, public std::enable_shared_from_this<ClientSession> {
  public:
   using Event = CallEvent;
 
-  // `name`: the address, for messages.
+  // `name` is the address, for messages.
   ClientSession(std::unique_ptr<Connection> connection, std::string name,
                 const ChannelOptions& options);
   ~ClientSession() override;
 
-  // To be called first. UNAVAILABLE when the system has no descriptor to give.
+  // Must be called first. Fails with UNAVAILABLE when the system has no descriptor to give.
   absl::Status Open() const;
 
-  // `callback` is called once, with no lock held, when the session takes no new calls any more. To
-  // be set before Handshake.
+  // Has `callback` called once, with no lock held, when the session takes no new calls any more.
+  // Must be called before Handshake.
   void OnEnd(std::function<void()> callback) { on_end_ = std::move(callback); }
 
-  // Exchanges hellos. By the connecting thread, before any other use. `abandon` is asked after
-  // every Interrupt. Fails with UNAVAILABLE; the message tells why.
+  // Exchanges hellos. The connecting thread calls it, before any other use, and waits until
+  // `deadline` at most. It asks `abandon` whenever it wakes, as after every Interrupt. Fails with
+  // UNAVAILABLE; the message tells why.
   absl::Status Handshake(Deadline deadline, const std::function<bool()>& abandon);
-  // The same without waiting: `poller` does it, and calls `done` with no lock held.
+  // Does the same without waiting: `poller` exchanges the hellos, then calls `done` with no lock
+  // held.
   void HandshakeOn(const std::shared_ptr<Poller>& poller, Deadline deadline,
                    std::function<void(const absl::Status&)> done);
-  // Ends everything. Any thread.
+  // Closes the connection, which ends all calls. Any thread may call it.
   void Close() { connection_->Close(); }
-  // No more calls will come. When those there are are over, the hang-up says what has not left.
+  // Says that no more calls will come. The session then no longer keeps a poller for what waits for
+  // room: when the open calls are over, the hang-up tells the server what CANCELs would have.
   void LetGo() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Wakes the pump from its sleep, for it to look around.
+  // Wakes whoever pumps from its sleep, so that it looks again whether to go on.
   void Interrupt() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Opens `call`. False: this session takes no new calls and nothing of this one has left; try
-  // another.
+  // Opens `call`. False: this session takes no new calls, and nothing of this one has left; try
+  // another session. True: the call's status tells whether it has failed already.
   bool Start(ClientCall& call, const MessageSource* first, bool end) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The rest of a call's life; see ClientCall.
@@ -82,19 +85,23 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   bool Read(ClientCall& call, MessageTarget target) ABSL_LOCKS_EXCLUDED(mutex_);
   void WaitForInitialMetadata(ClientCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Finish(ClientCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The caller will wait for nothing of it any more. Any thread.
+  // Ends the call with `status`, and tells the server. Any thread may call it. Nothing happens if
+  // the call is over.
   void Cancel(ClientCall& call, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // For calls with waiters. Posts `callback` to their poller once `event` has come. Returns the one
-  // that waited for it before.
+  // What follows is for calls with waiters.
+
+  // Posts `callback` to the call's poller once `event` has come. Returns the callback that waited
+  // for `event` before.
   absl::AnyInvocable<void()> When(ClientCall& call, Event event,
                                   absl::AnyInvocable<void()> callback) ABSL_LOCKS_EXCLUDED(mutex_);
-  // What has not been posted yet never will be.
+  // Drops the callbacks that have not been posted yet.
   void DropWaiters(ClientCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
-  // As Write, or nothing when it would have to wait for room; what does not fit leaves later.
+  // As Write, but returns nothing when it would have to wait for room, and does not wait until the
+  // message has left.
   std::optional<bool> TryWrite(ClientCall& call, const MessageSource& message, bool end)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Nobody will read the call's messages any more.
+  // Drops the call's messages, those that are there and those to come: nobody will read them.
   void Discard(ClientCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether Read, Write or Finish would return at once.
   bool Ready(const ClientCall& call, Event event) const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -106,14 +113,14 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   void ResumeSending() override ABSL_LOCKS_EXCLUDED(mutex_);
   Waiter::PollCost poll_cost() const override { return connection_->poll_cost(); }
 
-  // Whether the medium has taken a request of it.
+  // Whether the medium has taken a request from this session.
   bool proven() const { return proven_; }
-  // Why the session takes no calls any more.
+  // Says why the session takes no calls any more. UNAVAILABLE while the connection only closes.
   absl::Status EndStatus() const ABSL_LOCKS_EXCLUDED(mutex_);
   const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }
 
  private:
-  // An exchange of hellos that a poller does.
+  // An exchange of hellos by a poller.
   struct Greeting {
     Deadline deadline;
     std::function<void(const absl::Status&)> done;
@@ -123,29 +130,31 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // NOLINTNEXTLINE(performance-no-int-to-ptr): never dereferenced
   static inline ClientCall* const kAbandoned = reinterpret_cast<ClientCall*>(alignof(ClientCall));
 
-  // Begins messages about the call.
+  // The beginning of messages about the call: the address and the method.
   std::string NameOf(const ClientCall& call) const;
 
   // client_session.cc
   bool CheckStart(ClientCall& call, const MessageSource* first)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TakeId(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The call that a frame is for; null when it is over here, which a RESPONSE makes final.
+  // The call that a frame is for, or null when it is over here. A RESPONSE to such a call frees its
+  // id.
   ClientCall* FindCall(const FrameHeader& header) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ParseInbox(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The call's target has been filled, or could not be.
+  // Notes that a message of `size` bytes has been parsed into the call's target, or not.
   void Parsed(ClientCall& call, const absl::Status& status, size_t size)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consumed(ClientCall& call, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Fails when nothing of it was sent; whether it has left otherwise.
+  // Sends a message, or has the sender keep it. Returns whether it has left. Fails when nothing of
+  // it was sent.
   absl::StatusOr<bool> WriteNow(ClientCall& call, const MessageSource& message, bool end)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DiscardNow(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Ends the call here and tells the server.
+  // Ends the call here and sends a CANCEL, unless the call is over.
   void Abandon(ClientCall& call, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends the call here.
   void End(ClientCall& call, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The server's RESPONSE is there: nothing of the call travels any more.
+  // Frees the call's id: the server's RESPONSE is here, so no frame of the call travels any more.
   void Release(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // As FrameSender::Drop.
   bool DropUnsent(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -153,48 +162,58 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   void WakePump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Waits for kRoom or kLeft.
   void AwaitSender(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sees to it that somebody sends what `sent` says has not left.
   void AfterSend(const absl::StatusOr<bool>& sent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The connection is no more; every call ends with `status`.
+  // Closes the connection. Every call ends with `status`.
   void Fail(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Calls on_end_, the first time.
   void NotifyEnd() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Something about `call` has changed: whoever waits for it looks, or is called.
+  // Says that something about `call` has changed: wakes the threads that wait for it, and posts the
+  // callbacks whose event has come.
   void Changed(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Changed, for all calls with waiters: there may be room.
+  // Calls Changed for all calls with waiters: there may be room.
   void WakeAsyncWriters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Opened(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoLongerOpen(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // client_handshake.cc
-  // Nothing while the hellos are still being exchanged.
+  // A turn of the exchange of hellos by a poller, or nothing if there is no such exchange.
   std::optional<Turn> TakeGreetingTurn() ABSL_LOCKS_EXCLUDED(mutex_);
   void SendHello();
-  // One step of the exchange. Nothing: the server's hello has not come.
+  // One step of the exchange. Returns nothing while the server's hello has not come, else the
+  // outcome.
   std::optional<absl::Status> HandshakeStep(Deadline deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // client_pump.cc
   bool IsReady(const ClientCall& call, Event event) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Waits for `event`, leading or following, until the call's deadline, which ends it. Who waits
-  // matters, for a reader and a writer of one call may be two threads: only the reader, whose
-  // target it is, may parse the call's messages in place.
+  // Waits for `event`, leading or following. At the call's deadline the call ends. A call's reader
+  // and writer may be two threads, and only the reader, whose target it is, may parse the call's
+  // messages in place. Hence the role.
   enum class Role { kReader, kOther };
   void Await(ClientCall& call, Event event, Role role) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // `self`: the call whose messages this thread may parse in place, its own; or null.
+  // Pumps until `event` or the call's deadline. `self` is the call whose messages this thread may
+  // parse in place, its own, or null.
   void Lead(ClientCall& call, Event event, ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Dispatches what has arrived, without waiting. Nobody else may be pumping.
+  // Dispatches what has arrived, without waiting. To be called while nobody pumps.
   void PumpWhatArrived(ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // If nobody leads, the poller is to pump if it has a reason to.
+  // Gives the session to the poller if nobody pumps and there is something for the poller to do.
   void HandOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What waited for room has left.
+  // Wakes those who wait for room: what waited in the sender has left.
   void WakeWriters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Wakes a follower, who leads, if nobody pumps.
   void PromoteFollower() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // One frame, or one attempt to send what waits. False: there was nothing to do. By the pump only.
+  // Handles one frame, or makes one attempt to send what waits. False: there was nothing to do.
+  // Only whoever has set pumping_ may call it.
   bool Pump(ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Sleeps until there may be something to do, until Interrupt or `deadline`.
+  // Sleeps until there may be something to do, or until Interrupt or `deadline`. Releases the mutex
+  // meanwhile.
   void Sleep(Deadline deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Looks at a connection that nobody has looked at for a while, before it is relied on.
   void NoticeDeath() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Fails when the server breaks the protocol, which ends the connection.
   absl::Status Dispatch(const Frame& frame, ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
-  // `owned`: the string that holds `payload`, to be taken over, if there is one.
+  // `owned` is the string that holds `payload`, which may be taken over, or null.
   absl::Status DispatchToCall(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
                               ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Deliver(ClientCall& call, ConstByteSpan message, std::string* owned, ClientCall* self)
@@ -205,14 +224,14 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   const std::unique_ptr<Connection> connection_;
   const std::string name_;
   const Limits limits_;
-  const bool own_loop_;  // of the program's: poller_ is given
+  const bool own_loop_;  // the program drives poller_, from ChannelOptions::event_loop
   std::function<void()> on_end_;
   const std::shared_ptr<const PeerIdentity> peer_;
   const UniqueFd interrupt_;
   Hello server_;  // what it announced; written by Handshake only
   FrameSender sender_;
 
-  // The pump's own.
+  // Only whoever pumps touches these.
   Waiter waiter_;
   Assembler assembler_;
 
@@ -220,8 +239,8 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   bool pumping_ ABSL_GUARDED_BY(mutex_) = false;
   std::unique_ptr<Greeting> greeting_ ABSL_GUARDED_BY(mutex_);
   std::weak_ptr<Poller> poller_ ABSL_GUARDED_BY(mutex_);
-  // The same once something was left to it, until LetGo, where its thread is for those who need
-  // one.
+  // The same poller, once HandOver has left something to it, until LetGo. The reference keeps the
+  // poller's thread alive. Null with an event loop of the program's.
   std::shared_ptr<Poller> pump_ ABSL_GUARDED_BY(mutex_);
   bool unsent_ ABSL_GUARDED_BY(mutex_) = false;  // something waits in the sender, or has just left
   bool let_go_ ABSL_GUARDED_BY(mutex_) = false;
@@ -234,10 +253,10 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // When somebody last received on the connection; steady nanoseconds.
   int64_t last_looked_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string farewell_ ABSL_GUARDED_BY(mutex_);  // what the server's GO_AWAY said
-  // Callers that wait for the sender, which other threads' sends can empty as well as the pump.
+  // How many callers wait for the sender. Any thread's send may empty it, not only the pump's.
   std::atomic<int> writers_waiting_ = 0;
   std::atomic<bool> proven_ = false;
-  // By call id. A call that has ended here while the server still has to say so is `kAbandoned`.
+  // By call id. kAbandoned stands for a call that has ended here while the server owes a RESPONSE.
   std::vector<ClientCall*> calls_ ABSL_GUARDED_BY(mutex_);
   std::vector<uint32_t> free_ids_ ABSL_GUARDED_BY(mutex_);
   std::vector<ClientCall*> followers_ ABSL_GUARDED_BY(mutex_);

@@ -49,7 +49,7 @@ struct ClientStreamBase::Open {
   Open(BoundMethod method, ClientContext& given)
       : connector(method.connector->shared_from_this()), context(given), call(method, context) {}
 
-  const std::shared_ptr<Connector> connector;  // which holds the method, if that goes by its name
+  const std::shared_ptr<Connector> connector;  // its table holds a method that goes by its name
   std::optional<ClientContext> own;
   ClientContext& context;
   ClientCall call;

@@ -27,7 +27,7 @@
 namespace nigh {
 
 Connector::~Connector() {
-  // Nobody is left to use what the poller may still be connecting.
+  // The poller may still be connecting. Nobody is left to use that session.
   if (attempt_ != nullptr) attempt_->Close();
   if (session_ != nullptr) session_->LetGo();
 }
@@ -55,13 +55,15 @@ void Connector::SetState(ChannelState state) {
 
 void Connector::Announce() {
   const std::shared_ptr<Connector> self =
-      shared_from_this();  // a callback may let go of the last other
+      shared_from_this();  // a callback may drop the last other reference
   MutexLock lock(mutex_);
-  // Whoever announces already takes the newest changes along.
+  // One thread announces at a time, so that callbacks hear of changes in order. It takes along what
+  // others add meanwhile.
   if (std::exchange(announcing_, true)) return;
   while (!unannounced_.empty()) {
     const ChannelState state = unannounced_.front();
     unannounced_.pop_front();
+    // A copy: OnStateChange may add to the list while the mutex is released.
     const std::vector<std::function<void(ChannelState)>> callbacks = callbacks_;
     MutexUnlock unlock(mutex_);
     for (const auto& callback : callbacks) callback(state);
@@ -86,7 +88,7 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Session(const BoundMet
 }
 
 void Connector::Retire(const ClientSession& session) {
-  std::shared_ptr<ClientSession> retired;  // goes after the lock
+  std::shared_ptr<ClientSession> retired;  // destroyed after the lock
   {
     MutexLock lock(mutex_);
     if (session_.get() != &session) return;
@@ -96,7 +98,7 @@ void Connector::Retire(const ClientSession& session) {
       pause_ = absl::ZeroDuration();
       SetState(ChannelState::kIdle);
     } else {
-      // It said hello and took no call: no better than a server that is not there.
+      // The server said hello and took no call. Without a pause, callers would connect in a loop.
       last_error_ = session.EndStatus();
       next_attempt_ = Deadline::After(NextPause());
       SetState(ChannelState::kTransientFailure);
@@ -108,9 +110,9 @@ void Connector::Retire(const ClientSession& session) {
 
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Connect(const BoundMethod& method,
                                                                   ClientContext& context) {
-  // A state callback may let go of everybody else's reference.
+  // A state callback may drop the last other reference.
   const std::shared_ptr<Connector> self = shared_from_this();
-  // Cancelling wakes this thread from whatever it waits for here.
+  // Cancelling wakes this thread, whether it waits for another's attempt or makes its own.
   const Cancellation::Id hook = context.cancellation_.Add([this] {
     MutexLock lock(mutex_);
     changed_.SignalAll();
@@ -139,7 +141,8 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const Bo
       return absl::DeadlineExceededError(describe("deadline exceeded", last_error_));
     }
     if (connecting_ && on_poller_) {
-      // This may be the poller's own thread, in a callback: it connects by itself instead.
+      // This may be the poller's own thread, in a callback. It would wait for itself, so it takes
+      // the attempt over: the poller's ends with a number that is not attempts_ any more.
       ++attempts_;
       connecting_ = on_poller_ = false;
       if (attempt_ != nullptr) attempt_->Close();
@@ -162,7 +165,8 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const Bo
       if (session.ok()) {
         Connected(*std::move(session));
       } else if (context.cancellation_.requested() || deadline.HasPassed()) {
-        // Cut short by this caller; that says nothing about the server.
+        // This caller has cut the attempt short, which says nothing about the server. Others may
+        // try at once.
         connecting_ = false;
         changed_.SignalAll();
         SetState(ChannelState::kIdle);
@@ -194,7 +198,8 @@ void Connector::FailedToConnect(absl::Status status) {
 }
 
 std::shared_ptr<ClientSession> Connector::NewSession(std::unique_ptr<Connection> connection) {
-  // The session may outlive the channel, and its end is then nobody's business.
+  // The session may outlive the channel; then its end concerns nobody. A strong reference would be
+  // a cycle.
   auto session = std::make_shared<ClientSession>(std::move(connection), name_, options_);
   session->OnEnd([connector = weak_from_this(), ended = session.get()] {
     if (const std::shared_ptr<Connector> alive = connector.lock()) alive->Retire(*ended);
@@ -208,6 +213,7 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Attempt(ClientContext&
   const std::shared_ptr<ClientSession> session = NewSession(*std::move(connection));
   if (absl::Status status = session->Open(); !status.ok()) return status;
   {
+    // Before the handshake: a cancellation can interrupt it from here on.
     MutexLock lock(mutex_);
     attempt_ = session;
   }
@@ -221,6 +227,7 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Attempt(ClientContext&
 
 absl::Duration Connector::NextPause() {
   pause_ = std::clamp(pause_ * 1.6, options_.min_backoff, options_.max_backoff);
+  // Jitter keeps the clients of a server that comes back from dialling all at once.
   static thread_local absl::BitGen random;
   return pause_ * absl::Uniform(random, 0.8, 1.2);
 }
@@ -248,7 +255,7 @@ uint64_t Connector::WhenReady(const void* owner, bool wait_for_ready, SessionCal
 }
 
 void Connector::StopWaiting(uint64_t id) {
-  Waiter stopped;  // goes after the lock
+  Waiter stopped;  // destroyed after the lock
   MutexLock lock(mutex_);
   const auto waiter = absl::c_find_if(waiters_, [&](const Waiter& w) { return w.id == id; });
   if (waiter == waiters_.end()) return;
@@ -257,6 +264,7 @@ void Connector::StopWaiting(uint64_t id) {
 }
 
 void Connector::Answer(Waiter waiter, absl::StatusOr<std::shared_ptr<ClientSession>> session) {
+  // A task, never a call: the mutex is held, and callbacks run only in the poller's role.
   poller_->Post(waiter.owner,
                 [callback = std::move(waiter.callback), session = std::move(session)]() mutable {
                   callback(std::move(session));
@@ -328,7 +336,7 @@ void Connector::EndAttemptOnPoller(uint64_t attempt, const std::shared_ptr<Clien
                                    const absl::Status& status) {
   {
     MutexLock lock(mutex_);
-    // A caller who could not wait for this has taken the attempt over.
+    // A caller that waits in its thread has taken the attempt over.
     if (attempt != attempts_) return;
     attempt_ = nullptr;
     on_poller_ = false;

@@ -33,11 +33,12 @@ namespace nigh {
 
 class Poller;
 
-// What a channel is made of: the session with its server, made when the first call needs it and
-// again, after a pause that grows, when it is lost. Thread-safe; shared by the channel and its calls.
+// Connects a channel to its server. It makes a session when the first call needs one, and again
+// when the session is lost, after a backoff that grows. Thread-safe. The channel and its calls
+// share it.
 //
 // Two kinds of callers want a session. One waits in its thread: it connects by itself, or waits for
-// another that does. The other leaves a callback, and the channel's poller connects for it; a
+// another that does. The other leaves a callback, and the channel's poller connects for it. A
 // caller of the first kind takes such an attempt over, for it may be in the poller's own thread.
 class Connector final : public std::enable_shared_from_this<Connector> {
  public:
@@ -51,7 +52,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
 
-  // As Channel's.
+  // As in Channel.
   ChannelState state() const ABSL_LOCKS_EXCLUDED(mutex_);
   void OnStateChange(std::function<void(ChannelState)> callback) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status WaitForReady(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -61,34 +62,36 @@ class Connector final : public std::enable_shared_from_this<Connector> {
 
   const InterceptorChain<InterceptedClientCall>& interceptors() const { return interceptors_; }
 
-  // Whether calls of `method` can be made at all.
+  // Fails when calls of `method` cannot be made at all; see MethodTable::Check.
   absl::Status Check(const BoundMethod& method) const {
     return MethodTable::Check({method.method, method.id}, name_);
   }
 
-  // A session that accepts calls, connecting if need be.
+  // Returns a session that accepts calls. Connects if need be, and blocks meanwhile, until the
+  // context's deadline or cancellation at most. Fails with the status that the call ends with.
   absl::StatusOr<std::shared_ptr<ClientSession>> Session(const BoundMethod& method,
                                                          ClientContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The session if there is one.
+  // Returns the session, or null if there is none.
   std::shared_ptr<ClientSession> SessionIfReady() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // `session` takes no calls any more.
+  // Forgets `session`, which takes no calls any more.
   void Retire(const ClientSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Who runs callbacks; found or begun when first asked for.
+  // Returns the poller that runs callbacks. The first call finds it or starts it.
   std::shared_ptr<Poller> poller() ABSL_LOCKS_EXCLUDED(mutex_);
-  // A session that accepts calls, or why there is none. In the role of poller(), with no lock held.
+  // Gets a session that accepts calls, or the reason why there is none. Runs in the role of
+  // poller(), with no lock held.
   using SessionCallback =
       absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<ClientSession>> session)>;
-  // Calls `callback` once there is one, or when there will not be: connects if need be. Returns
-  // what StopWaiting takes.
+  // Has `callback` called once there is a session, or when there will be none. Connects if need be.
+  // `owner` owns the callback as a task of poller(). Returns what StopWaiting takes.
   uint64_t WhenReady(const void* owner, bool wait_for_ready, SessionCallback callback)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The callback goes, and is not called any more unless it has been posted already.
+  // Drops the callback. It may still be called if it has been posted already.
   void StopWaiting(uint64_t id) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  // Somebody who does not wait in a thread of his.
+  // A caller that has left a callback.
   struct Waiter {
     uint64_t id;
     const void* owner;  // of the callback, as the poller's task
@@ -96,7 +99,8 @@ class Connector final : public std::enable_shared_from_this<Connector> {
     SessionCallback callback;
   };
 
-  // By a caller that waits.
+  // For callers that wait. ConnectOrWait holds the mutex except while it waits or connects; Attempt
+  // makes one attempt.
   absl::StatusOr<std::shared_ptr<ClientSession>> Connect(const BoundMethod& method,
                                                          ClientContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -106,28 +110,29 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   absl::StatusOr<std::shared_ptr<ClientSession>> Attempt(ClientContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // By the poller. Does for the waiters what there is to do: answers them, begins to connect, sets a
-  // timer.
+  // For callers that have left a callback. Answers them, has the poller begin to connect, or sets a
+  // timer for the next attempt.
   void ServeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Answer(Waiter waiter, absl::StatusOr<std::shared_ptr<ClientSession>> session)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // An attempt; one that is not the `attempt`th any more does nothing.
+  // An attempt by the poller, from its beginning to its end. Its outcome is dropped once a caller
+  // has taken the attempt over: attempts_ is then not `attempt` any more.
   void AttemptOnPoller(uint64_t attempt) ABSL_LOCKS_EXCLUDED(mutex_);
   void EndAttemptOnPoller(uint64_t attempt, const std::shared_ptr<ClientSession>& session,
                           const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::shared_ptr<ClientSession> NewSession(std::unique_ptr<Connection> connection);
-  // What an attempt has come to.
+  // Note the outcome of an attempt.
   void Connected(std::shared_ptr<ClientSession> session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FailedToConnect(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Duration NextPause() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void SetState(ChannelState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Tells the callbacks of changes that they have not heard of.
+  // Tells the state callbacks of the changes that they have not heard of.
   void Announce() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Address address_;
-  const std::string name_;  // the same, for messages
+  const std::string name_;  // the address, for messages
   const Transport* const transport_;
   const ChannelOptions options_;
   const InterceptorChain<InterceptedClientCall> interceptors_;
@@ -139,8 +144,8 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   std::shared_ptr<ClientSession> attempt_ ABSL_GUARDED_BY(mutex_);  // shaking hands
   bool connecting_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<Poller> poller_ ABSL_GUARDED_BY(mutex_);
-  bool on_poller_ ABSL_GUARDED_BY(mutex_) = false;  // it is the poller that connects
-  uint64_t attempts_ ABSL_GUARDED_BY(mutex_) = 0;   // begun by the poller
+  bool on_poller_ ABSL_GUARDED_BY(mutex_) = false;  // the poller connects, not a caller
+  uint64_t attempts_ ABSL_GUARDED_BY(mutex_) = 0;   // the poller's, begun or taken over
   std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_waiter_ ABSL_GUARDED_BY(mutex_) = 1;
   bool timer_set_ ABSL_GUARDED_BY(mutex_) = false;  // for next_attempt_

@@ -18,11 +18,11 @@
 namespace nigh {
 namespace {
 
-// The number of what is no method's name. Those from kMaxMethods on belong to methods that are one
-// too many; a service of such has several of them.
+// The number of a malformed name. The numbers from kMaxMethods on belong to methods that are too
+// many; a service of such methods has several of them.
 constexpr uint16_t kMalformed = std::numeric_limits<uint16_t>::max();
 
-// Every name that a table can no longer remember, as each kind.
+// These stand for every name that a table can no longer remember, one for each kind.
 constexpr Method kOneTooMany[] = {{"another method", MethodKind::kUnary},
                                   {"another method", MethodKind::kServerStreaming},
                                   {"another method", MethodKind::kClientStreaming},
@@ -47,7 +47,8 @@ MethodTable::Entry MethodTable::Bind(absl::string_view name, MethodKind kind) {
   MutexLock lock(mutex_);
   auto known = named_.find(name);
   if (known == named_.end()) {
-    // Malformed ones count, too: names may come from strangers, through a proxy.
+    // Malformed names count, too. Names may come from strangers, through a proxy, so the table must
+    // not grow without bound.
     if (named_.size() >= kMaxMethods) return {&kOneTooMany[index], kMaxMethods};
     uint16_t id = kMalformed;
     if (IsMethodName(name)) id = count_ < kMaxMethods ? count_++ : kMaxMethods;

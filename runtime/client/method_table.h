@@ -18,7 +18,7 @@
 
 namespace nigh {
 
-// The numbers by which a channel's connections call its methods. Thread-safe.
+// Numbers the methods of a channel. All its connections call them by these numbers. Thread-safe.
 class MethodTable {
  public:
   struct Entry {
@@ -26,20 +26,20 @@ class MethodTable {
     uint16_t id;
   };
 
-  // The first of `methods`, which must live as long as the table; the others follow. Numbered once,
-  // however often asked.
+  // Numbers `methods`, which must live as long as the table, and returns the first. The others have
+  // the numbers that follow. The same methods get the same numbers each time.
   Entry Bind(absl::Span<const Method> methods) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // A method by its name, which the table remembers; one of too many, or no method's name, has a
-  // number that Check refuses.
+  // Numbers a method by its name, which the table copies. A malformed name, or a method that is one
+  // too many, gets a number that Check refuses.
   Entry Bind(absl::string_view name, MethodKind kind) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Whether calls of the method can be made at all. INTERNAL: its name is none, or too long.
-  // RESOURCE_EXHAUSTED: it is one of too many. `channel`: the address, for the message.
+  // Fails when calls of the method cannot be made at all. INTERNAL: its name is malformed or too
+  // long. RESOURCE_EXHAUSTED: it is one too many. `channel` is the address, for the message.
   static absl::Status Check(Entry entry, absl::string_view channel);
 
  private:
-  // As each of the four kinds that it may turn out to be; one number on the wire.
+  // A method under each of the four kinds by which it may be asked for. It has one number.
   struct Named {
     std::string name;
     uint16_t id;

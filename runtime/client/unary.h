@@ -8,7 +8,8 @@
 
 namespace nigh::internal {
 
-// A unary call, whatever its messages are: sends `request`, waits, and has `reply` parsed.
+// Makes a unary call, whatever its messages are: sends `request`, waits for the reply and parses it
+// into `reply`. Blocks. Returns the call's status.
 absl::Status CallUnary(BoundMethod method, ClientContext& context, MessageSource request,
                        MessageTarget reply);
 

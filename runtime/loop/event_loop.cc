@@ -21,11 +21,13 @@ class PollerThread {
  public:
   PollerThread()
       : poller_(std::make_shared<Poller>(WaitPolicy())),
-        // The thread holds it, too: it may itself let go of this object last.
+        // The thread holds the poller, too. A task in it may drop the last reference to this
+        // object, and the poller must outlive that.
         thread_([poller = poller_] { poller->Drive(); }) {}
 
   ~PollerThread() {
     poller_->Stop();
+    // A thread cannot join itself.
     if (thread_.get_id() == std::this_thread::get_id()) {
       thread_.detach();
     } else {
@@ -40,7 +42,8 @@ class PollerThread {
   std::thread thread_;
 };
 
-// Not destroyed at exit, when somebody may still be calling.
+// The weak pointer lets the thread end with the last channel that holds it. The object is never
+// destroyed: somebody may still be calling at exit.
 struct Shared {
   Mutex mutex;
   std::weak_ptr<PollerThread> thread ABSL_GUARDED_BY(mutex);
@@ -56,6 +59,7 @@ std::shared_ptr<Poller> SharedPoller() {
     thread = std::make_shared<PollerThread>();
     shared.thread = thread;
   }
+  // The result points to the poller and holds the thread.
   Poller* const poller = thread->poller();
   return std::shared_ptr<Poller>(std::move(thread), poller);
 }

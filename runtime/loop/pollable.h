@@ -9,33 +9,34 @@
 
 namespace nigh {
 
-// What a Poller looks after: a session of either side, a listener. All of it is called by the
-// thread that has the poller's role, with no lock held.
+// A source that a Poller polls: a session of either side, or a listener. The thread that has the
+// poller's role calls all of it, with no lock held.
 class Pollable {
  public:
   enum class Turn {
-    kNothing,   // nothing had arrived; more may at any moment
+    kNothing,   // nothing had arrived, but something may at any moment
     kQuiet,     // nothing had arrived, and nothing is expected soon
     kDrained,   // something was done, and nothing more had arrived
     kBusy,      // something was done, and there may be more
-    kEnded,     // the poller is to let go of it
-    kRoleLost,  // a handler overstayed; everything belongs to another thread now
+    kEnded,     // the poller must let go of it
+    kRoleLost,  // a handler overstayed: the role belongs to another thread now
   };
 
   virtual ~Pollable() = default;
 
-  // Receives, for a while at most. `mark` is to be entered around code that may overstay.
+  // Receives and dispatches a bounded number of frames. It enters `mark` around code that may
+  // overstay.
   virtual Turn TakeTurn(InlineMark& mark) = 0;
 
-  // What to poll for before sleeping. Wake::ready(): take another turn instead.
+  // Returns what to poll for before sleeping. Wake::ready(): take another turn instead.
   virtual Wake ArmReceive() = 0;
 
-  // What to poll for while something waits for room; nothing when nothing does.
+  // Returns what to poll for while something waits for room, or nothing when nothing waits.
   virtual std::optional<Wake> ArmSend() { return std::nullopt; }
-  // There may be room again.
+  // Sends what waits: there may be room again.
   virtual void ResumeSending() {}
 
-  // What a turn with nothing to receive costs.
+  // Returns what a turn with nothing to receive costs.
   virtual Waiter::PollCost poll_cost() const { return Waiter::PollCost::kSystemCall; }
 };
 

@@ -21,22 +21,79 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/waiter.h"
 
+// Who holds what when.
+//
+// The role's state is sources_, tokens_, hot_, waiter_, stopping_ and the set behind epoll_. It has
+// no lock: only the thread with the role touches it. tasks_ has a mutex of its own, and any thread
+// posts.
+//
+//   thread A, which has the role             other threads              the role's state
+//   ---------------------------------------  -------------------------  -------------------------
+//   Drive                                                               A's from here on
+//    |
+//    +> TakePass
+//    |   RunTasks    this poller's own ones  Post: no system call,      A changes sources_, hot_,
+//    |     |         (Add, Remove, ...)      for A is awake             epoll_
+//    |     |
+//    |     +- Enter  a user's task   Leave                              A's; the task may not use
+//    |                                                                  it, see below
+//    |   PollHot     a turn of each source                              A drops those that ended,
+//    |     |         in hot_                                            cools those that are idle
+//    |     |
+//    |     +- Enter  a handler       Leave                              A's, as inside a task
+//    |
+//    |   PutOff, PollEvents(0)                                          A moves what is ready
+//    |     after a pass that found something                            from epoll_ to hot_
+//    |
+//    +- hot_ not empty: spin or yield, as waiter_ says; next pass
+//    |
+//    +- ArmHot       hot_ to epoll_                                     hot_ is empty
+//    |  BeginSleep   tasks_: "asleep"
+//    |  epoll_wait   for ever                Post: writes wake_fd       A's; nobody uses it
+//    |  EndSleep     tasks_: "awake"
+//    +- next pass
+//
+// The role leaves its thread only between Enter and Leave, when the mark's number is odd. Whoever
+// makes it even has the role:
+//
+//   thread A                     watchdog                       thread B       the role's state
+//   ---------------------------  -----------------------------  -------------  ------------------
+//   Enter: odd                                                                 A's
+//   handler, or a user's task    alarm: sees the odd number
+//      :                         again, 0.4 ms later: the same
+//      :                         Take: even                                    the watchdog's; it
+//      :                         taken(): has the pool start B                 touches nothing
+//      :                                                        Drive          B's
+//   Leave: fails                                                TakePass ...
+//   kRoleLost, up to Drive,
+//   which returns false                                                        B's still
+//
+// Thread A touches no state of the role once Leave has failed. It holds its Pollable by a reference
+// of its own, and leaves tasks_'s list of running tasks under tasks_'s mutex. B sees what A wrote:
+// Enter and Take order it before taken(), and the pool's mutex orders that before B.
+//
+// An event loop has no watchdog. Its threads have the role from the beginning of a Poll to its end,
+// and polling_ keeps them apart. Between two Polls nobody has it: tasks_ says "asleep", so a Post
+// makes fd() readable.
+
 namespace nigh {
 namespace {
 
-// A connection that had nothing in so many passes is no longer hot.
+// A connection is hot until it has had nothing in this many passes.
 constexpr int kCoolAfter = 64;
-// Passes that spin in vain for one look at the clock.
+// So many passes that spin in vain are made for one look at the clock.
 constexpr uint32_t kSpinsPerClock = 64;
 // A poller that usually sleeps for longer than this stops its alarm before. One that sleeps less
-// puts it off when it is awake again, which costs nothing most of the time.
+// puts the alarm off when it is awake again, which costs nothing most of the time.
 constexpr int64_t kLongSleepNanos = 300'000;
-// Tasks run before the connections get their turn.
+// At most this many tasks run before the connections get their turn.
 constexpr int kTasksPerTurn = 64;
-// What one Poll may take.
+// One Poll takes at most this many passes.
 constexpr int kPassesPerPoll = 64;
+// The token of tasks_'s descriptors. Those of sources begin at 1.
 constexpr uint64_t kTasksToken = 0;
-// Set in the token of a descriptor that tells of room alone; it may do so by becoming readable.
+// Set in the token of a descriptor that tells only of room. EPOLLOUT is no help there: a medium may
+// tell of room by making an eventfd readable.
 constexpr uint64_t kRoomBit = uint64_t{1} << 63;
 
 }  // namespace
@@ -44,7 +101,7 @@ constexpr uint64_t kRoomBit = uint64_t{1} << 63;
 Poller::Poller(const WaitPolicy& policy) : epoll_(::epoll_create1(EPOLL_CLOEXEC)), waiter_(policy) {
   Control(EPOLL_CTL_ADD, tasks_.wake_fd(), kTasksToken, EPOLLIN);
   Control(EPOLL_CTL_ADD, tasks_.timer_fd(), kTasksToken, EPOLLIN);
-  // What is posted before the first Poll makes fd() readable.
+  // As between two Polls: a task that is posted before the first one must make fd() readable.
   (void)tasks_.BeginSleep();
 }
 
@@ -75,14 +132,15 @@ void Poller::AddNow(std::shared_ptr<Pollable> pollable) {
   Source& source = *(sources_[token] = std::make_unique<Source>());
   source.token = token;
   source.pollable = std::move(pollable);
+  // Hot at first. It is not in the epoll set, and only Cool may put it there, after arming it.
   MakeHot(source);
-  // What it sent before it was known here may still wait for room.
+  // Something that it sent before it was known here may still wait for room.
   WatchSend(source);
 }
 
 void Poller::WatchRoom(const Pollable& pollable) {
   Post(this, [this, key = &pollable] {
-    // One that has ended meanwhile is not known any more.
+    // It may have ended meanwhile. The pointer is only compared, never followed.
     const auto token = tokens_.find(key);
     if (token != tokens_.end()) WatchSend(*sources_[token->second]);
   });
@@ -96,6 +154,7 @@ void Poller::Remove(std::shared_ptr<Pollable> pollable, Task removed) {
       std::erase(hot_, &source);
       Drop(source);
     }
+    // The task's own reference goes before `removed` says that the poller has let go.
     pollable = nullptr;
     removed();
   });
@@ -106,7 +165,8 @@ void Poller::Stop() {
 }
 
 void Poller::Drop(Source& source) {
-  const auto dropped = sources_.extract(source.token);  // goes after the rest
+  // Destroyed last: its descriptors must be open when they leave the epoll set.
+  const auto dropped = sources_.extract(source.token);
   for (const int fd : {source.receive_fd, source.send_fd, source.end_fd}) {
     if (fd >= 0) Control(EPOLL_CTL_DEL, fd, source.token, 0);
   }
@@ -119,7 +179,8 @@ Poller::Pass Poller::RunTasks() {
   bool kept = true;
   for (int i = 0; i < kTasksPerTurn && kept; ++i) {
     const bool ran = tasks_.RunNext([&](Owner owner, Task& task) {
-      // Its own are short and use what belongs to the role.
+      // The poller's own tasks use the role's state, so the role must not be taken from them. They
+      // are short and run no user's code: they need no mark.
       if (owner == this) return task();
       const uint64_t entered = mark_.Enter();
       task();
@@ -144,7 +205,7 @@ void Poller::Watch(Source& source, const Wake& wake) {
   const uint32_t events =
       static_cast<uint32_t>(wake.events) | (wake.edge_triggered ? uint32_t{EPOLLET} : 0);
   if (source.send_fd == wake.fd) {
-    // It is in the set already, for sending.
+    // An epoll set has a descriptor once, and this one is in it already, for sending.
     Control(EPOLL_CTL_MOD, wake.fd, source.token, events | EPOLLOUT);
   } else {
     Control(EPOLL_CTL_ADD, wake.fd, source.token, events);
@@ -157,8 +218,8 @@ void Poller::Watch(Source& source, const Wake& wake) {
 
 void Poller::WatchSend(Source& source) {
   const std::optional<Wake> wake = source.pollable->ArmSend();
-  // Nothing waits any more: another thread's send took it along, and those who wait must hear of
-  // it.
+  // Nothing waits any more: another thread's send took it along. Whoever waits for room must hear
+  // of that.
   if (!wake.has_value() || wake->ready()) return ResumeSend(source);
   source.send_fd = wake->fd;
   source.send_edge_triggered = wake->edge_triggered;
@@ -179,11 +240,12 @@ void Poller::ResumeSend(Source& source) {
             EPOLLIN | (source.edge_triggered ? uint32_t{EPOLLET} : 0));
   } else if (fd >= 0) {
     Control(EPOLL_CTL_DEL, fd, source.token, 0);
-    // A signal that stays would make it ready as soon as it is added again.
+    // The eventfd keeps its signal until it is read. Unread, it would be ready again as soon as it
+    // is added again.
     eventfd_t ignored;
     if (source.send_edge_triggered) (void)::eventfd_read(fd, &ignored);
   }
-  source.pollable->ResumeSending();  // asks for WatchRoom again if it has to
+  source.pollable->ResumeSending();  // calls WatchRoom again if something still waits
 }
 
 Waiter::PollCost Poller::PollCostOfHot() const {
@@ -197,11 +259,13 @@ Poller::Pass Poller::PollHot() {
   Pass result = Pass::kNothing;
   for (size_t i = 0; i < hot_.size();) {
     Source& source = *hot_[i];
-    // A handler that overstays may find its session gone from here when it returns.
+    // A reference of this thread's own. If a handler overstays, the thread that takes over may drop
+    // `source` before the handler returns.
     const std::shared_ptr<Pollable> pollable = source.pollable;
     bool cold = false;
     switch (pollable->TakeTurn(mark_)) {
       case Pollable::Turn::kRoleLost:
+        // Neither `source` nor hot_ may be touched: they are another thread's.
         return Pass::kRoleLost;
       case Pollable::Turn::kBusy:
         source.idle_passes = 0;
@@ -226,6 +290,7 @@ Poller::Pass Poller::PollHot() {
         break;
     }
     if (cold) {
+      // Order does not matter, so the last one fills the gap.
       hot_[i] = hot_.back();
       hot_.pop_back();
     } else {
@@ -238,6 +303,8 @@ Poller::Pass Poller::PollHot() {
 bool Poller::Cool(Source& source) {
   const Wake wake = source.pollable->ArmReceive();
   if (wake.ready()) return false;
+  // Once only. The descriptors stay in the set while the source is hot, for that takes no system
+  // calls; MakeHot ignores what they then tell.
   if (source.receive_fd < 0) Watch(source, wake);
   source.hot = false;
   return true;
@@ -278,14 +345,15 @@ Poller::Pass Poller::TakePass() {
 }
 
 void Poller::AfterWork() {
-  // The peers have just been answered, and are busy themselves: the time for what must be done now
-  // and then. In a pass that finds nothing it would stand in the way of the next request.
+  // The peers have just been answered and are busy themselves. This is the time for system calls
+  // that are due now and then. After a pass that found nothing they would delay the next request.
   const int64_t now = SteadyNanos();
   mark_.PutOff(now);
   PollEventsIfDue(now);
 }
 
 bool Poller::Drive() {
+  // The constructor has left tasks_ asleep.
   tasks_.EndSleep();
   while (!stopping_) {
     switch (TakePass()) {
@@ -295,13 +363,13 @@ bool Poller::Drive() {
         waiter_.Found();
         break;
       case Pass::kDrained:
-        // What has just been found empty need not be looked at again before the wait.
+        // The sources have just been found empty: the wait begins without another pass.
         waiter_.Found();
         [[fallthrough]];
       case Pass::kNothing:
         if (!hot_.empty() && waiter_.PollAgain(PollCostOfHot())) {
-          // Who yields makes a system call for each look anyway. Who spins may do so for long, if
-          // the policy says so, and looks at the clock now and then.
+          // The yield was a system call anyway, so one more weighs little. A policy may have this
+          // thread spin for long; then it looks at the clock now and then.
           if (const std::optional<int64_t> now = waiter_.yielded_at()) {
             PollEventsIfDue(*now);
           } else if (++vain_passes_ % kSpinsPerClock == 0) {
@@ -309,8 +377,10 @@ bool Poller::Drive() {
           }
           break;
         }
+        // Both say "wake me from now on", then look once more. So whatever comes is either seen by
+        // that look or wakes epoll_wait.
         if (!ArmHot() || !tasks_.BeginSleep()) {
-          // A source that always says that something came would keep all others from being seen.
+          // A source that always says that something came must not keep the others from being seen.
           PollEventsIfDue(SteadyNanos());
           break;
         }
@@ -325,15 +395,17 @@ bool Poller::Drive() {
 }
 
 void Poller::Poll() {
+  // Acquire, and release at the end: the last Poll may have been another thread's, and what it
+  // wrote to the role's state must be seen here. A Poll from within a task finds the flag set.
   if (polling_.exchange(true, std::memory_order_acquire)) return;
   tasks_.EndSleep();
   PollEvents(0);
   for (int passes = 0; passes < kPassesPerPoll; ++passes) {
-    // Not the waiter's policy: the program has other things to do, and fd() will tell it.
+    // It never spins: the program has other things to do, and fd() tells it when to come back.
     if (TakePass() <= Pass::kDrained) PollEvents(0);
     if (!tasks_.any() && ArmHot()) break;
   }
-  // What is left to do keeps fd() readable.
+  // Hot sources are not armed, so they would not make fd() readable. An empty task does.
   if (!hot_.empty()) Post(this, [] {});
   tasks_.BeginAway();
   polling_.store(false, std::memory_order_release);

@@ -18,12 +18,13 @@
 
 namespace nigh {
 
-// Some connections and listeners, of servers and of channels, tasks and timers; and the role of
-// polling them. One thread at a time has the role: by being in Drive or, in a program with an event
-// loop of its own, in Poll. When a handler keeps it for too long a watchdog gives it to another.
+// Polls connections and listeners, of servers and of channels, and runs tasks and timers. One
+// thread at a time has the role of polling. It has the role while it is in Drive or, in a program
+// with an event loop of its own, in Poll. When a handler keeps the role for too long, a watchdog
+// gives it to another thread.
 //
-// What was busy a moment ago is polled directly, which finds the next frame soonest; the rest waits
-// in an epoll set, which costs nothing.
+// A source that was busy a moment ago is hot: it is polled directly, which finds the next frame
+// soonest. The others wait in an epoll set, which costs nothing. poller.cc has a picture of it.
 class Poller {
  public:
   using Task = TaskQueue::Task;
@@ -32,29 +33,29 @@ class Poller {
 
   explicit Poller(const WaitPolicy& policy);
 
-  // To be called first. RESOURCE_EXHAUSTED when the system has no descriptors to give.
+  // Must be called first. Fails with RESOURCE_EXHAUSTED when the system has no descriptors to give.
   absl::Status Open() const;
 
-  // Takes the role and keeps it until Stop or until it is taken away. True: until Stop.
+  // Takes the role and keeps it until Stop (true) or until it is taken away (false).
   bool Drive();
-  // Takes the role, does what there is to do, for a while at most, and gives it back. Never blocks.
-  // Does nothing when called from within itself.
+  // Takes the role, does a bounded amount of what there is to do, and gives the role back. Never
+  // blocks. Does nothing when called from within itself.
   void Poll();
-  // Between two Polls: readable when there is something to do.
+  // Readable between two Polls when there is something to do.
   int fd() const { return epoll_.get(); }
 
-  // The rest: any thread, at any time.
+  // Any thread may call what follows, at any time.
 
-  // Looks after `pollable` from now on; takes a look at it if it does so already.
+  // Polls `pollable` from now on. If it is polled already, it gets a turn soon.
   void Add(std::shared_ptr<Pollable> pollable);
-  // Lets go of `pollable`, soon, and then calls `removed` in the role.
+  // Lets go of `pollable` soon, and then calls `removed` in the role.
   void Remove(std::shared_ptr<Pollable> pollable, Task removed);
-  // `pollable` has something that waits for room.
+  // Says that something of `pollable` waits for room. Ignored unless it is polled here.
   void WatchRoom(const Pollable& pollable);
-  // Ends Drive. What there is stays until the poller goes.
+  // Ends Drive. Sources and tasks stay until the poller is destroyed.
   void Stop();
 
-  // Work for the thread that has the role; see TaskQueue.
+  // Tasks run in the role, with no lock held; see TaskQueue.
   void Post(Owner owner, Task task) { tasks_.Post(owner, std::move(task)); }
   TimerId AddTimer(Deadline deadline, Owner owner, Task task) {
     return tasks_.AddTimer(deadline, owner, std::move(task));
@@ -62,15 +63,15 @@ class Poller {
   void RemoveTimer(TimerId id) { tasks_.RemoveTimer(id); }
   void Revoke(Owner owner) { tasks_.Revoke(owner); }
 
-  // For a watchdog. Entered around every task and handler.
+  // For a watchdog. The role is inside the mark while it runs a task or a handler.
   InlineMark& mark() { return mark_; }
-  // How many it looks after, about.
+  // How many sources it has, approximately.
   size_t load() const { return load_.load(std::memory_order_relaxed); }
 
  private:
   using Token = uint64_t;
 
-  // While hot connections have work, the others wait for so long at most, and a handler.
+  // While hot sources have work, the others wait at most this long, and for one handler.
   static constexpr int64_t kEventsEveryNanos = 100'000;
 
   struct Source {
@@ -84,22 +85,24 @@ class Poller {
     bool hot = false;
     int idle_passes = 0;
   };
-  // What one look at everything has come to: the most of what each has come to.
+  // The outcome of a pass over everything: the greatest of its parts' outcomes. They mean what
+  // those of Pollable::Turn mean.
   enum class Pass { kNothing, kDrained, kBusy, kRoleLost };
 
-  // Tasks, as many as there were before the first of them added to them, about.
+  // Runs a bounded number of tasks.
   Pass RunTasks();
-  // All of it once.
+  // Runs tasks, gives every hot source a turn, and does what is due now and then.
   Pass TakePass();
-  // One look at every hot source.
+  // Gives every hot source a turn.
   Pass PollHot();
-  // Has epoll watch a hot source from now on. False: something came meanwhile.
+  // Has epoll watch a hot source from now on. False: something came meanwhile. The caller takes it
+  // out of hot_.
   bool Cool(Source& source);
-  // Has epoll watch the hot ones, so that the thread may sleep. False: something came meanwhile.
+  // Cools all hot sources, so that the thread may sleep. False: something came meanwhile.
   bool ArmHot();
-  // Waits for the epoll set; -1: for ever.
+  // Waits for the epoll set, at most `timeout_millis`; -1: for ever.
   void PollEvents(int timeout_millis);
-  // Looks at the epoll set if that has not been done for a while. `now`: steady nanoseconds.
+  // Looks at the epoll set if nobody has for kEventsEveryNanos. `now` is in steady nanoseconds.
   void PollEventsIfDue(int64_t now) {
     if (now - last_events_ > kEventsEveryNanos) PollEvents(0);
   }
@@ -118,7 +121,7 @@ class Poller {
   std::atomic<size_t> load_ = 0;
   std::atomic<bool> polling_ = false;
 
-  // The role's own.
+  // Only the thread that has the role touches what follows, except for the mark.
   InlineMark mark_;
   UniqueFd epoll_;
   Waiter waiter_;
@@ -130,7 +133,7 @@ class Poller {
   uint32_t vain_passes_ = 0;
   bool stopping_ = false;
 
-  TaskQueue tasks_;  // goes first: what tasks hold may use the rest
+  TaskQueue tasks_;  // destroyed first: what tasks hold may use the rest
 };
 
 }  // namespace nigh

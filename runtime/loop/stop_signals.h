@@ -5,9 +5,9 @@
 
 namespace nigh {
 
-// While it lives, SIGINT and SIGTERM make a descriptor readable instead of ending the process,
-// whichever thread they are delivered to. What handled them before is restored at the end. One at a
-// time: of several, the last one made gets the signals.
+// While an object of this class lives, SIGINT and SIGTERM make a descriptor readable instead of
+// ending the process, whichever thread they are delivered to. Its destructor restores the previous
+// handlers. If there are several, the last one made gets the signals.
 class StopSignals {
  public:
   StopSignals();

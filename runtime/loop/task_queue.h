@@ -17,15 +17,16 @@
 
 namespace nigh {
 
-// Work that one thread at a time does for all others: now, in the order it came, or at a time. It
-// may have an owner, who can take it back.
+// Tasks that one thread at a time runs for all others, in the order in which they were posted, or
+// at a given time. A task may have an owner, who can take it back.
 //
-// Thread-safe, with no lock held while a task runs or goes. The thread that runs tasks sleeps on
-// wake_fd() and timer_fd(); others write to the former only when it says that it sleeps.
+// Thread-safe. No lock is held while a task runs or is destroyed. The thread that runs tasks sleeps
+// on wake_fd() and timer_fd(). Others write to wake_fd() only when that thread has said that it
+// sleeps.
 class TaskQueue {
  public:
   using Task = absl::AnyInvocable<void()>;
-  // Only compared.
+  // Owners are compared, never followed. Null stands for no owner.
   using Owner = const void*;
   using TimerId = std::pair<Deadline, uint64_t>;
 
@@ -34,27 +35,29 @@ class TaskQueue {
 
   void Post(Owner owner, Task task) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Posts `task` at `deadline`.
+  // Posts `task` at `deadline`; never, if that is infinite.
   TimerId AddTimer(Deadline deadline, Owner owner, Task task) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Takes back a timer that has not been posted yet; one that has is a task like any other.
+  // Takes back a timer whose task has not been posted yet. One that has is a task like any other.
   void RemoveTimer(TimerId id) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // None of the tasks of `owner` that have been posted runs after this; if one is running in
-  // another thread, waits until it has.
+  // Takes back the tasks of `owner` that have been posted: none of them runs after this. If one is
+  // running in another thread, waits until it has run. Timers stay.
   void Revoke(Owner owner) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // For the thread that runs tasks.
+  // Only the thread that runs tasks calls what follows.
 
-  // Cheap, and not late by more than a sleep.
+  // Whether there may be tasks. Cheap: takes no lock. A task that is posted at this moment may be
+  // missed; BeginSleep finds it.
   bool any() const { return any_.load(std::memory_order_acquire); }
-  // Has `run` run the first task; it goes when that returns. False: there is none.
+  // Has `run` run the first task, which is destroyed when `run` returns. False: there is none.
   bool RunNext(absl::FunctionRef<void(Owner, Task&)> run) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Says that from now on the descriptors must wake it. False: a task came meanwhile.
+  // Says that the thread sleeps: from now on the next task makes wake_fd() readable. False: there
+  // are tasks already.
   bool BeginSleep() ABSL_LOCKS_EXCLUDED(mutex_);
   void EndSleep() ABSL_LOCKS_EXCLUDED(mutex_);
-  // As BeginSleep, but a task that came meanwhile wakes at once.
+  // As BeginSleep, but if there are tasks already, makes wake_fd() readable.
   void BeginAway() ABSL_LOCKS_EXCLUDED(mutex_);
-  // After wake_fd() or timer_fd() has become readable.
+  // Posts the timers that are due. To be called when wake_fd() or timer_fd() is readable.
   void TakeWake() ABSL_LOCKS_EXCLUDED(mutex_);
 
   int wake_fd() const { return wake_.get(); }
@@ -76,7 +79,8 @@ class TaskQueue {
   CondVar ran_;
   bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;
   std::deque<Entry> tasks_ ABSL_GUARDED_BY(mutex_);
-  // More than one when a task has overstayed and another thread has taken over.
+  // The tasks that are running. There are several when one has overstayed and another thread has
+  // taken over.
   std::vector<std::pair<Owner, std::thread::id>> running_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_timer_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<TimerId, Entry> timers_ ABSL_GUARDED_BY(mutex_);

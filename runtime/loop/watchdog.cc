@@ -22,8 +22,8 @@
 namespace nigh {
 namespace {
 
-// A handler that one alarm finds has this long to go before it is taken to overstay: the alarm
-// cannot tell when it began.
+// From the first look, which finds a handler, to the second. The first cannot tell when the handler
+// began: only one that both looks find overstays.
 constexpr int64_t kSecondLookNanos = 400'000;
 
 }  // namespace
@@ -80,12 +80,14 @@ void Watchdog::Look(Watched& watched) {
   const uint64_t now = mark.value();
   const bool inside = now % 2 == 1;
   if (inside && now == watched.seen) {
+    // Take fails if the handler returns at this moment; its poller then keeps the role.
     if (mark.Take(now)) watched.taken();
   } else if (inside) {
     watched.seen = now;
     return mark.SetAlarm(kSecondLookNanos);
   }
-  // Nobody needs the alarm until somebody enters. First this is said, then looked once more.
+  // Nobody needs an alarm until somebody enters. First set_ says so, then the number is read once
+  // more: a poller that entered before it saw set_ false has not set the alarm (see Enter).
   mark.set_.store(false, std::memory_order_seq_cst);
   watched.seen = mark.value();
   if (watched.seen % 2 == 1) mark.SetAlarm(kSecondLookNanos);
@@ -101,7 +103,7 @@ void Watchdog::Run() {
     if (::poll(fds.data(), fds.size(), -1) < 0) continue;
     for (size_t i = 0; i < watched_.size(); ++i) {
       if ((fds[i].revents & POLLIN) == 0) continue;
-      // Nothing to read: it has been put off since.
+      // Nothing to read: the alarm has been put off since poll(2) returned. That empties a timerfd.
       uint64_t times;
       if (::read(fds[i].fd, &times, sizeof(times)) < 0) continue;
       alarms_.fetch_add(1, std::memory_order_relaxed);

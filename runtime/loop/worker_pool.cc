@@ -12,6 +12,7 @@
 namespace nigh {
 namespace {
 
+// A thread that has been idle for this long ends.
 constexpr absl::Duration kIdleTime = absl::Seconds(10);
 
 }  // namespace
@@ -36,12 +37,12 @@ bool WorkerPool::Staff(int max_threads) {
     return true;
   }
   if (threads_ >= max_threads) return true;
-  // Detached, and counted instead: a thread that ends by itself needs nobody to join it.
+  // Detached, and counted in threads_ instead: a thread that ends by itself has nobody to join it.
   try {
     std::thread([this] { Work(); }).detach();
     ++threads_;
   } catch (const std::system_error&) {
-    // The system has no thread to give; one of those there are takes the task when it is free.
+    // The system has no thread to give. A thread of the pool takes the task when it is free.
   }
   return threads_ > 0;
 }
@@ -60,10 +61,11 @@ void WorkerPool::Work() {
     tasks_.pop_front();
     MutexUnlock unlock(mutex_);
     task();
+    // Destroyed without the lock: what the task holds may submit another.
     task = nullptr;
   }
-  // Under the mutex until the very end: Join must not return before this thread is done with the
-  // pool.
+  // Under the mutex until the very end: Join must not return, and the pool must not be destroyed,
+  // while this thread still uses it.
   --threads_;
   gone_.SignalAll();
 }

@@ -10,9 +10,9 @@
 
 namespace nigh {
 
-// Threads that appear as they are needed and go when they have had nothing to do for a while.
-// Handlers may block, so a task never waits for another to end as long as there are fewer than
-// `max_threads`. Thread-safe.
+// A pool of threads. Threads start when they are needed and end when they have been idle for a
+// while. Tasks may block: as long as there are fewer than `max_threads`, no task waits for another
+// to end. Thread-safe.
 class WorkerPool {
  public:
   using Task = absl::AnyInvocable<void()>;
@@ -23,17 +23,17 @@ class WorkerPool {
   // Runs `task` on one of the threads, soon.
   void Submit(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The same, ahead of all others, and on a thread beyond `max_threads` if need be: for what
-  // blocked handlers wait for, or all calls do. False: there is no thread at all, nor can one be
-  // made.
+  // Runs `task` ahead of all others, on a thread beyond `max_threads` if need be. For tasks that
+  // blocked handlers wait for, or that all calls wait for. False: there is no thread, and the
+  // system has none to give; `task` is dropped.
   bool SubmitUrgent(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Waits until every task that was submitted has run, and ends the threads. Not from a task.
+  // Waits until every submitted task has run, and ends the threads. Must not be called from a task.
   void Join() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void Work() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Makes sure that a thread will take what was just queued. False: only if there is none at all.
+  // Makes sure that a thread will take the task that was just queued. False: there is no thread.
   bool Staff(int max_threads) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int max_threads_;
