@@ -38,7 +38,7 @@ struct CallWaiters {
 // Its functions block. At most one thread reads and one writes at a time; both may be the same.
 //
 //   ClientCall call(method, context);
-//   call.Start(&request, /*end=*/true);     // always succeeds; what goes wrong is the call's status
+//   call.Start(&request, /*end=*/true);     // reports no error: Finish does
 //   while (call.Read(MessageTarget(&reply))) { ... }
 //   absl::Status status = call.Finish();
 class ClientCall {
