@@ -22,7 +22,7 @@ namespace {
 // More details than any status has. It bounds the work that a peer can ask for.
 constexpr size_t kMaxDetails = 64;
 
-// The longest prefix of at most `limit` bytes that does not cut a UTF-8 sequence.
+// Returns the longest prefix of at most `limit` bytes that does not cut a UTF-8 sequence.
 absl::string_view CutText(absl::string_view text, size_t limit) {
   if (text.size() <= limit) return text;
   size_t end = limit;

@@ -121,9 +121,9 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
   const FrameHeader header_;
   const size_t size_;
   const absl::FunctionRef<std::unique_ptr<std::byte[]>()> buffer_;
-  size_t begun_ = 0;                // of the payload, in pieces
-  size_t claimed_ = 0;              // the last of these, not committed yet
-  std::byte* given_end_ = nullptr;  // of the memory that Next gave, unless that was scratch
+  size_t begun_ = 0;                // bytes of the payload for which pieces have been claimed
+  size_t claimed_ = 0;              // bytes of the last piece, while it is not committed
+  std::byte* given_end_ = nullptr;  // end of the memory that Next gave; null: that was scratch_
   size_t unused_ = 0;               // bytes before given_end_ that the serialiser has given back
   std::unique_ptr<std::byte[]> rest_;
   absl::Status status_;

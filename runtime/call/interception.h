@@ -41,7 +41,7 @@ class Interception {
   // if that is OK.
   std::optional<absl::Status> Start() {
     while (started_ < chain_->size()) {
-      reach_ = started_++;  // the one that ends the call sees no messages of it, but its end
+      reach_ = started_++;  // an interceptor that ends the call sees its end, but no messages
       absl::Status status =
           Run(reach_, [](auto& interceptor, Call& call) { return interceptor.OnStart(call); });
       if (!status.ok()) state_.answer.clear();

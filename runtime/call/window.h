@@ -28,7 +28,7 @@ class Window {
   // announced.
   Window(uint32_t own, uint32_t peers) : own_(own), credit_(peers), allowance_(own) {}
 
-  // Whether a message may begin.
+  // Whether this end may begin a message.
   bool may_send() const { return credit_ > 0; }
   void Sent(size_t message) { credit_ -= Cost(message); }
   // The peer grants `bytes` more. False: that is more than kMaxCredit, now or in sum.

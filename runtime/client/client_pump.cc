@@ -1,4 +1,4 @@
-// The pump of a client session: waiting, receiving, and who of the waiting callers does it.
+// The pump of a client session: how callers wait, and which of them receives.
 
 #include <poll.h>
 #include <sys/eventfd.h>

@@ -127,7 +127,7 @@ class Poller {
   absl::flat_hash_map<const Pollable*, Token> tokens_;
   std::vector<Source*> hot_;
   Token next_token_ = 1;
-  int64_t last_events_ = 0;  // steady nanoseconds
+  int64_t last_events_ = 0;  // when PollEvents ran last; steady nanoseconds
   bool stopping_ = false;
 
   TaskQueue tasks_;  // destroyed first: what tasks hold may use the rest

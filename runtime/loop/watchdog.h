@@ -78,7 +78,7 @@ class InlineMark {
   std::atomic<uint64_t> sequence_ = 0;
   std::atomic<bool> set_ = false;  // the alarm will go off, unless it is put off
   UniqueFd alarm_;                 // a timer; made by Watchdog::Watch
-  int64_t last_set_ = 0;           // by PutOff, which is the role holder's
+  int64_t last_set_ = 0;           // by PutOff; only the thread with the role touches it
 };
 
 // One thread that watches the pollers of a server. It takes the polling role from a poller whose
@@ -115,7 +115,7 @@ class Watchdog {
   // Looks at a mark whose alarm has gone off: sets it again, takes the role, or lets it rest.
   static void Look(Watched& watched);
 
-  std::deque<Watched> watched_;  // the thread's own after Start
+  std::deque<Watched> watched_;  // after Start only the thread touches it
   UniqueFd stop_;
   std::thread thread_;
   std::atomic<int64_t> alarms_ = 0;

@@ -46,7 +46,7 @@ class ConnectionContract : public PeerContract {
   std::unique_ptr<Connection> mine_;
 };
 
-// Clauses about a peer that is killed, which only a process can be.
+// Clauses about a peer that is killed. Only a process can be.
 class KilledPeerContract : public ConnectionContract {};
 
 // Clauses about a peer that is not nigh, on media that other programs can reach. The parameter says

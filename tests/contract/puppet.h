@@ -23,10 +23,10 @@ enum class Placement { kThread, kProcess };
 //   accept
 //   send CALL SIZE     one frame with Pattern(CALL, SIZE), flushed
 //   queue CALL SIZE    the same, not flushed
-//   receive COUNT      so many frames; "ok" if each has its call's pattern
+//   receive COUNT      receives COUNT frames; "ok" if each has its call's pattern
 //   echo               sends back what comes, until the connection ends
-//   flood COUNT        frames 0 to COUNT-1 of FloodSize(), as fast as they go
-//   sink               receives until the end; "ok N" when N frames of a flood came, in order
+//   flood COUNT        sends frames 0 to COUNT-1 of FloodSize(), as fast as it can
+//   sink               receives until the end; "ok N" if N frames of a flood came in order
 //   close
 class Puppet {
  public:
