@@ -9,10 +9,11 @@
 
 namespace nigh::benchmarks {
 
-// "mqueue" or "sysvmq".
+// Whether `medium` is "mqueue" or "sysvmq".
 bool IsQueue(const std::string& medium);
 
-// Two message queues without names, which the server inherits or finds by their numbers.
+// Two message queues without names, one each way. The server inherits them, or finds them by their
+// numbers.
 class RawQueues {
  public:
   explicit RawQueues(const std::string& medium);
@@ -21,7 +22,7 @@ class RawQueues {
   RawQueues& operator=(const RawQueues&) = delete;
 
   bool ok() const { return up_ >= 0 && down_ >= 0; }
-  // MEDIUM:IN:OUT, as the server takes them.
+  // MEDIUM:IN:OUT, as the server's command line takes it; IN and OUT are the server's.
   std::string address() const;
   std::unique_ptr<Link> Connect() const;
 
@@ -31,7 +32,7 @@ class RawQueues {
   int down_ = -1;
 };
 
-// The server's half, until an empty message comes.
+// The server's half: sends back each message from `in` to `out`, until an empty one comes.
 void EchoMessages(const std::string& medium, int in, int out);
 
 }  // namespace nigh::benchmarks

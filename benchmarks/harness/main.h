@@ -5,8 +5,8 @@
 
 namespace nigh::benchmarks {
 
-// The whole program: parses the flags (--help lists them), starts the server, measures, prints the
-// results as one line of JSON. Returns the exit code.
+// The whole program. Parses the flags (--help lists them), starts the server, measures, and prints
+// the results as one line of JSON. Returns the exit code.
 //
 //   int main(int argc, char** argv) {
 //     return RunBenchmark(argc, argv, [] { return std::make_unique<MySubject>(); });

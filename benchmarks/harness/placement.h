@@ -6,20 +6,20 @@
 
 namespace nigh::benchmarks {
 
-// Which CPUs the two ends may use. Results jump by a factor of ten between them, so every number
-// names its placement.
+// Which CPUs the two ends may use. Results differ by a factor of ten between placements, so every
+// number is published with its placement.
 enum class Placement {
   kSplit,    // client on CPU 0, server on CPU 1
   kStacked,  // both on CPU 0
-  kFree,     // wherever the kernel likes
+  kFree,     // wherever the kernel puts them
 };
 
 enum class Role { kClient, kServer };
 
-// "split", "stacked" or "free".
+// Parses "split", "stacked" or "free". Anything else is an error.
 absl::StatusOr<Placement> ParsePlacement(absl::string_view name);
 
-// Places the calling thread and those that it creates from now on.
+// Places the calling thread, and the threads that it creates from now on.
 absl::Status Place(Placement placement, Role role);
 
 }  // namespace nigh::benchmarks

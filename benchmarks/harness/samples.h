@@ -7,13 +7,13 @@
 
 namespace nigh::benchmarks {
 
-// Every latency of a run, so that percentiles are exact. Memory is touched in advance: a page fault
-// must not show up as a slow call.
+// Keeps every latency of a run, so that percentiles are exact. The constructor touches the memory:
+// a page fault must not show up as a slow call.
 class Samples {
  public:
   explicit Samples(size_t capacity) : nanos_(capacity) {}
 
-  // Beyond the capacity, samples replace the oldest.
+  // Adds a latency. Once the capacity is used up, it replaces the oldest.
   void Add(int64_t nanos) { nanos_[count_++ % nanos_.size()] = nanos; }
 
   void Clear() { count_ = 0; }
@@ -22,8 +22,8 @@ class Samples {
 
   size_t count() const { return count_; }
 
-  // The smallest latency that at least `part` of all calls (0 < part <= 1) did not exceed,
-  // microseconds. Sorts.
+  // Returns the smallest latency, in microseconds, that at least `part` of all calls did not
+  // exceed; 0 < part <= 1. Sorts the samples.
   double Percentile(double part);
 
  private:

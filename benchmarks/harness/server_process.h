@@ -13,20 +13,20 @@
 
 namespace nigh::benchmarks {
 
-// This program, running a second time as the server.
+// A second process of this program, which is the server.
 class ServerProcess {
  public:
-  // Starts it with `arguments` and waits for it to say where it can be reached.
+  // Starts the process with `arguments` and waits until it has told its address.
   static absl::StatusOr<std::unique_ptr<ServerProcess>> Start(
       const std::vector<std::string>& arguments);
-  // Ends its standard input, on which it goes, and waits for that.
+  // Closes the process's standard input, at whose end it exits, and waits for that.
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
   const std::string& address() const { return address_; }
 
-  // CPU time of all its threads so far.
+  // CPU time of all its threads so far, in nanoseconds.
   int64_t CpuNanos() const;
   // How often its threads have gone to sleep so far.
   int64_t VoluntarySwitches() const;

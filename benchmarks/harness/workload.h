@@ -14,40 +14,43 @@
 namespace nigh::benchmarks {
 
 struct Load {
-  size_t payload = 64;  // bytes
-  double seconds = 1;   // that are measured
-  int threads = 1;      // that call
-  int channels = 1;     // that they share
+  size_t payload = 64;  // bytes of a message
+  double seconds = 1;   // how long to measure
+  int threads = 1;      // threads that call
+  int channels = 1;     // channels that these threads share
   int idle = 0;         // further connections on which nothing happens
-  int in_flight = 1;    // calls at once of one thread that waits for none (MeasureFlight)
-  double rate = 0;      // calls a second, whatever the answers take; 0: the next when one is done
+  int in_flight = 1;    // calls under way at once (MeasureFlight)
+  double rate = 0;      // calls a second, however long replies take; 0: one call after the other
 };
 
-// Name and value, in the order to be printed.
+// Names and values, in the order in which they are printed.
 using Results = std::vector<std::pair<std::string, double>>;
 
-// Calls as `load` says. Latencies in microseconds (p50, p90, p99, p999, max), calls_per_s, CPU time
-// a call of both processes in microseconds (client_cpu, server_cpu). With a rate, latency counts
-// from when the call should have begun (open loop): calls that had to queue show what they waited.
+// Makes calls as `load` says. The results are latencies in microseconds (p50, p90, p99, p999, max),
+// calls_per_s, and the CPU time that a call takes in each process, in microseconds (client_cpu,
+// server_cpu). With a rate, latency counts from the time at which the call should have begun (open
+// loop): it includes the time for which the call had to queue.
 //
-// `server` is null where the server lives in this process; client_cpu is then that of both.
+// `server` is null where the server lives in this process. client_cpu is then that of both ends.
 absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& address,
                                      const ServerProcess* server, const Load& load);
 
-// Keeps load.in_flight calls under way on one channel, begun by callbacks of one another. Results
-// as above; a call's latency includes its wait behind the others.
+// Keeps load.in_flight calls under way on one channel. The callback of a call that is over begins
+// the next. Results as above; a call's latency includes its wait behind the others.
 absl::StatusOr<Results> MeasureFlight(Subject& subject, const std::string& address,
                                       const ServerProcess* server, const Load& load);
 
-// From the beginning of a new connection to the answer to its first call, one after the other.
+// Makes one new connection after the other. A latency counts from the beginning of a connection to
+// the reply to its first call.
 absl::StatusOr<Results> MeasureConnect(Subject& subject, const std::string& address,
                                        const ServerProcess* server, const Load& load);
 
-// Messages a second that the server can stream to one client.
+// Measures how many messages a second the server can stream to one client.
 absl::StatusOr<Results> MeasureStream(Subject& subject, const std::string& address,
                                       const ServerProcess* server, const Load& load);
 
-// Wake-ups a second of a server with load.idle connections, and nothing to do for load.seconds.
+// Measures how often a second a server wakes that has load.idle connections and nothing to do, over
+// load.seconds.
 absl::StatusOr<Results> MeasureIdle(Subject& subject, const std::string& address,
                                     const ServerProcess* server, const Load& load);
 

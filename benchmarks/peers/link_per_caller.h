@@ -10,7 +10,7 @@
 
 namespace nigh::benchmarks {
 
-// For media whose connections belong to one thread each: every caller connects by itself.
+// A link for media whose connections belong to one thread each: every caller connects by itself.
 template <class C>
 class LinkPerCaller final : public Link {
  public:

@@ -14,6 +14,7 @@ Deadline Deadline::After(absl::Duration timeout) {
   if (timeout == absl::InfiniteDuration()) return Infinite();
   const int64_t left = std::max<int64_t>(0, absl::ToInt64Nanoseconds(timeout));
   const int64_t now = SteadyNanos();
+  // The sum could overflow.
   return left >= kNever - now ? Infinite() : AtNanos(now + left);
 }
 
@@ -28,6 +29,7 @@ absl::Duration Deadline::Remaining() const {
 
 int Deadline::RemainingMillis() const {
   if (is_infinite()) return -1;
+  // Rounded up: a wait that ends too early would be followed by another of 0 ms, in a busy loop.
   const int64_t millis = (RemainingNanos() + 999'999) / 1'000'000;
   return static_cast<int>(std::min<int64_t>(millis, std::numeric_limits<int>::max()));
 }

@@ -7,8 +7,8 @@
 
 namespace nigh {
 
-// A second descriptor of what `fd` is open on, closed on exec: the lowest free one from `lowest`
-// on. No descriptor: errno says why.
+// Returns another descriptor of the file that `fd` refers to, closed on exec. It is the lowest free
+// one that is not below `lowest`. Returns no descriptor when that fails; errno says why.
 inline UniqueFd DuplicateFd(int fd, int lowest = 0) {
   return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, lowest));
 }

@@ -5,8 +5,9 @@
 
 namespace nigh {
 
-// Blocks every signal in the thread that makes it, until it goes. A thread that is started meanwhile
-// inherits that for its whole life, so that no handler of the program ever runs there:
+// Blocks every signal in the calling thread while the object lives. A thread that is started
+// meanwhile inherits the mask for its whole life, so none of the program's signal handlers ever
+// runs in it:
 //
 //   const SignalsBlocked blocked;
 //   thread_ = std::thread(...);

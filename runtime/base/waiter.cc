@@ -10,21 +10,21 @@
 namespace nigh {
 namespace {
 
-// Waking a sleeper on another CPU takes 20 to 40 us: what arrives within that time is better waited
-// for.
+// Waking a sleeper on another CPU takes 20 to 40 us. It pays to poll for what arrives within that
+// time.
 constexpr int64_t kWakeNanos = 40'000;
-// No wait is looked at for longer.
+// A wait that has lasted this long goes on asleep.
 constexpr int64_t kLookNanos = 2 * kWakeNanos;
-// A yield that takes longer than this has given the CPU to somebody who needs it. One may have met
-// a thread that runs for a moment and is gone; so many lately, and the CPU is wanted.
+// A yield that takes longer than this has given the CPU to another thread. That thread may run for
+// a moment and be gone. After this many such yields lately, somebody needs the CPU.
 constexpr int64_t kLongYieldNanos = 20'000;
 constexpr int kLongYields = 3;
-// Even when waits have usually been long, or spins in vain, one wait in this many tries again: the
-// load may have changed.
+// Even when waits have usually been long, or spins in vain, one wait in this many polls
+// nevertheless: the load may have changed.
 constexpr uint32_t kProbeEvery = 16;
-// So many waits in a row must outlast their spins.
+// After this many waits in a row that outlasted their spins, spinning is taken to be in vain.
 constexpr int kVainSpins = 16;
-// Yields between polls of memory for one between system calls.
+// Polls of memory cost less than system calls, so this many times as many are worth making.
 constexpr int kCheapYields = 4;
 
 void Pause() {
@@ -43,10 +43,12 @@ void Waiter::StartWait() {
 }
 
 void Waiter::Found() {
+  // The clock has not been read yet: the wait ended while it spun.
   if (polls_ != 0 && started_ == 0) vain_spins_ = 0;
   if (started_ != 0) {
     if (long_yields_ > 0 && !yielded_long_) --long_yields_;
     if (spins_ != 0) vain_spins_ = std::min(vain_spins_ + 1, kVainSpins);
+    // Capped, so that one very long wait does not outweigh the many that follow.
     const int64_t waited = std::min(SteadyNanos() - started_, 10 * kWakeNanos);
     usual_ += (waited - usual_) / 4;
   }
@@ -83,7 +85,7 @@ bool Waiter::PollAgain(PollCost cost) {
     long_yields_ = std::min(long_yields_ + 1, 2 * kLongYields);
   }
   last_ = now;
-  // One more poll follows even a long yield: the peer may be who ran.
+  // One more poll follows even a long yield: it may be the peer that has run.
   return now - started_ < kLookNanos || yielded_long_;
 }
 

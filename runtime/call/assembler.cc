@@ -15,10 +15,11 @@
 namespace nigh {
 namespace {
 
-// A peer announces the size before it sends the bytes; no more than this is believed in advance.
+// A peer announces a size before it sends the bytes. No more than this is reserved in advance: a
+// header alone must not cost memory.
 constexpr size_t kMaxReserve = size_t{64} << 10;
-// A peer that has sent so much is believed to send as much again, so many times over: doubling
-// would copy a long message twice as often.
+// The memory grows by this factor, up to the announced size. Doubling would copy a long message
+// twice as often.
 constexpr size_t kGrowth = 4;
 
 }  // namespace
@@ -61,6 +62,7 @@ absl::StatusOr<std::optional<Assembler::Whole>> Assembler::Add(const Frame& piec
   }
   const size_t size = whole.payload.size() + piece.payload.size();
   if (size > whole.payload.capacity()) {
+    // In proportion to what has really been sent.
     whole.payload.reserve(std::min(size + piece.header.rest, kGrowth * size));
   }
   whole.payload.append(AsText(piece.payload).data(), piece.payload.size());

@@ -11,8 +11,8 @@
 
 namespace nigh {
 
-// Puts payloads that were cut to fit the medium together again. Each call has at most one
-// unfinished payload at a time. Used by the one thread that receives.
+// Reassembles payloads that were cut to fit the medium. Each call has at most one unfinished
+// payload at a time. Only the thread that receives may use it.
 class Assembler {
  public:
   struct Whole {
@@ -20,25 +20,26 @@ class Assembler {
     std::string payload;
   };
 
-  // A frame that is no piece has come for its call. A message that is unfinished is abandoned if
-  // the frame opens or ends the call; INTERNAL if anything else is unfinished, for the frames of a
-  // call keep their order.
+  // Must be told of every frame of a call that is no piece. If the frame opens or ends the call, an
+  // unfinished message of the call is abandoned. Fails with INTERNAL if anything else is
+  // unfinished, for the frames of a call keep their order.
   absl::Status Interrupt(const FrameHeader& header) {
     return unfinished_.empty() ? absl::OkStatus() : InterruptUnfinished(header);
   }
 
-  // The first piece: a frame with a rest. INTERNAL when the call's payload before it is unfinished.
+  // Adds a first piece: a frame with a rest. Fails with INTERNAL when the call's payload before it
+  // is unfinished.
   absl::Status Begin(const Frame& first);
 
-  // A kPiece frame: the whole payload if this was the last piece. A piece of a payload that was not
-  // begun or has been abandoned yields nothing. INTERNAL when it does not continue what came
-  // before.
+  // Adds a kPiece frame. Returns the whole payload if this was the last piece, else nothing.
+  // Ignores a piece of a payload that was not begun or has been abandoned. Fails with INTERNAL when
+  // the piece does not continue what came before.
   absl::StatusOr<std::optional<Whole>> Add(const Frame& piece);
 
-  // A payload that Add has yielded, once it has been read: its memory serves the next.
+  // Gives back a payload that Add has returned and that has been read. Its memory serves the next.
   void GiveBack(std::string& payload);
 
-  // The call's unfinished payload, if any, will not be finished.
+  // Drops the call's unfinished payload, if there is one.
   void Abandon(uint32_t call) {
     if (!unfinished_.empty()) unfinished_.erase(call);
   }
@@ -49,8 +50,8 @@ class Assembler {
  private:
   absl::Status InterruptUnfinished(const FrameHeader& header);
 
-  absl::flat_hash_map<uint32_t, Whole> unfinished_;  // header.rest: bytes still to come
-  std::string spare_;                                // empty
+  absl::flat_hash_map<uint32_t, Whole> unfinished_;  // by call; header.rest: bytes still to come
+  std::string spare_;                                // empty, for its capacity
 };
 
 }  // namespace nigh

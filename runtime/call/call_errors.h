@@ -6,11 +6,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
-// What either end says of a call that goes wrong. `call` begins each message: the method's name, at
-// a client behind the address.
+// Statuses of calls that go wrong, the same at both ends. `call` begins each message. It is the
+// method's name, which a client puts behind the address.
 namespace nigh {
 
-// `status` with "`prefix`: " before its message; its payloads go.
+// Returns `status` with "`prefix`: " before its message, and without its payloads.
 absl::Status Prefixed(absl::string_view prefix, const absl::Status& status);
 
 // DEADLINE_EXCEEDED.
@@ -18,12 +18,12 @@ absl::Status DeadlineExceeded(absl::string_view call);
 
 enum class Peer { kClient, kServer };
 
-// RESOURCE_EXHAUSTED: `what` ("a message") of `size` bytes cannot be sent, for the peer accepts
-// `limit`.
+// RESOURCE_EXHAUSTED: `what` ("a message") of `size` bytes cannot be sent, because `peer` accepts
+// only `limit`.
 absl::Status TooLargeToSend(absl::string_view call, absl::string_view what, uint64_t size,
                             Peer peer, uint64_t limit);
 
-// RESOURCE_EXHAUSTED: a message of `size` bytes has come from `peer`, where this end accepts
+// RESOURCE_EXHAUSTED: a message of `size` bytes has come from `peer`, but this end accepts only
 // `limit`.
 absl::Status TooLargeToReceive(absl::string_view call, uint64_t size, Peer peer, uint64_t limit);
 

@@ -19,10 +19,10 @@
 namespace nigh {
 namespace {
 
-// More than any status has; a bound on the work that a peer can ask for.
+// More details than any status has. It bounds the work that a peer can ask for.
 constexpr size_t kMaxDetails = 64;
 
-// The longest prefix of at most `limit` bytes that does not cut a UTF-8 sequence.
+// Returns the longest prefix of at most `limit` bytes that does not cut a UTF-8 sequence.
 absl::string_view CutText(absl::string_view text, size_t limit) {
   if (text.size() <= limit) return text;
   size_t end = limit;
@@ -45,7 +45,7 @@ void AddStatus(const absl::Status& status, const Metadata& trailing, size_t limi
     limit -= size;
     sections.Add(type, key, value);
   };
-  // Text first, but never so much of it that nothing else gets through.
+  // The text comes first, but half of the room is left for the rest.
   if (!status.ok() && !status.message().empty()) {
     add(SectionType::kStatusMessage, "", CutText(status.message(), limit / 2));
   }

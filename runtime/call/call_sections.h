@@ -12,27 +12,29 @@
 
 namespace nigh {
 
-// Metadata and status, to and from the optional sections of a call's frames.
+// Converts metadata and statuses to and from the optional sections of a call's frames.
 
+// Adds each entry of `metadata` as a section of `type`.
 void AddMetadata(const Metadata& metadata, SectionType type, SectionWriter& sections);
 
-// What a RESPONSE says beside its code: the status's text and payloads, the trailing metadata. The
-// code must arrive whatever else is said, so at most `limit` bytes of the rest are: a long text is
-// cut, and what does not fit then is left out.
+// Adds what a RESPONSE says beside its code: the status's text and payloads, and the trailing
+// metadata. The code must arrive in any case. So the rest is at most `limit` bytes: a long text is
+// cut, and entries that do not fit are left out.
 void AddStatus(const absl::Status& status, const Metadata& trailing, size_t limit,
                SectionWriter& sections);
 
-// gRPC's codes, which are Abseil's; a number outside 0..16 is UNKNOWN.
+// Converts a code of gRPC, which is a code of Abseil. A number outside 0..16 is UNKNOWN.
 absl::StatusCode StatusCodeFromWire(uint64_t code);
 
 // Takes the sections of a REQUEST or MESSAGE off `payload` and adds the metadata in them to
-// `metadata`. RESOURCE_EXHAUSTED when that is more than `limit` bytes; INTERNAL when they are
-// malformed.
+// `metadata`. Fails with RESOURCE_EXHAUSTED when that is then more than `limit` bytes, with
+// INTERNAL when the sections are malformed.
 absl::Status TakeMetadata(const FrameHeader& header, size_t limit, ConstByteSpan& payload,
                           Metadata& metadata);
 
-// Takes the sections of a RESPONSE off `payload`. `status` becomes what the server said; what
-// exceeds `limit` is dropped. INTERNAL when they are malformed.
+// Takes the sections of a RESPONSE off `payload`. `status` becomes the server's status. Metadata,
+// text and details are limited to `limit` bytes each; the rest is dropped. Fails with INTERNAL when
+// the sections are malformed.
 absl::Status TakeResponse(const FrameHeader& header, size_t limit, ConstByteSpan& payload,
                           Metadata& initial, Metadata& trailing, absl::Status& status);
 

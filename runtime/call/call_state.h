@@ -7,25 +7,25 @@
 
 namespace nigh {
 
-// What an event means for the call it belongs to.
+// What an event means for its call.
 enum class Verdict {
   kOk,
-  kLate,      // the call is over: an event that crossed its end on the way; to be ignored
+  kLate,      // the event crossed the call's end on the way; it is to be ignored
   kTooMany,   // a second message where the method's kind has one
-  kTooFew,    // the side ended without the one message that the method's kind has
-  kAfterEnd,  // a message after the sender said that there would be no more
+  kTooFew,    // an end without the one message that the method's kind has
+  kAfterEnd,  // an event after the sender has ended its half
 };
 
-// The life of one call, seen from one of its ends. Unary is a stream of one: every kind is two
-// halves, one for what this end sends and one for what it receives, and a half is open until its
-// sender ends it.
+// The life of one call, seen from one of its ends. Every kind of call has two halves: what this end
+// sends, and what it receives. A half is open until its sender ends it. A unary call is a stream of
+// one message each way.
 //
 //             Send(end)                     Receive(end)
 //   sending -------------> sent   receiving --------------> received
 //
 // Close() ends both halves at once: a response, a cancellation, a lost connection.
 //
-// A pure value: no I/O, no clock, no lock. The two ends differ only in which half is called what.
+// A pure value: no I/O, no clock, no lock. The two ends differ only in the names of their halves.
 class CallState {
  public:
   enum class End { kClient, kServer };
@@ -34,8 +34,8 @@ class CallState {
       : sends_many_(end == End::kClient ? ClientStreams(kind) : ServerStreams(kind)),
         receives_many_(end == End::kClient ? ServerStreams(kind) : ClientStreams(kind)) {}
 
-  // Whether Send would be allowed, and its effect. `message`: with a message; `end`: the last event
-  // of this half.
+  // Takes an event of this half, unless the verdict is not kOk: then nothing changes. `message`:
+  // the event has a message. `end`: it is the half's last.
   constexpr Verdict Send(bool message, bool end) {
     return Step(sending_, sends_many_, message, end);
   }
@@ -44,7 +44,7 @@ class CallState {
     return Step(receiving_, receives_many_, message, end);
   }
 
-  // The call is over. Every later event is kLate.
+  // Ends the call. Every later event is kLate.
   constexpr void Close() { closed_ = true; }
 
   constexpr bool closed() const { return closed_; }

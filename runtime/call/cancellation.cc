@@ -27,7 +27,7 @@ void Cancellation::RunCallbacks() {
     {
       MutexUnlock unlock(mutex_);
       entry.callback();
-      entry.callback = nullptr;  // what it holds goes before Remove returns
+      entry.callback = nullptr;  // destroyed before AwaitRun returns, so before the owner goes on
     }
     running_ = 0;
     ran_.SignalAll();
@@ -59,6 +59,7 @@ Cancellation::Id Cancellation::Add(Callback callback) {
       return id;
     }
   }
+  // Cancelled already. With the lock released: the callback may call back here.
   callback();
   return 0;
 }
@@ -76,12 +77,13 @@ Cancellation::Callback Cancellation::Take(Id id) {
 }
 
 void Cancellation::AwaitRun(Id id) {
+  // A callback may remove itself. Waiting for itself would never end.
   while (running_ == id && runner_ != std::this_thread::get_id()) ran_.Wait(mutex_);
 }
 
 void Cancellation::Remove(Id id) {
   if (id == 0) return;
-  Callback removed;  // what it holds goes after the lock
+  Callback removed;  // destroyed after the lock
   MutexLock lock(mutex_);
   removed = Take(id);
   if (removed == nullptr) AwaitRun(id);

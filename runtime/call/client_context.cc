@@ -37,6 +37,7 @@ void ClientContext::LeaveParent() {
 }
 
 const PeerIdentity& ClientContext::peer() const {
+  // Never destroyed: a context may be asked while static objects are.
   static const PeerIdentity& nobody = *new PeerIdentity();
   return peer_ == nullptr ? nobody : *peer_;
 }

@@ -9,6 +9,7 @@
 namespace nigh {
 
 absl::Status ExceptionStatus(absl::string_view method, absl::string_view who) {
+  // A rethrow is the only way to ask for the type of an exception that `catch (...)` has caught.
   try {
     throw;
   } catch (const std::exception& thrown) {

@@ -6,8 +6,8 @@
 
 namespace nigh {
 
-// UNKNOWN, for the exception that is being handled: `who`, "the handler", threw it in a call of
-// `method`. Within a catch block.
+// Returns UNKNOWN with the text of the exception that is being handled: `who` ("the handler") threw
+// it in a call of `method`. To be called in a catch block.
 absl::Status ExceptionStatus(absl::string_view method, absl::string_view who);
 
 }  // namespace nigh

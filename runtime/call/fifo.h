@@ -7,9 +7,9 @@
 
 namespace nigh {
 
-// A queue that allocates nothing until it holds something, which most calls' inboxes never do;
-// std::deque allocates when it is made. An index stands for the front, so that taking from it moves
-// nothing until half of the memory has been taken from.
+// A queue that allocates nothing until it holds something. The inboxes of most calls never do, and
+// a std::deque allocates when it is made. The front is an index: pop_front moves elements only once
+// half of them have been taken.
 template <class T>
 class Fifo {
  public:

@@ -28,10 +28,12 @@
 namespace nigh {
 namespace {
 
-// Control frames that may wait: more than all calls can have of them, less than a flood of pings.
+// At most this many control frames wait: more than all calls together have, fewer than a flood of
+// pings would leave.
 constexpr size_t kMaxWaitingControl = 65'536;
 
-// Frames that carry a call's messages keep their order within the call; the others may overtake.
+// Frames that carry a call's messages keep their order within the call. The others may overtake
+// them.
 bool IsControl(FrameKind kind) {
   return kind != FrameKind::kRequest && kind != FrameKind::kMessage && kind != FrameKind::kResponse;
 }
@@ -50,11 +52,11 @@ FrameHeader PieceHeader(const FrameHeader& first, size_t sent, size_t piece, siz
   return header;
 }
 
-// Where a long message is serialised to: pieces claimed from the connection, each of which leaves
-// when it is full, and then, once there is no room, memory for the rest.
+// Takes a long message from the serialiser. It claims pieces from the connection, each of which
+// leaves when it is full. Once there is no room, it takes memory for the rest.
 class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
  public:
-  // `buffer` makes memory for the whole payload, of which the rest is used.
+  // `buffer` makes memory for the whole payload, so that the rest has its place at the same offset.
   PieceStream(Connection& connection, const FrameHeader& header, size_t size,
               absl::FunctionRef<std::unique_ptr<std::byte[]>()> buffer)
       : connection_(connection), header_(header), size_(size), buffer_(buffer) {}
@@ -68,7 +70,8 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
     CommitPiece();
     const size_t left = size_ - begun_;
     if (left == 0 || rest_ != nullptr) {
-      // The serialiser looks ahead; nothing is written here.
+      // The serialiser asks for more than it writes. It writes nothing here, unless the message has
+      // grown since it was measured; Finish tells.
       given_end_ = nullptr;
       *data = scratch_.data();
       *size = static_cast<int>(scratch_.size());
@@ -93,7 +96,7 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
   }
   int64_t ByteCount() const override { return static_cast<int64_t>(begun_); }
 
-  // To be called at the end. The connection's error, if it has failed.
+  // Must be called at the end. Fails if the connection has, or if the message has changed its size.
   absl::Status Finish() {
     if (unused_ != 0 || (begun_ < size_ && rest_ == nullptr)) {
       return absl::InternalError("a message changed while it was being sent");
@@ -101,7 +104,7 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
     CommitPiece();
     return status_;
   }
-  // How much has been committed; the rest, in its place.
+  // How many bytes have been committed, and the memory that holds the rest.
   size_t sent() const { return begun_; }
   std::unique_ptr<std::byte[]> TakeRest() { return std::move(rest_); }
 
@@ -110,7 +113,7 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
     const size_t piece = std::exchange(claimed_, 0);
     if (piece == 0) return;
     connection_.Commit(PieceHeader(header_, begun_ - piece, piece, size_));
-    // So that the peer can begin.
+    // At once, so that the peer can begin to take pieces while the next one is serialised.
     if (status_.ok()) status_ = connection_.Flush().status();
   }
 
@@ -118,10 +121,10 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
   const FrameHeader header_;
   const size_t size_;
   const absl::FunctionRef<std::unique_ptr<std::byte[]>()> buffer_;
-  size_t begun_ = 0;                // of the payload, in pieces
-  size_t claimed_ = 0;              // the last of these, not committed yet
-  std::byte* given_end_ = nullptr;  // of the memory that Next gave, unless that was scratch
-  size_t unused_ = 0;               // bytes before that
+  size_t begun_ = 0;                // bytes of the payload for which pieces have been claimed
+  size_t claimed_ = 0;              // bytes of the last piece, while it is not committed
+  std::byte* given_end_ = nullptr;  // end of the memory that Next gave; null: that was scratch_
+  size_t unused_ = 0;               // bytes before given_end_ that the serialiser has given back
   std::unique_ptr<std::byte[]> rest_;
   absl::Status status_;
   std::array<std::byte, 64> scratch_;
@@ -173,7 +176,7 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
   if (!AnythingWaits() && size > connection_.max_payload() && sections.empty() &&
       message != nullptr && message->view().message != nullptr) {
     absl::StatusOr<std::optional<Waiting>> left = SendPieces(header, *message);
-    // All of it may have left: see below.
+    // Part of it may have left, so the frame counts as taken: see below.
     if (!left.ok()) return false;
     if (!left->has_value()) {
       const absl::StatusOr<bool> flushed = FlushLocked();
@@ -199,8 +202,8 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
     queue.push_back(std::move(waiting));
   }
   NoteBusy();
-  // Taken over, whatever happens from here on: the frame may have left before the connection
-  // failed, so its sender must not be told that it was refused.
+  // The frame counts as taken, whatever happens from here on. It may have left before the
+  // connection failed, so its sender must not be told that it was refused.
   const absl::StatusOr<bool> resumed = ResumeLocked();
   return resumed.ok() && *resumed;
 }
@@ -208,7 +211,7 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
 absl::StatusOr<std::optional<FrameSender::Waiting>> FrameSender::SendPieces(
     const FrameHeader& header, const MessageSource& message) {
   const size_t size = message.size();
-  // Before anything leaves: whoever receives an answer to it is to find out about the rest.
+  // Before anything leaves: whoever receives an answer to it must find out that a rest waits.
   busy_.store(true, std::memory_order_release);
   const auto buffer = [this, size]()
                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return TakeBuffer(size); };
@@ -265,14 +268,15 @@ absl::StatusOr<bool> FrameSender::Resume() {
 }
 
 absl::StatusOr<bool> FrameSender::ResumeLocked() {
-  // A flush may make room; that room is used at once, for a medium need not announce it again.
+  // A flush may itself make room. That room is used at once, for the medium need not announce it.
   for (bool room = true, committed = true; committed;) {
     committed = false;
     while (!control_.empty() && (room = CommitPiece(control_.front()))) {
       control_.pop_front();
       committed = true;
     }
-    // A request that is shorter than its METHOD frame must not slip through ahead of it.
+    // Only once no control frame waits. There may be room for a short REQUEST but not for its
+    // longer METHOD frame, which must be first.
     while (control_.empty() && !turns_.empty() && (room = TakeTurn())) committed = true;
     absl::StatusOr<bool> flushed = FlushLocked();
     if (!flushed.ok() || !*flushed || room) return flushed;

@@ -21,53 +21,55 @@
 
 namespace nigh {
 
-// The sending half of a session, shared by all threads that send on one connection.
+// The sending half of a session. All threads that send on one connection share it.
 //
-// A frame that fits is serialised straight into the connection. One that does not (no room, or
-// longer than the connection takes) is kept here and leaves in pieces as room comes, the calls
-// taking turns, so that a long message delays nobody else's short one. Send therefore never waits:
-// whoever polls the connection calls Resume when it can take more. That is nigh's deadlock rule:
-// nobody waits for room without receiving meanwhile.
+// A frame that fits is serialised straight into the connection. A frame that does not, because
+// there is no room or because it is longer than the connection takes, is kept here. It leaves in
+// pieces as room comes. Calls take turns, so a long message does not delay the short messages of
+// other calls. Send therefore never waits: whoever polls the connection calls Resume when there may
+// be room. That is nigh's deadlock rule: nobody waits for room without receiving meanwhile.
 //
-// Thread-safe. Errors are those of the connection, final.
+// Thread-safe. Errors are those of the connection, and final.
 class FrameSender {
  public:
-  // `connection` outlives this.
+  // `connection` must outlive the sender.
   explicit FrameSender(Connection& connection) : connection_(connection) {}
 
-  // Sends one frame, or queues it. header.length and header.rest are filled in here. `message`, if
-  // any, has been measured. True: everything has left, so nobody needs to poll for room.
+  // Sends one frame, or queues it. Fills in header.length and header.rest. `message` may be null,
+  // otherwise it has been measured. True: everything has left, so nobody needs to poll for room.
   absl::StatusOr<bool> Send(FrameHeader header, absl::string_view sections,
                             const MessageSource* message) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // A frame with a text for its payload.
+  // Sends a frame whose payload is `text`, as Send does.
   absl::StatusOr<bool> SendText(FrameHeader header, absl::string_view text);
 
-  // Declares `method` to stand for `name` unless this has been done, then sends as Send does.
+  // Sends a REQUEST, as Send does. The first one for header.method follows a METHOD frame, which
+  // declares that number to stand for `method_name`.
   absl::StatusOr<bool> SendRequest(FrameHeader header, absl::string_view method_name,
                                    absl::string_view sections, const MessageSource* message);
 
   // Sends what waits, as far as there is room. True: nothing waits any more.
   absl::StatusOr<bool> Resume() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Forgets what waits to be sent for `call`. True: its REQUEST was among that, untouched, so that
-  // the peer will never hear of the call.
+  // Drops what waits to be sent for `call`. True: its REQUEST was among that and nothing of it has
+  // left, so the peer will never hear of the call.
   bool Drop(uint32_t call) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Whether everything that was sent for `call` has left.
   bool HasLeft(uint32_t call) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Whether a RESPONSE of `call` waits of which nothing has left.
+  // Whether a RESPONSE of `call` waits and nothing of it has left.
   bool OwesResponse(uint32_t call) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Whether everything that was sent has left. Cheap.
+  // Whether everything that was sent has left. Cheap: takes no lock.
   bool idle() const { return !busy_.load(std::memory_order_acquire); }
 
-  // Whether a writer of many messages should hold back until Resume has returned true.
+  // Whether frames wait for room. A writer of many messages should then hold back until Resume has
+  // returned true.
   bool congested() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // What to poll for before sleeping, when something waits for room. Wake::ready(): call Resume
-  // instead.
+  // Returns what to poll for before sleeping, or nothing when nothing waits for room.
+  // Wake::ready(): call Resume instead.
   std::optional<Wake> Arm() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -75,7 +77,7 @@ class FrameSender {
     FrameHeader header;
     std::unique_ptr<std::byte[]> payload;  // not zeroed: a long message is written once
     size_t size = 0;                       // bytes of payload
-    size_t sent = 0;                       // of these
+    size_t sent = 0;                       // bytes of it that have been committed
   };
 
   absl::StatusOr<bool> SendLocked(FrameHeader header, absl::string_view sections,
@@ -83,21 +85,21 @@ class FrameSender {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> ResumeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Serialises a message that is longer than the connection takes straight into pieces, as long as
-  // there is room. What is left, if anything, is to wait.
+  // there is room. Returns the rest, which has to wait, or nothing.
   absl::StatusOr<std::optional<Waiting>> SendPieces(const FrameHeader& header,
                                                     const MessageSource& message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // A buffer of `size` bytes for what waits, and back.
+  // Takes a buffer of `size` bytes for what waits, and gives it back.
   std::unique_ptr<std::byte[]> TakeBuffer(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveBack(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Commits the next piece of `waiting`. False: no room.
   bool CommitPiece(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Commits a piece of the call whose turn it is. False: no room.
   bool TakeTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Gives the connection up; nothing waits any more.
+  // Gives the connection up: drops all that waits, and makes `error` that of all later sends.
   absl::Status Break(absl::Status error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Says anew whether anything waits or is unflushed.
+  // Updates busy_: whether anything waits or is unflushed.
   void NoteBusy() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     busy_.store(unflushed_ || AnythingWaits(), std::memory_order_release);
   }
@@ -106,19 +108,20 @@ class FrameSender {
   }
 
   Connection& connection_;
-  // What is sent is noted here before it leaves: whoever receives an answer to it sees it.
+  // Set before anything that stays behind can have an effect: whoever receives an answer to the
+  // part that has left sees it.
   std::atomic<bool> busy_ = false;
   mutable Mutex mutex_;
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
   bool unflushed_ ABSL_GUARDED_BY(mutex_) = false;
-  // Short frames that are no part of a call's messages: before all others.
+  // Short frames that carry no messages of a call. They leave before all others.
   std::deque<Waiting> control_ ABSL_GUARDED_BY(mutex_);
   // The messages that wait, by call, and the calls in the order of their turns.
   absl::flat_hash_map<uint32_t, std::deque<Waiting>> queues_ ABSL_GUARDED_BY(mutex_);
   std::deque<uint32_t> turns_ ABSL_GUARDED_BY(mutex_);
   std::vector<bool> declared_ ABSL_GUARDED_BY(mutex_);  // by method id
-  // The last buffer of a long message, for the next: the C library would give its pages back to the
-  // kernel, which takes longer to find new ones than to fill them.
+  // The buffer of the last long message, for the next one. The C library would give its pages back
+  // to the kernel, and getting new ones takes longer than filling them.
   std::unique_ptr<std::byte[]> spare_ ABSL_GUARDED_BY(mutex_);
   size_t spare_size_ ABSL_GUARDED_BY(mutex_) = 0;
 };

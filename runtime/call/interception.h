@@ -18,8 +18,8 @@
 
 namespace nigh {
 
-// The interceptors of a channel or of a server, composed once. Null: there are none, and calls go
-// without the object below.
+// The interceptors of a channel or of a server, composed once. Null if there are none; calls then
+// have no Interception.
 template <class Call>
 using InterceptorChain = std::shared_ptr<const std::vector<std::shared_ptr<Interceptor<Call>>>>;
 
@@ -29,18 +29,19 @@ InterceptorChain<Call> Compose(const std::vector<std::shared_ptr<Interceptor<Cal
   return std::make_shared<const std::vector<std::shared_ptr<Interceptor<Call>>>>(list);
 }
 
-// Interceptors at work on one call. Hooks run with no lock held.
+// The interceptors of one call at work. Hooks run in the calling thread, with no lock held.
 template <class Call>
 class Interception {
  public:
   Interception(InterceptorChain<Call> chain, const Method& method, typename Call::Context& context)
       : chain_(std::move(chain)), context_(context), state_(method, chain_->size()) {}
 
-  // OnStart of each, up to the one that rejects or answers the call. Nothing: the call goes on.
-  // Otherwise what it ends with, after the replies in answer() if that is OK.
+  // Calls OnStart of each interceptor, up to the one that rejects or answers the call. Returns
+  // nothing if the call goes on, else the status that it ends with: after the replies in answer(),
+  // if that is OK.
   std::optional<absl::Status> Start() {
     while (started_ < chain_->size()) {
-      reach_ = started_++;  // the one that ends the call sees no messages of it, but its end
+      reach_ = started_++;  // an interceptor that ends the call sees its end, but no messages
       absl::Status status =
           Run(reach_, [](auto& interceptor, Call& call) { return interceptor.OnStart(call); });
       if (!status.ok()) state_.answer.clear();
@@ -50,11 +51,11 @@ class Interception {
     return std::nullopt;
   }
 
-  // The replies of an interceptor that has answered the call, still to be received.
+  // The replies of an interceptor that has answered the call. The reader takes them off the front.
   std::deque<std::string>& answer() { return state_.answer; }
 
-  // OnSend or OnReceive of each that the message passes. False: the call is to end with
-  // rejection(), and nothing passes any more.
+  // Call OnSend or OnReceive of each interceptor that the message passes. False: the call is to end
+  // with rejection(), and no message passes any more.
   bool Send(const MessageView& message) {
     state_.sent.fetch_add(1, std::memory_order_relaxed);
     return Pass(Call::kSendsInwards,
@@ -76,7 +77,8 @@ class Interception {
     rejection_.Update(std::move(status));
   }
 
-  // OnFinish of each that has started: what the call really ends with. The first time counts.
+  // Calls OnFinish of each interceptor that has started, the innermost first. Returns the status
+  // that the call really ends with. Later calls return the same.
   absl::Status Finish(absl::Status status) {
     if (end_.has_value()) return *end_;
     if (absl::Status rejected = rejection(); !rejected.ok()) status = std::move(rejected);
@@ -118,8 +120,8 @@ class Interception {
   const InterceptorChain<Call> chain_;
   typename Call::Context& context_;
   internal::InterceptedState state_;
-  size_t started_ = 0;  // whose OnStart has been called
-  size_t reach_ = 0;    // whom messages pass
+  size_t started_ = 0;  // the first so many interceptors have had OnStart called
+  size_t reach_ = 0;    // messages pass the first so many
   std::optional<absl::Status> end_;
 
   mutable Mutex mutex_;

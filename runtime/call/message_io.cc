@@ -43,7 +43,8 @@ absl::Status MessageTarget::Parse(ConstByteSpan bytes) const {
     bytes_->assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     return absl::OkStatus();
   }
-  // The partial parser, since the full one would write a missing field to the process's log.
+  // The full parser would write a missing required field to the process's log. The partial one does
+  // not; the caller gets a status instead.
   if (message_->ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
       message_->IsInitialized()) {
     return absl::OkStatus();

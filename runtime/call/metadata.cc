@@ -45,7 +45,7 @@ absl::Status CheckMetadata(absl::string_view key, absl::string_view value) {
 }
 
 void Metadata::Add(absl::string_view key, absl::string_view value) {
-  // Copied first: they may lie in memory that a peer is changing.
+  // Copied before it is checked: key and value may lie in memory that a peer is changing.
   const Entry& entry = entries_.emplace_back(key, value);
   if (absl::Status status = CheckMetadata(entry.first, entry.second); !status.ok()) {
     if (status_.ok()) status_ = std::move(status);

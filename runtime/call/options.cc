@@ -12,7 +12,8 @@
 namespace nigh {
 namespace {
 
-// What the wire and protobuf can express.
+// Bounds of the limits: protobuf cannot express longer messages, and the others keep what a peer
+// can ask for finite.
 constexpr size_t kMaxMessage = std::numeric_limits<int32_t>::max();
 constexpr size_t kMaxMetadata = size_t{64} << 20;
 constexpr uint32_t kMaxCalls = 1u << 20;

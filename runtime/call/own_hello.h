@@ -8,7 +8,7 @@
 
 namespace nigh {
 
-// What this end of a connection announces of itself.
+// The hello by which this end of a connection announces its limits.
 inline Hello OwnHello(const Limits& limits) {
   return {.min_version = kProtocolVersion,
           .max_version = kProtocolVersion,

@@ -17,13 +17,14 @@ void ServerContext::TryCancel() {
 void ServerContext::SetCancelCallback(absl::AnyInvocable<void()> callback) {
   cancellation_.Remove(std::exchange(callback_, 0));
   callback_ = cancellation_.Add(std::move(callback));
-  // Those who ask see a deadline pass by themselves; those who want to be told need a timer.
+  // A handler that asks sees by itself that the deadline has passed. One that wants to be told
+  // needs a timer.
   if (callback_ != 0 && !deadline_.is_infinite()) call_.WatchDeadline();
 }
 
 void InterceptedServerCall::AddCancelCallback(absl::AnyInvocable<void()> callback) {
   InterceptedCall::AddCancelCallback(context_.cancellation_, std::move(callback));
-  // A deadline that passes counts.
+  // A deadline that passes counts as a cancellation.
   context_.call_.WatchDeadline();
 }
 

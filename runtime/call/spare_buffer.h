@@ -5,8 +5,8 @@
 
 namespace nigh {
 
-// Each direction of a connection keeps the buffer of its last long message for the next. One longer
-// than this, in bytes, goes: a connection should not hold what one message needed once.
+// Each direction of a connection keeps the buffer of its last long message for the next one. It
+// does not keep a buffer of more than this many bytes: one message may have needed it once.
 inline constexpr size_t kMaxSpareBuffer = size_t{2} << 20;
 
 }  // namespace nigh

@@ -8,9 +8,10 @@
 namespace nigh {
 
 // The credit of one call, seen from one of its ends: how far this end may be ahead of the peer's
-// reader, and the peer ahead of this one's. Each direction has a balance of bytes. A message takes
-// its cost from it and may begin while the balance is positive, whatever its own size: a receiver
-// thus keeps a window and one message at most, and a message longer than the window gets through.
+// reader, and the peer ahead of this end's reader. Each direction has a balance in bytes. A message
+// may begin while the balance is positive, whatever its own size, and takes its cost from it. So a
+// receiver keeps a window and one message at most, and a message longer than the window gets
+// through.
 //
 //                 Sent(message) ------- MESSAGE ------->  Received(message)
 //   may_send()                                            Consumed(message), by the reader
@@ -19,31 +20,32 @@ namespace nigh {
 // A pure value: no I/O, no lock.
 class Window {
  public:
-  // More than any window could mean: a peer that grants it miscounts.
+  // More than any window. A peer that grants this much miscounts.
   static constexpr uint64_t kMaxCredit = uint64_t{1} << 40;
 
   Window() = default;
-  // `own`: bytes that this end lets the peer be ahead; `peers`: that the peer has announced.
+  // `own` is how many bytes this end lets the peer be ahead, `peers` how many the peer has
+  // announced.
   Window(uint32_t own, uint32_t peers) : own_(own), credit_(peers), allowance_(own) {}
 
-  // Whether a message may begin.
+  // Whether this end may begin a message.
   bool may_send() const { return credit_ > 0; }
   void Sent(size_t message) { credit_ -= Cost(message); }
-  // The peer grants so many bytes more. False: more than kMaxCredit, now or in sum.
+  // The peer grants `bytes` more. False: that is more than kMaxCredit, now or in sum.
   bool Granted(uint64_t bytes) {
     if (bytes > kMaxCredit || credit_ > static_cast<int64_t>(kMaxCredit)) return false;
     credit_ += static_cast<int64_t>(bytes);
     return true;
   }
 
-  // False: the peer has sent a message without the credit for it.
+  // A message has arrived. False: the peer had no credit for it.
   bool Received(size_t message) {
     const bool allowed = allowance_ > 0;
     allowance_ -= Cost(message);
     return allowed;
   }
-  // The reader has taken a message. How many bytes the peer is to be granted now: 0 until half of
-  // the window has been consumed, so that few messages cost a frame.
+  // The reader has taken a message. Returns how many bytes to grant the peer now: 0 until half of
+  // the window has been consumed, so that few messages cost a CREDIT frame.
   uint64_t Consumed(size_t message) {
     consumed_ += static_cast<uint64_t>(Cost(message));
     if (consumed_ < own_ / 2) return 0;
@@ -52,13 +54,13 @@ class Window {
   }
 
  private:
-  // The constant stands for what a message costs to keep however short it is.
+  // The constant stands for the memory that any message takes, however short it is.
   static constexpr int64_t Cost(size_t message) { return static_cast<int64_t>(message) + 64; }
 
   uint32_t own_ = 0;
   int64_t credit_ = 0;     // bytes that may be sent
   int64_t allowance_ = 0;  // bytes that the peer may send
-  uint64_t consumed_ = 0;  // bytes read and not yet granted anew
+  uint64_t consumed_ = 0;  // bytes that have been read and not been granted again
 };
 
 }  // namespace nigh

@@ -103,7 +103,7 @@ void AsyncClientCall::Connect() {
     MutexLock lock(mutex_);
     connector = connector_;
   }
-  if (connector == nullptr) return;  // given up meanwhile
+  if (connector == nullptr) return;  // the call has been given up meanwhile
   const uint64_t waiter = connector->WhenReady(
       &waiters_, context_.wait_for_ready(),
       [self = shared_from_this()](auto session) { self->OnSession(std::move(session)); });

@@ -38,7 +38,7 @@ struct CallWaiters {
 // Its functions block. At most one thread reads and one writes at a time; both may be the same.
 //
 //   ClientCall call(method, context);
-//   call.Start(&request, /*end=*/true);     // always succeeds; what goes wrong is the call's status
+//   call.Start(&request, /*end=*/true);     // reports no error: Finish does
 //   while (call.Read(MessageTarget(&reply))) { ... }
 //   absl::Status status = call.Finish();
 class ClientCall {
@@ -113,18 +113,18 @@ class ClientCall {
   CallWaiters* waiters_ = nullptr;                                     // the AsyncClientCall's
   std::unique_ptr<Interception<InterceptedClientCall>> interception_;  // null: no interceptors
   MessageTarget expected_;  // where they find the one reply
-  bool send_seen_ = false;  // they know of the message that waits to be written
+  bool send_seen_ = false;  // they have seen the message that waits to be written
 
   // The session's mutex guards what follows once the call has started.
   CallState state_;
   uint32_t id_ = 0;
   MessageTarget target_;        // where the reader wants the next message
-  bool target_filled_ = false;  // the target holds a message its reader has not fetched
+  bool target_filled_ = false;  // the target holds a message that Read has not returned yet
   bool got_initial_metadata_ = false;
   bool discard_ = false;     // nobody will read any more
   Fifo<std::string> inbox_;  // messages that came before they were asked for
   Window window_;
-  absl::Status status_;  // once state_.closed()
+  absl::Status status_;  // final once state_.closed()
   CondVar changed_;
 };
 

@@ -1,4 +1,4 @@
-// The pump of a client session: waiting, receiving, and who of the waiting callers does it.
+// The pump of a client session: how callers wait, and which of them receives.
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -36,8 +36,8 @@
 // Who holds what when.
 //
 // mutex_ guards the calls. The pump is the receiving half of connection_, with waiter_ and
-// assembler_. Whoever has set pumping_ has it. pumping_ itself is guarded by mutex_, but nobody
-// holds mutex_ while receiving, parsing or sleeping.
+// assembler_. Whoever has set pumping_ has it. mutex_ guards pumping_, too, but nobody holds mutex_
+// while receiving, parsing or sleeping.
 //
 //   caller A                   caller B                 poller                  pump    mutex_
 //   -------------------------  -----------------------  ----------------------  ------  ----------
@@ -55,11 +55,15 @@
 //    |   a call with waiters:
 //    |   Changed ------------------------------------>  runs the callback as    A       nobody
 //    |                         Await: follows           a task
-//    | Sleep: ppoll(2)         :                                                A       nobody
+//    | Sleep: ppoll(2)         :  any thread: WakePump                          A       nobody
+//    |                         :  writes interrupt_
 //    | ready, or deadline      :                                                A       A
 //   pumping_ = false           :                                                nobody  A
-//   PromoteFollower -------->  wakes: ready, or Lead                            B       B
-//   HandOver, if nobody leads ----------------------->  Add: has the session
+//   PromoteFollower -------->  signalled                                        nobody  A
+//   HandOver, if there is      :                                                nobody  A
+//     something to do ------------------------------->  Add: has the session
+//   returns                    wakes: ready, or Lead    a turn: kEnded if B     B       B
+//                                                       leads, else it pumps
 //
 // Deadline. A leader's ends its ppoll(2), a follower's its wait on changed_. If nobody pumps then,
 // the caller takes the pump once more without waiting (PumpWhatArrived), because what has arrived

@@ -126,7 +126,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
     std::function<void(const absl::Status&)> done;
   };
 
-  // Stands in calls_ where the server still owes a RESPONSE to a call that nobody here waits for.
+  // Stands in calls_ for a call that has ended here while the server still owes a RESPONSE.
   // NOLINTNEXTLINE(performance-no-int-to-ptr): never dereferenced
   static inline ClientCall* const kAbandoned = reinterpret_cast<ClientCall*>(alignof(ClientCall));
 
@@ -228,7 +228,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   std::function<void()> on_end_;
   const std::shared_ptr<const PeerIdentity> peer_;
   const UniqueFd interrupt_;
-  Hello server_;  // what it announced; written by Handshake only
+  Hello server_;  // the server's hello; written during the handshake only
   FrameSender sender_;
 
   // Only whoever pumps touches these.
@@ -256,7 +256,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // How many callers wait for the sender. Any thread's send may empty it, not only the pump's.
   std::atomic<int> writers_waiting_ = 0;
   std::atomic<bool> proven_ = false;
-  // By call id. kAbandoned stands for a call that has ended here while the server owes a RESPONSE.
+  // By call id; null where the id is free.
   std::vector<ClientCall*> calls_ ABSL_GUARDED_BY(mutex_);
   std::vector<uint32_t> free_ids_ ABSL_GUARDED_BY(mutex_);
   std::vector<ClientCall*> followers_ ABSL_GUARDED_BY(mutex_);

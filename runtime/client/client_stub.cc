@@ -1,4 +1,4 @@
-// What generated stubs and client streams do with typed messages, once for all types.
+// The parts of generated stubs and client streams that are the same for all types of messages.
 
 #include <memory>
 #include <optional>

@@ -32,7 +32,7 @@
 //   Drive                                                               A's from here on
 //    |
 //    +> TakePass
-//    |   RunTasks    this poller's own ones  Post: no system call,      A changes sources_, hot_,
+//    |   RunTasks    the poller's own tasks  Post: no system call,      A changes sources_, hot_,
 //    |     |         (Add, Remove, ...)      for A is awake             epoll_
 //    |     |
 //    |     +- Enter  a user's task   Leave                              A's; the task may not use
@@ -40,10 +40,10 @@
 //    |   PollHot     a turn of each source                              A drops those that ended,
 //    |     |         in hot_                                            cools those that are idle
 //    |     |
-//    |     +- Enter  a handler       Leave                              A's, as inside a task
+//    |     +- Enter  a handler       Leave                              A's, as in a user's task
 //    |
 //    |   PutOff, PollEvents(0)                                          A moves what is ready
-//    |     after a pass that found something                            from epoll_ to hot_
+//    |     after a turn or tasks that did something                     from epoll_ to hot_
 //    |
 //    +- hot_ not empty: spin or yield, as waiter_ says; next pass
 //    |
@@ -59,8 +59,8 @@
 //   thread A                     watchdog                       thread B       the role's state
 //   ---------------------------  -----------------------------  -------------  ------------------
 //   Enter: odd                                                                 A's
-//   handler, or a user's task    alarm: sees the odd number
-//      :                         again, 0.4 ms later: the same
+//   handler, or a user's task    alarm: sees an odd number
+//      :                         again 0.4 ms later: the same
 //      :                         Take: even                                    the watchdog's; it
 //      :                         taken(): has the pool start B                 touches nothing
 //      :                                                        Drive          B's

@@ -129,8 +129,8 @@ class Poller {
   absl::flat_hash_map<const Pollable*, Token> tokens_;
   std::vector<Source*> hot_;
   Token next_token_ = 1;
-  int64_t last_events_ = 0;  // steady nanoseconds
-  uint32_t vain_passes_ = 0;
+  int64_t last_events_ = 0;   // when PollEvents ran last; steady nanoseconds
+  uint32_t vain_passes_ = 0;  // that spun and found nothing
   bool stopping_ = false;
 
   TaskQueue tasks_;  // destroyed first: what tasks hold may use the rest

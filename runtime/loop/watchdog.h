@@ -119,7 +119,7 @@ class Watchdog {
   // Looks at a mark whose alarm has gone off: sets it again, takes the role, or lets it rest.
   static void Look(Watched& watched);
 
-  std::deque<Watched> watched_;  // the thread's own after Start
+  std::deque<Watched> watched_;  // after Start only the thread touches it
   UniqueFd stop_;
   std::thread thread_;
   std::atomic<int64_t> alarms_ = 0;

@@ -57,6 +57,7 @@ absl::StatusOr<Address> Address::Parse(absl::string_view text) {
 }
 
 absl::string_view Address::Parameter(absl::string_view key, absl::string_view otherwise) const {
+  // From the back: of several parameters with one key, the last counts.
   for (auto entry = parameters.rbegin(); entry != parameters.rend(); ++entry) {
     if (entry->first == key) return entry->second;
   }

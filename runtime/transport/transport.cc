@@ -7,7 +7,8 @@
 
 namespace nigh {
 
-// Null where //transports:all is not linked. The declaration that users see is not weak.
+// Weak here only: null in programs that do not link //transports:all. The declaration that users
+// see is not weak, so they get an error of the linker instead.
 [[gnu::weak]] TransportTable AllTransports();
 
 absl::StatusOr<const Transport*> FindTransport(TransportTable table, const Address& address) {

@@ -16,8 +16,8 @@ namespace {
 template <class Field>
 constexpr Field kAny = std::numeric_limits<Field>::max();
 
-// The bits that each field may have in a frame of a kind. A field that a kind does not use must be
-// zero, so that a later version can give it a meaning.
+// The bits that each field of a frame may have, for one kind of frame. A field that a kind does not
+// use must be zero, so that a later version can give it a meaning.
 struct KindRules {
   absl::string_view name;
   uint8_t flags = 0;
@@ -26,7 +26,7 @@ struct KindRules {
   uint32_t length = 0;
   uint32_t rest = 0;
   uint64_t aux = 0;
-  bool message = false;  // the payload holds sections, a message, or nothing
+  bool message = false;  // the payload holds sections, a message, both, or nothing
 };
 
 constexpr KindRules kRules[] = {
@@ -61,23 +61,23 @@ constexpr KindRules kRules[] = {
     {.name = "PIECE", .call = kAny<uint32_t>, .length = kAny<uint32_t>, .rest = kAny<uint32_t>},
 };
 
-// protobuf's own bound on a message, and room for sections.
+// Protobuf's own bound on a message. A cut payload is kept in one piece, so it is bounded, too.
 constexpr uint64_t kMaxWholePayload = std::numeric_limits<int32_t>::max();
 
-// The bits of a header that its kind may not have.
+// Returns the bits of a header that its kind may not have. Zero: it is legal in that respect.
 uint64_t IllegalBits(const FrameHeader& header, const KindRules& rules) {
   return uint64_t{header.flags & ~uint32_t{rules.flags}} |
          uint64_t{header.method & ~uint32_t{rules.method}} | (header.call & ~rules.call) |
          (header.length & ~rules.length) | (header.rest & ~rules.rest) | (header.aux & ~rules.aux);
 }
 
-// A payload that neither sections nor a message account for.
+// Whether there is a payload but the flags say that it holds neither sections nor a message.
 bool IsUnexplained(const FrameHeader& header, const KindRules& rules) {
   return rules.message && (header.flags & (kSections | kMessage)) == 0 && header.length != 0;
 }
 
-// A piece that brings nothing would let a peer keep a call half-received for ever, one frame at a
-// time.
+// Whether a piece brings nothing. With empty pieces a peer could keep a call half-received for
+// ever.
 bool IsEmptyPiece(const FrameHeader& header) {
   return header.length == 0 && (header.rest != 0 || header.kind == FrameKind::kPiece);
 }
@@ -91,6 +91,8 @@ bool IsLegal(const FrameHeader& header, size_t max_payload) {
          uint64_t{header.length} + header.rest <= kMaxWholePayload;
 }
 
+// Says which field is illegal. Out of line: every frame that arrives passes the check, and none
+// should pay for the message.
 [[gnu::noinline, gnu::cold]] absl::Status WhatIsIllegal(const FrameHeader& header,
                                                         size_t max_payload) {
   const auto kind = static_cast<uint8_t>(header.kind);
@@ -125,6 +127,7 @@ void EncodeFrameHeader(const FrameHeader& header, std::byte* to) {
   StoreLittle(header.aux, to + 16);
 }
 
+// Each field is loaded once: in shared memory the peer may change it after it has been checked.
 FrameHeader DecodeFrameHeader(const std::byte* from) {
   FrameHeader header;
   header.length = LoadLittleOnce<uint32_t>(from);

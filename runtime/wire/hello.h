@@ -9,8 +9,8 @@
 
 namespace nigh {
 
-// The payload of a HELLO frame: what its sender speaks and accepts. Fields that a later version
-// appends are skipped by this one.
+// The payload of a HELLO frame: the versions that its sender speaks, and what it accepts. Decoding
+// skips fields that a later version appends.
 //
 //   byte 0       4           6           8         12              20
 //       +-------+-----------+-----------+---------+---------------+-------------+-----------+
@@ -19,10 +19,10 @@ namespace nigh {
 struct Hello {
   uint16_t min_version = 1;
   uint16_t max_version = 1;
-  uint32_t window = 0;        // credit that each of the peer's calls begins with, in bytes
-  uint64_t max_message = 0;   // bytes of the largest message accepted
-  uint32_t max_metadata = 0;  // bytes of keys and values accepted in one frame
-  uint32_t max_calls = 0;     // calls in flight accepted: call ids below this
+  uint32_t window = 0;        // bytes of credit that each of the peer's calls begins with
+  uint64_t max_message = 0;   // bytes of the longest message that is accepted
+  uint32_t max_metadata = 0;  // bytes of keys and values that are accepted in one frame
+  uint32_t max_calls = 0;     // calls in flight that are accepted: call ids are below this
 
   friend bool operator==(const Hello&, const Hello&) = default;
 };
@@ -34,11 +34,11 @@ inline constexpr size_t kHelloSize = 28;
 // Writes kHelloSize bytes at `to`.
 void EncodeHello(const Hello& hello, std::byte* to);
 
-// Fails with INTERNAL when the payload is no hello, or holds a number that makes no sense.
+// Fails with INTERNAL when the payload is no hello, or when a number in it is impossible.
 absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload);
 
-// The highest version that both speak. Fails with UNAVAILABLE and names both ranges when there is
-// none.
+// Returns the highest version that both speak. Fails with UNAVAILABLE when there is none; the
+// message names both ranges.
 absl::StatusOr<uint16_t> AgreeOnVersion(const Hello& mine, const Hello& theirs);
 
 }  // namespace nigh

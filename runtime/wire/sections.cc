@@ -28,6 +28,7 @@ SectionReader::SectionReader(ConstByteSpan payload) {
     status_ = absl::InternalError("payload too short for its sections");
     return;
   }
+  // Loaded once, for the peer may change it in shared memory between the check and the use.
   const size_t size = LoadLittleOnce<uint32_t>(payload.data());
   payload.remove_prefix(kSectionBlockHeader);
   if (size > payload.size()) {
@@ -47,6 +48,7 @@ std::optional<Section> SectionReader::Next() {
     const size_t key = LoadLittleOnce<uint16_t>(left_.data() + 2);
     const size_t value = LoadLittleOnce<uint32_t>(left_.data() + 4);
     left_.remove_prefix(kSectionHeader);
+    // In this form the check cannot overflow.
     if (key <= left_.size() && value <= left_.size() - key) {
       const absl::string_view text = AsText(left_);
       left_.remove_prefix(key + value);
@@ -61,7 +63,7 @@ std::optional<Section> SectionReader::Next() {
 size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece) {
   const size_t size = size_t{header.length} + header.rest;
   if ((header.flags & kSections) == 0 || first_piece.size() < kSectionBlockHeader) return size;
-  // The count alone: the block itself may go on in the pieces to come.
+  // Only the count is read: the block itself may go on in later pieces.
   const size_t sections = kSectionBlockHeader + LoadLittleOnce<uint32_t>(first_piece.data());
   return size - std::min(size, sections);
 }

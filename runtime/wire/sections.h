@@ -13,8 +13,8 @@
 
 namespace nigh {
 
-// The optional part at the start of a payload whose frame has kSections: a count of bytes, then
-// entries, each a type, a key and a value.
+// A payload whose frame has kSections starts with a section block: a count of bytes, then entries.
+// Each entry has a type, a key and a value.
 //
 //   +-------+ +------+------+------+-------+-----+-------+
 //   | bytes | | type | zero |key n |value n| key | value | ...
@@ -37,7 +37,7 @@ inline constexpr size_t kSectionBlockHeader = 4;
 inline constexpr size_t kSectionHeader = 8;
 inline constexpr size_t kMaxSectionKey = 65'535;
 
-// Builds a section block, its leading count included. Empty until the first Add.
+// Builds a section block, with its leading count. The block is empty until the first Add.
 class SectionWriter {
  public:
   // `key` is at most kMaxSectionKey bytes.
@@ -50,17 +50,16 @@ class SectionWriter {
   std::string block_;
 };
 
-// Walks a section block without copying. The views it yields point into `payload`.
+// Walks a section block without copying. The views that it returns point into `payload`.
 class SectionReader {
  public:
-  // Takes the block off the front of `payload`; rest() is what follows. `status()` tells whether
-  // the counts fit.
+  // Reads the block at the front of `payload`. rest() is what follows it.
   explicit SectionReader(ConstByteSpan payload);
 
-  // The next entry; nothing at the end and after an error.
+  // Returns the next entry, or nothing at the end and after an error.
   std::optional<Section> Next();
 
-  // INTERNAL when the block is malformed; known once Next() has returned nothing.
+  // INTERNAL when the block is malformed. Final once Next() has returned nothing.
   const absl::Status& status() const { return status_; }
   ConstByteSpan rest() const { return rest_; }
   size_t block_size() const { return block_size_; }
@@ -72,8 +71,9 @@ class SectionReader {
   absl::Status status_;
 };
 
-// Bytes of message in a payload of which `first_piece` is here: all of it but the sections. A
-// section block that claims more than there is leaves none; reading it then says what is wrong.
+// Returns how many bytes of a payload are its message: all but the sections. Only `first_piece` of
+// the payload need be here. If the section block claims more bytes than there are, 0 are left;
+// reading the block then tells what is wrong.
 size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece);
 
 }  // namespace nigh

@@ -11,19 +11,20 @@
 
 namespace nigh::testing {
 
-// What a handler has to act with, whatever its kind; empty functions where its kind has no stream.
+// What an actor uses of its handler, whatever the method's kind. Functions are empty where the kind
+// has no stream.
 struct Stage {
   ServerContext& context;
   Board& board;
   std::function<bool(Blob*)> read;
   std::function<bool(const Blob&)> write;
   std::function<void()> send_initial;
-  // A Unary call of the server to itself, made from `context`.
+  // Makes a Unary call of the server to itself, as a child of `context`.
   std::function<absl::Status(const std::string& script, Blob* reply)> nested;
   Blob* reply;  // null where replies are a stream
 };
 
-// Performs one call's script.
+// Performs the script of one call.
 class Actor {
  public:
   explicit Actor(Stage stage) : stage_(std::move(stage)) {}
@@ -33,7 +34,7 @@ class Actor {
   int requests() const { return report_.requests(); }
 
  private:
-  // True: the script goes on.
+  // Performs one step. True: the script goes on. False: it ends with `end`.
   bool Do(const Step& step, absl::Status& end);
   bool Read();
   void Write(const Blob& blob);

@@ -8,18 +8,19 @@
 
 namespace nigh::testing {
 
-// Flags by name that some raise and others wait for. Thread-safe.
+// Flags with names. Some threads raise them and others wait for them. Thread-safe.
 class Board {
  public:
   void Raise(const std::string& name, int times = 1) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Waits until `name` has been raised so often. False: patience is at an end, or GiveUp.
+  // Waits until `name` has been raised `times` times. False: that took too long, or GiveUp was
+  // called.
   bool Await(const std::string& name, int times = 1) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // How often it has been raised.
+  // Returns how often `name` has been raised.
   int Count(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Every Await returns, now and from then on.
+  // Makes every Await return, now and from now on.
   void GiveUp() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -21,29 +21,29 @@
 
 namespace nigh::testing {
 
-// A test of calls over TheSubject(), to a server in this process or in another. Each test ends with
-// a clean end of the server, and with as many open descriptors here as it began with.
+// A test of calls over TheSubject(), to a server in this process or in another. After each test the
+// server must end cleanly, and this process must have as many open descriptors as before.
 class CallSuite : public ::testing::TestWithParam<Placement> {
  protected:
-  // Starts the server; to be called first, where a test wants it other than usual.
+  // Starts the server. To be called first, where a test wants settings other than the usual ones.
   void Serve(const ServerSettings& settings = {});
-  // The server, started if need be.
+  // Returns the server; starts it if need be.
   TestServer& server();
-  // Another one at the same address, after the end of the first.
+  // Starts another server at the same address, after the end of the first.
   void ServeAgain();
 
-  // A channel to the server; the same one each time.
+  // Returns a channel to the server, the same one each time.
   const std::shared_ptr<Channel>& channel();
-  // A new channel to the server.
+  // Returns a new channel to the server.
   std::shared_ptr<Channel> Dial(ChannelOptions options = {});
-  // A stub on channel().
+  // Returns a stub on channel().
   Scripted::Stub stub() { return Scripted::Stub(channel()); }
 
-  // Flags of the server, over a channel of their own.
+  // Use the server's flags (Board), over a channel of their own.
   void Raise(absl::string_view flag, int times = 1);
   void Await(absl::string_view flag, int times = 1);
   int Count(absl::string_view flag);
-  // Of the server's process.
+  // Weighs the server's process.
   Weight WeighServer();
 
   void SetUp() override;
@@ -58,23 +58,23 @@ class CallSuite : public ::testing::TestWithParam<Placement> {
   std::unique_ptr<Flags::Stub> flags_;
 };
 
-// The same for what only a server in a process of its own can be made to do.
+// The same, for what only a server in a process of its own can do: be killed or stopped.
 class ProcessSuite : public CallSuite {};
 
-// What the subject can do.
+// The placements of a server that the subject allows.
 std::vector<Placement> Placements();
-// "Thread", "Process".
+// Returns "Thread" or "Process".
 std::string PlacementName(const ::testing::TestParamInfo<Placement>& info);
 
-// A blob of so many bytes.
+// Returns a blob of `size` bytes.
 Blob BlobOf(size_t size);
-// The report that a handler made of its call.
+// Returns the report that a handler has made of its call.
 Report ReportIn(const Blob& blob);
 
-// A count that a slow medium gets through as well.
+// Returns how often a test does something: `usual` times, or fewer on a slow medium.
 int Times(int usual);
 
-// Of bytes, likewise.
+// Returns how many bytes a test sends, likewise.
 size_t Bytes(size_t usual);
 
 MATCHER_P(HasCode, code, "") {

@@ -11,23 +11,22 @@
 
 namespace nigh::testing {
 
-// This program once more, over the same medium, in a process of its own that does not outlive this
-// one.
+// A second process of this program, over the same medium. It does not outlive this one.
 class Child {
  public:
   explicit Child(std::vector<std::string> arguments);
-  // Kills it if it still runs.
+  // Kills the process if it still runs.
   ~Child();
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
-  // The next line that it says (Say); empty when it has ended instead.
+  // Waits for the next line that the process says (Say). Empty: it has ended instead.
   std::string Hear();
 
   void Signal(int signal);
-  // Stops it as a debugger does; returns when all its threads stand still.
+  // Stops the process by SIGSTOP. Returns when all its threads have stopped.
   void Freeze();
-  // Waits for its end. OK: exit code 0. Otherwise the error tells how it ended.
+  // Waits for the end of the process. OK: exit code 0. Otherwise the error tells how it ended.
   absl::Status Wait();
 
  private:
@@ -35,10 +34,10 @@ class Child {
   pid_t pid_ = -1;
 };
 
-// To be called by a Child: what its parent hears.
+// Says `line` to the parent, who hears it. To be called in a Child's process.
 void Say(const std::string& line);
 
-// To be called first by a Child.
+// Has the kernel kill this process when its parent dies. To be called first in a Child's process.
 void DieWithParent();
 
 }  // namespace nigh::testing

@@ -10,12 +10,13 @@
 
 namespace nigh::testing {
 
-// A client in a process of its own, which makes a bidi call with that script on each of so many
-// connections, writes a message to each and then reads the last as long as there is anything.
+// Starts a client in a process of its own. On each of `connections` connections it makes a bidi
+// call with the script `play` and writes a message. Then it reads the last call until that ends.
 std::unique_ptr<Child> StartClient(const std::string& address, const Play& play,
                                    int connections = 1);
 
-// When this process was started to be such a client, is one; what main() is to return then.
+// If this process was started to be such a client, acts as one and returns what main() is to
+// return.
 std::optional<int> CallIfAsked(int argc, char** argv);
 
 }  // namespace nigh::testing

@@ -13,7 +13,7 @@ namespace nigh::testing {
 
 inline constexpr char kScriptKey[] = "script-bin";
 
-// Builds a Script: what the handler of a call is to do, step by step (scripted.proto).
+// Builds a Script, which says step by step what the handler of a call does (scripted.proto).
 //
 //   ClientContext context;
 //   Play().Raise("running").Await("go").End(absl::AbortedError("enough")).In(context);
@@ -92,7 +92,7 @@ class Play {
     return *this;
   }
 
-  // Goes with the call of that context.
+  // Adds the script to the metadata of the call of `context`.
   void In(ClientContext& context) const {
     context.AddMetadata(kScriptKey, script_.SerializeAsString());
   }

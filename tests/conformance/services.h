@@ -19,7 +19,7 @@ class ScriptedService final : public Scripted::Service {
  public:
   explicit ScriptedService(Board& board) : board_(board) {}
 
-  // Where nested calls go.
+  // Sets the address of the server itself, which nested calls go to.
   void CallItselfAt(const std::string& address);
 
  private:
@@ -48,7 +48,7 @@ class FlagsService final : public Flags::Service {
   Board& board_;
 };
 
-// Of this process.
+// Weighs this process; see Weight.
 Weight WeighProcess();
 
 class TwinOneService final : public one::Twin::Service {

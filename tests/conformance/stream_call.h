@@ -14,8 +14,8 @@ namespace nigh::testing {
 inline constexpr MethodKind kStreamKinds[] = {
     MethodKind::kServerStreaming, MethodKind::kClientStreaming, MethodKind::kBidiStreaming};
 
-// A call of a Scripted method of whatever streaming kind, for tests that are the same for all.
-// What its kind does not have (writing, reading) says false.
+// A call of a Scripted method of any streaming kind, for tests that are the same for all kinds. A
+// function that the kind does not have returns false.
 class StreamCall {
  public:
   StreamCall(const Scripted::Stub& stub, MethodKind kind, ClientContext& context)

@@ -17,14 +17,14 @@
 
 namespace nigh::testing {
 
-// A server and everything it serves to this suite.
+// A server, and the services that it serves to this suite.
 class ServerHost {
  public:
   explicit ServerHost(const ServerSettings& settings);
-  // What handlers wait for will not come.
+  // Releases handlers that still wait for flags.
   ~ServerHost() { board_.GiveUp(); }
 
-  // The address to dial. The server has still to be started, or run.
+  // Listens and returns the address to dial. The caller starts the server, or runs it.
   absl::StatusOr<std::string> Listen();
 
   Server& server() { return server_; }
@@ -43,19 +43,20 @@ class ServerHost {
 // A server for a test, in threads of this process or in a process of its own.
 class TestServer {
  public:
-  // Where the settings name no address: at a fresh one of the subject's.
+  // Starts a server at the address of the settings, or at a fresh one of the subject if that is
+  // empty.
   static absl::StatusOr<std::unique_ptr<TestServer>> Start(Placement placement,
                                                            ServerSettings settings);
-  // Stops it if it still runs.
+  // Stops the server if it still runs.
   ~TestServer();
 
   const std::string& address() const { return settings_.address(); }
-  // What it would take to start another at the same address.
+  // The settings that start another server at the same address.
   const ServerSettings& settings() const { return settings_; }
 
-  // Has it shut down with its grace: Shutdown, or a SIGTERM.
+  // Begins a graceful shutdown: by Shutdown in this process, by SIGTERM in another.
   void BeginStop();
-  // Waits for its end after BeginStop; OK if it was a clean one.
+  // Waits for the server's end after BeginStop. OK: it was a clean one.
   absl::Status AwaitStop();
   absl::Status Stop() {
     BeginStop();
@@ -63,8 +64,8 @@ class TestServer {
   }
   bool runs() const { return host_ != nullptr || child_ != nullptr; }
 
-  // Of a process only. An interrupt is another way to begin to stop; Kill returns when it has
-  // ended.
+  // For a server in a process only. Interrupt begins to stop it by SIGINT. Kill returns when the
+  // process has ended. Freeze and Thaw stop the process and let it go on.
   void Interrupt();
   void Kill();
   void Freeze();
@@ -79,7 +80,7 @@ class TestServer {
   std::unique_ptr<Child> child_;
 };
 
-// When this process was started to be a server, is one; what main() is to return then.
+// If this process was started to be a server, acts as one and returns what main() is to return.
 std::optional<int> ServeIfAsked(int argc, char** argv);
 
 }  // namespace nigh::testing

@@ -14,9 +14,9 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
 
-// What tests do with connections, each a blocking function over the non-blocking boundary. All give
-// up with DEADLINE_EXCEEDED after kPatience: far longer than anything takes, so that a test which
-// hangs fails with a line number.
+// What tests do with connections: blocking functions over the non-blocking boundary. All give up
+// with DEADLINE_EXCEEDED after kPatienceMillis. That is far longer than anything takes; it makes a
+// test that hangs fail with a line number.
 namespace nigh::testing {
 
 inline constexpr int kPatienceMillis = 60'000;
@@ -27,14 +27,14 @@ struct OwnedFrame {
   std::string payload;
 };
 
-// Polls what Arm returned. True: something came, and the descriptor is as before. False: patience
-// is at an end.
+// Polls what Arm returned. True: something came; a descriptor that stays signalled has been read.
+// False: the timeout has passed.
 bool Await(const Wake& wake, int timeout_millis = kPatienceMillis);
 
-// Claims, fills in, commits; header.length need not be set. False: no room.
+// Claims, fills in and commits a frame. header.length need not be set. False: there is no room.
 bool TryQueue(Connection& connection, FrameHeader header, absl::string_view payload);
 
-// The same, waiting for room; flushes only to make some.
+// Does the same, but waits for room. Flushes only to make room.
 absl::Status Queue(Connection& connection, const FrameHeader& header, absl::string_view payload);
 
 // Flushes until everything has left.
@@ -44,18 +44,18 @@ absl::Status FlushAll(Connection& connection);
 absl::Status Send(Connection& connection, const FrameHeader& header, absl::string_view payload);
 absl::Status Send(Connection& connection, uint32_t call, absl::string_view payload);
 
-// Of a MESSAGE frame of that call.
+// Returns the header of a MESSAGE frame of `call`.
 FrameHeader MessageHeader(uint32_t call);
-// Bytes that differ from those of other calls, and from themselves when shifted.
+// Returns `size` bytes that differ from those of other calls, and from themselves when shifted.
 std::string Pattern(uint32_t call, size_t size);
 
-// The next frame, copied and released; or the error that ends the connection.
+// Waits for the next frame, copies and releases it. Fails with the error that ends the connection.
 absl::StatusOr<OwnedFrame> Receive(Connection& connection);
 
-// Waits until there is one to accept.
+// Waits for a connection and accepts it.
 absl::StatusOr<std::unique_ptr<Connection>> Accept(Listener& listener);
 
-// The error that Receive ends with after any number of frames.
+// Receives any number of frames and returns the error that Receive ends with.
 absl::Status ReceiveEnd(Connection& connection);
 
 struct ConnectionPair {
@@ -63,10 +63,10 @@ struct ConnectionPair {
   std::unique_ptr<Connection> server;
 };
 
-// Dials `listener` and accepts.
+// Dials `listener` and accepts the connection.
 absl::StatusOr<ConnectionPair> Connect(const Transport& transport, Listener& listener);
 
-// Sends a frame each way. OK: each has arrived as it was sent.
+// Sends a frame each way. OK: both have arrived as they were sent.
 absl::Status Exchange(Connection& one, Connection& other);
 
 // Parses an address that is known to be well-formed.

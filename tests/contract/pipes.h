@@ -10,8 +10,8 @@
 
 namespace nigh::testing {
 
-// pipes+unix:PATH: the connections of pipe:, any number of them. Whoever dials makes the pipes and
-// hands the other side its ends over a Unix socket, of which nothing is left then.
+// pipes+unix:PATH carries any number of connections of pipe:. Whoever dials makes the pipes and
+// hands the other side its ends over a Unix socket, which is then closed.
 absl::StatusOr<std::unique_ptr<Connection>> DialPipes(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenPipes(const Address& address);
 

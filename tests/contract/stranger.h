@@ -7,15 +7,15 @@
 
 namespace nigh::testing {
 
-// A bare socket at the other end of a connection, for saying what no nigh would say. Each failure
-// fails the test.
+// A bare socket at the other end of a connection. It sends what nigh would never send. Each of its
+// failures fails the test.
 class Stranger {
  public:
-  // Connects to a listener of the subject's.
+  // Connects to a listener of the subject at `address`.
   explicit Stranger(const Address& address);
 
   void Write(absl::string_view bytes);
-  // Says that nothing more will come.
+  // Shuts its sending side down.
   void Hush();
   // Waits until the other side has closed.
   void AwaitEnd();

@@ -9,53 +9,55 @@
 
 namespace nigh::testing {
 
-// A medium that suites run over: a transport, where to listen, and what tests have to know.
+// A medium that the suites run over: a transport, an address to listen at, and what tests must
+// know.
 struct Subject {
-  // As --medium names it.
+  // The name by which --medium chooses it.
   const char* name;
 
   Transport transport;
 
-  // Where to listen. "{dir}" stands for a directory that belongs to this process, "{n}" for a
-  // number that is used once on this machine.
+  // The address to listen at. "{dir}" stands for a directory that belongs to this process, "{n}"
+  // for a number that is used only once on this machine.
   const char* address;
 
   // Whether the two ends may live in two processes.
   bool processes = true;
 
-  // Moves bytes so slowly that tests should send few of them.
+  // Whether it moves bytes so slowly that tests should send few of them.
   bool slow = false;
 
-  // How a program that is not nigh reaches a listener: "unix", "unix-abstract", "unix-seqpacket",
-  // "tcp"; empty where no stranger can.
+  // How a program that is not nigh reaches a listener: by "unix", "unix-abstract", "unix-seqpacket"
+  // or "tcp". Empty where none can.
   const char* stranger = "";
 
-  // How many connections there may be at once: as many as a test wants, or what the system allows.
+  // How many connections there may be at once. The default is as many as a test wants; the system
+  // may allow fewer.
   int connections = 1000;
 
-  // Whether it cannot be polled, and so has threads of its own that wait for it.
+  // Whether it has threads of its own, because it cannot be polled.
   bool threads = false;
 };
 
-// The media of this program, which links one definition: that of media.cc, which is nigh's own
-// media, or that of a transport's author.
+// Returns the media of this program. It links one definition: media.cc, with nigh's own media, or
+// one by the author of a transport.
 absl::Span<const Subject> Media();
 
-// Has this process run over the medium that an argument --medium=NAME names, and takes the argument
-// away. It may be missing where there is one medium only. Where no medium is meant, prints which
-// there are and exits. To be called first in main().
+// Chooses the medium of this process by the argument --medium=NAME, and removes the argument. It
+// may be missing if there is only one medium. If it names none, prints the media and exits. To be
+// called first in main().
 void ChooseSubject(int* argc, char** argv);
 
-// The argument by which another process of this program chooses the same.
+// The argument by which another process of this program chooses the same medium.
 std::string SubjectArgument();
 
 // The medium that was chosen.
 const Subject& TheSubject();
 
-// The directory of "{dir}"; made at the first call, removed at exit.
+// The directory that "{dir}" stands for. The first call makes it; it is removed at exit.
 const std::string& SubjectDirectory();
 
-// An address of the subject's to listen at, another one each time.
+// Returns an address of the subject to listen at, a different one each time.
 Address FreshAddress();
 
 }  // namespace nigh::testing

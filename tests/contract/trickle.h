@@ -10,8 +10,8 @@
 
 namespace nigh::testing {
 
-// trickle+unix:PATH: a Unix socket of which each read and each write moves one byte. Every frame
-// then arrives cut at every place.
+// trickle+unix:PATH is a Unix socket of which each read and each write moves one byte. Every frame
+// thus arrives cut at every place.
 absl::StatusOr<std::unique_ptr<Connection>> DialTrickleUnix(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenTrickleUnix(const Address& address);
 
