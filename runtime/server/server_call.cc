@@ -1,5 +1,7 @@
 #include "nigh/runtime/server/server_call.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -10,42 +12,180 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/deadline.h"
 #include "nigh/interceptor.h"
 #include "nigh/message_io.h"
+#include "nigh/metadata.h"
+#include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/exception_status.h"
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/server/dispatcher.h"
 #include "nigh/runtime/server/server_session.h"
+#include "nigh/runtime/wire/sections.h"
 #include "nigh/service.h"
 #include "nigh/task.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
+namespace {
+
+// Messages larger than this many bytes are not kept, for their memory may not be needed again.
+constexpr size_t kLargeMessage = size_t{64} << 10;
+
+}  // namespace
 
 ServerCall::ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method,
                        uint16_t method_id)
     : method_(method),
       method_id_(method_id),
       session_(std::move(session)),
+      mutex_(session_->mutex_),
       state_(method.method().kind, CallState::End::kServer) {
-  Renew();
+  MakeMessages();
 }
 
 ServerCall::~ServerCall() = default;
 
-void ServerCall::Renew() {
+void ServerCall::MakeMessages() {
   const MethodHandler& handler = method_.handler();
   if (handler.new_request != nullptr && request_ == nullptr) request_ = handler.new_request();
   if (handler.new_reply != nullptr && reply_ == nullptr) reply_ = handler.new_reply();
 }
 
+void ServerCall::Renew() {
+  if (request_size_ > kLargeMessage) request_.reset();
+  if (reply_ != nullptr && reply_->ByteSizeLong() > kLargeMessage) reply_.reset();
+  if (reply_ != nullptr) reply_->Clear();
+  MakeMessages();
+  state_ = CallState(method_.method().kind, CallState::End::kServer);
+  initial_sent_ = false;
+  orphaned_ = false;
+  inbox_.clear();
+  context_.deadline_ = Deadline::Infinite();
+  context_.client_metadata_.Clear();
+  context_.initial_.Clear();
+  context_.trailing_.Clear();
+  context_.cancellation_.Reset();
+}
+
+void ServerCall::Open(const FrameHeader& header, ConstByteSpan payload, uint32_t peers_window) {
+  counted_ = true;
+  id_ = header.call;
+  window_ = Window(session_->limits_.window, peers_window);
+  const bool message = (header.flags & kMessage) != 0;
+  (void)state_.Receive(message, (header.flags & kEnd) != 0);
+  if (message && request_ == nullptr) {
+    inbox_.emplace_back(AsText(payload).data(), payload.size());
+    (void)window_.Received(payload.size());
+  }
+}
+
+absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
+                              std::string* owned) {
+  const bool message = (header.flags & kMessage) != 0;
+  const auto fail = [this](const absl::Status& why) { return Prefixed(context_.method(), why); };
+  if ((header.flags & kSections) != 0) {
+    return fail(absl::InternalError("metadata after the request"));
+  }
+  if (payload.size() > session_->limits_.max_message) {
+    return TooLargeToReceive(context_.method(), payload.size(), Peer::kClient,
+                             session_->limits_.max_message);
+  }
+  if (message && !window_.Received(payload.size())) {
+    return fail(absl::InternalError("a message without the credit for it"));
+  }
+  switch (state_.Receive(message, (header.flags & kEnd) != 0)) {
+    case Verdict::kTooMany:
+    case Verdict::kTooFew:
+      return fail(absl::UnimplementedError("the number of requests is not what this method takes"));
+    case Verdict::kAfterEnd:
+      return fail(absl::InternalError("a message after the end of the requests"));
+    case Verdict::kLate:
+    case Verdict::kOk:
+      break;
+  }
+  if (message && owned != nullptr) {
+    inbox_.push_back(std::move(*owned));
+  } else if (message) {
+    inbox_.emplace_back(AsText(payload).data(), payload.size());
+  }
+  Changed();
+  return absl::OkStatus();
+}
+
+bool ServerCall::TakeCredit(uint64_t bytes) {
+  if (!window_.Granted(bytes)) return false;
+  Changed();
+  return true;
+}
+
+bool ServerCall::IsReady(Event event) const {
+  switch (event) {
+    case Event::kMessage:
+      return !inbox_.empty() || !state_.can_receive();
+    case Event::kRoom:
+      return !state_.can_send() || (window_.may_send() && !session_->sender_.congested());
+  }
+  return true;
+}
+
+void ServerCall::Changed() {
+  changed_.SignalAll();
+  for (int event = 0; event < kEvents; ++event) {
+    absl::AnyInvocable<void()>& callback = waiting_[event];
+    if (callback == nullptr || !IsReady(static_cast<Event>(event))) continue;
+    session_->poller_.Post(nullptr, std::exchange(callback, nullptr));
+  }
+}
+
+bool ServerCall::Await(Event event) {
+  const Deadline deadline = context_.deadline_;
+  while (!IsReady(event)) {
+    if (deadline.HasPassed()) {
+      Terminate(DeadlineExceeded(context_.method()));
+      return false;
+    }
+    changed_.WaitUntil(mutex_, deadline);
+  }
+  return true;
+}
+
 bool ServerCall::Read(MessageTarget target) {
-  if (interception_ == nullptr) return session_->Read(*this, target);
-  return interception_->rejection().ok() && session_->Read(*this, target) &&
+  if (interception_ == nullptr) return ReadMessage(target);
+  return interception_->rejection().ok() && ReadMessage(target) &&
          (interception_->Receive(target.view()) || EndRejected());
+}
+
+bool ServerCall::ReadMessage(MessageTarget target) {
+  MutexLock lock(mutex_);
+  if (!Await(Event::kMessage) || state_.closed() || inbox_.empty()) return false;
+  const std::string message = std::move(inbox_.front());
+  inbox_.pop_front();
+  absl::Status parsed;
+  {
+    MutexUnlock unlock(mutex_);
+    parsed = target.Parse(AsBytes(message));
+  }
+  // The call may have been ended while the mutex was free.
+  if (parsed.ok()) {
+    Consumed(message.size());
+  } else if (!state_.closed()) {
+    Terminate(Prefixed(context_.method(), parsed));
+  }
+  return parsed.ok();
+}
+
+void ServerCall::Consumed(size_t size) {
+  if (!state_.can_receive()) return;
+  const uint64_t grant = window_.Consumed(size);
+  if (grant == 0) return;
+  session_->AfterSend(
+      session_->sender_.Send({.kind = FrameKind::kCredit, .call = id_, .aux = grant}, "", nullptr));
 }
 
 bool ServerCall::Write(MessageSource message) {
@@ -53,7 +193,12 @@ bool ServerCall::Write(MessageSource message) {
     Abort(measured);
     return false;
   }
-  return PassSend(message) && session_->Write(*this, message);
+  return PassSend(message) && WriteMessage(message);
+}
+
+bool ServerCall::WriteMessage(const MessageSource& message) {
+  MutexLock lock(mutex_);
+  return Await(Event::kRoom) && WriteNow(message);
 }
 
 std::optional<bool> ServerCall::TryWrite(MessageSource message) {
@@ -66,23 +211,82 @@ std::optional<bool> ServerCall::TryWrite(MessageSource message) {
     if (!Ready(Event::kRoom)) return std::nullopt;
     if (!PassSend(message)) return false;
   }
-  const std::optional<bool> written = session_->TryWrite(*this, message);
-  send_seen_ = !written.has_value();
-  return written;
+  MutexLock lock(mutex_);
+  send_seen_ = !IsReady(Event::kRoom);
+  if (send_seen_) return std::nullopt;
+  return WriteNow(message);
 }
 
-bool ServerCall::Ready(Event event) const { return session_->Ready(*this, event); }
+bool ServerCall::WriteNow(const MessageSource& message) {
+  if (!state_.can_send()) return false;
+  absl::Status wrong;
+  if (message.size() > session_->client_.max_message) {
+    wrong = TooLargeToSend(context_.method(), "a reply", message.size(), Peer::kClient,
+                           session_->client_.max_message);
+  } else if (!initial_sent_) {
+    wrong = CheckMetadata();
+  }
+  if (!wrong.ok()) {
+    Terminate(wrong);
+    return false;
+  }
+  if (state_.Send(/*message=*/true, /*end=*/false) != Verdict::kOk) return false;
+  window_.Sent(message.size());
+  SectionWriter sections;
+  TakeInitialMetadata(sections);
+  // Under the mutex: a response waits for it, and nothing of this call may be sent after its
+  // response.
+  session_->AfterSend(session_->sender_.Send(
+      {.kind = FrameKind::kMessage, .flags = kMessage, .call = id_}, sections.block(), &message));
+  return true;
+}
+
+bool ServerCall::Ready(Event event) const {
+  MutexLock lock(mutex_);
+  return IsReady(event);
+}
 
 void ServerCall::When(Event event, absl::AnyInvocable<void()> callback) {
   // Once the callback is set, the handler may be resumed and end, and the call with it, before this
   // returns.
   const std::shared_ptr<ServerSession> session = session_;
-  session->When(*this, event, std::move(callback));
+  // Before that, too: a deadline that passes ends every wait.
+  WatchDeadline();
+  MutexLock lock(session->mutex_);
+  AssertHeld();
+  waiting_[static_cast<int>(event)] = std::move(callback);
+  Changed();
 }
 
-void ServerCall::SendInitialMetadata() { session_->SendInitialMetadata(*this); }
+void ServerCall::SendInitialMetadata() {
+  MutexLock lock(mutex_);
+  if (!state_.can_send() || initial_sent_) return;
+  if (absl::Status status = CheckMetadata(); !status.ok()) return Terminate(status);
+  SectionWriter sections;
+  TakeInitialMetadata(sections);
+  session_->AfterSend(session_->sender_.Send({.kind = FrameKind::kMessage, .call = id_},
+                                             sections.block(), nullptr));
+}
 
-bool ServerCall::HasSoleRequest() const { return session_->HasSoleRequest(*this); }
+absl::Status ServerCall::CheckMetadata() const {
+  for (const Metadata* metadata : {&context_.initial_, &context_.trailing_}) {
+    if (!metadata->status().ok()) return Prefixed(context_.method(), metadata->status());
+  }
+  const size_t limit = session_->client_.max_metadata;
+  if (context_.initial_.byte_size() <= limit) return absl::OkStatus();
+  return TooLargeToSend(context_.method(), "initial metadata", context_.initial_.byte_size(),
+                        Peer::kClient, limit);
+}
+
+void ServerCall::TakeInitialMetadata(SectionWriter& sections) {
+  if (std::exchange(initial_sent_, true)) return;
+  AddMetadata(context_.initial_, SectionType::kMetadata, sections);
+}
+
+bool ServerCall::HasSoleRequest() const {
+  MutexLock lock(mutex_);
+  return !state_.can_receive() && inbox_.size() == 1;
+}
 
 void ServerCall::Finish(absl::Status status) {
   if (interception_ != nullptr) {
@@ -92,14 +296,71 @@ void ServerCall::Finish(absl::Status status) {
     }
     status = interception_->Finish(std::move(status));
   }
-  session_->Respond(*this, std::move(status));
+  Respond(std::move(status));
 }
 
-void ServerCall::Abort(const absl::Status& status) { session_->Abort(*this, status); }
+void ServerCall::Respond(absl::Status status) {
+  if (status.ok()) status = CheckMetadata();
+  if (status.ok() && context_.deadline_.HasPassed()) status = DeadlineExceeded(context_.method());
+  std::optional<MessageSource> reply;
+  if (status.ok() && reply_ != nullptr) {
+    reply.emplace(*reply_);
+    status = reply->Measure();
+    if (status.ok() && reply->size() > session_->client_.max_message) {
+      status = TooLargeToSend(context_.method(), "a reply", reply->size(), Peer::kClient,
+                              session_->client_.max_message);
+    }
+    if (!status.ok()) reply.reset();
+  }
+  uint32_t id = 0;
+  {
+    MutexLock lock(mutex_);
+    id = id_;
+    // Before the response is out: the client that has it may begin another call at once.
+    session_->Uncount(*this);
+    if (state_.closed()) return;  // cancelled: the client has its answer already
+    if (initial_sent_ || context_.initial_.byte_size() > session_->client_.max_metadata) {
+      context_.initial_.Clear();
+    }
+    // The id is free before the response is out, too: the client uses it again only once it has the
+    // response, and then at once.
+    Detach();
+  }
+  session_->SendResponse(id, status, &context_, reply.has_value() ? &*reply : nullptr);
+}
+
+void ServerCall::Detach() {
+  state_.Close();
+  session_->FreeId(id_);
+  Changed();
+}
+
+void ServerCall::Terminate(const absl::Status& status) {
+  if (state_.closed()) return;
+  // Marked before the requests end: a handler that finds their end must be able to tell why.
+  const bool callbacks = context_.cancellation_.Mark();
+  Detach();
+  (void)session_->sender_.Drop(id_);
+  session_->SendResponse(id_, status, nullptr, nullptr);
+  if (!callbacks) return;
+  // Callbacks are somebody else's code and may take their time, so they run as a task, without the
+  // mutex. The pin keeps the call until they have run.
+  ++pins_;
+  session_->poller_.Post(nullptr, [this, session = session_] {
+    context_.cancellation_.RunCallbacks();
+    session->Unpin(*this);
+  });
+}
+
+void ServerCall::Abort(const absl::Status& status) {
+  MutexLock lock(mutex_);
+  Terminate(status);
+}
 
 void ServerCall::WatchDeadline() {
   if (deadline_timer_.has_value() || context_.deadline_.is_infinite()) return;
-  deadline_timer_ = session_->AddDeadlineTimer(*this);
+  deadline_timer_ = session_->poller_.AddTimer(
+      context_.deadline_, this, [this] { Abort(DeadlineExceeded(context_.method())); });
 }
 
 absl::Status ServerCall::ReadyToRun() const {

@@ -1,15 +1,20 @@
 #include "nigh/runtime/server/server_session.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/deadline.h"
+#include "nigh/message_io.h"
+#include "nigh/metadata.h"
 #include "nigh/method.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
@@ -29,6 +34,8 @@ namespace {
 // Frames that one connection may handle in a turn. Then others get theirs, so a flood starves
 // nobody.
 constexpr int kFramesPerTurn = 16;
+// The most calls that one connection keeps for later requests.
+constexpr int kSpareCalls = 32;
 
 }  // namespace
 
@@ -214,8 +221,9 @@ absl::Status ServerSession::BeginPieces(const Frame& frame) {
   if (call == nullptr) return absl::OkStatus();
   const size_t size = MessageSize(header, frame.payload);
   if (size <= limits_.max_message) return assembler_.Begin(frame);
-  Terminate(*call,
-            TooLargeToReceive(call->context_.method(), size, Peer::kClient, limits_.max_message));
+  call->AssertHeld();
+  call->Terminate(
+      TooLargeToReceive(call->context_.method(), size, Peer::kClient, limits_.max_message));
   return absl::OkStatus();
 }
 
@@ -267,20 +275,12 @@ absl::Status ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan p
   return absl::OkStatus();
 }
 
-void ServerSession::Admit(const FrameHeader& header, ConstByteSpan payload, ServerCall& admitted) {
+void ServerSession::Admit(const FrameHeader& header, ConstByteSpan payload, ServerCall& call) {
   ++handlers_;
-  admitted.counted_ = true;
-  ServerCall* const call = &admitted;
-  call->id_ = header.call;
-  call->window_ = Window(limits_.window, client_.window);
-  const bool message = (header.flags & kMessage) != 0;
-  (void)call->state_.Receive(message, (header.flags & kEnd) != 0);
-  if (message && call->request_ == nullptr) {
-    call->inbox_.emplace_back(AsText(payload).data(), payload.size());
-    (void)call->window_.Received(payload.size());
-  }
+  call.AssertHeld();
+  call.Open(header, payload, client_.window);
   if (header.call >= calls_.size()) calls_.resize(header.call + 1);
-  calls_[header.call] = call;
+  calls_[header.call] = &call;
 }
 
 absl::Status ServerSession::OnMessage(const FrameHeader& header, ConstByteSpan payload,
@@ -288,42 +288,8 @@ absl::Status ServerSession::OnMessage(const FrameHeader& header, ConstByteSpan p
   MutexLock lock(mutex_);
   ServerCall* const call = FindCall(header.call);
   if (call == nullptr) return absl::OkStatus();  // it crossed the response on its way
-  const bool message = (header.flags & kMessage) != 0;
-  if (payload.size() > limits_.max_message) {
-    Terminate(*call, TooLargeToReceive(call->context_.method(), payload.size(), Peer::kClient,
-                                       limits_.max_message));
-    return absl::OkStatus();
-  }
-  if (absl::Status wrong = TakeMessageEvent(*call, header, payload); !wrong.ok()) {
-    Terminate(*call, Prefixed(call->context_.method(), wrong));
-    return absl::OkStatus();
-  }
-  if (message && owned != nullptr) {
-    call->inbox_.push_back(std::move(*owned));
-  } else if (message) {
-    call->inbox_.emplace_back(AsText(payload).data(), payload.size());
-  }
-  Changed(*call);
-  return absl::OkStatus();
-}
-
-absl::Status ServerSession::TakeMessageEvent(ServerCall& call, const FrameHeader& header,
-                                             ConstByteSpan payload) const {
-  const bool message = (header.flags & kMessage) != 0;
-  if ((header.flags & kSections) != 0) return absl::InternalError("metadata after the request");
-  if (message && !call.window_.Received(payload.size())) {
-    return absl::InternalError("a message without the credit for it");
-  }
-  switch (call.state_.Receive(message, (header.flags & kEnd) != 0)) {
-    case Verdict::kTooMany:
-    case Verdict::kTooFew:
-      return absl::UnimplementedError("the number of requests is not what this method takes");
-    case Verdict::kAfterEnd:
-      return absl::InternalError("a message after the end of the requests");
-    case Verdict::kLate:
-    case Verdict::kOk:
-      break;
-  }
+  call->AssertHeld();
+  if (absl::Status wrong = call->Take(header, payload, owned); !wrong.ok()) call->Terminate(wrong);
   return absl::OkStatus();
 }
 
@@ -334,7 +300,8 @@ void ServerSession::OnCancel(uint32_t id) {
     if (ServerCall* const call = FindCall(id)) {
       // Otherwise megabytes may lie there until the id comes again.
       assembler_.Abandon(id);
-      return Terminate(*call, cancelled);
+      call->AssertHeld();
+      return call->Terminate(cancelled);
     }
   }
   // A request that has not arrived in full is answered, too: every request is answered once. An
@@ -348,11 +315,9 @@ absl::Status ServerSession::OnCredit(const FrameHeader& header) {
   MutexLock lock(mutex_);
   ServerCall* const call = FindCall(header.call);
   if (call == nullptr) return absl::OkStatus();
-  if (!call->window_.Granted(header.aux)) {
-    return absl::InternalError("CREDIT frame with more credit than any window");
-  }
-  Changed(*call);
-  return absl::OkStatus();
+  call->AssertHeld();
+  if (call->TakeCredit(header.aux)) return absl::OkStatus();
+  return absl::InternalError("CREDIT frame with more credit than any window");
 }
 
 void ServerSession::Fail(const absl::Status& status, bool broken) {
@@ -365,6 +330,161 @@ void ServerSession::Fail(const absl::Status& status, bool broken) {
     ended_ = true;
   }
   NotifyIdle();
+}
+
+std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
+  ++running_;
+  DeclaredMethod& declared = methods_[method];
+  std::unique_ptr<ServerCall> call;
+  if (declared.spare.empty()) {
+    call = std::make_unique<ServerCall>(shared_from_this(), *declared.method, method);
+    call->context_.peer_ = peer_;
+    call->context_.method_ = &declared.description();
+  } else {
+    call = std::move(declared.spare.back());
+    declared.spare.pop_back();
+    --spares_;
+    // A spare call has no reference to its session: the session owns it, and neither would ever go.
+    call->session_ = shared_from_this();
+  }
+  return call;
+}
+
+void ServerSession::Recycle(std::unique_ptr<ServerCall> call) {
+  call->interception_ = nullptr;
+  const std::shared_ptr<ServerSession> session = std::move(call->session_);
+  // A timer that is due is a task already. RemoveTimer is too late for it, and Revoke takes it
+  // back.
+  if (std::optional<Poller::TimerId> timer = std::exchange(call->deadline_timer_, std::nullopt)) {
+    session->poller_.RemoveTimer(*timer);
+    session->poller_.Revoke(call.get());
+  }
+  // Waits for a callback that is running. The callback may need the mutex.
+  call->context_.cancellation_.Remove(std::exchange(call->context_.callback_, 0));
+  bool idle = false;
+  {
+    MutexLock lock(session->mutex_);
+    call->AssertHeld();
+    call->orphaned_ = call->pins_ > 0;
+    // The last of those that use the call without the mutex takes it back, in Unpin.
+    if (call->orphaned_) return (void)call.release();
+    idle = session->Forget(std::move(call));
+  }
+  if (idle) session->NotifyIdle();
+}
+
+void ServerSession::Unpin(ServerCall& call) {
+  bool idle = false;
+  {
+    MutexLock lock(mutex_);
+    call.AssertHeld();
+    if (--call.pins_ > 0 || !call.orphaned_) return;
+    idle = Forget(std::unique_ptr<ServerCall>(&call));
+  }
+  if (idle) NotifyIdle();
+}
+
+bool ServerSession::Forget(std::unique_ptr<ServerCall> call) {
+  Uncount(*call);
+  Keep(std::move(call));
+  return --running_ == 0;
+}
+
+void ServerSession::NotifyIdle() {
+  bool drained = false;
+  bool ended = false;
+  {
+    MutexLock lock(mutex_);
+    if (running_ > 0) return;
+    drained = draining_;
+    ended = ended_ && !std::exchange(end_notified_, true);
+  }
+  // Without the mutex, for they are the server's code. OnEnd comes last: the server lets go of the
+  // session in it.
+  if (drained && on_drained_) on_drained_();
+  if (ended && on_end_) on_end_();
+}
+
+void ServerSession::Uncount(ServerCall& call) {
+  call.AssertHeld();
+  if (std::exchange(call.counted_, false)) --handlers_;
+}
+
+void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
+  std::vector<std::unique_ptr<ServerCall>>& spare = methods_[call->method_id_].spare;
+  if (spares_ >= kSpareCalls || ended_) return;
+  call->AssertHeld();
+  call->Renew();
+  spare.push_back(std::move(call));
+  ++spares_;
+}
+
+void ServerSession::AfterSend(const absl::StatusOr<bool>& sent) {
+  if (sent.ok() && *sent) return;
+  if (!sent.ok()) return connection_->Close();  // the poller will find it closed
+  poller_.WatchRoom(*this);
+}
+
+void ServerSession::Refuse(uint32_t id, const absl::Status& status) {
+  SendResponse(id, status, nullptr, nullptr);
+}
+
+void ServerSession::SendResponse(uint32_t id, const absl::Status& status, ServedContext* context,
+                                 const MessageSource* reply) {
+  // Never destroyed: threads may still run while the process exits.
+  static const Metadata& none = *new Metadata();
+  SectionWriter sections;
+  if (context != nullptr) AddMetadata(context->initial_, SectionType::kMetadata, sections);
+  AddStatus(status, context == nullptr ? none : context->trailing_, client_.max_metadata, sections);
+  FrameHeader header{
+      .kind = FrameKind::kResponse, .call = id, .aux = static_cast<uint64_t>(status.raw_code())};
+  if (reply != nullptr) header.flags |= kMessage;
+  AfterSend(sender_.Send(header, sections.block(), reply));
+}
+
+void ServerSession::CancelAll(const absl::Status& status) {
+  MutexLock lock(mutex_);
+  over_ = status;
+  for (size_t id = 0; id < calls_.size(); ++id) {
+    ServerCall* const call = calls_[id];
+    if (call == nullptr) continue;
+    call->AssertHeld();
+    call->Terminate(status);
+  }
+}
+
+void ServerSession::ResumeSending() {
+  const absl::StatusOr<bool> sent = sender_.Resume();
+  AfterSend(sent);
+  if (sent.ok() && !*sent) return;
+  {
+    MutexLock lock(mutex_);
+    // A congested sender has held back the writers of all calls.
+    for (ServerCall* call : calls_) {
+      if (call == nullptr) continue;
+      call->AssertHeld();
+      call->Changed();
+    }
+  }
+  NotifyIdle();
+}
+
+void ServerSession::Drain() {
+  {
+    MutexLock lock(mutex_);
+    draining_ = true;
+  }
+  AfterSend(sender_.SendText({.kind = FrameKind::kGoAway}, "the server is shutting down"));
+}
+
+bool ServerSession::Idle() const {
+  MutexLock lock(mutex_);
+  return running_ == 0;
+}
+
+bool ServerSession::Drained() const {
+  MutexLock lock(mutex_);
+  return running_ == 0 && (ended_ || sender_.idle());
 }
 
 }  // namespace nigh

@@ -71,25 +71,6 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   void CancelAll(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
   void Close() { connection_->Close(); }
 
-  // For ServerCall, whose functions of the same names these serve.
-  bool Read(ServerCall& call, MessageTarget target) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool Write(ServerCall& call, const MessageSource& message) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool HasSoleRequest(const ServerCall& call) const ABSL_LOCKS_EXCLUDED(mutex_);
-  void SendInitialMetadata(ServerCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Respond(ServerCall& call, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The same, for coroutines.
-  bool Ready(const ServerCall& call, ServerCall::Event event) const ABSL_LOCKS_EXCLUDED(mutex_);
-  void When(ServerCall& call, ServerCall::Event event, absl::AnyInvocable<void()> callback)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  std::optional<bool> TryWrite(ServerCall& call, const MessageSource& message)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-
-  // Ends the call with `status` unless it is over, and cancels its handler.
-  void Abort(ServerCall& call, const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Adds a timer that aborts the call when its deadline passes. Returns its id, by which the poller
-  // can remove it.
-  Poller::TimerId AddDeadlineTimer(ServerCall& call);
-
   // Takes back a call that has responded, for another request of its method. The call's cancel
   // callback does not run any more once this has returned.
   static void Recycle(std::unique_ptr<ServerCall> call);
@@ -100,6 +81,9 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   }
 
  private:
+  // It sends by this session, under its mutex.
+  friend class ServerCall;
+
   struct DeclaredMethod {
     // The method's description. If the fallback serves the method, it says little but the name.
     const Method& description() const { return named ? named->method : method->method(); }
@@ -110,7 +94,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
     std::vector<std::unique_ptr<ServerCall>> spare;
   };
 
-  // server_session.cc: what arrives.
+  // What arrives.
   absl::Status Dispatch(const Frame& frame, std::unique_ptr<ServerCall>& to_run)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status OnHello(ConstByteSpan payload);
@@ -119,13 +103,10 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   absl::Status OnRequest(const FrameHeader& header, ConstByteSpan payload,
                          std::unique_ptr<ServerCall>& to_run) ABSL_LOCKS_EXCLUDED(mutex_);
   // Adds a request whose message is parsed to the open calls.
-  void Admit(const FrameHeader& header, ConstByteSpan payload, ServerCall& admitted)
+  void Admit(const FrameHeader& header, ConstByteSpan payload, ServerCall& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OnMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Applies the frame to the call's state and window. An error says why it may not be applied.
-  absl::Status TakeMessageEvent(ServerCall& call, const FrameHeader& header,
-                                ConstByteSpan payload) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status BeginPieces(const Frame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnCancel(uint32_t id) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status OnCredit(const FrameHeader& header) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -134,7 +115,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // Ends all calls because the connection is over. `broken`: the client has broken the protocol.
   void Fail(const absl::Status& status, bool broken) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // server_calls.cc: what handlers do.
+  // The life of a call between requests.
   std::unique_ptr<ServerCall> NewCall(uint16_t method) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Keeps a call that is over for a later request, unless enough are kept.
   void Keep(std::unique_ptr<ServerCall> call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -150,31 +131,12 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   void Unpin(ServerCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   // Answers a request that never became a call.
   void Refuse(uint32_t id, const absl::Status& status);
-  // Ends the call for this session. The client may use its id again.
-  void Detach(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Ends a call from this side: sends `status` to the client and lets the handler know.
-  void Terminate(ServerCall& call, const absl::Status& status)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The call with this id is over. The client may use the id again.
+  void FreeId(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { calls_[id] = nullptr; }
   void SendResponse(uint32_t id, const absl::Status& status, ServedContext* context,
                     const MessageSource* reply);
-  // Checks whether the handler's metadata may be sent.
-  absl::Status CheckMetadata(const ServedContext& context) const;
-  void TakeInitialMetadata(ServerCall& call, SectionWriter& sections)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Ends the call because the handler has seen its deadline pass. It ends here and now: a handler
-  // that takes this for the end of the requests must not answer OK. Returns false, for the caller
-  // to return.
-  bool Expire(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Consumed(ServerCall& call, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Writes without waiting. There must be room.
-  bool WriteNow(ServerCall& call, const MessageSource& message)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sees to what a send has left behind, or to the end of the connection.
   void AfterSend(const absl::StatusOr<bool>& sent);
-
-  bool IsReady(const ServerCall& call, ServerCall::Event event) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Wakes or resumes the handler that waits for a change of `call`, so that it looks again.
-  void Changed(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   ServerCall* FindCall(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return id < calls_.size() ? calls_[id] : nullptr;

@@ -233,6 +233,24 @@ TEST_F(PollerTest, OthersGetTheirTurnBesideABusySource) {
   driver.join();
 }
 
+TEST_F(PollerTest, OthersGetTheirTurnBesideASourceThatAlwaysSaysThatSomethingCame) {
+  std::promise<void> added;
+  std::promise<void> seen;
+  Add(std::make_shared<Source>(Turn::kNothing))->has_more = true;
+  const auto other = Add(std::make_shared<Source>([&, turns = 0](InlineMark&) mutable {
+    ++turns;
+    if (turns == 1) added.set_value();
+    if (turns == 2) seen.set_value();
+    return Turn::kQuiet;
+  }));
+  std::thread driver([&] { EXPECT_TRUE(poller_.Drive()); });
+  added.get_future().wait();
+  other->Receive();
+  seen.get_future().wait();
+  poller_.Stop();
+  driver.join();
+}
+
 TEST_F(PollerTest, ATurnThatLostTheRoleLeavesEverythingToItsSuccessor) {
   bool lost = false;
   const auto source = Add(std::make_shared<Source>([&](InlineMark& mark) {
