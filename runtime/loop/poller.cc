@@ -60,7 +60,7 @@
 //   ---------------------------  -----------------------------  -------------  ------------------
 //   Enter: odd                                                                 A's
 //   handler, or a user's task    alarm: sees an odd number
-//      :                         again 0.4 ms later: the same
+//      :                         again 0.3 ms later: the same
 //      :                         Take: even                                    the watchdog's; it
 //      :                         taken(): has the pool start B                 touches nothing
 //      :                                                        Drive          B's
@@ -83,9 +83,6 @@ namespace {
 constexpr int kCoolAfter = 64;
 // So many passes that spin in vain are made for one look at the clock.
 constexpr uint32_t kSpinsPerClock = 64;
-// A poller that usually sleeps for longer than this stops its alarm before. One that sleeps less
-// puts the alarm off when it is awake again, which costs nothing most of the time.
-constexpr int64_t kLongSleepNanos = 300'000;
 // At most this many tasks run before the connections get their turn.
 constexpr int kTasksPerTurn = 64;
 // One Poll takes at most this many passes.
@@ -384,7 +381,6 @@ bool Poller::Drive() {
           PollEventsIfDue(SteadyNanos());
           break;
         }
-        if (waiter_.usual_nanos() > kLongSleepNanos) mark_.Disarm();
         PollEvents(-1);
         tasks_.EndSleep();
         waiter_.Slept();

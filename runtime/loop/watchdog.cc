@@ -22,28 +22,28 @@
 namespace nigh {
 namespace {
 
+constexpr int64_t kSoonNanos = 1'500'000;
+// Beyond the kernel's next tick.
+constexpr int64_t kLateNanos = 5'000'000;
 // From the first look, which finds a handler, to the second. The first cannot tell when the handler
 // began: only one that both looks find overstays.
-constexpr int64_t kSecondLookNanos = 400'000;
+constexpr int64_t kSecondLookNanos = 300'000;
 
 }  // namespace
 
-void InlineMark::SetAlarm(int64_t nanos) {
+void InlineMark::SetAlarm(Alarm alarm) {
+  StartTimer(alarm, alarm == Alarm::kSoon ? kSoonNanos : kLateNanos);
+}
+
+void InlineMark::SetAlarmAgain() { StartTimer(Alarm::kSoon, kSecondLookNanos); }
+
+void InlineMark::StartTimer(Alarm alarm, int64_t nanos) {
   // In this order: whatever the watchdog does between the two, a timer runs in the end. The other
   // way round it could go off in between, and what it has said, that none runs, be lost.
-  set_.store(true, std::memory_order_seq_cst);
+  set_.store(alarm, std::memory_order_seq_cst);
   put_off_.store(SteadyNanos(), std::memory_order_relaxed);
   const itimerspec when = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = nanos}};
   (void)::timerfd_settime(alarm_.get(), 0, &when, nullptr);
-}
-
-void InlineMark::Disarm() {
-  if (!set_.load(std::memory_order_relaxed)) return;
-  // In this order, for the same reason: the watchdog may be starting the timer for a handler that
-  // has just been left.
-  const itimerspec never = {};
-  (void)::timerfd_settime(alarm_.get(), 0, &never, nullptr);
-  set_.store(false, std::memory_order_seq_cst);
 }
 
 void Watchdog::Watch(InlineMark& mark, absl::AnyInvocable<void()> taken) {
@@ -84,13 +84,13 @@ void Watchdog::Look(Watched& watched) {
     if (mark.Take(now)) watched.taken();
   } else if (inside) {
     watched.seen = now;
-    return mark.SetAlarm(kSecondLookNanos);
+    return mark.SetAlarmAgain();
   }
   // Nobody needs an alarm until somebody enters. First set_ says so, then the number is read once
   // more: a poller that entered before it saw set_ false has not set the alarm (see Enter).
-  mark.set_.store(false, std::memory_order_seq_cst);
+  mark.set_.store(InlineMark::Alarm::kNone, std::memory_order_seq_cst);
   watched.seen = mark.value();
-  if (watched.seen % 2 == 1) mark.SetAlarm(kSecondLookNanos);
+  if (watched.seen % 2 == 1) mark.SetAlarmAgain();
 }
 
 void Watchdog::Run() {

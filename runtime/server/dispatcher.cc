@@ -104,7 +104,8 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
   }
   // Between Enter and Leave the watchdog may take the role and give it to another thread. Only
   // Leave tells. The call is served to its end all the same.
-  const uint64_t entered = mark.Enter();
+  const uint64_t entered =
+      mark.Enter(method.IsQuick() ? InlineMark::Usual::kQuick : InlineMark::Usual::kUnknown);
   const bool sample = method.TakesSample();
   const int64_t start = sample ? SteadyNanos() : 0;
   ServerCall::Serve(std::move(call));

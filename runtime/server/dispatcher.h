@@ -38,12 +38,16 @@ class RegisteredMethod {
   bool TakesSample() {
     return samples_.fetch_add(1, std::memory_order_relaxed) % kSampleEvery == 0;
   }
+  // Whether every run that was timed lately was quick.
+  bool IsQuick() const { return quick_.load(std::memory_order_relaxed) >= kProven; }
   // Takes note that a run lasted `nanos`.
   void Learn(int64_t nanos) {
     if (nanos > kSlowNanos) {
       slow_.store(kForget, std::memory_order_relaxed);
-    } else if (IsSlow()) {
-      slow_.fetch_sub(1, std::memory_order_relaxed);
+      quick_.store(0, std::memory_order_relaxed);
+    } else {
+      if (IsSlow()) slow_.fetch_sub(1, std::memory_order_relaxed);
+      if (!IsQuick()) quick_.fetch_add(1, std::memory_order_relaxed);
     }
   }
 
@@ -53,9 +57,12 @@ class RegisteredMethod {
   static constexpr uint32_t kSampleEvery = 16;
   // After so many quick runs on another thread, the method is tried inline again.
   static constexpr int kForget = 16;
+  // So many quick runs that were timed, and none that was not, make it quick.
+  static constexpr int kProven = 4;
 
   const MethodHandler handler_;
   std::atomic<int> slow_ = 0;
+  std::atomic<int> quick_ = 0;
   std::atomic<uint32_t> samples_ = 0;
 };
 

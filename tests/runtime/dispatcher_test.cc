@@ -174,6 +174,17 @@ TEST(RegisteredMethod, OneSlowRunMakesItSlowAndSixteenQuickOnesDoNot) {
   EXPECT_FALSE(method.IsSlow());
 }
 
+TEST(RegisteredMethod, FourQuickRunsProveItAndOneSlowOneDoesNot) {
+  RegisteredMethod method(HandlerOf(kUsual));
+  for (int quick = 0; quick < 4; ++quick) {
+    EXPECT_FALSE(method.IsQuick());
+    method.Learn(1000);
+  }
+  EXPECT_TRUE(method.IsQuick());
+  method.Learn(1'000'000);
+  EXPECT_FALSE(method.IsQuick());
+}
+
 // All on the poller.
 class WithoutPool : public DispatcherTest {
  protected:

@@ -66,10 +66,6 @@ class Waiter {
   // Call after a sleep. The wait that ends with the next Found() was a long one.
   void Slept() { slept_ = true; }
 
-  // How long waits have lasted lately, in nanoseconds, those that ended in a pause left out. Waits
-  // of more than 0.4 ms count as that.
-  int64_t usual_nanos() const { return usual_; }
-
  private:
   void StartWait();
 
