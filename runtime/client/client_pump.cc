@@ -481,6 +481,8 @@ void ClientSession::ResumeSending() {
   // pump finds the end.
   if (!sent.ok()) going_away_ = true;
   unsent_ = sent.ok() && !*sent;
+  // The signal that the poller has taken was the leader's, too, which may sleep on it: it arms anew.
+  WakePump();
   if (!unsent_) return WakeWriters();
   if (const std::shared_ptr<Poller> poller = poller_.lock()) poller->WatchRoom(*this);
 }

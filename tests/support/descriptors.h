@@ -3,7 +3,7 @@
 
 namespace nigh::testing {
 
-// How many descriptors this process has open.
+// How many descriptors this process has open, but for files in /proc.
 int OpenDescriptors();
 
 }  // namespace nigh::testing
