@@ -317,6 +317,7 @@ void ServerCall::Respond(absl::Status status) {
     MutexLock lock(mutex_);
     id = id_;
     // Before the response is out: the client that has it may begin another call at once.
+    session_->AssertHeld();
     session_->Uncount(*this);
     if (state_.closed()) return;  // cancelled: the client has its answer already
     if (initial_sent_ || context_.initial_.byte_size() > session_->client_.max_metadata) {
@@ -331,6 +332,7 @@ void ServerCall::Respond(absl::Status status) {
 
 void ServerCall::Detach() {
   state_.Close();
+  session_->AssertHeld();
   session_->FreeId(id_);
   Changed();
 }
@@ -392,8 +394,9 @@ absl::Status ServerCall::SendAnswer() {
   std::deque<std::string>& replies = interception_->answer();
   const std::string answer = absl::StrCat(context_.method(), ": an interceptor's answer");
   if (reply_ != nullptr) {
-    if (replies.size() != 1)
+    if (replies.size() != 1) {
       return Prefixed(answer, absl::InternalError("not the method's one reply"));
+    }
     const absl::Status parsed = MessageTarget(reply_.get()).Parse(AsBytes(replies.front()));
     return parsed.ok() ? parsed : Prefixed(answer, parsed);
   }

@@ -83,6 +83,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
  private:
   // It sends by this session, under its mutex.
   friend class ServerCall;
+  // Tells the analysis that a call, which knows the mutex as its own, holds it.
+  void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK(mutex_) {}
 
   struct DeclaredMethod {
     // The method's description. If the fallback serves the method, it says little but the name.
