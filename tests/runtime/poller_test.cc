@@ -81,6 +81,7 @@ class PollerTest : public ::testing::Test {
     poller_.Add(source);
     return source;
   }
+  void ExpectOthersGetTheirTurn();
 
   Poller poller_{WaitPolicy()};
 };
@@ -215,10 +216,10 @@ TEST_F(PollerTest, WhatCameWhileItWasArmedIsNotSleptThrough) {
   driver.join();
 }
 
-TEST_F(PollerTest, OthersGetTheirTurnBesideABusySource) {
+// Whether another source, which is quiet until something comes, gets its turn then.
+void PollerTest::ExpectOthersGetTheirTurn() {
   std::promise<void> added;
   std::promise<void> seen;
-  Add(std::make_shared<Source>(Turn::kBusy))->has_more = true;
   const auto other = Add(std::make_shared<Source>([&, turns = 0](InlineMark&) mutable {
     ++turns;
     if (turns == 1) added.set_value();
@@ -233,22 +234,14 @@ TEST_F(PollerTest, OthersGetTheirTurnBesideABusySource) {
   driver.join();
 }
 
+TEST_F(PollerTest, OthersGetTheirTurnBesideABusySource) {
+  Add(std::make_shared<Source>(Turn::kBusy))->has_more = true;
+  ExpectOthersGetTheirTurn();
+}
+
 TEST_F(PollerTest, OthersGetTheirTurnBesideASourceThatAlwaysSaysThatSomethingCame) {
-  std::promise<void> added;
-  std::promise<void> seen;
   Add(std::make_shared<Source>(Turn::kNothing))->has_more = true;
-  const auto other = Add(std::make_shared<Source>([&, turns = 0](InlineMark&) mutable {
-    ++turns;
-    if (turns == 1) added.set_value();
-    if (turns == 2) seen.set_value();
-    return Turn::kQuiet;
-  }));
-  std::thread driver([&] { EXPECT_TRUE(poller_.Drive()); });
-  added.get_future().wait();
-  other->Receive();
-  seen.get_future().wait();
-  poller_.Stop();
-  driver.join();
+  ExpectOthersGetTheirTurn();
 }
 
 TEST_F(PollerTest, ATurnThatLostTheRoleLeavesEverythingToItsSuccessor) {

@@ -74,20 +74,25 @@ TEST(InlineMark, HasOneWinnerWhenBothTry) {
   }
 }
 
-TEST(Watchdog, TakesTheRoleFromAHandlerThatOverstays) {
+class OverstayTest : public ::testing::TestWithParam<InlineMark::Usual> {};
+
+TEST_P(OverstayTest, CostsAHandlerTheRole) {
   InlineMark mark;
   Count taken;
   Watchdog watchdog;
   watchdog.Watch(mark, [&] { taken.Add(); });
   ASSERT_EQ(watchdog.Start(), absl::OkStatus());
   for (int round = 1; round <= 5; ++round) {
-    const uint64_t entered = mark.Enter();
+    const uint64_t entered = mark.Enter(GetParam());
     taken.WaitFor(round);
     EXPECT_FALSE(mark.Leave(entered));
   }
   watchdog.Stop();
   EXPECT_EQ(taken.value(), 5);
 }
+
+INSTANTIATE_TEST_SUITE_P(Watchdog, OverstayTest,
+                         ::testing::Values(InlineMark::Usual::kUnknown, InlineMark::Usual::kQuick));
 
 TEST(Watchdog, TakesTheRoleOnceFromOneHandler) {
   InlineMark stuck;
@@ -140,19 +145,6 @@ TEST_P(AlarmTest, NoHandlerIsWithoutOneWhateverTheWatchdogDoesMeanwhile) {
 
 INSTANTIATE_TEST_SUITE_P(Watchdog, AlarmTest,
                          ::testing::Values(&Nothing, &PutsItOff, &RunsAQuickOne));
-
-TEST(Watchdog, NoticesAQuickHandlerThatOverstaysAfterAll) {
-  InlineMark mark;
-  Count taken;
-  Watchdog watchdog;
-  watchdog.Watch(mark, [&] { taken.Add(); });
-  ASSERT_EQ(watchdog.Start(), absl::OkStatus());
-  for (int round = 1; round <= 5; ++round) {
-    const uint64_t entered = mark.Enter(InlineMark::Usual::kQuick);
-    taken.WaitFor(round);
-    EXPECT_FALSE(mark.Leave(entered));
-  }
-}
 
 TEST(Watchdog, SleepsBesideAPollerThatPutsItsAlarmOff) {
   InlineMark mark;
