@@ -14,6 +14,7 @@
 #include "google/protobuf/message_lite.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/client/client_call.h"
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/client/connector.h"
@@ -129,9 +130,7 @@ void AsyncClientCall::StopConnecting() {
 
 void AsyncClientCall::OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> session) {
   if (!session.ok()) {
-    return FailToStart(
-        absl::Status(session.status().code(),
-                     absl::StrCat(method_.method->name, ": ", session.status().message())));
+    return FailToStart(Prefixed(method_.method->name, session.status()));
   }
   std::optional<MessageSource> first;
   {

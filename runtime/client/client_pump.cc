@@ -208,8 +208,7 @@ void ClientSession::Sleep(Deadline deadline) {
       fds[count + 1] = {.fd = wakes[0].end_fd, .events = wakes[0].end_events, .revents = 0};
       timespec timeout{};
       if (!deadline.is_infinite()) {
-        const int64_t nanos = deadline.RemainingNanos();
-        timeout = {.tv_sec = nanos / 1'000'000'000, .tv_nsec = nanos % 1'000'000'000};
+        timeout = deadline.RemainingTimespec();
       }
       ::ppoll(fds.data(), count + 2, deadline.is_infinite() ? nullptr : &timeout, nullptr);
       eventfd_t ignored;
@@ -238,7 +237,7 @@ bool ClientSession::Pump(ClientCall* self) {
       // The server broke the protocol. It is told why; whether that arrives makes no difference.
       (void)sender_.SendText({.kind = FrameKind::kGoAway},
                              handled.message().substr(0, kMinMaxPayload));
-      Fail(absl::Status(handled.code(), absl::StrCat(name_, ": ", handled.message())));
+      Fail(Prefixed(name_, handled));
     }
     return true;
   }

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "google/protobuf/message_lite.h"
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
@@ -13,6 +12,7 @@
 #include "nigh/message_io.h"
 #include "nigh/method.h"
 #include "nigh/options.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/client/client_call.h"
 #include "nigh/runtime/client/connector.h"
 #include "nigh/runtime/client/unary.h"
@@ -29,8 +29,7 @@ absl::Status CallUnary(BoundMethod method, ClientContext& context,
 absl::Status CallUnary(BoundMethod method, ClientContext& context, MessageSource request,
                        MessageTarget reply) {
   if (absl::Status measured = request.Measure(); !measured.ok()) {
-    return absl::Status(measured.code(),
-                        absl::StrCat(method.method->name, ": ", measured.message()));
+    return Prefixed(method.method->name, measured);
   }
   ClientCall call(method, context);
   call.Expect(reply);
