@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <deque>
 #include <thread>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "nigh/deadline.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/unique_fd.h"
 
@@ -30,8 +32,10 @@ namespace nigh {
 //
 // There are two alarms. A soon one is due after 1.5 ms. It falls before the kernel's next tick (4 ms
 // where CONFIG_HZ is 250), so it programs the CPU's timer, which takes some 10 us in a virtual
-// machine. A late one, after 5 ms, takes 0.6 us. The late one is enough for a handler that has
-// always been quick, which nearly all calls are of. Others set a soon one.
+// machine. A late one, after 5 ms, takes 0.6 us. A poller that is busy puts off the soon one, which
+// costs it 1 % of its time: while it serves many, many would wait for a handler that overstays. A
+// poller that runs a handler now and then would pay the 10 us for each of them. It sets the late
+// one for a handler that has always been quick, which nearly all are, and the soon one for others.
 //
 // A mark that no watchdog watches has no alarm, and Leave never fails.
 class InlineMark {
@@ -51,7 +55,7 @@ class InlineMark {
     // wrote, and the alarm gets set.
     const uint64_t entered = sequence_.fetch_add(1, std::memory_order_seq_cst) + 1;
     const Alarm needed = usual == Usual::kQuick ? Alarm::kLate : Alarm::kSoon;
-    if (set_.load(std::memory_order_seq_cst) < needed && alarm_) SetAlarm(needed);
+    if (set_.load(std::memory_order_seq_cst) < needed && alarm_) SetAlarm(needed, SteadyNanos());
     return entered;
   }
   // Called by the poller, after the handler. False: the role has been taken away meanwhile.
@@ -60,13 +64,16 @@ class InlineMark {
   }
 
   // Called by the poller outside a handler: it is alive at `now`, in steady nanoseconds. Makes at
-  // most one system call every 1.1 ms, or 3.5 ms where all handlers are quick.
+  // most one system call every 1.1 ms, or 3.5 ms where the alarm is a late one.
   void PutOff(int64_t now) {
     const Alarm alarm = set_.load(std::memory_order_relaxed);
-    const int64_t often = alarm == Alarm::kSoon ? kPutOffSoonNanos : kPutOffLateNanos;
-    if (alarm != Alarm::kNone && now - put_off_.load(std::memory_order_relaxed) > often) {
-      SetAlarm(Alarm::kLate);  // a handler that needs a soon one will set it
-    }
+    if (alarm == Alarm::kNone) return;
+    const int64_t since = now - put_off_.load(std::memory_order_relaxed);
+    if (since <= (alarm == Alarm::kSoon ? kPutOffSoonNanos : kPutOffLateNanos)) return;
+    const uint64_t handlers = (value() - std::exchange(counted_, value())) / 2;
+    // Where few run, a handler that needs a soon one will set it.
+    SetAlarm(static_cast<int64_t>(handlers) * kBusyNanos > since ? Alarm::kSoon : Alarm::kLate,
+             now);
   }
 
   // For the watchdog: the number, and the role if the number is still `inside`, which is odd.
@@ -76,6 +83,9 @@ class InlineMark {
     return sequence_.compare_exchange_strong(inside, inside + 1, std::memory_order_acq_rel);
   }
 
+  // Whether a soon alarm is set. For tests.
+  bool alarm_is_soon() const { return set_.load(std::memory_order_relaxed) == Alarm::kSoon; }
+
  private:
   friend class Watchdog;
 
@@ -83,11 +93,13 @@ class InlineMark {
 
   static constexpr int64_t kPutOffSoonNanos = 1'100'000;
   static constexpr int64_t kPutOffLateNanos = 3'500'000;
+  // A poller is busy if it runs a handler more often than this, on average.
+  static constexpr int64_t kBusyNanos = 100'000;
 
-  void SetAlarm(Alarm alarm);
+  void SetAlarm(Alarm alarm, int64_t now);
   // For the second look at a handler.
   void SetAlarmAgain();
-  void StartTimer(Alarm alarm, int64_t nanos);
+  void StartTimer(Alarm alarm, int64_t nanos, int64_t now);
 
   std::atomic<uint64_t> sequence_ = 0;
   // Unless none: the timer runs, or a thread is just about to start it. It never says that it is set
@@ -95,11 +107,12 @@ class InlineMark {
   std::atomic<Alarm> set_ = Alarm::kNone;
   UniqueFd alarm_;                    // the timer; made by Watchdog::Watch
   std::atomic<int64_t> put_off_ = 0;  // when it was last started, in steady nanoseconds
+  uint64_t counted_ = 0;              // the number when the poller last put it off
 };
 
 // One thread that watches the pollers of a server. It takes the polling role from a poller whose
 // handler overstays, within 1.8 ms of the handler's beginning; within 5.3 ms where the handler has
-// always been quick. It sleeps until an alarm goes off.
+// always been quick and the poller is not busy. It sleeps until an alarm goes off.
 // Its priority must not be lower than the handlers': beside threads that compute it would starve.
 class Watchdog {
  public:

@@ -165,6 +165,26 @@ TEST(Watchdog, SleepsBesideAPollerThatPutsItsAlarmOff) {
   EXPECT_LE(watchdog.alarms(), 2 * late);
 }
 
+TEST(InlineMark, HasASoonAlarmWhileItsPollerIsBusy) {
+  InlineMark mark;
+  Watchdog watchdog;
+  watchdog.Watch(mark, [] {});
+  // Not started: nobody hears the alarms, so only the poller says which one is set.
+  int64_t now = SteadyNanos();
+  const auto serve = [&](int64_t every_nanos, int handlers) {
+    for (int i = 0; i < handlers; ++i) {
+      (void)mark.Leave(mark.Enter(InlineMark::Usual::kQuick));
+      mark.PutOff(now += every_nanos);
+    }
+  };
+  serve(/*every_nanos=*/1'000'000, 10);
+  EXPECT_FALSE(mark.alarm_is_soon()) << "of a handler each millisecond";
+  serve(/*every_nanos=*/10'000, 1000);
+  EXPECT_TRUE(mark.alarm_is_soon()) << "of a handler each 10 us";
+  serve(/*every_nanos=*/1'000'000, 10);
+  EXPECT_FALSE(mark.alarm_is_soon()) << "of a handler each millisecond again";
+}
+
 TEST(Watchdog, NoticesAHandlerWhereAllCpusAreBusy) {
   std::atomic<bool> over = false;
   std::vector<std::thread> hogs;
