@@ -31,22 +31,25 @@ class SeqpacketConnection final : public Connection {
     out_size_ = kFrameHeaderSize + header.length;
   }
 
-  absl::StatusOr<bool> Flush() override {
+  Flushed Flush() override {
     if (out_size_ != 0 && ::send(socket_.get(), out_, out_size_, MSG_NOSIGNAL) < 0) {
-      if (errno == EAGAIN || errno == EINTR) return false;
-      return UnavailableErrno(errno, peer_.address, "send");
+      if (errno == EAGAIN || errno == EINTR) return Flushed::kSome;
+      send_end_ = UnavailableErrno(errno, peer_.address, "send");
+      return Flushed::kEnded;
     }
     out_size_ = 0;
-    return true;
+    return Flushed::kAll;
   }
 
-  absl::StatusOr<std::optional<Frame>> Receive() override {
-    if (!end_.ok()) return end_;
+  // One packet at a time.
+  Received Receive(absl::Span<Frame> frames) override {
+    if (!end_.ok()) return {.ended = true};
     const ssize_t size = ::recv(socket_.get(), in_, sizeof(in_), MSG_TRUNC);
     // ECONNRESET: the peer went with packets unread. Its own packets are still to come.
-    if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)) return std::nullopt;
+    if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)) return {};
     if (size <= 0) {
-      return end_ = UnavailableErrno(size == 0 ? ECONNRESET : errno, peer_.address, "receive");
+      end_ = UnavailableErrno(size == 0 ? ECONNRESET : errno, peer_.address, "receive");
+      return {.ended = true};
     }
     const FrameHeader header = DecodeFrameHeader(in_);
     // `size` is what was sent, even if it was more than fits: hence MSG_TRUNC.
@@ -56,12 +59,17 @@ class SeqpacketConnection final : public Connection {
           peer_.address, ": receive: the peer does not speak nigh's protocol (a packet of ", size,
           " bytes is not a frame)"));
       Close();
-      return end_;
+      return {.ended = true};
     }
-    return Frame{header, ConstByteSpan(in_ + kFrameHeaderSize, header.length)};
+    frames[0] = {header, ConstByteSpan(in_ + kFrameHeaderSize, header.length)};
+    return {.frames = 1};
   }
 
-  void Release() override {}  // the next Receive overwrites it
+  void Release(size_t) override {}  // the next Receive overwrites it
+  absl::Status End(Interest interest) const override {
+    return interest == Interest::kSend ? send_end_ : end_;
+  }
+
   Wake Arm(Interest interest) override {
     const bool sends = interest == Interest::kSend;
     if (sends ? out_size_ == 0 : !end_.ok()) return Wake::Ready();
@@ -78,7 +86,7 @@ class SeqpacketConnection final : public Connection {
   const PeerIdentity peer_;
   std::byte out_[kFrameHeaderSize + kMaxPayload], in_[kFrameHeaderSize + kMaxPayload];
   size_t out_size_ = 0;  // of the packet that waits to be sent
-  absl::Status end_;
+  absl::Status send_end_, end_;
 };
 
 class SeqpacketListener final : public Listener {

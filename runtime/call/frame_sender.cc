@@ -14,7 +14,6 @@
 #include "absl/algorithm/container.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/io/zero_copy_stream.h"
@@ -114,7 +113,9 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
     if (piece == 0) return;
     connection_.Commit(PieceHeader(header_, begun_ - piece, piece, size_));
     // At once, so that the peer can begin to take pieces while the next one is serialised.
-    if (status_.ok()) status_ = connection_.Flush().status();
+    if (status_.ok() && connection_.Flush() == Flushed::kEnded) {
+      status_ = connection_.End(Interest::kSend);
+    }
   }
 
   Connection& connection_;
@@ -132,39 +133,39 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
 
 }  // namespace
 
-absl::StatusOr<bool> FrameSender::Send(FrameHeader header, absl::string_view sections,
-                                       const MessageSource* message) {
+Sent FrameSender::Send(FrameHeader header, absl::string_view sections,
+                       const MessageSource* message) {
   MutexLock lock(mutex_);
   return SendLocked(header, sections, message);
 }
 
-absl::StatusOr<bool> FrameSender::SendText(FrameHeader header, absl::string_view text) {
+Sent FrameSender::SendText(FrameHeader header, absl::string_view text) {
   const MessageSource source(text);
   MutexLock lock(mutex_);
   return SendLocked(header, "", &source);
 }
 
-absl::StatusOr<bool> FrameSender::SendRequest(FrameHeader header, absl::string_view method_name,
-                                              absl::string_view sections,
-                                              const MessageSource* message) {
+Sent FrameSender::SendRequest(FrameHeader header, absl::string_view method_name,
+                              absl::string_view sections, const MessageSource* message) {
   MutexLock lock(mutex_);
   if (header.method >= declared_.size()) declared_.resize(header.method + 1);
   if (!declared_[header.method]) {
     declared_[header.method] = true;
     const MessageSource name(method_name);
-    absl::StatusOr<bool> declared =
-        SendLocked({.kind = FrameKind::kMethod, .method = header.method}, "", &name);
-    if (!declared.ok()) return declared;
+    const FrameHeader method = {.kind = FrameKind::kMethod, .method = header.method};
+    if (SendLocked(method, "", &name) == Sent::kFailed) return Sent::kFailed;
   }
   return SendLocked(header, sections, message);
 }
 
-absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_view sections,
-                                             const MessageSource* message) {
-  if (!error_.ok()) return error_;
+Sent FrameSender::SendLocked(FrameHeader header, absl::string_view sections,
+                             const MessageSource* message) {
+  if (broken_) return Sent::kFailed;
   if (!sections.empty()) header.flags |= kSections;
   const size_t size = sections.size() + (message == nullptr ? 0 : message->size());
-  if (!AnythingWaits() && size <= connection_.max_payload()) {
+  const bool first = !AnythingWaits();
+  const bool fits = size <= connection_.max_payload();
+  if (first && fits) {
     if (std::optional<ByteSpan> claim = connection_.Claim(size)) {
       WritePayload(sections, message, claim->data());
       header.length = static_cast<uint32_t>(size);
@@ -172,44 +173,42 @@ absl::StatusOr<bool> FrameSender::SendLocked(FrameHeader header, absl::string_vi
       return FlushLocked();
     }
   }
-  std::optional<Waiting> rest;
-  if (!AnythingWaits() && size > connection_.max_payload() && sections.empty() &&
-      message != nullptr && message->view().message != nullptr) {
-    absl::StatusOr<std::optional<Waiting>> left = SendPieces(header, *message);
-    // Part of it may have left, so the frame counts as taken: see below.
-    if (!left.ok()) return false;
-    if (!left->has_value()) {
-      const absl::StatusOr<bool> flushed = FlushLocked();
-      return flushed.ok() && *flushed;
-    }
-    rest = *std::move(left);
+  // From here on the frame counts as taken, whatever happens. Part of it may have left before the
+  // connection ended, so its sender must not be told that it was refused.
+  if (first && !fits && sections.empty() && message != nullptr &&
+      message->view().message != nullptr) {
+    std::optional<Waiting> rest = SendPieces(header, *message);
+    if (broken_) return Sent::kSome;
+    if (rest.has_value()) (void)Keep(*std::move(rest));
+  } else {
+    Waiting waiting{.header = header, .payload = TakeBuffer(size), .size = size};
+    WritePayload(sections, message, waiting.payload.get());
+    if (!Keep(std::move(waiting))) return Sent::kFailed;
   }
-  if (!rest.has_value()) {
-    rest = Waiting{.header = header, .payload = TakeBuffer(size), .size = size};
-    WritePayload(sections, message, rest->payload.get());
-  }
-  Waiting waiting = *std::move(rest);
-  if (IsControl(header.kind)) {
+  return ResumeLocked() == Sent::kAll ? Sent::kAll : Sent::kSome;
+}
+
+bool FrameSender::Keep(Waiting waiting) {
+  if (IsControl(waiting.header.kind)) {
     if (control_.size() >= kMaxWaitingControl) {
-      return Break(absl::ResourceExhaustedError(
+      Break(absl::ResourceExhaustedError(
           absl::StrCat(connection_.peer().address, ": send: ", control_.size(),
                        " answers wait for a peer that sends but does not receive")));
+      return false;
     }
     control_.push_back(std::move(waiting));
   } else {
-    std::deque<Waiting>& queue = queues_[header.call];
-    if (queue.empty()) turns_.push_back(header.call);
+    const uint32_t call = waiting.header.call;
+    std::deque<Waiting>& queue = queues_[call];
+    if (queue.empty()) turns_.push_back(call);
     queue.push_back(std::move(waiting));
   }
   NoteBusy();
-  // The frame counts as taken, whatever happens from here on. It may have left before the
-  // connection failed, so its sender must not be told that it was refused.
-  const absl::StatusOr<bool> resumed = ResumeLocked();
-  return resumed.ok() && *resumed;
+  return true;
 }
 
-absl::StatusOr<std::optional<FrameSender::Waiting>> FrameSender::SendPieces(
-    const FrameHeader& header, const MessageSource& message) {
+std::optional<FrameSender::Waiting> FrameSender::SendPieces(const FrameHeader& header,
+                                                            const MessageSource& message) {
   const size_t size = message.size();
   // Before anything leaves: whoever receives an answer to it must find out that a rest waits.
   busy_.store(true, std::memory_order_release);
@@ -217,7 +216,10 @@ absl::StatusOr<std::optional<FrameSender::Waiting>> FrameSender::SendPieces(
                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return TakeBuffer(size); };
   PieceStream pieces(connection_, header, size, buffer);
   message.SerializeTo(pieces);
-  if (absl::Status status = pieces.Finish(); !status.ok()) return Break(std::move(status));
+  if (absl::Status status = pieces.Finish(); !status.ok()) {
+    Break(std::move(status));
+    return std::nullopt;
+  }
   if (pieces.sent() == size) return std::nullopt;
   return Waiting{
       .header = header, .payload = pieces.TakeRest(), .size = size, .sent = pieces.sent()};
@@ -240,14 +242,14 @@ void FrameSender::GiveBack(Waiting& waiting) {
   spare_size_ = waiting.size;
 }
 
-absl::Status FrameSender::Break(absl::Status error) {
+void FrameSender::Break(absl::Status error) {
+  broken_ = true;
   error_ = std::move(error);
   control_.clear();
   queues_.clear();
   turns_.clear();
   unflushed_ = false;
   NoteBusy();
-  return error_;
 }
 
 bool FrameSender::CommitPiece(Waiting& waiting) {
@@ -261,13 +263,12 @@ bool FrameSender::CommitPiece(Waiting& waiting) {
   return true;
 }
 
-absl::StatusOr<bool> FrameSender::Resume() {
+Sent FrameSender::Resume() {
   MutexLock lock(mutex_);
-  if (!error_.ok()) return error_;
-  return ResumeLocked();
+  return broken_ ? Sent::kFailed : ResumeLocked();
 }
 
-absl::StatusOr<bool> FrameSender::ResumeLocked() {
+Sent FrameSender::ResumeLocked() {
   // A flush may itself make room. That room is used at once, for the medium need not announce it.
   for (bool room = true, committed = true; committed;) {
     committed = false;
@@ -278,10 +279,10 @@ absl::StatusOr<bool> FrameSender::ResumeLocked() {
     // Only once no control frame waits. There may be room for a short REQUEST but not for its
     // longer METHOD frame, which must be first.
     while (control_.empty() && !turns_.empty() && (room = TakeTurn())) committed = true;
-    absl::StatusOr<bool> flushed = FlushLocked();
-    if (!flushed.ok() || !*flushed || room) return flushed;
+    const Sent flushed = FlushLocked();
+    if (flushed != Sent::kAll || room) return flushed;
   }
-  return false;
+  return Sent::kSome;
 }
 
 bool FrameSender::TakeTurn() {
@@ -302,12 +303,15 @@ bool FrameSender::TakeTurn() {
   return true;
 }
 
-absl::StatusOr<bool> FrameSender::FlushLocked() {
-  absl::StatusOr<bool> flushed = connection_.Flush();
-  if (!flushed.ok()) return Break(flushed.status());
-  unflushed_ = !*flushed;
+Sent FrameSender::FlushLocked() {
+  const Flushed flushed = connection_.Flush();
+  if (flushed == Flushed::kEnded) {
+    Break(connection_.End(Interest::kSend));
+    return Sent::kFailed;
+  }
+  unflushed_ = flushed == Flushed::kSome;
   NoteBusy();
-  return flushed;
+  return unflushed_ ? Sent::kSome : Sent::kAll;
 }
 
 bool FrameSender::Drop(uint32_t call) {
@@ -326,7 +330,7 @@ bool FrameSender::Drop(uint32_t call) {
 bool FrameSender::HasLeft(uint32_t call) const {
   if (idle()) return true;
   MutexLock lock(mutex_);
-  return !error_.ok() || (!unflushed_ && !queues_.contains(call));
+  return broken_ || (!unflushed_ && !queues_.contains(call));
 }
 
 bool FrameSender::OwesResponse(uint32_t call) const {
@@ -347,7 +351,7 @@ bool FrameSender::congested() const {
 std::optional<Wake> FrameSender::Arm() {
   if (idle()) return std::nullopt;
   MutexLock lock(mutex_);
-  if (!error_.ok() || (!unflushed_ && !AnythingWaits())) return std::nullopt;
+  if (broken_ || (!unflushed_ && !AnythingWaits())) return std::nullopt;
   return connection_.Arm(Interest::kSend);
 }
 

@@ -12,7 +12,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
@@ -20,6 +19,13 @@
 #include "nigh/transport/frame.h"
 
 namespace nigh {
+
+// What became of a frame, or of what waited.
+enum class Sent : uint8_t {
+  kAll,     // everything has left: nobody needs to poll for room
+  kSome,    // something waits for room
+  kFailed,  // the connection has ended; nothing of the frame has left
+};
 
 // The sending half of a session. All threads that send on one connection share it.
 //
@@ -29,27 +35,33 @@ namespace nigh {
 // other calls. Send therefore never waits: whoever polls the connection calls Resume when there may
 // be room. That is nigh's deadlock rule: nobody waits for room without receiving meanwhile.
 //
-// Thread-safe. Errors are those of the connection, and final.
+// Thread-safe. The end of the connection is final; end() says why.
 class FrameSender {
  public:
   // `connection` must outlive the sender.
   explicit FrameSender(Connection& connection) : connection_(connection) {}
 
   // Sends one frame, or queues it. Fills in header.length and header.rest. `message` may be null,
-  // otherwise it has been measured. True: everything has left, so nobody needs to poll for room.
-  absl::StatusOr<bool> Send(FrameHeader header, absl::string_view sections,
-                            const MessageSource* message) ABSL_LOCKS_EXCLUDED(mutex_);
+  // otherwise it has been measured.
+  Sent Send(FrameHeader header, absl::string_view sections, const MessageSource* message)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Sends a frame whose payload is `text`, as Send does.
-  absl::StatusOr<bool> SendText(FrameHeader header, absl::string_view text);
+  Sent SendText(FrameHeader header, absl::string_view text);
 
   // Sends a REQUEST, as Send does. The first one for header.method follows a METHOD frame, which
   // declares that number to stand for `method_name`.
-  absl::StatusOr<bool> SendRequest(FrameHeader header, absl::string_view method_name,
-                                   absl::string_view sections, const MessageSource* message);
+  Sent SendRequest(FrameHeader header, absl::string_view method_name, absl::string_view sections,
+                   const MessageSource* message);
 
-  // Sends what waits, as far as there is room. True: nothing waits any more.
-  absl::StatusOr<bool> Resume() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Sends what waits, as far as there is room.
+  Sent Resume() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Says why sends fail. OK while they do not.
+  absl::Status end() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    return error_;
+  }
 
   // Drops what waits to be sent for `call`. True: its REQUEST was among that and nothing of it has
   // left, so the peer will never hear of the call.
@@ -80,15 +92,16 @@ class FrameSender {
     size_t sent = 0;                       // bytes of it that have been committed
   };
 
-  absl::StatusOr<bool> SendLocked(FrameHeader header, absl::string_view sections,
-                                  const MessageSource* message)
+  Sent SendLocked(FrameHeader header, absl::string_view sections, const MessageSource* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<bool> ResumeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Sent ResumeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Serialises a message that is longer than the connection takes straight into pieces, as long as
-  // there is room. Returns the rest, which has to wait, or nothing.
-  absl::StatusOr<std::optional<Waiting>> SendPieces(const FrameHeader& header,
-                                                    const MessageSource& message)
+  // there is room. Returns the rest, which has to wait, or nothing. The connection may have ended
+  // amid it.
+  std::optional<Waiting> SendPieces(const FrameHeader& header, const MessageSource& message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Keeps what waits. False: too much waits already, and the connection is given up.
+  bool Keep(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a buffer of `size` bytes for what waits, and gives it back.
   std::unique_ptr<std::byte[]> TakeBuffer(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveBack(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -97,11 +110,14 @@ class FrameSender {
   // Commits a piece of the call whose turn it is. False: no room.
   bool TakeTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Gives the connection up: drops all that waits, and makes `error` that of all later sends.
-  absl::Status Break(absl::Status error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<bool> FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Break(absl::Status error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Sent FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Updates busy_: whether anything waits or is unflushed.
   void NoteBusy() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    busy_.store(unflushed_ || AnythingWaits(), std::memory_order_release);
+    const bool busy = unflushed_ || AnythingWaits();
+    if (busy != busy_.load(std::memory_order_relaxed)) {
+      busy_.store(busy, std::memory_order_release);
+    }
   }
   bool AnythingWaits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !control_.empty() || !turns_.empty();
@@ -112,6 +128,7 @@ class FrameSender {
   // part that has left sees it.
   std::atomic<bool> busy_ = false;
   mutable Mutex mutex_;
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;  // error_ is set
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
   bool unflushed_ ABSL_GUARDED_BY(mutex_) = false;
   // Short frames that carry no messages of a call. They leave before all others.

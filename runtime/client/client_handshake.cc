@@ -34,20 +34,19 @@ std::optional<absl::Status> ClientSession::HandshakeStep(Deadline deadline) {
     connection_->Close();
     return absl::UnavailableError(status.message());
   };
-  absl::StatusOr<std::optional<Frame>> received = connection_->Receive();
-  if (!received.ok()) return fail(received.status());
-  if (!received->has_value()) {
+  const Frame* const next = receiver_.Next();
+  if (receiver_.ended()) return fail(connection_->End(Interest::kReceive));
+  if (next == nullptr) {
     if (deadline.HasPassed()) {
       return fail(absl::UnavailableError(absl::StrCat(
           name_,
           ": connect: the server has not said hello in time (does it speak nigh's protocol?)")));
     }
     // This end's hello may still wait for room.
-    const absl::StatusOr<bool> sent = sender_.Resume();
-    if (!sent.ok()) return fail(sent.status());
+    if (sender_.Resume() == Sent::kFailed) return fail(sender_.end());
     return std::nullopt;
   }
-  const Frame& frame = **received;
+  const Frame& frame = *next;
   absl::Status valid = ValidateFrameHeader(frame.header, connection_->max_payload());
   if (valid.ok() && frame.header.kind == FrameKind::kGoAway) {
     return fail(absl::UnavailableError(absl::StrCat(
@@ -60,7 +59,7 @@ std::optional<absl::Status> ClientSession::HandshakeStep(Deadline deadline) {
   }
   absl::StatusOr<Hello> theirs =
       valid.ok() ? DecodeHello(frame.payload) : absl::StatusOr<Hello>(valid);
-  connection_->Release();
+  receiver_.Release();
   const absl::Status agreed =
       theirs.ok() ? AgreeOnVersion(OwnHello(limits_), *theirs).status() : theirs.status();
   if (!agreed.ok()) {
@@ -80,7 +79,7 @@ absl::Status ClientSession::Handshake(Deadline deadline, const std::function<boo
       connection_->Close();
       return absl::UnavailableError("cancelled");
     }
-    if (waiter_.PollAgain(connection_->poll_cost())) continue;
+    if (waiter_.PollAgain(poll_cost_)) continue;
     MutexLock lock(mutex_);
     Sleep(deadline);
     waiter_.Slept();

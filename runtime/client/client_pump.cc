@@ -173,7 +173,7 @@ void ClientSession::Lead(ClientCall& call, Event event, ClientCall* self) {
       MutexUnlock unlock(mutex_);
       do {
         found = Pump(self);
-      } while (!found && waiter_.PollAgain(connection_->poll_cost()));
+      } while (!found && LookOut());
     }
     if (found) {
       waiter_.Found();
@@ -195,7 +195,7 @@ void ClientSession::Sleep(Deadline deadline) {
     MutexUnlock unlock(mutex_);
     std::array<Wake, 2> wakes;
     size_t count = 0;
-    wakes[count++] = connection_->Arm(Interest::kReceive);
+    wakes[count++] = receiver_.Arm();
     if (std::optional<Wake> room = sender_.Arm()) wakes[count++] = *room;
     if (absl::c_none_of(absl::MakeSpan(wakes.data(), count),
                         [](const Wake& wake) { return wake.ready(); })) {
@@ -224,76 +224,88 @@ void ClientSession::Sleep(Deadline deadline) {
   sleeping_ = interrupted_ = false;
 }
 
-bool ClientSession::Pump(ClientCall* self) {
-  absl::StatusOr<std::optional<Frame>> received = connection_->Receive();
-  if (!received.ok()) {
-    Fail(received.status());
-    return true;
-  }
-  if (received->has_value()) {
-    const absl::Status handled = Dispatch(**received, self);
-    connection_->Release();
-    if (!handled.ok()) {
-      // The server broke the protocol. It is told why; whether that arrives makes no difference.
-      (void)sender_.SendText({.kind = FrameKind::kGoAway},
-                             handled.message().substr(0, kMinMaxPayload));
-      Fail(Prefixed(name_, handled));
-    }
-    return true;
-  }
-  // Nothing to receive, so there is time to send what waits for room. Receiving comes first: the
-  // server may be unable to make room before its own frames are taken.
-  if (!sender_.idle()) {
-    const absl::StatusOr<bool> sent = sender_.Resume();
-    if (sent.ok() && *sent) {
-      MutexLock lock(mutex_);
-      unsent_ = false;
-      WakeWriters();
-      return true;
-    }
+bool ClientSession::LookOut() {
+  while (waiter_.PollAgain(poll_cost_)) {
+    if (!receiver_.Silent() || !sender_.idle()) return true;
   }
   return false;
 }
 
-absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
+bool ClientSession::Pump(ClientCall* self) {
+  if (const Frame* const frame = receiver_.Next()) {
+    const bool handled = Dispatch(*frame, self);
+    receiver_.Release();
+    if (!handled) {
+      // It is told why; whether that arrives makes no difference.
+      (void)sender_.SendText({.kind = FrameKind::kGoAway},
+                             violation_.message().substr(0, kMinMaxPayload));
+      Fail(Prefixed(name_, violation_));
+    }
+    return true;
+  }
+  if (receiver_.ended()) {
+    Fail(connection_->End(Interest::kReceive));
+    return true;
+  }
+  // Nothing to receive, so there is time to send what waits for room. Receiving comes first: the
+  // server may be unable to make room before its own frames are taken.
+  if (!sender_.idle() && sender_.Resume() == Sent::kAll) {
+    MutexLock lock(mutex_);
+    unsent_ = false;
+    WakeWriters();
+    return true;
+  }
+  return false;
+}
+
+bool ClientSession::Violated(absl::Status violation) {
+  violation_ = std::move(violation);
+  return false;
+}
+
+bool ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
   const FrameHeader& header = frame.header;
-  if (absl::Status valid = ValidateFrameHeader(header, connection_->max_payload()); !valid.ok()) {
-    return valid;
+  if (!IsLegalFrameHeader(header, connection_->max_payload())) {
+    return Violated(ValidateFrameHeader(header, connection_->max_payload()));
   }
   switch (header.kind) {
     case FrameKind::kMessage:
     case FrameKind::kResponse: {
-      if (absl::Status status = assembler_.Interrupt(header); !status.ok()) return status;
+      if (absl::Status status = assembler_.Interrupt(header); !status.ok()) {
+        return Violated(std::move(status));
+      }
       MutexLock lock(mutex_);
-      if (header.rest == 0) return DispatchToCall(header, frame.payload, nullptr, self);
+      if (header.rest == 0) {
+        DispatchToCall(header, frame.payload, nullptr, self);
+        return true;
+      }
       // The first piece says how long the message will be. One that is too long, or for no call, is
       // not kept; the assembler then drops the pieces that follow.
       ClientCall* const call = FindCall(header);
-      return call != nullptr && WithinLimit(header, frame.payload, *call) ? assembler_.Begin(frame)
-                                                                          : absl::OkStatus();
+      if (call == nullptr || !WithinLimit(header, frame.payload, *call)) return true;
+      absl::Status begun = assembler_.Begin(frame);
+      return begun.ok() || Violated(std::move(begun));
     }
     case FrameKind::kPiece: {
       absl::StatusOr<std::optional<Assembler::Whole>> whole = assembler_.Add(frame);
-      if (!whole.ok()) return whole.status();
-      if (!whole->has_value()) return absl::OkStatus();
-      absl::Status dispatched;
+      if (!whole.ok()) return Violated(whole.status());
+      if (!whole->has_value()) return true;
       {
         MutexLock lock(mutex_);
-        dispatched =
-            DispatchToCall((*whole)->header, AsBytes((*whole)->payload), &(*whole)->payload, self);
+        DispatchToCall((*whole)->header, AsBytes((*whole)->payload), &(*whole)->payload, self);
       }
       assembler_.GiveBack((*whole)->payload);
-      return dispatched;
+      return true;
     }
     case FrameKind::kCredit: {
       MutexLock lock(mutex_);
       ClientCall* const call = FindCall(header);
-      if (call == nullptr) return absl::OkStatus();
+      if (call == nullptr) return true;
       if (!call->window_.Granted(header.aux)) {
-        return absl::InternalError("CREDIT frame with more credit than any window");
+        return Violated(absl::InternalError("CREDIT frame with more credit than any window"));
       }
       Changed(*call);
-      return absl::OkStatus();
+      return true;
     }
     case FrameKind::kPing:
       if ((header.flags & kAck) == 0) {
@@ -301,7 +313,7 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
         AfterSend(sender_.Send({.kind = FrameKind::kPing, .flags = kAck, .aux = header.aux}, "",
                                nullptr));
       }
-      return absl::OkStatus();
+      return true;
     case FrameKind::kGoAway: {
       {
         MutexLock lock(mutex_);
@@ -309,11 +321,11 @@ absl::Status ClientSession::Dispatch(const Frame& frame, ClientCall* self) {
         farewell_ = absl::Utf8SafeCHexEscape(AsText(frame.payload));
       }
       NotifyEnd();
-      return absl::OkStatus();
+      return true;
     }
     default:
-      return absl::InternalError(
-          absl::StrCat("a ", FrameKindName(header.kind), " frame from a server"));
+      return Violated(absl::InternalError(
+          absl::StrCat("a ", FrameKindName(header.kind), " frame from a server")));
   }
 }
 
@@ -332,11 +344,11 @@ bool ClientSession::WithinLimit(const FrameHeader& header, ConstByteSpan payload
   return false;
 }
 
-absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteSpan payload,
-                                           std::string* owned, ClientCall* self) {
+void ClientSession::DispatchToCall(const FrameHeader& header, ConstByteSpan payload,
+                                   std::string* owned, ClientCall* self) {
   ClientCall* const call = FindCall(header);
   // No call: it is over here, and the frame crossed its cancellation on the way.
-  if (call == nullptr || !WithinLimit(header, payload, *call)) return absl::OkStatus();
+  if (call == nullptr || !WithinLimit(header, payload, *call)) return;
   const bool ends = header.kind == FrameKind::kResponse;
   absl::Status status;
   // From the first frame on, the call's own thread may read the context's metadata without a lock.
@@ -375,7 +387,7 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
     } else {
       Changed(*call);
     }
-    return absl::OkStatus();
+    return;
   }
   // The server's clock may have run out first. The caller is told of the deadline, whichever end
   // noticed it.
@@ -389,7 +401,6 @@ absl::Status ClientSession::DispatchToCall(const FrameHeader& header, ConstByteS
   call->state_.Close();
   if (has_message && status.ok()) Deliver(*call, payload, owned, self);
   End(*call, call->status_);
-  return absl::OkStatus();
 }
 
 void ClientSession::Deliver(ClientCall& call, ConstByteSpan message, std::string* owned,
@@ -470,16 +481,16 @@ Wake ClientSession::ArmReceive() {
   // A caller may have the receiving half by now, and only its owner may arm it. The next turn lets
   // go of the session.
   if (pumping_ || !dead_.ok()) return Wake::Ready();
-  return connection_->Arm(Interest::kReceive);
+  return receiver_.Arm();
 }
 
 void ClientSession::ResumeSending() {
-  const absl::StatusOr<bool> sent = sender_.Resume();
+  const Sent sent = sender_.Resume();
   MutexLock lock(mutex_);
   // Not closed yet: what the server sent before it went away is still to be received. Then the
   // pump finds the end.
-  if (!sent.ok()) going_away_ = true;
-  unsent_ = sent.ok() && !*sent;
+  if (sent == Sent::kFailed) going_away_ = true;
+  unsent_ = sent == Sent::kSome;
   // The signal that the poller has taken was the leader's, too, which may sleep on it: it arms anew.
   WakePump();
   if (!unsent_) return WakeWriters();

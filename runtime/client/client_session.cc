@@ -15,7 +15,6 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/deadline.h"
 #include "nigh/event_loop.h"
@@ -44,10 +43,12 @@ ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string
     : connection_(std::move(connection)),
       name_(std::move(name)),
       limits_(options.limits),
+      poll_cost_(connection_->poll_cost()),
       own_loop_(options.event_loop != nullptr),
       peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
       interrupt_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       sender_(*connection_),
+      receiver_(*connection_),
       waiter_(options.wait) {
   if (own_loop_) poller_ = options.event_loop->poller();
 }
@@ -86,13 +87,12 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
     header.aux = std::max<uint64_t>(1, call.context_.deadline_.RemainingNanos());
   }
   // Without the mutex: serialising takes long, and no other thread sends for this call yet.
-  const absl::StatusOr<bool> sent =
-      sender_.SendRequest(header, call.method_.method->name, sections.block(), first);
-  if (sent.ok() && !proven_) proven_ = true;
-  if (sent.ok() && *sent && writers_waiting_ == 0) return true;
+  const Sent sent = sender_.SendRequest(header, call.method_.method->name, sections.block(), first);
+  if (sent != Sent::kFailed && !proven_) proven_ = true;
+  if (sent == Sent::kAll && writers_waiting_ == 0) return true;
   MutexLock lock(mutex_);
   AfterSend(sent);
-  if (sent.ok()) {
+  if (sent != Sent::kFailed) {
     // The caller of a unary method waits for its reply next, and pumps then.
     if (call.method_.method->kind != MethodKind::kUnary) HandOver();
     return true;
@@ -155,28 +155,25 @@ bool ClientSession::Write(ClientCall& call, const MessageSource& message, bool e
   MutexLock lock(mutex_);
   NoticeDeath();
   if (call.state_.can_send()) AwaitSender(call, Event::kRoom);
-  const absl::StatusOr<bool> sent = WriteNow(call, message, end);
+  const Sent sent = WriteNow(call, message, end);
   // What does not fit leaves only while somebody pumps. That may have to be this thread.
-  if (sent.ok() && !*sent) AwaitSender(call, Event::kLeft);
-  return sent.ok();
+  if (sent == Sent::kSome) AwaitSender(call, Event::kLeft);
+  return sent != Sent::kFailed;
 }
 
-absl::StatusOr<bool> ClientSession::WriteNow(ClientCall& call, const MessageSource& message,
-                                             bool end) {
-  // Its text is never read: the call's own status says what is wrong.
-  const absl::Status refused = absl::CancelledError();
-  if (!call.state_.can_send()) return refused;
+Sent ClientSession::WriteNow(ClientCall& call, const MessageSource& message, bool end) {
+  if (!call.state_.can_send()) return Sent::kFailed;
   if (message.size() > server_.max_message) {
     Abandon(call, TooLargeToSend(NameOf(call), "a message", message.size(), Peer::kServer,
                                  server_.max_message));
-    return refused;
+    return Sent::kFailed;
   }
-  if (call.state_.Send(/*message=*/true, end) != Verdict::kOk) return refused;
+  if (call.state_.Send(/*message=*/true, end) != Verdict::kOk) return Sent::kFailed;
   call.window_.Sent(message.size());
   FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = call.id_};
   if (end) header.flags |= kEnd;
   // The mutex stays held: once the server's RESPONSE is dispatched, the id may be another call's.
-  absl::StatusOr<bool> sent = sender_.Send(header, "", &message);
+  const Sent sent = sender_.Send(header, "", &message);
   AfterSend(sent);
   return sent;
 }
@@ -192,11 +189,11 @@ void ClientSession::AwaitSender(ClientCall& call, Event event) {
 bool ClientSession::WritesDone(ClientCall& call) {
   MutexLock lock(mutex_);
   if (call.state_.Send(/*message=*/false, /*end=*/true) != Verdict::kOk) return false;
-  const absl::StatusOr<bool> sent =
+  const Sent sent =
       sender_.Send({.kind = FrameKind::kMessage, .flags = kEnd, .call = call.id_}, "", nullptr);
   AfterSend(sent);
-  if (sent.ok() && !*sent && call.waiters_ == nullptr) AwaitSender(call, Event::kLeft);
-  return sent.ok();
+  if (sent == Sent::kSome && call.waiters_ == nullptr) AwaitSender(call, Event::kLeft);
+  return sent != Sent::kFailed;
 }
 
 void ClientSession::ParseInbox(ClientCall& call) {
@@ -315,12 +312,12 @@ ClientCall* ClientSession::FindCall(const FrameHeader& header) {
   return nullptr;
 }
 
-void ClientSession::AfterSend(const absl::StatusOr<bool>& sent) {
-  unsent_ = !sent.ok() || !*sent;
+void ClientSession::AfterSend(Sent sent) {
+  unsent_ = sent != Sent::kAll;
   if (!unsent_) return WakeWriters();
   // Not closed yet: what the server sent before it went away is still to be received. Then the pump
   // finds the end.
-  if (!sent.ok()) going_away_ = true;
+  if (sent == Sent::kFailed) going_away_ = true;
   WakePump();
   if (open_async_ == 0) return;
   if (const std::shared_ptr<Poller> poller = poller_.lock()) poller->WatchRoom(*this);
@@ -367,7 +364,7 @@ void ClientSession::NotifyEnd() {
 void ClientSession::NoticeDeath() {
   if (pumping_ || SteadyNanos() - last_looked_ < kStaleNanos) return;
   // In shared memory, Receive alone does not notice that the peer is gone; arming does.
-  (void)connection_->Arm(Interest::kReceive);
+  (void)receiver_.Arm();
   PumpWhatArrived(nullptr);
   PromoteFollower();
   HandOver();
@@ -399,7 +396,7 @@ std::optional<bool> ClientSession::TryWrite(ClientCall& call, const MessageSourc
                                             bool end) {
   MutexLock lock(mutex_);
   if (!IsReady(call, Event::kRoom)) return std::nullopt;
-  return WriteNow(call, message, end).ok();
+  return WriteNow(call, message, end) != Sent::kFailed;
 }
 
 void ClientSession::Discard(ClientCall& call) {

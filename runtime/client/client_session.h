@@ -17,6 +17,7 @@
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/runtime/call/assembler.h"
+#include "nigh/runtime/call/frame_receiver.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/client/client_call.h"
 #include "nigh/runtime/loop/pollable.h"
@@ -111,7 +112,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   Wake ArmReceive() override ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<Wake> ArmSend() override { return sender_.Arm(); }
   void ResumeSending() override ABSL_LOCKS_EXCLUDED(mutex_);
-  Waiter::PollCost poll_cost() const override { return connection_->poll_cost(); }
+  Waiter::PollCost poll_cost() const override { return poll_cost_; }
 
   // Whether the medium has taken a request from this session.
   bool proven() const { return proven_; }
@@ -145,9 +146,8 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   void Parsed(ClientCall& call, const absl::Status& status, size_t size)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consumed(ClientCall& call, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Sends a message, or has the sender keep it. Returns whether it has left. Fails when nothing of
-  // it was sent.
-  absl::StatusOr<bool> WriteNow(ClientCall& call, const MessageSource& message, bool end)
+  // Sends a message, or has the sender keep it. kFailed: the call or its sending side is over.
+  Sent WriteNow(ClientCall& call, const MessageSource& message, bool end)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DiscardNow(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends the call here and sends a CANCEL, unless the call is over.
@@ -163,7 +163,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // Waits for kRoom or kLeft.
   void AwaitSender(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sees to it that somebody sends what `sent` says has not left.
-  void AfterSend(const absl::StatusOr<bool>& sent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterSend(Sent sent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Closes the connection. Every call ends with `status`.
   void Fail(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
   // Calls on_end_, the first time.
@@ -206,16 +206,19 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // Handles one frame, or makes one attempt to send what waits. False: there was nothing to do.
   // Only whoever has set pumping_ may call it.
   bool Pump(ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Looks out for something to do, as long as the waiter says. False: sleep.
+  bool LookOut();
   // Sleeps until there may be something to do, or until Interrupt or `deadline`. Releases the mutex
   // meanwhile.
   void Sleep(Deadline deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Looks at a connection that nobody has looked at for a while, before it is relied on.
   void NoticeDeath() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Fails when the server breaks the protocol, which ends the connection.
-  absl::Status Dispatch(const Frame& frame, ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
+  // False: the server breaks the protocol, which ends the connection; violation_ says how.
+  bool Dispatch(const Frame& frame, ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Violated(absl::Status violation);
   // `owned` is the string that holds `payload`, which may be taken over, or null.
-  absl::Status DispatchToCall(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
-                              ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DispatchToCall(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
+                      ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Deliver(ClientCall& call, ConstByteSpan message, std::string* owned, ClientCall* self)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WithinLimit(const FrameHeader& header, ConstByteSpan payload, ClientCall& call)
@@ -224,6 +227,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   const std::unique_ptr<Connection> connection_;
   const std::string name_;
   const Limits limits_;
+  const Waiter::PollCost poll_cost_;
   const bool own_loop_;  // the program drives poller_, from ChannelOptions::event_loop
   std::function<void()> on_end_;
   const std::shared_ptr<const PeerIdentity> peer_;
@@ -232,8 +236,10 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   FrameSender sender_;
 
   // Only whoever pumps touches these.
+  FrameReceiver receiver_;
   Waiter waiter_;
   Assembler assembler_;
+  absl::Status violation_;
 
   mutable Mutex mutex_;
   bool pumping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -25,8 +25,12 @@ class Pollable {
   virtual ~Pollable() = default;
 
   // Receives and dispatches a bounded number of frames. It enters `mark` around code that may
-  // overstay.
+  // overstay. A turn that has lost the role touches nothing of the source any more, for the thread
+  // that has it may let go of the source.
   virtual Turn TakeTurn(InlineMark& mark) = 0;
+
+  // Whether a turn would find nothing, as far as one load tells.
+  virtual bool Silent() const { return false; }
 
   // Returns what to poll for before sleeping. Wake::ready(): take another turn instead.
   virtual Wake ArmReceive() = 0;

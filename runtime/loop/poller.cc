@@ -68,8 +68,8 @@
 //   kRoleLost, up to Drive,
 //   which returns false                                                        B's still
 //
-// Thread A touches no state of the role once Leave has failed. It holds its Pollable by a reference
-// of its own, and leaves tasks_'s list of running tasks under tasks_'s mutex. B sees what A wrote:
+// Thread A touches no state of the role once Leave has failed, nor its Pollable, which may be gone.
+// It leaves tasks_'s list of running tasks under tasks_'s mutex. B sees what A wrote:
 // Enter and Take order it before taken(), and the pool's mutex orders that before B.
 //
 // An event loop has no watchdog. Its threads have the role from the beginning of a Poll to its end,
@@ -256,11 +256,9 @@ Poller::Pass Poller::PollHot() {
   Pass result = Pass::kNothing;
   for (size_t i = 0; i < hot_.size();) {
     Source& source = *hot_[i];
-    // A reference of this thread's own. If a handler overstays, the thread that takes over may drop
-    // `source` before the handler returns.
-    const std::shared_ptr<Pollable> pollable = source.pollable;
+    Pollable& pollable = *source.pollable;
     bool cold = false;
-    switch (pollable->TakeTurn(mark_)) {
+    switch (pollable.Silent() ? Pollable::Turn::kNothing : pollable.TakeTurn(mark_)) {
       case Pollable::Turn::kRoleLost:
         // Neither `source` nor hot_ may be touched: they are another thread's.
         return Pass::kRoleLost;

@@ -45,8 +45,10 @@ ServerSession::ServerSession(std::unique_ptr<Connection> connection, Poller& pol
       poller_(poller),
       dispatcher_(dispatcher),
       limits_(limits),
+      poll_cost_(connection_->poll_cost()),
       peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
-      sender_(*connection_) {}
+      sender_(*connection_),
+      receiver_(*connection_) {}
 
 ServerSession::~ServerSession() { connection_->Close(); }
 
@@ -58,17 +60,20 @@ void ServerSession::Open() {
 
 ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
   for (int frames = 0; frames < kFramesPerTurn; ++frames) {
-    absl::StatusOr<std::optional<Frame>> received = connection_->Receive();
-    if (!received.ok()) {
-      Fail(received.status(), received.status().code() == absl::StatusCode::kInternal);
+    const Frame* const frame = receiver_.Next();
+    if (frame == nullptr && !receiver_.ended()) {
+      return frames == 0 ? Turn::kNothing : Turn::kDrained;
+    }
+    if (frame == nullptr) {
+      const absl::Status end = connection_->End(Interest::kReceive);
+      Fail(end, end.code() == absl::StatusCode::kInternal);
       return Turn::kEnded;
     }
-    if (!received->has_value()) return frames == 0 ? Turn::kNothing : Turn::kDrained;
     std::unique_ptr<ServerCall> to_run;
-    const absl::Status handled = Dispatch(**received, to_run);
+    const absl::Status handled = Dispatch(*frame, to_run);
     // Before the handler runs: it may be slow, and if it loses the role, the connection is another
     // thread's by then.
-    connection_->Release();
+    receiver_.Release();
     if (!handled.ok()) {
       // The last frame that the client gets, so that its user learns what is wrong.
       (void)sender_.SendText({.kind = FrameKind::kGoAway},
@@ -419,9 +424,9 @@ void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
   ++spares_;
 }
 
-void ServerSession::AfterSend(const absl::StatusOr<bool>& sent) {
-  if (sent.ok() && *sent) return;
-  if (!sent.ok()) return connection_->Close();  // the poller will find it closed
+void ServerSession::AfterSend(Sent sent) {
+  if (sent == Sent::kAll) return;
+  if (sent == Sent::kFailed) return connection_->Close();  // the poller will find it closed
   poller_.WatchRoom(*this);
 }
 
@@ -454,9 +459,9 @@ void ServerSession::CancelAll(const absl::Status& status) {
 }
 
 void ServerSession::ResumeSending() {
-  const absl::StatusOr<bool> sent = sender_.Resume();
+  const Sent sent = sender_.Resume();
   AfterSend(sent);
-  if (sent.ok() && !*sent) return;
+  if (sent == Sent::kSome) return;
   {
     MutexLock lock(mutex_);
     // A congested sender has held back the writers of all calls.

@@ -16,6 +16,7 @@
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/runtime/call/assembler.h"
+#include "nigh/runtime/call/frame_receiver.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
@@ -53,8 +54,9 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
 
   // For the poller, in its role; see Pollable.
   Turn TakeTurn(InlineMark& mark) override;
-  Wake ArmReceive() override { return connection_->Arm(Interest::kReceive); }
-  Waiter::PollCost poll_cost() const override { return connection_->poll_cost(); }
+  bool Silent() const override { return receiver_.Silent(); }
+  Wake ArmReceive() override { return receiver_.Arm(); }
+  Waiter::PollCost poll_cost() const override { return poll_cost_; }
   std::optional<Wake> ArmSend() override { return sender_.Arm(); }
   void ResumeSending() override ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -138,7 +140,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   void SendResponse(uint32_t id, const absl::Status& status, ServedContext* context,
                     const MessageSource* reply);
   // Sees to what a send has left behind, or to the end of the connection.
-  void AfterSend(const absl::StatusOr<bool>& sent);
+  void AfterSend(Sent sent);
 
   ServerCall* FindCall(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return id < calls_.size() ? calls_[id] : nullptr;
@@ -148,6 +150,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   Poller& poller_;
   Dispatcher& dispatcher_;
   const Limits limits_;
+  const Waiter::PollCost poll_cost_;
   const std::shared_ptr<const PeerIdentity> peer_;
   FrameSender sender_;
   std::function<void()> on_drained_;
@@ -155,6 +158,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   std::function<void(const absl::Status&)> on_broken_;
 
   // Used only in the poller's role.
+  FrameReceiver receiver_;
   Assembler assembler_;
   bool hello_received_ = false;
 

@@ -82,15 +82,6 @@ bool IsEmptyPiece(const FrameHeader& header) {
   return header.length == 0 && (header.rest != 0 || header.kind == FrameKind::kPiece);
 }
 
-bool IsLegal(const FrameHeader& header, size_t max_payload) {
-  const auto kind = static_cast<uint8_t>(header.kind);
-  if (kind == 0 || kind >= std::size(kRules)) return false;
-  const KindRules& rules = kRules[kind];
-  return IllegalBits(header, rules) == 0 && header.length <= max_payload &&
-         !IsUnexplained(header, rules) && !IsEmptyPiece(header) &&
-         uint64_t{header.length} + header.rest <= kMaxWholePayload;
-}
-
 // Says which field is illegal. Out of line: every frame that arrives passes the check, and none
 // should pay for the message.
 [[gnu::noinline, gnu::cold]] absl::Status WhatIsIllegal(const FrameHeader& header,
@@ -140,8 +131,17 @@ FrameHeader DecodeFrameHeader(const std::byte* from) {
   return header;
 }
 
+bool IsLegalFrameHeader(const FrameHeader& header, size_t max_payload) {
+  const auto kind = static_cast<uint8_t>(header.kind);
+  if (kind == 0 || kind >= std::size(kRules)) return false;
+  const KindRules& rules = kRules[kind];
+  return IllegalBits(header, rules) == 0 && header.length <= max_payload &&
+         !IsUnexplained(header, rules) && !IsEmptyPiece(header) &&
+         uint64_t{header.length} + header.rest <= kMaxWholePayload;
+}
+
 absl::Status ValidateFrameHeader(const FrameHeader& header, size_t max_payload) {
-  if (IsLegal(header, max_payload)) [[likely]] {
+  if (IsLegalFrameHeader(header, max_payload)) [[likely]] {
     return absl::OkStatus();
   }
   return WhatIsIllegal(header, max_payload);

@@ -72,7 +72,7 @@ uint32_t ConnectionContract::Fill(size_t size) {
   for (uint32_t call = 0;; ++call) {
     const std::string payload = Pattern(call, size);
     if (!TryQueue(*mine_, MessageHeader(call), payload)) {
-      EXPECT_TRUE(mine_->Flush().ok());
+      EXPECT_TRUE(TryFlush(*mine_).ok());
       if (!TryQueue(*mine_, MessageHeader(call), payload)) return call;
     }
     if (uint64_t{call} * size > kFarTooMuch) {

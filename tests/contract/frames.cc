@@ -54,10 +54,23 @@ bool TryQueue(Connection& connection, FrameHeader header, absl::string_view payl
   return true;
 }
 
+absl::StatusOr<bool> TryFlush(Connection& connection) {
+  const Flushed flushed = connection.Flush();
+  if (flushed == Flushed::kEnded) return connection.End(Interest::kSend);
+  return flushed == Flushed::kAll;
+}
+
+absl::StatusOr<std::optional<Frame>> TryReceive(Connection& connection) {
+  Frame frame;
+  const Received received = connection.Receive(absl::MakeSpan(&frame, 1));
+  if (received.ended) return connection.End(Interest::kReceive);
+  return received.frames == 0 ? std::nullopt : std::optional(frame);
+}
+
 absl::Status Queue(Connection& connection, const FrameHeader& header, absl::string_view payload) {
   for (;;) {
     if (TryQueue(connection, header, payload)) return absl::OkStatus();
-    if (absl::StatusOr<bool> flushed = connection.Flush(); !flushed.ok()) return flushed.status();
+    if (absl::StatusOr<bool> flushed = TryFlush(connection); !flushed.ok()) return flushed.status();
     if (TryQueue(connection, header, payload)) return absl::OkStatus();
     if (!Await(connection.Arm(Interest::kSend))) return OutOfPatience("claim");
   }
@@ -65,7 +78,7 @@ absl::Status Queue(Connection& connection, const FrameHeader& header, absl::stri
 
 absl::Status FlushAll(Connection& connection) {
   for (;;) {
-    absl::StatusOr<bool> flushed = connection.Flush();
+    absl::StatusOr<bool> flushed = TryFlush(connection);
     if (!flushed.ok()) return flushed.status();
     if (*flushed) return absl::OkStatus();
     if (!Await(connection.Arm(Interest::kSend))) return OutOfPatience("flush");
@@ -93,11 +106,11 @@ std::string Pattern(uint32_t call, size_t size) {
 
 absl::StatusOr<OwnedFrame> Receive(Connection& connection) {
   for (;;) {
-    absl::StatusOr<std::optional<Frame>> frame = connection.Receive();
+    absl::StatusOr<std::optional<Frame>> frame = TryReceive(connection);
     if (!frame.ok()) return frame.status();
     if (frame->has_value()) {
       OwnedFrame copy = {(*frame)->header, std::string(AsText((*frame)->payload))};
-      connection.Release();
+      connection.Release(1);
       return copy;
     }
     if (!Await(connection.Arm(Interest::kReceive))) return OutOfPatience("receive");

@@ -34,7 +34,11 @@ bool Await(const Wake& wake, int timeout_millis = kPatienceMillis);
 // Claims, fills in and commits a frame. header.length need not be set. False: there is no room.
 bool TryQueue(Connection& connection, FrameHeader header, absl::string_view payload);
 
-// Does the same, but waits for room. Flushes only to make room.
+// Connection's Flush and Receive, the latter of one frame, with the end as an error.
+absl::StatusOr<bool> TryFlush(Connection& connection);
+absl::StatusOr<std::optional<Frame>> TryReceive(Connection& connection);
+
+// As TryQueue, but waits for room. Flushes only to make room.
 absl::Status Queue(Connection& connection, const FrameHeader& header, absl::string_view payload);
 
 // Flushes until everything has left.

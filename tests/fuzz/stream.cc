@@ -76,18 +76,28 @@ class Session {
   }
 
   void Receive() {
-    const absl::StatusOr<std::optional<Frame>> received = connection_.Receive();
-    if (!received.ok()) {
-      Expect(absl::IsUnavailable(received.status()) || absl::IsInternal(received.status()),
+    std::array<Frame, 3> frames;
+    const Received received = connection_.Receive(absl::MakeSpan(frames));
+    if (received.ended) {
+      const absl::Status end = connection_.End(Interest::kReceive);
+      Expect(received.frames == 0, "the end comes alone");
+      Expect(absl::IsUnavailable(end) || absl::IsInternal(end),
              "the end is UNAVAILABLE or INTERNAL");
-      Expect(connection_.Receive().status() == received.status(), "the end is final");
+      Expect(connection_.Receive(absl::MakeSpan(frames)).ended &&
+                 connection_.End(Interest::kReceive) == end,
+             "the end is final");
       Expect(connection_.Arm(Interest::kReceive).ready(), "nobody sleeps on an end");
       ended_ = true;
       return;
     }
     Expect(!ended_, "nothing comes after the end");
-    if (!received->has_value()) return;
-    const Frame& frame = **received;
+    for (const Frame& frame : absl::MakeSpan(frames).subspan(0, received.frames)) {
+      ExpectFrame(frame);
+      connection_.Release(1);
+    }
+  }
+
+  void ExpectFrame(const Frame& frame) {
     Expect(unread_.size() >= kFrameHeaderSize + frame.payload.size(), "a frame has arrived whole");
     const FrameHeader header =
         DecodeFrameHeader(reinterpret_cast<const std::byte*>(unread_.data()));
@@ -97,7 +107,6 @@ class Session {
         AsText(frame.payload) == absl::string_view(unread_).substr(kFrameHeaderSize, header.length),
         "its payload is right");
     unread_.erase(0, kFrameHeaderSize + header.length);
-    connection_.Release();
   }
 
   void Send(FrameHeader header, size_t claimed) {
@@ -114,13 +123,15 @@ class Session {
   }
 
   void Flush() {
-    const absl::StatusOr<bool> flushed = connection_.Flush();
-    if (!flushed.ok()) {
-      Expect(absl::IsUnavailable(flushed.status()) || absl::IsInternal(flushed.status()),
+    const Flushed flushed = connection_.Flush();
+    if (flushed == Flushed::kEnded) {
+      const absl::Status end = connection_.End(Interest::kSend);
+      Expect(absl::IsUnavailable(end) || absl::IsInternal(end),
              "an end of sending is UNAVAILABLE or INTERNAL");
-      Expect(connection_.Flush().status() == flushed.status(), "it is final");
+      Expect(connection_.Flush() == flushed && connection_.End(Interest::kSend) == end,
+             "it is final");
       Expect(connection_.Arm(Interest::kSend).ready(), "nobody sleeps on it");
-    } else if (*flushed) {
+    } else if (flushed == Flushed::kAll) {
       Expect(medium_.written == committed_, "all that was committed has been written");
     } else {
       Expect(medium_.room == 0, "bytes stay behind only where there is no room");

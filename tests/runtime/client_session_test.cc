@@ -324,19 +324,25 @@ class DeadlineAmidWrite final : public Connection {
     return ByteSpan(claim_);
   }
   void Commit(const FrameHeader&) override {}
-  absl::StatusOr<bool> Flush() override { return step_ < 2; }
+  Flushed Flush() override { return step_ < 2 ? Flushed::kAll : Flushed::kSome; }
 
-  absl::StatusOr<std::optional<Frame>> Receive() override {
-    if (step_ == 0) return Say({.kind = FrameKind::kHello}, HelloBytes().substr(kFrameHeaderSize));
-    if (!script->begun || std::this_thread::get_id() != script->writer) return std::nullopt;
+  Received Receive(absl::Span<Frame> frames) override {
+    if (step_ == 0) {
+      frames[0] = Say({.kind = FrameKind::kHello}, HelloBytes().substr(kFrameHeaderSize));
+      return {.frames = 1};
+    }
+    if (!script->begun || std::this_thread::get_id() != script->writer) return {};
     if (step_ == 1) {
       script->await_reader();
-      return Say({.kind = FrameKind::kCredit, .aux = 1000}, "");
+      frames[0] = Say({.kind = FrameKind::kCredit, .aux = 1000}, "");
+      return {.frames = 1};
     }
-    if (step_ > 2 || !has_no_room_) return std::nullopt;
-    return Say({.kind = FrameKind::kMessage, .flags = kMessage}, "");
+    if (step_ > 2 || !has_no_room_) return {};
+    frames[0] = Say({.kind = FrameKind::kMessage, .flags = kMessage}, "");
+    return {.frames = 1};
   }
-  void Release() override {}
+  void Release(size_t) override {}
+  absl::Status End(Interest) const override { return absl::OkStatus(); }
   Wake Arm(Interest) override { return {.fd = quiet_.get(), .events = POLLIN}; }
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kSystemCall; }
   void Close() override {}
@@ -344,7 +350,7 @@ class DeadlineAmidWrite final : public Connection {
   const PeerIdentity& peer() const override { return peer_; }
 
  private:
-  std::optional<Frame> Say(FrameHeader header, const std::string& payload) {
+  Frame Say(FrameHeader header, const std::string& payload) {
     ++step_;
     said_ = payload;
     header.length = static_cast<uint32_t>(said_.size());

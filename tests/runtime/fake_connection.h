@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -26,7 +26,7 @@ class FakeConnection final : public Connection {
   size_t room = kEndless;
   size_t room_after_flush = 0;  // comes free with the next flush
   bool flushes = true;          // whether Flush finds that everything has left
-  absl::Status error;           // what Flush returns from now on
+  absl::Status error;           // why Flush finds the end from now on
   std::vector<OwnedFrame> frames;
 
   void set_max_payload(size_t size) { max_payload_ = size; }
@@ -44,10 +44,10 @@ class FakeConnection final : public Connection {
     if (room != kEndless) room -= frame.payload.size() + 1;
     frames.push_back(std::move(frame));
   }
-  absl::StatusOr<bool> Flush() override {
-    if (!error.ok()) return error;
+  Flushed Flush() override {
+    if (!error.ok()) return Flushed::kEnded;
     if (flushes && room != kEndless) room += std::exchange(room_after_flush, 0);
-    return flushes;
+    return flushes ? Flushed::kAll : Flushed::kSome;
   }
   Wake Arm(Interest) override {
     ++arms_;
@@ -55,8 +55,9 @@ class FakeConnection final : public Connection {
   }
   size_t max_payload() const override { return max_payload_; }
 
-  absl::StatusOr<std::optional<Frame>> Receive() override { return std::nullopt; }
-  void Release() override {}
+  Received Receive(absl::Span<Frame>) override { return {}; }
+  void Release(size_t) override {}
+  absl::Status End(Interest) const override { return error; }
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }
   void Close() override {}
   const PeerIdentity& peer() const override { return peer_; }

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
@@ -28,27 +27,25 @@ using ::testing::ElementsAre;
 
 class FrameSenderTest : public ::testing::Test {
  protected:
-  absl::StatusOr<bool> Message(uint32_t call, absl::string_view text) {
+  Sent Message(uint32_t call, absl::string_view text) {
     return Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = call}, text);
   }
-  absl::StatusOr<bool> Send(const FrameHeader& header, absl::string_view text,
-                            absl::string_view sections = "") {
+  Sent Send(const FrameHeader& header, absl::string_view text, absl::string_view sections = "") {
     MessageSource message(text);
     EXPECT_TRUE(message.Measure().ok());
     return sender_.Send(header, sections, &message);
   }
-  absl::StatusOr<bool> Request(uint32_t call, uint16_t method, absl::string_view name,
-                               absl::string_view text) {
+  Sent Request(uint32_t call, uint16_t method, absl::string_view name, absl::string_view text) {
     MessageSource message(text);
     EXPECT_TRUE(message.Measure().ok());
     return sender_.SendRequest(
         {.kind = FrameKind::kRequest, .flags = kMessage | kEnd, .method = method, .call = call},
         name, "", &message);
   }
-  absl::StatusOr<bool> Ping(uint64_t number) {
+  Sent Ping(uint64_t number) {
     return sender_.Send({.kind = FrameKind::kPing, .aux = number}, "", nullptr);
   }
-  absl::StatusOr<bool> ResumeWithRoom() {
+  Sent ResumeWithRoom() {
     connection_.room = FakeConnection::kEndless;
     return sender_.Resume();
   }
@@ -70,7 +67,7 @@ class FrameSenderTest : public ::testing::Test {
 TEST_F(FrameSenderTest, FrameThatFitsLeavesAsItIs) {
   const FrameHeader header{
       .kind = FrameKind::kResponse, .flags = kMessage, .call = 3, .aux = 0x1122334455667788};
-  EXPECT_EQ(Send(header, "message", "sections").value(), true);
+  EXPECT_EQ(Send(header, "message", "sections"), Sent::kAll);
   ASSERT_EQ(connection_.frames.size(), 1u);
   FrameHeader expected = header;
   expected.flags |= kSections;
@@ -83,8 +80,8 @@ TEST_F(FrameSenderTest, FrameThatFitsLeavesAsItIs) {
 
 TEST_F(FrameSenderTest, PayloadOfTheGreatestLengthIsOneFrameAndALongerOneIsTwo) {
   connection_.set_max_payload(10);
-  EXPECT_EQ(Message(1, "0123456789").value(), true);
-  EXPECT_EQ(Message(1, "0123456789a").value(), true);
+  EXPECT_EQ(Message(1, "0123456789"), Sent::kAll);
+  EXPECT_EQ(Message(1, "0123456789a"), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 10+0", "MESSAGE 1 10+1", "PIECE 1 1+0"));
 }
 
@@ -92,7 +89,7 @@ TEST_F(FrameSenderTest, FirstPieceCarriesTheHeaderAndTheOthersOnlyTheCall) {
   connection_.set_max_payload(4);
   const FrameHeader header{
       .kind = FrameKind::kRequest, .flags = kMessage | kEnd, .method = 7, .call = 2, .aux = 99};
-  EXPECT_EQ(Send(header, "message").value(), true);
+  EXPECT_EQ(Send(header, "message"), Sent::kAll);
   ASSERT_EQ(connection_.frames.size(), 2u);
   FrameHeader first = header;
   first.length = 4;
@@ -105,22 +102,22 @@ TEST_F(FrameSenderTest, FirstPieceCarriesTheHeaderAndTheOthersOnlyTheCall) {
 
 TEST_F(FrameSenderTest, EmptyFrameNeedsRoomOfItsOwn) {
   connection_.room = 0;
-  EXPECT_EQ(Message(1, "").value(), false);
+  EXPECT_EQ(Message(1, ""), Sent::kSome);
   EXPECT_TRUE(sender_.congested());
-  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 0+0"));
 }
 
 TEST_F(FrameSenderTest, WithoutRoomTheFrameWaitsAndSomebodyMustPoll) {
   connection_.room = 0;
-  EXPECT_EQ(Message(1, "later").value(), false);
+  EXPECT_EQ(Message(1, "later"), Sent::kSome);
   EXPECT_TRUE(connection_.frames.empty());
   EXPECT_TRUE(sender_.congested());
   const std::optional<Wake> wake = sender_.Arm();
   ASSERT_TRUE(wake.has_value());
   EXPECT_EQ(wake->fd, 1);
-  EXPECT_EQ(sender_.Resume().value(), false);
-  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_EQ(sender_.Resume(), Sent::kSome);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_FALSE(sender_.congested());
   EXPECT_EQ(sender_.Arm(), std::nullopt);
   ASSERT_EQ(connection_.frames.size(), 1u);
@@ -131,29 +128,29 @@ TEST_F(FrameSenderTest, RoomThatAFlushMakesIsUsedAtOnce) {
   connection_.set_max_payload(4);
   connection_.room = 5;
   connection_.room_after_flush = 5;
-  EXPECT_EQ(Message(1, "12345678").value(), true);
+  EXPECT_EQ(Message(1, "12345678"), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 4+4", "PIECE 1 4+0"));
 }
 
 TEST_F(FrameSenderTest, PartialFlushAsksForPollingUntilAllHasLeft) {
   connection_.flushes = false;
-  EXPECT_EQ(Message(1, "text").value(), false);
+  EXPECT_EQ(Message(1, "text"), Sent::kSome);
   EXPECT_FALSE(sender_.congested()) << "the medium took it; writers may go on";
   EXPECT_TRUE(sender_.Arm().has_value());
-  EXPECT_EQ(sender_.Resume().value(), false);
+  EXPECT_EQ(sender_.Resume(), Sent::kSome);
   connection_.flushes = true;
-  EXPECT_EQ(sender_.Resume().value(), true);
+  EXPECT_EQ(sender_.Resume(), Sent::kAll);
   EXPECT_EQ(sender_.Arm(), std::nullopt);
 }
 
 TEST_F(FrameSenderTest, MessagesOfOneCallKeepTheirOrder) {
   connection_.set_max_payload(4);
   connection_.room = 0;
-  ASSERT_TRUE(Message(1, "a").ok());
-  ASSERT_TRUE(Message(1, "bbbbbb").ok());
+  ASSERT_NE(Message(1, "a"), Sent::kFailed);
+  ASSERT_NE(Message(1, "bbbbbb"), Sent::kFailed);
   connection_.room = FakeConnection::kEndless;
   // There is room now, but what waits was first.
-  EXPECT_EQ(Message(1, "c").value(), true);
+  EXPECT_EQ(Message(1, "c"), Sent::kAll);
   EXPECT_THAT(Frames(),
               ElementsAre("MESSAGE 1 1+0", "MESSAGE 1 4+2", "PIECE 1 2+0", "MESSAGE 1 1+0"));
 }
@@ -161,10 +158,10 @@ TEST_F(FrameSenderTest, MessagesOfOneCallKeepTheirOrder) {
 TEST_F(FrameSenderTest, CallsTakeTurnsSoThatALongMessageDelaysNoShortOne) {
   connection_.set_max_payload(4);
   connection_.room = 0;
-  ASSERT_TRUE(Message(1, "1111222233334444").ok());
-  ASSERT_TRUE(Message(2, "111122223").ok());
-  ASSERT_TRUE(Message(3, "short").ok());
-  EXPECT_EQ(ResumeWithRoom().value(), true);
+  ASSERT_NE(Message(1, "1111222233334444"), Sent::kFailed);
+  ASSERT_NE(Message(2, "111122223"), Sent::kFailed);
+  ASSERT_NE(Message(3, "short"), Sent::kFailed);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 4+12", "MESSAGE 2 4+5", "MESSAGE 3 4+1",
                                     "PIECE 1 4+8", "PIECE 2 4+1", "PIECE 3 1+0", "PIECE 1 4+4",
                                     "PIECE 2 1+0", "PIECE 1 4+0"));
@@ -172,12 +169,13 @@ TEST_F(FrameSenderTest, CallsTakeTurnsSoThatALongMessageDelaysNoShortOne) {
 
 TEST_F(FrameSenderTest, ControlFramesOvertakeMessagesButNotEachOther) {
   connection_.room = 0;
-  ASSERT_TRUE(Message(1, "message").ok());
-  ASSERT_TRUE(Ping(1).ok());
-  ASSERT_TRUE(sender_.Send({.kind = FrameKind::kCancel, .call = 1}, "", nullptr).ok());
-  ASSERT_TRUE(sender_.Send({.kind = FrameKind::kCredit, .call = 2, .aux = 5}, "", nullptr).ok());
-  ASSERT_TRUE(sender_.SendText({.kind = FrameKind::kGoAway}, "bye").ok());
-  EXPECT_EQ(ResumeWithRoom().value(), true);
+  ASSERT_NE(Message(1, "message"), Sent::kFailed);
+  ASSERT_NE(Ping(1), Sent::kFailed);
+  ASSERT_NE(sender_.Send({.kind = FrameKind::kCancel, .call = 1}, "", nullptr), Sent::kFailed);
+  ASSERT_NE(sender_.Send({.kind = FrameKind::kCredit, .call = 2, .aux = 5}, "", nullptr),
+            Sent::kFailed);
+  ASSERT_NE(sender_.SendText({.kind = FrameKind::kGoAway}, "bye"), Sent::kFailed);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("PING 0 0+0", "CANCEL 1 0+0", "CREDIT 2 0+0", "GO_AWAY 0 3+0",
                                     "MESSAGE 1 7+0"));
 }
@@ -185,17 +183,17 @@ TEST_F(FrameSenderTest, ControlFramesOvertakeMessagesButNotEachOther) {
 TEST_F(FrameSenderTest, ControlFrameOvertakesTheRestOfALongMessage) {
   connection_.set_max_payload(4);
   connection_.room = 5;
-  ASSERT_TRUE(Message(1, "11112222").ok());
-  ASSERT_TRUE(Ping(1).ok());
-  EXPECT_EQ(ResumeWithRoom().value(), true);
+  ASSERT_NE(Message(1, "11112222"), Sent::kFailed);
+  ASSERT_NE(Ping(1), Sent::kFailed);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 4+4", "PING 0 0+0", "PIECE 1 4+0"));
 }
 
 TEST_F(FrameSenderTest, MethodIsDeclaredOnceAndFirst) {
-  EXPECT_EQ(Request(0, 5, "/s/Five", "a").value(), true);
-  EXPECT_EQ(Request(1, 5, "/s/Five", "b").value(), true);
-  EXPECT_EQ(Request(2, 0, "/s/Zero", "c").value(), true);
-  EXPECT_EQ(Request(3, 5, "/s/Five", "d").value(), true);
+  EXPECT_EQ(Request(0, 5, "/s/Five", "a"), Sent::kAll);
+  EXPECT_EQ(Request(1, 5, "/s/Five", "b"), Sent::kAll);
+  EXPECT_EQ(Request(2, 0, "/s/Zero", "c"), Sent::kAll);
+  EXPECT_EQ(Request(3, 5, "/s/Five", "d"), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("METHOD 0 7+0", "REQUEST 0 1+0", "REQUEST 1 1+0",
                                     "METHOD 0 7+0", "REQUEST 2 1+0", "REQUEST 3 1+0"));
   EXPECT_EQ(connection_.frames[0].header.method, 5);
@@ -206,65 +204,66 @@ TEST_F(FrameSenderTest, MethodIsDeclaredOnceAndFirst) {
 TEST_F(FrameSenderTest, DeclarationThatFindsNoRoomIsNotOvertakenByItsShorterRequest) {
   // Room for the request, not for the declaration.
   connection_.room = 4;
-  EXPECT_EQ(Request(0, 1, "/service/Method", "ab").value(), false);
+  EXPECT_EQ(Request(0, 1, "/service/Method", "ab"), Sent::kSome);
   EXPECT_TRUE(connection_.frames.empty());
-  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("METHOD 0 15+0", "REQUEST 0 2+0"));
 }
 
 TEST_F(FrameSenderTest, DeclarationSurvivesTheCallThatCausedIt) {
   connection_.room = 0;
-  ASSERT_TRUE(Request(0, 1, "/s/M", "a").ok());
+  ASSERT_NE(Request(0, 1, "/s/M", "a"), Sent::kFailed);
   EXPECT_TRUE(sender_.Drop(0));
-  ASSERT_TRUE(Request(1, 1, "/s/M", "b").ok());
-  EXPECT_EQ(ResumeWithRoom().value(), true);
+  ASSERT_NE(Request(1, 1, "/s/M", "b"), Sent::kFailed);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("METHOD 0 4+0", "REQUEST 1 1+0"));
 }
 
 TEST_F(FrameSenderTest, DropTellsWhetherThePeerWillEverHearOfTheCall) {
   connection_.set_max_payload(4);
   connection_.room = 0;
-  ASSERT_TRUE(Request(1, 0, "/s", "untouched").ok());
-  ASSERT_TRUE(Message(1, "behind it").ok());
-  ASSERT_TRUE(Message(2, "only a message").ok());
+  ASSERT_NE(Request(1, 0, "/s", "untouched"), Sent::kFailed);
+  ASSERT_NE(Message(1, "behind it"), Sent::kFailed);
+  ASSERT_NE(Message(2, "only a message"), Sent::kFailed);
   EXPECT_TRUE(sender_.Drop(1));
   EXPECT_FALSE(sender_.Drop(1)) << "nothing of it waits any more";
   EXPECT_FALSE(sender_.Drop(2));
   EXPECT_FALSE(sender_.Drop(3));
 
-  ASSERT_TRUE(Request(4, 0, "/s", "long request").ok());
+  ASSERT_NE(Request(4, 0, "/s", "long request"), Sent::kFailed);
   connection_.room = 3 + 5;  // the declaration and one piece
-  EXPECT_EQ(sender_.Resume().value(), false);
+  EXPECT_EQ(sender_.Resume(), Sent::kSome);
   EXPECT_FALSE(sender_.Drop(4)) << "a piece has left";
-  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("METHOD 0 2+0", "REQUEST 4 4+8"));
   EXPECT_FALSE(sender_.congested());
 }
 
 TEST_F(FrameSenderTest, DropLeavesOthersTheirTurns) {
   connection_.room = 0;
-  for (const uint32_t call : {1u, 2u, 3u}) ASSERT_TRUE(Message(call, "m").ok());
-  ASSERT_TRUE(Ping(1).ok());
+  for (const uint32_t call : {1u, 2u, 3u}) ASSERT_NE(Message(call, "m"), Sent::kFailed);
+  ASSERT_NE(Ping(1), Sent::kFailed);
   sender_.Drop(2);
-  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("PING 0 0+0", "MESSAGE 1 1+0", "MESSAGE 3 1+0"));
 }
 
 TEST_F(FrameSenderTest, ErrorIsFinal) {
   const absl::Status error = absl::UnavailableError("fake:: send: gone");
   connection_.room = 0;
-  ASSERT_TRUE(Message(1, "waits").ok());
+  ASSERT_NE(Message(1, "waits"), Sent::kFailed);
   connection_.error = error;
   // Taken over, then lost: whoever receives learns of it.
-  EXPECT_EQ(Message(2, "text").value(), false);
+  EXPECT_EQ(Message(2, "text"), Sent::kSome);
   // The medium seems to work again; what was lost in between stays lost, so nothing may follow.
   connection_.error = absl::OkStatus();
   connection_.room = FakeConnection::kEndless;
   connection_.frames.clear();
-  EXPECT_EQ(Message(2, "text").status(), error);
-  EXPECT_EQ(Ping(1).status(), error);
-  EXPECT_EQ(Request(3, 0, "/s", "text").status(), error);
-  EXPECT_EQ(sender_.Resume().status(), error);
+  EXPECT_EQ(Message(2, "text"), Sent::kFailed);
+  EXPECT_EQ(Ping(1), Sent::kFailed);
+  EXPECT_EQ(Request(3, 0, "/s", "text"), Sent::kFailed);
+  EXPECT_EQ(sender_.Resume(), Sent::kFailed);
+  EXPECT_EQ(sender_.end(), error);
   EXPECT_TRUE(connection_.frames.empty());
   EXPECT_EQ(sender_.Arm(), std::nullopt);
   EXPECT_FALSE(sender_.congested());
@@ -290,7 +289,7 @@ class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamI
       case 1:
       case 2: {
         const std::string text = Text();
-        ASSERT_TRUE(Message(call, text).ok());
+        ASSERT_NE(Message(call, text), Sent::kFailed);
         sent_[call].push_back(text);
         break;
       }
@@ -299,7 +298,7 @@ class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamI
         const uint32_t fresh = next_call_++;
         const std::string text = Text();
         const auto method = static_cast<uint16_t>(Pick(4));
-        ASSERT_TRUE(Request(fresh, method, absl::StrCat("/service/", method), text).ok());
+        ASSERT_NE(Request(fresh, method, absl::StrCat("/service/", method), text), Sent::kFailed);
         sent_[fresh].push_back(text);
         if (Pick(4) == 0) {
           const bool unheard_of = sender_.Drop(fresh);
@@ -308,7 +307,7 @@ class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamI
         break;
       }
       case 4:
-        ASSERT_TRUE(Ping(pings_).ok());
+        ASSERT_NE(Ping(pings_), Sent::kFailed);
         ++pings_;
         break;
       case 5:
@@ -320,10 +319,10 @@ class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamI
         break;
       default:
         connection_.room = std::min<size_t>(connection_.room + Pick(60), 1000);
-        const absl::StatusOr<bool> resumed = sender_.Resume();
-        ASSERT_TRUE(resumed.ok());
-        EXPECT_EQ(*resumed, !sender_.Arm().has_value());
-        EXPECT_FALSE(*resumed && sender_.congested());
+        const Sent resumed = sender_.Resume();
+        ASSERT_NE(resumed, Sent::kFailed);
+        EXPECT_EQ(resumed == Sent::kAll, !sender_.Arm().has_value());
+        EXPECT_FALSE(resumed == Sent::kAll && sender_.congested());
     }
   }
 
@@ -387,7 +386,7 @@ TEST_P(FrameSenderSchedule, DeliversEverythingWholeAndInOrder) {
   connection_.room = 0;
   for (int i = 0; i < 400 && !HasFatalFailure(); ++i) Act();
   connection_.flushes = true;
-  EXPECT_EQ(ResumeWithRoom().value(), true);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   Read();
 }
 

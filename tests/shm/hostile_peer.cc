@@ -178,7 +178,8 @@ class HostilePeer {
                      .flags = static_cast<uint8_t>(Pick(16)),
                      .method = static_cast<uint16_t>(Pick(2)),
                      .call = static_cast<uint32_t>(i)});
-      if (!sender.Publish().ok()) break;
+      (void)sender.Publish();
+      if (!sender.broken().ok()) break;
       Kick(peer);
       for (std::byte& byte : *claim) byte = static_cast<std::byte>(Pick(256));
     }

@@ -90,15 +90,16 @@ TEST(FrameQueue, BehavesLikeAQueueHoweverItWraps) {
       ASSERT_TRUE(queue.Flush());
       model.emplace_back(written++, header.length);
     } else {
-      bool ended = true;
-      const std::optional<Frame> frame = queue.Receive(ended);
-      EXPECT_FALSE(ended);
-      ASSERT_EQ(frame.has_value(), !model.empty());
-      if (!frame.has_value()) continue;
-      EXPECT_EQ(frame->header.call, model.front().first);
-      ASSERT_EQ(AsText(frame->payload), Pattern(model.front().first, model.front().second));
-      queue.Release();
-      model.pop_front();
+      std::array<Frame, 5> frames;
+      const Received received = queue.Receive(absl::MakeSpan(frames));
+      EXPECT_FALSE(received.ended);
+      ASSERT_EQ(received.frames, std::min(model.size(), frames.size()));
+      for (const Frame& frame : absl::MakeSpan(frames).subspan(0, received.frames)) {
+        EXPECT_EQ(frame.header.call, model.front().first);
+        ASSERT_EQ(AsText(frame.payload), Pattern(model.front().first, model.front().second));
+        queue.Release(1);
+        model.pop_front();
+      }
     }
   }
   EXPECT_GT(written, 1000u);
@@ -108,11 +109,11 @@ TEST(FrameQueue, WhatIsNotFlushedIsNotThere) {
   FrameQueue queue(Doorbell::Create("r").value(), Doorbell::Create("w").value());
   ASSERT_TRUE(queue.Claim(0).has_value());
   queue.Commit(MessageHeader(1));
-  bool ended = true;
-  EXPECT_FALSE(queue.Receive(ended).has_value());
+  Frame frame;
+  EXPECT_EQ(queue.Receive(absl::MakeSpan(&frame, 1)).frames, 0u);
   EXPECT_TRUE(queue.ArmWriter().ready()) << "flushing comes first";
   ASSERT_TRUE(queue.Flush());
-  EXPECT_TRUE(queue.Receive(ended).has_value());
+  EXPECT_EQ(queue.Receive(absl::MakeSpan(&frame, 1)).frames, 1u);
 }
 
 }  // namespace

@@ -73,17 +73,17 @@ TEST_F(StreamFraming, NothingLeavesBeforeFlush) {
   ASSERT_TRUE(testing::Queue(*connection_, kHeader, "one").ok());
   ASSERT_TRUE(testing::Queue(*connection_, kHeader, "two").ok());
   EXPECT_EQ(PeerReads(), "");
-  EXPECT_TRUE(connection_->Flush().value());
+  EXPECT_TRUE(testing::TryFlush(*connection_).value());
   EXPECT_EQ(PeerReads(), FrameBytes(kHeader, "one") + FrameBytes(kHeader, "two"));
 }
 
 TEST_F(StreamFraming, OneReadTakesInAllFramesThatAreThere) {
   PeerWrites(FrameBytes(kHeader, "one") + FrameBytes(kHeader, "two"));
-  ASSERT_TRUE(connection_->Receive().value().has_value());
-  connection_->Release();
+  ASSERT_TRUE(testing::TryReceive(*connection_).value().has_value());
+  connection_->Release(1);
   EXPECT_TRUE(ReadyToReceive()) << "the second frame is buffered; the socket would not tell";
-  EXPECT_EQ(AsText(connection_->Receive().value()->payload), "two");
-  connection_->Release();
+  EXPECT_EQ(AsText(testing::TryReceive(*connection_).value()->payload), "two");
+  connection_->Release(1);
   EXPECT_FALSE(ReadyToReceive());
 }
 
@@ -91,11 +91,11 @@ TEST_F(StreamFraming, FrameMayArriveInAnyTwoParts) {
   const std::string bytes = FrameBytes(kHeader, "payload");
   for (size_t cut = 1; cut < bytes.size(); ++cut) {
     PeerWrites(absl::string_view(bytes).substr(0, cut));
-    EXPECT_EQ(connection_->Receive().value(), std::nullopt);
+    EXPECT_EQ(testing::TryReceive(*connection_).value(), std::nullopt);
     EXPECT_FALSE(ReadyToReceive());
     PeerWrites(absl::string_view(bytes).substr(cut));
-    EXPECT_EQ(AsText(connection_->Receive().value()->payload), "payload");
-    connection_->Release();
+    EXPECT_EQ(AsText(testing::TryReceive(*connection_).value()->payload), "payload");
+    connection_->Release(1);
   }
 }
 
@@ -103,15 +103,15 @@ TEST_F(StreamFraming, StrangerIsRecognisedByFourBytes) {
   PeerWrites("GET ");
   const absl::Status expected = absl::InternalError(
       "test:peer: receive: the peer does not speak nigh's protocol (it began \"GET \")");
-  EXPECT_EQ(connection_->Receive().status(), expected);
-  EXPECT_EQ(connection_->Receive().status(), expected) << "an error is final";
+  EXPECT_EQ(testing::TryReceive(*connection_).status(), expected);
+  EXPECT_EQ(testing::TryReceive(*connection_).status(), expected) << "an error is final";
   EXPECT_EQ(Send(*connection_, kHeader, ""), expected) << "and of the connection as a whole";
   EXPECT_EQ(::recv(peer_.get(), nullptr, 0, 0), 0) << "the stranger sees the end";
 }
 
 TEST_F(StreamFraming, StrangersBytesAreEscapedAndCut) {
   PeerWrites("\xff\xfe\n\"" + std::string(100, 'x'));
-  EXPECT_EQ(std::string(connection_->Receive().status().message()),
+  EXPECT_EQ(std::string(testing::TryReceive(*connection_).status().message()),
             "test:peer: receive: the peer does not speak nigh's protocol (it began "
             "\"\\xff\\xfe\\n\\\"xxxxxxxxxxxxxxxxxxxx\")");
 }
@@ -189,7 +189,7 @@ TEST(StreamMemory, AnIdleConnectionCostsFewPages) {
 TEST_F(StreamFraming, CloseWakesBothPollingThreads) {
   // Fill the socket, so that the sender has to wait.
   while (testing::Queue(*connection_, kHeader, std::string(60'000, 'x')).ok() &&
-         connection_->Flush().value()) {
+         testing::TryFlush(*connection_).value()) {
   }
   std::thread receiver(
       [&] { EXPECT_EQ(testing::ReceiveEnd(*connection_).code(), absl::StatusCode::kUnavailable); });

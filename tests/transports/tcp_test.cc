@@ -206,8 +206,8 @@ class TcpStillConnecting : public ::testing::Test {
 
 TEST_F(TcpStillConnecting, FramesAreKeptUntilItHasConnected) {
   ASSERT_TRUE(testing::TryQueue(*client_, MessageHeader(1), "early"));
-  EXPECT_FALSE(client_->Flush().value());
-  EXPECT_EQ(client_->Receive().value(), std::nullopt);
+  EXPECT_FALSE(testing::TryFlush(*client_).value());
+  EXPECT_EQ(testing::TryReceive(*client_).value(), std::nullopt);
   EXPECT_FALSE(testing::Await(client_->Arm(Interest::kReceive), 0));
   EXPECT_FALSE(testing::Await(client_->Arm(Interest::kSend), 0));
   const UniqueFd filler(::accept(server_.get(), nullptr, nullptr));
@@ -220,7 +220,7 @@ TEST_F(TcpStillConnecting, FramesAreKeptUntilItHasConnected) {
 }
 
 TEST_F(TcpStillConnecting, CloseEndsIt) {
-  EXPECT_EQ(client_->Receive().value(), std::nullopt);
+  EXPECT_EQ(testing::TryReceive(*client_).value(), std::nullopt);
   const Wake wake = client_->Arm(Interest::kReceive);
   client_->Close();
   EXPECT_TRUE(testing::Await(wake));
@@ -274,7 +274,7 @@ TEST(TcpStream, WhatWasFlushedArrivesThoughTheSenderLeftFramesUnread) {
   // More than the client's side of the system takes, so that much of it has not left this side yet.
   uint32_t flushed = 0;
   while (testing::TryQueue(*pair.server, MessageHeader(flushed), Pattern(flushed, 60'000)) &&
-         pair.server->Flush().value()) {
+         testing::TryFlush(*pair.server).value()) {
     ++flushed;
   }
   pair.server->Close();

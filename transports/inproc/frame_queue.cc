@@ -1,5 +1,8 @@
 #include "nigh/transports/inproc/frame_queue.h"
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -7,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -57,6 +61,7 @@ bool FrameQueue::Flush() {
   if (closed_) return false;
   if (tail_ != staged_) {
     tail_ = staged_;
+    flushes_.fetch_add(1, std::memory_order_release);
     reader_.Ring();
   }
   return true;
@@ -68,23 +73,26 @@ Wake FrameQueue::ArmWriter() {
   return writer_.Arm();
 }
 
-std::optional<Frame> FrameQueue::Receive(bool& ended) {
-  assert(frame_size_ == 0);
+Received FrameQueue::Receive(absl::Span<Frame> frames) {
+  assert(released_ == received_);
+  const size_t most = std::min(frames.size(), kMaxFrames);
   MutexLock lock(mutex_);
-  ended = closed_ && head_ == tail_;
-  if (head_ == tail_) return std::nullopt;
-  if (LoadLittle<uint32_t>(At(head_)) == kSkip) head_ += kCapacity - head_ % kCapacity;
-  Frame frame;
-  frame.header = DecodeFrameHeader(At(head_));
-  frame.payload = ConstByteSpan(At(head_) + kFrameHeaderSize, frame.header.length);
-  frame_size_ = FrameSize(frame.header.length);
-  return frame;
+  received_ = released_ = 0;
+  for (uint64_t at = head_; at != tail_ && received_ < most;) {
+    if (LoadLittle<uint32_t>(At(at)) == kSkip) at += kCapacity - at % kCapacity;
+    Frame& frame = frames[received_];
+    frame.header = DecodeFrameHeader(At(at));
+    frame.payload = ConstByteSpan(At(at) + kFrameHeaderSize, frame.header.length);
+    ends_[received_++] = at += FrameSize(frame.header.length);
+  }
+  return {.frames = static_cast<uint32_t>(received_), .ended = closed_ && received_ == 0};
 }
 
-void FrameQueue::Release() {
+void FrameQueue::Release(size_t count) {
   MutexLock lock(mutex_);
-  head_ += frame_size_;
-  frame_size_ = 0;
+  released_ += count;
+  assert(count > 0 && released_ <= received_);
+  head_ = ends_[released_ - 1];
   if (HasRoom()) writer_.Ring();
 }
 

@@ -1,6 +1,8 @@
 #ifndef NIGH_TRANSPORTS_INPROC_FRAME_QUEUE_H_
 #define NIGH_TRANSPORTS_INPROC_FRAME_QUEUE_H_
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,6 +10,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -40,13 +43,20 @@ class FrameQueue {
   bool Flush();
   Wake ArmWriter();
 
-  // The reader's. A frame, or nothing; `ended` tells whether anything may still come.
-  std::optional<Frame> Receive(bool& ended);
-  void Release();
+  // The reader's. Named as in Connection.
+  Received Receive(absl::Span<Frame> frames);
+  void Release(size_t count);
   Wake ArmReader();
+
+  // Changes with every flush. For the reader that looks out.
+  const std::atomic<uint64_t>& flushes() const { return flushes_; }
 
   // Any thread. What was flushed can still be received.
   void Close();
+  bool closed() const {
+    MutexLock lock(mutex_);
+    return closed_;
+  }
 
  private:
   std::byte* At(uint64_t position) { return ring_.get() + position % kCapacity; }
@@ -60,9 +70,16 @@ class FrameQueue {
   uint64_t staged_ = 0;
   uint64_t claim_ = 0;  // where the frame of the last claim begins
 
-  size_t frame_size_ = 0;  // the reader's own: of the frame that awaits Release
+  // The reader's own: where the frames that were received last end, and how many of them have been
+  // released.
+  static constexpr size_t kMaxFrames = 16;
+  std::array<uint64_t, kMaxFrames> ends_ = {};
+  size_t received_ = 0;
+  size_t released_ = 0;
 
-  Mutex mutex_;
+  std::atomic<uint64_t> flushes_ = 0;
+
+  mutable Mutex mutex_;
   uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t tail_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t wanted_ ABSL_GUARDED_BY(mutex_) = 0;  // where the frame of the last claim would end

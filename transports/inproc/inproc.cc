@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/bytes.h"
@@ -47,19 +48,20 @@ class InprocConnection final : public Connection {
   std::optional<ByteSpan> Claim(size_t payload) override { return out_->Claim(payload); }
   void Commit(const FrameHeader& header) override { out_->Commit(header); }
 
-  absl::StatusOr<bool> Flush() override {
-    if (!out_->Flush()) return Ended("send");
-    return true;
-  }
+  Flushed Flush() override { return out_->Flush() ? Flushed::kAll : Flushed::kEnded; }
 
-  absl::StatusOr<std::optional<Frame>> Receive() override {
-    bool ended;
-    std::optional<Frame> frame = in_->Receive(ended);
-    if (ended) return Ended("receive");
-    return frame;
-  }
+  Received Receive(absl::Span<Frame> frames) override { return in_->Receive(frames); }
+  void Release(size_t count) override { in_->Release(count); }
+  const std::atomic<uint64_t>* arrivals() const override { return &in_->flushes(); }
 
-  void Release() override { in_->Release(); }
+  absl::Status End(Interest direction) const override {
+    const bool sends = direction == Interest::kSend;
+    if (!(sends ? *out_ : *in_).closed()) return absl::OkStatus();
+    return absl::UnavailableError(
+        absl::StrCat(peer_.address, sends ? ": send: " : ": receive: ",
+                     closed_here_.load(std::memory_order_relaxed) ? "this side" : "the peer",
+                     " closed the connection"));
+  }
 
   Wake Arm(Interest interest) override {
     return interest == Interest::kSend ? out_->ArmWriter() : in_->ArmReader();
@@ -77,13 +79,6 @@ class InprocConnection final : public Connection {
   const PeerIdentity& peer() const override { return peer_; }
 
  private:
-  absl::Status Ended(absl::string_view operation) const {
-    return absl::UnavailableError(
-        absl::StrCat(peer_.address, ": ", operation, ": ",
-                     closed_here_.load(std::memory_order_relaxed) ? "this side" : "the peer",
-                     " closed the connection"));
-  }
-
   const PeerIdentity peer_;
   const std::shared_ptr<FrameQueue> out_, in_;
   std::atomic<bool> closed_here_ = false;

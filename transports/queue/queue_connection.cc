@@ -26,6 +26,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -178,7 +179,7 @@ void QueueConnection::Commit(const FrameHeader& header) {
   end_ += kFrameHeaderSize + header.length;
 }
 
-absl::StatusOr<bool> QueueConnection::Flush() {
+Flushed QueueConnection::Flush() {
   while (send_status_.ok() && begin_ != end_) {
     if (closing_.load(std::memory_order_acquire)) {
       send_status_ = Ended("send", "this side closed the connection");
@@ -202,12 +203,12 @@ absl::StatusOr<bool> QueueConnection::Flush() {
     } else if (LookForDeath()) {
       peer_died_.store(true, std::memory_order_release);
     } else {
-      return false;
+      return Flushed::kSome;
     }
   }
-  if (!send_status_.ok()) return send_status_;
+  if (!send_status_.ok()) return Flushed::kEnded;
   begin_ = end_ = 0;
-  return true;
+  return Flushed::kAll;
 }
 
 void QueueConnection::TakeGreeting(ConstByteSpan message) {
@@ -224,24 +225,25 @@ void QueueConnection::TakeGreeting(ConstByteSpan message) {
   greeted_.store(true, std::memory_order_release);
 }
 
-absl::StatusOr<Frame> QueueConnection::AsFrame(size_t size) {
-  Frame frame;
+bool QueueConnection::TakeFrame(size_t size, Frame& frame) {
   if (size >= kFrameHeaderSize) frame.header = DecodeFrameHeader(message_.data());
   if (size < kFrameHeaderSize || frame.header.length != size - kFrameHeaderSize) {
-    return absl::InternalError(absl::StrCat(
+    receive_status_ = absl::InternalError(absl::StrCat(
         peer_.address, ": receive: a message of ", size, " bytes that is no frame",
         size < kFrameHeaderSize ? "" : absl::StrCat(" (it says ", frame.header.length, ")")));
+    Close();
+    return false;
   }
   frame.payload = ConstByteSpan(&message_[kFrameHeaderSize], frame.header.length);
-  return frame;
+  return true;
 }
 
-absl::StatusOr<std::optional<Frame>> QueueConnection::Receive() {
+Received QueueConnection::Receive(absl::Span<Frame> frames) {
   for (;;) {
-    if (closing_.load(std::memory_order_acquire)) {
-      return Ended("receive", "this side closed the connection");
+    if (receive_status_.ok() && closing_.load(std::memory_order_acquire)) {
+      receive_status_ = Ended("receive", "this side closed the connection");
     }
-    if (!receive_status_.ok()) return receive_status_;
+    if (!receive_status_.ok()) return {.ended = true};
     const ssize_t size = in_->Receive(ByteSpan(message_));
     if (size >= 0) {
       ++messages_;
@@ -260,11 +262,9 @@ absl::StatusOr<std::optional<Frame>> QueueConnection::Receive() {
           continue;
         }
       }
-      absl::StatusOr<Frame> frame = AsFrame(static_cast<size_t>(size));
-      if (frame.ok()) return std::optional<Frame>(*frame);
-      receive_status_ = frame.status();
-      Close();
-      return receive_status_;
+      // One at a time, for there is one place to take it to.
+      const bool taken = TakeFrame(static_cast<size_t>(size), frames[0]);
+      return {.frames = taken ? 1U : 0U, .ended = !taken};
     }
     if (size != -EAGAIN) {
       receive_status_ = Ended("receive", std::generic_category().message(static_cast<int>(-size)));
@@ -277,15 +277,15 @@ absl::StatusOr<std::optional<Frame>> QueueConnection::Receive() {
       receive_status_ = Ended("receive", "the peer closed the connection");
       continue;
     }
-    if (last_look_) return std::nullopt;
+    if (last_look_) return {};
     if (!peer_died_.load(std::memory_order_acquire)) {
-      if (!std::exchange(slept_, false) || !LookForDeath()) return std::nullopt;
+      if (!std::exchange(slept_, false) || !LookForDeath()) return {};
       peer_died_.store(true, std::memory_order_release);
     }
     // What it had sent comes first, even what a helper has just been given: this side says the
     // farewell in its place.
     last_look_ = in_->SayFarewell(ConstByteSpan(&kFarewell, 1));
-    if (!last_look_) return std::nullopt;
+    if (!last_look_) return {};
   }
 }
 

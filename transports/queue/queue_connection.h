@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -52,9 +53,12 @@ class QueueConnection final : public Connection {
 
   std::optional<ByteSpan> Claim(size_t payload) override;
   void Commit(const FrameHeader& header) override;
-  absl::StatusOr<bool> Flush() override;
-  absl::StatusOr<std::optional<Frame>> Receive() override;
-  void Release() override {}
+  Flushed Flush() override;
+  Received Receive(absl::Span<Frame> frames) override;
+  void Release(size_t /*count*/) override {}
+  absl::Status End(Interest direction) const override {
+    return direction == Interest::kSend ? send_status_ : receive_status_;
+  }
   Wake Arm(Interest interest) override;
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kSystemCall; }
   void Close() override;
@@ -70,7 +74,8 @@ class QueueConnection final : public Connection {
   void Watch(int fd) const;
   // From now on the death of that process ends the connection. False: it has died already.
   bool WatchPeer(const ProcessName& name);
-  absl::StatusOr<Frame> AsFrame(size_t size);
+  // Takes the message as a frame. False: it is none, which ends the connection.
+  bool TakeFrame(size_t size, Frame& frame);
   void TakeGreeting(ConstByteSpan message);
   // Looks whether the peer's process has died. Any thread. Before the greeting nothing can be
   // polled for that, and the queues are asked instead, which takes several system calls: it is done

@@ -8,8 +8,8 @@
 #include <optional>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/shm/control_page.h"
@@ -71,9 +71,8 @@ void RingSender::Commit(const FrameHeader& header) {
   written_ = claim_ + RecordSize(header.length);
 }
 
-absl::StatusOr<bool> RingSender::Publish() {
-  if (!broken_.ok()) return broken_;
-  if (written_ == checked_) return false;
+bool RingSender::Publish() {
+  if (written_ == checked_ || !broken_.ok()) return false;
   published_ = written_;
   if (peer_ == nullptr) {
     own_.tail.store(published_, std::memory_order_seq_cst);
@@ -84,66 +83,78 @@ absl::StatusOr<bool> RingSender::Publish() {
   return sleeps;
 }
 
-absl::StatusOr<bool> RingSender::ArmRoom() {
-  if (!broken_.ok()) return broken_;
-  if (peer_ == nullptr) return false;
+bool RingSender::ArmRoom() {
+  if (peer_ == nullptr || !broken_.ok()) return false;
   LookAtHead(MarkAndLook(own_.room_mark, peer_->head, wanted_ - 1));
-  if (!broken_.ok()) return broken_;
-  return head_ - wanted_ <= data_.size();
+  return broken_.ok() && head_ - wanted_ <= data_.size();
 }
 
-absl::Status RingReceiver::LookAtTail() {
+void RingReceiver::LookAtTail() {
   // Acquire pairs with the store in MovePast: the records before the tail are there.
   const uint64_t tail = peer_.tail.load(std::memory_order_acquire);
-  if (tail - read_ > data_.size() || tail % kRecordAlignment != 0) {
-    return absl::InternalError(
-        absl::StrCat("the peer says that it has written up to ", tail, ", where it may be between ",
-                     read_, " and ", read_ + data_.size(), " in steps of ", kRecordAlignment));
+  if (tail - read_ <= data_.size() && tail % kRecordAlignment == 0) {
+    tail_ = tail;
+    return;
   }
-  tail_ = tail;
-  return absl::OkStatus();
+  broken_ = absl::InternalError(
+      absl::StrCat("the peer says that it has written up to ", tail, ", where it may be between ",
+                   read_, " and ", read_ + data_.size(), " in steps of ", kRecordAlignment));
 }
 
-absl::StatusOr<std::optional<Frame>> RingReceiver::Receive() {
-  assert(frame_end_ == read_);
-  if (!broken_.ok()) return broken_;
-  for (;;) {
-    if (tail_ == read_) {
-      broken_ = LookAtTail();
-      if (!broken_.ok()) return broken_;
-      if (tail_ == read_) return std::nullopt;
-    }
-    const size_t offset = Offset(read_, data_.size());
-    const std::byte* const at = data_.data() + offset;
-    Frame frame;
-    frame.header = DecodeFrameHeader(at);
-    const bool skips = frame.header.kind == kSkip;
-    if (!skips && frame.header.length > kMaxRecordPayload) {
-      return broken_ = absl::InternalError(absl::StrCat("frame of ", frame.header.length,
-                                                        " bytes, more than the ", kMaxRecordPayload,
-                                                        " that a frame may have"));
-    }
-    const size_t left = data_.size() - offset;
-    const uint64_t size = skips ? left : RecordSize(frame.header.length);
-    if (size > std::min<uint64_t>(left, tail_ - read_)) {
-      return broken_ = absl::InternalError(
-                 absl::StrCat("a record of ", size, " bytes, where the peer has written ",
-                              tail_ - read_, " and the ring ends after ", left));
-    }
-    if (skips) {
-      // So that a peer that writes as fast as this side reads cannot keep it here.
-      if (offset == 0) return broken_ = absl::InternalError("a skip of the whole ring");
-      read_ = frame_end_ = read_ + size;
+uint64_t RingReceiver::CheckRecord(uint64_t position, FrameHeader& header) {
+  const size_t offset = Offset(position, data_.size());
+  header = DecodeFrameHeader(data_.data() + offset);
+  const bool skips = header.kind == kSkip;
+  if (!skips && header.length > kMaxRecordPayload) {
+    broken_ = absl::InternalError(absl::StrCat("frame of ", header.length, " bytes, more than the ",
+                                               kMaxRecordPayload, " that a frame may have"));
+    return 0;
+  }
+  const size_t left = data_.size() - offset;
+  const uint64_t size = skips ? left : RecordSize(header.length);
+  if (size > std::min<uint64_t>(left, tail_ - position)) {
+    broken_ = absl::InternalError(
+        absl::StrCat("a record of ", size, " bytes, where the peer has written ", tail_ - position,
+                     " and the ring ends after ", left));
+    return 0;
+  }
+  // So that a peer that writes as fast as this side reads cannot keep it here.
+  if (skips && offset == 0) {
+    broken_ = absl::InternalError("a skip of the whole ring");
+    return 0;
+  }
+  return size;
+}
+
+uint32_t RingReceiver::Receive(absl::Span<Frame> frames) {
+  assert(released_ == received_);
+  received_ = released_ = 0;
+  const auto most = static_cast<uint32_t>(std::min(frames.size(), kMaxFrames));
+  uint64_t at = read_;
+  while (received_ < most) {
+    // One look finds all that there is; the rest of it is for the next time.
+    if (at == tail_ && received_ == 0) LookAtTail();
+    if (at == tail_ || !broken_.ok()) break;
+    FrameHeader header;
+    const uint64_t size = CheckRecord(at, header);
+    if (size == 0) break;
+    if (header.kind == kSkip) {
+      // What was before it is still to be released, and it with that.
+      if (received_ != 0) break;
+      read_ = at += size;
       continue;
     }
-    frame.payload = ConstByteSpan(at + kFrameHeaderSize, frame.header.length);
-    frame_end_ = read_ + size;
-    return frame;
+    const std::byte* const payload = data_.data() + Offset(at, data_.size()) + kFrameHeaderSize;
+    frames[received_] = {header, ConstByteSpan(payload, header.length)};
+    ends_[received_++] = at += size;
   }
+  return received_;
 }
 
-bool RingReceiver::Release() {
-  read_ = frame_end_;
+bool RingReceiver::Release(size_t count) {
+  released_ += static_cast<uint32_t>(count);
+  assert(count > 0 && released_ <= received_);
+  read_ = ends_[released_ - 1];
   return read_ - published_ >= data_.size() / kHeadsPerRing && PublishHead();
 }
 

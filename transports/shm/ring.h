@@ -1,12 +1,13 @@
 #ifndef NIGH_TRANSPORTS_SHM_RING_H_
 #define NIGH_TRANSPORTS_SHM_RING_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/shm/control_page.h"
@@ -49,12 +50,14 @@ class RingSender {
   void Commit(const FrameHeader& header);
 
   // Lets the peer see what was committed. True: it sleeps, and is to be told that there is data.
-  // INTERNAL, as from ArmRoom too: the peer's head is where it cannot be.
-  absl::StatusOr<bool> Publish();
+  bool Publish();
 
   // Before sleeping because a claim failed. True: there is room by now. Otherwise the peer will
   // tell.
-  absl::StatusOr<bool> ArmRoom();
+  bool ArmRoom();
+
+  // Once it is INTERNAL, the sender is of no more use: the peer's head is where it cannot be.
+  const absl::Status& broken() const { return broken_; }
 
  private:
   // Looks up the peer's head.
@@ -79,11 +82,13 @@ class RingReceiver {
   RingReceiver(ConstByteSpan data, const ControlPage& peer, ControlPage& own)
       : data_(data), peer_(peer), own_(own) {}
 
-  // As Connection's; INTERNAL when the peer's tail or a record's header is where or what it cannot
-  // be.
-  absl::StatusOr<std::optional<Frame>> Receive();
-  // True: the peer sleeps, and is to be told that there is room.
-  bool Release();
+  // As Connection's. Returns how many frames have come.
+  uint32_t Receive(absl::Span<Frame> frames);
+  // As Connection's. True: the peer sleeps, and is to be told that there is room.
+  bool Release(size_t count);
+  // Once it is INTERNAL, nothing more comes: the peer's tail or a record's header is where or what
+  // it cannot be.
+  const absl::Status& broken() const { return broken_; }
 
   // Before sleeping because there is nothing.
   struct Armed {
@@ -93,7 +98,12 @@ class RingReceiver {
   Armed Arm();
 
  private:
-  absl::Status LookAtTail();
+  // The most frames that await Release.
+  static constexpr size_t kMaxFrames = 16;
+
+  void LookAtTail();
+  // Reads the header at `position`, once, and returns its record's size. 0: that is broken.
+  uint64_t CheckRecord(uint64_t position, FrameHeader& header);
   // Tells the peer how far this side has read. True: it is to be woken.
   bool PublishHead();
 
@@ -103,7 +113,10 @@ class RingReceiver {
   uint64_t read_ = 0;       // released up to here
   uint64_t published_ = 0;  // the peer knows of up to here
   uint64_t tail_ = 0;       // the peer's, as last seen
-  uint64_t frame_end_ = 0;  // of the frame that awaits Release
+  // Where the frames that were received last end, and how many of them have been released.
+  std::array<uint64_t, kMaxFrames> ends_ = {};
+  uint32_t received_ = 0;
+  uint32_t released_ = 0;
   absl::Status broken_;
 };
 

@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -171,61 +172,60 @@ std::optional<ByteSpan> ShmConnection::Claim(size_t payload) {
   return SenderJoined() ? sender_.Claim(payload) : std::nullopt;
 }
 
-absl::StatusOr<bool> ShmConnection::Flush() {
-  if (ended_.load(std::memory_order_acquire)) return Ended("send");
-  absl::StatusOr<bool> peer_sleeps = sender_.Publish();
+Flushed ShmConnection::Flush() {
+  if (ended_.load(std::memory_order_acquire)) return Flushed::kEnded;
+  bool peer_sleeps = sender_.Publish();
   // A peer whose offer is not even there yet will look at the tail after having made its offer; of
   // one whose offer is there, the mark tells.
   if (!sender_joined_ && SenderJoined()) peer_sleeps = sender_.Publish();
-  if (!peer_sleeps.ok()) {
-    GiveUp(peer_sleeps.status());
-    return Ended("send");
+  if (!sender_.broken().ok()) {
+    GiveUp(sender_.broken());
+    return Flushed::kEnded;
   }
-  if (*peer_sleeps) Ring(BellLetter::kData);
-  return true;
+  if (peer_sleeps) Ring(BellLetter::kData);
+  return Flushed::kAll;
 }
 
-absl::StatusOr<std::optional<Frame>> ShmConnection::Receive() {
-  if (closed_.load(std::memory_order_acquire)) return Ended("receive");
-  if (!ReceiverJoined()) {
-    if (ended_.load(std::memory_order_acquire)) return Ended("receive");
-    return std::nullopt;
-  }
-  absl::StatusOr<std::optional<Frame>> frame = NextFrame();
-  if (!frame.ok() || frame->has_value()) return frame;
+Received ShmConnection::Receive(absl::Span<Frame> frames) {
+  if (closed_.load(std::memory_order_acquire)) return {.ended = true};
+  if (!ReceiverJoined()) return {.ended = ended_.load(std::memory_order_acquire)};
+  if (const uint32_t count = ReceiveNow(frames)) return {.frames = count};
   if (std::exchange(data_armed_, false)) {
     LookAtSocket(Interest::kReceive);
   } else if (!ended_.load(std::memory_order_acquire)) {
-    return frame;
+    return {};
   }
   // What the peer had written before it rang, or hung up, is to be seen by now.
-  frame = NextFrame();
-  if (!frame.ok() || frame->has_value()) return frame;
-  if (ended_.load(std::memory_order_acquire)) return Ended("receive");
-  return std::nullopt;
+  if (const uint32_t count = ReceiveNow(frames)) return {.frames = count};
+  return {.ended = ended_.load(std::memory_order_acquire)};
 }
 
-absl::StatusOr<std::optional<Frame>> ShmConnection::NextFrame() {
-  absl::StatusOr<std::optional<Frame>> frame = receiver_->Receive();
-  if (!frame.ok()) {
-    GiveUp(frame.status());
-    return Ended("receive");
+uint32_t ShmConnection::ReceiveNow(absl::Span<Frame> frames) {
+  // There is one place to copy to.
+  const uint32_t count = receiver_->Receive(same_user_ ? frames : frames.subspan(0, 1));
+  if (count == 0) {
+    if (!receiver_->broken().ok()) GiveUp(receiver_->broken());
+    return 0;
   }
-  if (!frame->has_value()) return frame;
   data_armed_ = false;
-  return same_user_ ? frame : CopyOut(**frame);
+  if (!same_user_) CopyOut(frames[0]);
+  return count;
 }
 
-Frame ShmConnection::CopyOut(const Frame& frame) {
+void ShmConnection::CopyOut(Frame& frame) {
   if (copy_.empty()) copy_.resize(kMaxRecordPayload);
   if (!frame.payload.empty()) {
     std::memcpy(copy_.data(), frame.payload.data(), frame.payload.size());
   }
-  return Frame{frame.header, ConstByteSpan(copy_.data(), frame.payload.size())};
+  frame.payload = ConstByteSpan(copy_.data(), frame.payload.size());
 }
 
-void ShmConnection::Release() {
-  if (receiver_->Release()) Ring(BellLetter::kRoom);
+void ShmConnection::Release(size_t count) {
+  if (receiver_->Release(count)) Ring(BellLetter::kRoom);
+}
+
+const std::atomic<uint64_t>* ShmConnection::arrivals() const {
+  return joined_.load(std::memory_order_acquire) ? &peer_page_->tail : nullptr;
 }
 
 Wake ShmConnection::SleepFor(Interest interest) {
@@ -247,9 +247,9 @@ Wake ShmConnection::Arm(Interest interest) {
   const Wake wake = SleepFor(interest);
   if (interest == Interest::kSend) {
     if (!SenderJoined()) return wake;
-    const absl::StatusOr<bool> room = sender_.ArmRoom();
-    if (!room.ok()) GiveUp(room.status());
-    return room.ok() && !*room ? wake : Wake::Ready();
+    const bool room = sender_.ArmRoom();
+    if (!sender_.broken().ok()) GiveUp(sender_.broken());
+    return room || !sender_.broken().ok() ? Wake::Ready() : wake;
   }
   if (!ReceiverJoined()) return wake;
   const RingReceiver::Armed armed = receiver_->Arm();
@@ -301,8 +301,10 @@ void ShmConnection::Close() {
   closed_.store(true, std::memory_order_release);
 }
 
-absl::Status ShmConnection::Ended(absl::string_view operation) {
+absl::Status ShmConnection::End(Interest direction) const {
   MutexLock lock(mutex_);
+  if (end_.ok()) return end_;
+  absl::string_view operation = direction == Interest::kSend ? "send" : "receive";
   if (!joined_.load(std::memory_order_relaxed)) operation = "connect";
   // A copy of its own for each: what shares a status's text shares a count between threads.
   return absl::Status(end_.code(),

@@ -12,7 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -45,9 +45,11 @@ class ShmConnection final : public Connection {
 
   std::optional<ByteSpan> Claim(size_t payload) override;
   void Commit(const FrameHeader& header) override { sender_.Commit(header); }
-  absl::StatusOr<bool> Flush() override;
-  absl::StatusOr<std::optional<Frame>> Receive() override;
-  void Release() override;
+  Flushed Flush() override;
+  Received Receive(absl::Span<Frame> frames) override;
+  void Release(size_t count) override;
+  absl::Status End(Interest direction) const override ABSL_LOCKS_EXCLUDED(mutex_);
+  const std::atomic<uint64_t>* arrivals() const override;
   Wake Arm(Interest interest) override;
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }
   void Close() override;
@@ -69,9 +71,10 @@ class ShmConnection final : public Connection {
   bool SenderJoined();
   bool ReceiverJoined();
 
-  absl::StatusOr<std::optional<Frame>> NextFrame();
-  // The frame with its payload where the peer cannot change it.
-  Frame CopyOut(const Frame& frame);
+  // What the ring has. 0: nothing now, or the ring is broken, which ends the connection.
+  uint32_t ReceiveNow(absl::Span<Frame> frames);
+  // Moves the payload to where the peer cannot change it.
+  void CopyOut(Frame& frame);
   // Sees whether the peer has hung up, and takes letters out of the socket: those for the other
   // interest, whose thread may sleep, become a ring of this side's own bell.
   void LookAtSocket(Interest interest);
@@ -81,8 +84,6 @@ class ShmConnection final : public Connection {
   // The connection is no more; the first reason stays.
   void GiveUp(const absl::Status& reason) ABSL_LOCKS_EXCLUDED(mutex_);
   void GiveUpLocked(const absl::Status& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The reason as `operation` reports it.
-  absl::Status Ended(absl::string_view operation) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const UniqueFd socket_;
   const PeerIdentity peer_;
@@ -92,7 +93,7 @@ class ShmConnection final : public Connection {
   ControlPage& own_page_;
   const Sleepers sleepers_;
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   std::atomic<bool> joined_ = false;
   std::atomic<bool> ended_ = false;   // end_ is set
   std::atomic<bool> closed_ = false;  // by Close; ended_ is set before

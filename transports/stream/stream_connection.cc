@@ -15,10 +15,10 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -70,21 +70,21 @@ void StreamConnection::Commit(const FrameHeader& header) {
   out_.end += kFrameHeaderSize + header.length;
 }
 
-absl::StatusOr<bool> StreamConnection::Flush() {
-  if (!send_status_.ok()) return send_status_;
+Flushed StreamConnection::Flush() {
+  if (!send_status_.ok()) return Flushed::kEnded;
   while (out_.begin != out_.end) {
     const ssize_t count = stream_->Write(ConstByteSpan(out_.bytes.get() + out_.begin, out_.size()));
     if (count > 0) {
       out_.begin += static_cast<size_t>(count);
     } else if (count == -EAGAIN) {
-      return false;
+      return Flushed::kSome;
     } else {
       send_status_ = Ended("send", static_cast<int>(-count));
-      return send_status_;
+      return Flushed::kEnded;
     }
   }
   out_.begin = out_.end = 0;
-  return true;
+  return Flushed::kAll;
 }
 
 bool StreamConnection::HasWholeFrame() {
@@ -116,27 +116,21 @@ void StreamConnection::ReadMore() {
   }
 }
 
-absl::StatusOr<std::optional<Frame>> StreamConnection::Receive() {
-  assert(frame_size_ == 0);
+Received StreamConnection::Receive(absl::Span<Frame> frames) {
   if (!HasWholeFrame()) {
     if (receive_status_.ok()) ReadMore();
-    if (!HasWholeFrame()) {
-      if (!receive_status_.ok()) return receive_status_;
-      return std::nullopt;
-    }
+    if (!HasWholeFrame()) return {.ended = !receive_status_.ok()};
   }
   received_frame_ = true;
-  const std::byte* const at = in_.bytes.get() + in_.begin;
-  Frame frame;
-  frame.header = DecodeFrameHeader(at);
-  frame.payload = ConstByteSpan(at + kFrameHeaderSize, frame.header.length);
-  frame_size_ = kFrameHeaderSize + frame.header.length;
-  return frame;
-}
-
-void StreamConnection::Release() {
-  in_.begin += frame_size_;
-  frame_size_ = 0;
+  uint32_t count = 0;
+  do {
+    const std::byte* const at = in_.bytes.get() + in_.begin;
+    Frame& frame = frames[count++];
+    frame.header = DecodeFrameHeader(at);
+    frame.payload = ConstByteSpan(at + kFrameHeaderSize, frame.header.length);
+    in_.begin += kFrameHeaderSize + frame.header.length;
+  } while (count < frames.size() && HasWholeFrame());
+  return {.frames = count};
 }
 
 Wake StreamConnection::Arm(Interest interest) {

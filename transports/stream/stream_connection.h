@@ -8,8 +8,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -35,9 +35,13 @@ class StreamConnection final : public Connection {
 
   std::optional<ByteSpan> Claim(size_t payload) override;
   void Commit(const FrameHeader& header) override;
-  absl::StatusOr<bool> Flush() override;
-  absl::StatusOr<std::optional<Frame>> Receive() override;
-  void Release() override;
+  Flushed Flush() override;
+  Received Receive(absl::Span<Frame> frames) override;
+  // Nothing to do: the next read from the stream overwrites them.
+  void Release(size_t /*count*/) override {}
+  absl::Status End(Interest direction) const override {
+    return direction == Interest::kSend ? send_status_ : receive_status_;
+  }
   Wake Arm(Interest interest) override;
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kSystemCall; }
   void Close() override;
@@ -73,8 +77,7 @@ class StreamConnection final : public Connection {
   absl::Status send_status_;  // final once it is not OK
 
   // The receiving thread's.
-  Buffer in_;
-  size_t frame_size_ = 0;        // of the frame that awaits Release
+  Buffer in_;                    // begins behind the frames that have been received
   bool received_frame_ = false;  // ever
   absl::Status receive_status_;  // final once it is not OK
 

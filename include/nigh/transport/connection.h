@@ -1,11 +1,13 @@
 #ifndef NIGH_TRANSPORT_CONNECTION_H_
 #define NIGH_TRANSPORT_CONNECTION_H_
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "nigh/peer_identity.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
@@ -36,14 +38,27 @@ struct Wake {
   static Wake Ready() { return Wake(); }
 };
 
+// What came of a Flush.
+enum class Flushed : uint8_t {
+  kAll,   // everything has left
+  kSome,  // some is left behind, for want of room
+  kEnded,
+};
+
+// What came of a Receive. With `ended`, no frames, now or later.
+struct Received {
+  uint32_t frames = 0;
+  bool ended = false;
+};
+
 // A Connection carries whole frames, in order, both ways, between two endpoints. It never blocks,
 // never calls upward, and does not know what a frame means.
 //
-// Threads: at most one thread at a time sends (Claim, Commit, Flush, Arm(kSend)), and at most one
-// receives (Receive, Release, Arm(kReceive)). The two may overlap.
+// Threads: at most one thread at a time sends (Claim, Commit, Flush, Arm(kSend), End(kSend)), and at
+// most one receives (Receive, Release, Arm(kReceive), End(kReceive)). The two may overlap.
 //
-// Errors are final and concern the whole connection. UNAVAILABLE: the peer or the medium is gone.
-// INTERNAL: the peer breaks the framing. Messages begin with the address.
+// The end of a direction is final. It concerns the whole connection, but what had arrived before is
+// still received.
 //
 // transports/README.md numbers the promises; tests/contract holds every transport to them.
 class Connection {
@@ -59,18 +74,28 @@ class Connection {
   // claimed. Makes no system call. Only after Flush is the peer sure to see the frame.
   virtual void Commit(const FrameHeader& header) = 0;
 
-  // Hands all committed frames to the medium. True: all of it has left. False: some is left behind;
-  // Arm for kSend, then Flush again.
-  virtual absl::StatusOr<bool> Flush() = 0;
+  // Hands all committed frames to the medium. kSome: Arm for kSend, then Flush again.
+  virtual Flushed Flush() = 0;
 
-  // Returns the next frame, or nullopt for now. The header is decoded but not validated. Frames
-  // that arrived before the peer closed come before the error that says so.
-  virtual absl::StatusOr<std::optional<Frame>> Receive() = 0;
+  // Looks once for what has come. Puts some or all of it into the beginning of `frames`, which is
+  // not empty, in order. Headers are decoded but not validated. To be called when all frames of
+  // before have been released. Frames that arrived before the peer closed come before the end.
+  virtual Received Receive(absl::Span<Frame> frames) = 0;
 
-  // Gives back the bytes of the frame that Receive returned last.
-  virtual void Release() = 0;
+  // Gives back the payloads of the oldest `count` frames that have not been given back.
+  virtual void Release(size_t count) = 0;
 
-  // Prepares to sleep. For kReceive: call it when Receive has returned nothing. For kSend: call it
+  // Says why a direction has ended. UNAVAILABLE: the peer or the medium is gone. INTERNAL: the peer
+  // breaks the framing. Begins with the address. OK if it has not ended. Not for the fast path.
+  virtual absl::Status End(Interest direction) const = 0;
+
+  // A word in memory that changes whenever a frame comes, for whoever looks out for the next one:
+  // one load tells that a Receive is in vain. Null: the medium has none, or not yet; else it is the
+  // same for the life of the connection. It is a hint, and the peer may write it. It need not tell
+  // of the end.
+  virtual const std::atomic<uint64_t>* arrivals() const { return nullptr; }
+
+  // Prepares to sleep. For kReceive: call it when Receive has found nothing. For kSend: call it
   // when Flush has left something behind, or when a claim fails even after a Flush, which may
   // itself make room. The descriptor is the same for the life of the connection, one for each
   // interest or one for both. It stays quiet until there is something to do; the end of the

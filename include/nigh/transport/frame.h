@@ -72,6 +72,9 @@ void EncodeFrameHeader(const FrameHeader& header, std::byte* to);
 // memory can change nothing between check and use. Checks nothing; ValidateFrameHeader does.
 FrameHeader DecodeFrameHeader(const std::byte* from);
 
+// Whether a received header may be acted upon, as ValidateFrameHeader checks it.
+bool IsLegalFrameHeader(const FrameHeader& header, size_t max_payload);
+
 // Checks that a received header may be acted upon: its kind is known, only flags and fields that
 // the kind uses are set, and its length is at most `max_payload`. INTERNAL: the message says which
 // field is wrong.

@@ -1,0 +1,84 @@
+#ifndef NIGH_RUNTIME_CALL_FRAME_RECEIVER_H_
+#define NIGH_RUNTIME_CALL_FRAME_RECEIVER_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
+
+namespace nigh {
+
+// The receiving half of a session. It takes what has come in one look, and hands it out frame by
+// frame.
+//
+// It belongs to whoever has the role of receiving, and so do the frames that it has taken in: a
+// thread that gets the role amid them goes on with the next one. Each frame is given back before the
+// code that it is for runs, which may take its time, or the role with it.
+class FrameReceiver {
+ public:
+  // `connection` must outlive the receiver.
+  explicit FrameReceiver(Connection& connection) : connection_(connection) {}
+
+  // Returns the next frame. Null: nothing has come; ended() says whether anything still will. The
+  // frame before it must have been given back.
+  const Frame* Next() {
+    if (next_ == count_ && !Look()) return nullptr;
+    return &frames_[next_++];
+  }
+  // Gives back the frame that Next has returned. Its payload must not be read any more.
+  void Release() { connection_.Release(1); }
+
+  bool ended() const { return ended_; }
+
+  // Whether Next would find nothing, as far as one load tells. The end may show up later.
+  bool Silent() const {
+    return next_ == count_ && arrivals_ != nullptr && !armed_ &&
+           arrivals_->load(std::memory_order_relaxed) == seen_;
+  }
+
+  // As Connection's, for kReceive. The next Next looks, whatever Silent said before.
+  Wake Arm() {
+    if (next_ != count_) return Wake::Ready();
+    armed_ = true;
+    return connection_.Arm(Interest::kReceive);
+  }
+
+ private:
+  static constexpr size_t kMaxFrames = 16;
+
+  bool Look() {
+    armed_ = false;
+    next_ = 0;
+    // Before the look: what comes after it changes the word.
+    if (arrivals_ != nullptr) seen_ = arrivals_->load(std::memory_order_relaxed);
+    const Received received = connection_.Receive(absl::MakeSpan(frames_));
+    count_ = received.frames;
+    ended_ = received.ended;
+    if (count_ != 0 && !asked_) AskForArrivals();
+    return count_ != 0;
+  }
+  // Once frames come, the connection has the word, or will never have one.
+  void AskForArrivals() {
+    asked_ = true;
+    arrivals_ = connection_.arrivals();
+    armed_ = true;  // seen_ is not known yet
+  }
+
+  Connection& connection_;
+  const std::atomic<uint64_t>* arrivals_ = nullptr;
+  uint64_t seen_ = 0;
+  bool asked_ = false;
+  bool armed_ = false;
+  bool ended_ = false;
+  uint32_t next_ = 0;
+  uint32_t count_ = 0;
+  std::array<Frame, kMaxFrames> frames_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_RUNTIME_CALL_FRAME_RECEIVER_H_
