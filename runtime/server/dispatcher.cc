@@ -13,6 +13,7 @@
 #include "nigh/method.h"
 #include "nigh/runtime/loop/watchdog.h"
 #include "nigh/runtime/server/server_call.h"
+#include "nigh/runtime/server/server_session.h"
 #include "nigh/service.h"
 
 namespace nigh {
@@ -92,13 +93,13 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
       !has_pool_ || (IsPrompt(method.handler()) &&
                      (dispatch == Dispatch::kInline || (dispatch == Dispatch::kAdaptive && !slow)));
   if (!here) {
-    // The pool's thread owns the call from here on, and Serve consumes it. The method is the
-    // dispatcher's and may be used afterwards.
+    // The pool's thread owns the call from here on. The method is the dispatcher's.
     pool_.Submit([call = std::move(call)]() mutable {
       RegisteredMethod& method = call->method();
       const int64_t start = SteadyNanos();
-      ServerCall::Serve(std::move(call));
+      call = ServerCall::Serve(std::move(call));
       method.Learn(SteadyNanos() - start);
+      if (call != nullptr) call->session().TakeBack(std::move(call), /*in_role=*/false);
     });
     return true;
   }
@@ -108,11 +109,12 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
       mark.Enter(method.IsQuick() ? InlineMark::Usual::kQuick : InlineMark::Usual::kUnknown);
   const bool sample = method.TakesSample();
   const int64_t start = sample ? SteadyNanos() : 0;
-  ServerCall::Serve(std::move(call));
+  call = ServerCall::Serve(std::move(call));
   const bool kept = mark.Leave(entered);
   if (sample) method.Learn(SteadyNanos() - start);
   // The watchdog has found the run slow, whether it was sampled or not.
   if (!kept) method.Learn(INT64_MAX);
+  if (call != nullptr) call->session().TakeBack(std::move(call), kept);
   return kept;
 }
 

@@ -83,8 +83,8 @@ class RegisteredMethod {
 //   A quick handler, inline:
 //   role call  Run: mark.Enter
 //   role call  Serve: handler, response
-//   role       Recycle: call to its session
-//   role       mark.Leave returns true
+//   role call  mark.Leave returns true
+//   role       TakeBack: call to its session
 //   role       reads the next request
 //
 //   A slow handler, inline:
@@ -94,15 +94,15 @@ class RegisteredMethod {
 //        call    ...                          role  an alarm: Take
 //        call    ...                                SubmitUrgent --> role       Poller::Drive
 //        call    ... response                                        role         ...
-//              Recycle: call to its session                          role         ...
-//              mark.Leave returns false                              role         ...
+//        call  mark.Leave returns false                              role         ...
+//              TakeBack: call to returned_                           role         ...
 //              Run returns false, Drive ends                         role         ...
 //              free for the pool                                     role         ...
 //
 //   A handler in the pool:
 //   role call  Run: Submit  --------------------------------------->      call  Serve: handler
 //   role       reads the next request                                     call    ... response
-//   role         ...                                                            Recycle, Learn
+//   role         ...                                                            Learn, TakeBack
 //
 //   A coroutine, whose frame owns the call from Serve on:
 //   role call  Run: mark.Enter
@@ -111,7 +111,7 @@ class RegisteredMethod {
 //   role       reads the next request
 //   role call  a task resumes the handler
 //   role call    ... response
-//   role       a task: Recycle
+//   role       a task: TakeBack
 //
 // A thread that has lost the role must not touch what the role guards: the poller, and the
 // receiving half of its sessions. It keeps its call, and responds as any thread may. A server with

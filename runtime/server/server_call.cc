@@ -1,5 +1,7 @@
 #include "nigh/runtime/server/server_call.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -39,13 +41,15 @@ constexpr size_t kLargeMessage = size_t{64} << 10;
 
 }  // namespace
 
-ServerCall::ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method,
+ServerCall::ServerCall(ServerSession& session, RegisteredMethod& method, const Method& description,
                        uint16_t method_id)
-    : method_(method),
+    : session_(session),
+      link_(session.link()),
+      method_(method),
       method_id_(method_id),
-      session_(std::move(session)),
-      mutex_(session_->mutex_),
-      state_(method.method().kind, CallState::End::kServer) {
+      state_(description.kind, CallState::End::kServer) {
+  context_.peer_ = link_.peer();
+  context_.method_ = &description;
   MakeMessages();
 }
 
@@ -57,32 +61,84 @@ void ServerCall::MakeMessages() {
   if (handler.new_reply != nullptr && reply_ == nullptr) reply_ = handler.new_reply();
 }
 
-void ServerCall::Renew() {
-  if (request_size_ > kLargeMessage) request_.reset();
-  if (reply_ != nullptr && reply_->ByteSizeLong() > kLargeMessage) reply_.reset();
-  if (reply_ != nullptr) reply_->Clear();
-  MakeMessages();
-  state_ = CallState(method_.method().kind, CallState::End::kServer);
-  initial_sent_ = false;
-  orphaned_ = false;
-  inbox_.clear();
-  context_.deadline_ = Deadline::Infinite();
-  context_.client_metadata_.Clear();
-  context_.initial_.Clear();
-  context_.trailing_.Clear();
-  context_.cancellation_.Reset();
-}
-
-void ServerCall::Open(const FrameHeader& header, ConstByteSpan payload, uint32_t peers_window) {
-  counted_ = true;
-  id_ = header.call;
-  window_ = Window(session_->limits_.window, peers_window);
+absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan payload) {
+  const auto refuse = [this](const absl::Status& why) { return Prefixed(context_.method(), why); };
+  const size_t max_message = link_.limits().max_message;
+  if (header.aux != 0) {
+    context_.deadline_ = Deadline::After(
+        absl::Nanoseconds(static_cast<int64_t>(std::min<uint64_t>(header.aux, INT64_MAX))));
+  }
+  if ((header.flags & kSections) != 0) {
+    const absl::Status taken =
+        TakeMetadata(header, link_.limits().max_metadata, payload, context_.client_metadata_);
+    if (!taken.ok()) return refuse(taken);
+    // What the sections have left: a peer may have changed their size since it was looked at.
+    if (payload.size() > max_message) {
+      return refuse(TooLargeToReceive("a request", payload.size(), Peer::kClient, max_message));
+    }
+  }
   const bool message = (header.flags & kMessage) != 0;
+  if (message && request_ != nullptr) {
+    request_size_ = payload.size();
+    const absl::Status parsed = MessageTarget(request_.get()).Parse(payload);
+    if (!parsed.ok()) return refuse(parsed);
+  }
+  if (is_unary()) return absl::OkStatus();
+
+  MutexLock lock(mutex_);
+  state_ = CallState(method_.method().kind, CallState::End::kServer);
+  window_ = Window(link_.limits().window, link_.client().window);
   (void)state_.Receive(message, (header.flags & kEnd) != 0);
   if (message && request_ == nullptr) {
     inbox_.emplace_back(AsText(payload).data(), payload.size());
     (void)window_.Received(payload.size());
   }
+  return absl::OkStatus();
+}
+
+void ServerCall::Open(uint32_t id) {
+  id_ = id;
+  phase_.store(Phase::kOpen, std::memory_order_release);
+}
+
+bool ServerCall::Settle() {
+  interception_ = nullptr;
+  // A timer that is due is a task already. RemoveTimer is too late for it, and Revoke takes it
+  // back.
+  if (std::optional<TaskQueue::TimerId> timer = std::exchange(deadline_timer_, std::nullopt)) {
+    link_.poller().RemoveTimer(*timer);
+    link_.poller().Revoke(this);
+  }
+  // Waits for a callback that is running. The callback may need the mutex.
+  context_.cancellation_.Remove(std::exchange(context_.callback_, 0));
+  // Whoever has terminated the call may not have let go of it yet.
+  if (phase_.load(std::memory_order_acquire) != Phase::kTerminated) return true;
+  MutexLock lock(mutex_);
+  orphaned_ = pins_ > 0;
+  return !orphaned_;
+}
+
+// It belongs to the session alone.
+void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  phase_.store(Phase::kSpare, std::memory_order_relaxed);
+  if (request_size_ > kLargeMessage) request_.reset();
+  if (reply_size_ > kLargeMessage) reply_.reset();
+  if (reply_ != nullptr) reply_->Clear();
+  MakeMessages();
+  request_size_ = reply_size_ = 0;
+  initial_sent_ = send_seen_ = false;
+  context_.deadline_ = Deadline::Infinite();
+  context_.client_metadata_.Clear();
+  context_.initial_.Clear();
+  context_.trailing_.Clear();
+  context_.cancellation_.Reset();
+  orphaned_ = false;
+  if (!inbox_.empty()) inbox_.clear();
+}
+
+void ServerCall::TakeMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned) {
+  MutexLock lock(mutex_);
+  if (absl::Status wrong = Take(header, payload, owned); !wrong.ok()) Terminate(wrong);
 }
 
 absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
@@ -92,10 +148,11 @@ absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
   if ((header.flags & kSections) != 0) {
     return fail(absl::InternalError("metadata after the request"));
   }
-  if (payload.size() > session_->limits_.max_message) {
+  if (payload.size() > link_.limits().max_message) {
     return TooLargeToReceive(context_.method(), payload.size(), Peer::kClient,
-                             session_->limits_.max_message);
+                             link_.limits().max_message);
   }
+  if (is_unary()) return fail(absl::InternalError("a message after the end of the requests"));
   if (message && !window_.Received(payload.size())) {
     return fail(absl::InternalError("a message without the credit for it"));
   }
@@ -119,17 +176,24 @@ absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
 }
 
 bool ServerCall::TakeCredit(uint64_t bytes) {
+  MutexLock lock(mutex_);
   if (!window_.Granted(bytes)) return false;
   Changed();
   return true;
 }
 
+void ServerCall::LookForRoom() {
+  MutexLock lock(mutex_);
+  Changed();
+}
+
 bool ServerCall::IsReady(Event event) const {
+  if (!is_open()) return true;
   switch (event) {
     case Event::kMessage:
       return !inbox_.empty() || !state_.can_receive();
     case Event::kRoom:
-      return !state_.can_send() || (window_.may_send() && !session_->sender_.congested());
+      return !state_.can_send() || (window_.may_send() && !link_.sender().congested());
   }
   return true;
 }
@@ -139,7 +203,7 @@ void ServerCall::Changed() {
   for (int event = 0; event < kEvents; ++event) {
     absl::AnyInvocable<void()>& callback = waiting_[event];
     if (callback == nullptr || !IsReady(static_cast<Event>(event))) continue;
-    session_->poller_.Post(nullptr, std::exchange(callback, nullptr));
+    link_.poller().Post(nullptr, std::exchange(callback, nullptr));
   }
 }
 
@@ -163,7 +227,7 @@ bool ServerCall::Read(MessageTarget target) {
 
 bool ServerCall::ReadMessage(MessageTarget target) {
   MutexLock lock(mutex_);
-  if (!Await(Event::kMessage) || state_.closed() || inbox_.empty()) return false;
+  if (!Await(Event::kMessage) || !is_open() || inbox_.empty()) return false;
   const std::string message = std::move(inbox_.front());
   inbox_.pop_front();
   absl::Status parsed;
@@ -174,18 +238,16 @@ bool ServerCall::ReadMessage(MessageTarget target) {
   // The call may have been ended while the mutex was free.
   if (parsed.ok()) {
     Consumed(message.size());
-  } else if (!state_.closed()) {
+  } else {
     Terminate(Prefixed(context_.method(), parsed));
   }
   return parsed.ok();
 }
 
 void ServerCall::Consumed(size_t size) {
-  if (!state_.can_receive()) return;
+  if (!is_open() || !state_.can_receive()) return;
   const uint64_t grant = window_.Consumed(size);
-  if (grant == 0) return;
-  session_->AfterSend(
-      session_->sender_.Send({.kind = FrameKind::kCredit, .call = id_, .aux = grant}, "", nullptr));
+  if (grant != 0) link_.Send({.kind = FrameKind::kCredit, .call = id_, .aux = grant});
 }
 
 bool ServerCall::Write(MessageSource message) {
@@ -218,11 +280,11 @@ std::optional<bool> ServerCall::TryWrite(MessageSource message) {
 }
 
 bool ServerCall::WriteNow(const MessageSource& message) {
-  if (!state_.can_send()) return false;
+  if (!is_open() || !state_.can_send()) return false;
   absl::Status wrong;
-  if (message.size() > session_->client_.max_message) {
+  if (message.size() > link_.client().max_message) {
     wrong = TooLargeToSend(context_.method(), "a reply", message.size(), Peer::kClient,
-                           session_->client_.max_message);
+                           link_.client().max_message);
   } else if (!initial_sent_) {
     wrong = CheckMetadata();
   }
@@ -236,8 +298,8 @@ bool ServerCall::WriteNow(const MessageSource& message) {
   TakeInitialMetadata(sections);
   // Under the mutex: a response waits for it, and nothing of this call may be sent after its
   // response.
-  session_->AfterSend(session_->sender_.Send(
-      {.kind = FrameKind::kMessage, .flags = kMessage, .call = id_}, sections.block(), &message));
+  link_.Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = id_}, sections.block(),
+             &message);
   return true;
 }
 
@@ -247,32 +309,28 @@ bool ServerCall::Ready(Event event) const {
 }
 
 void ServerCall::When(Event event, absl::AnyInvocable<void()> callback) {
-  // Once the callback is set, the handler may be resumed and end, and the call with it, before this
-  // returns.
-  const std::shared_ptr<ServerSession> session = session_;
-  // Before that, too: a deadline that passes ends every wait.
+  // Before that, for a deadline that passes ends every wait.
   WatchDeadline();
-  MutexLock lock(session->mutex_);
-  AssertHeld();
+  // Once the callback is set and the mutex free, the handler may be resumed and end.
+  MutexLock lock(mutex_);
   waiting_[static_cast<int>(event)] = std::move(callback);
   Changed();
 }
 
 void ServerCall::SendInitialMetadata() {
   MutexLock lock(mutex_);
-  if (!state_.can_send() || initial_sent_) return;
+  if (!is_open() || initial_sent_) return;
   if (absl::Status status = CheckMetadata(); !status.ok()) return Terminate(status);
   SectionWriter sections;
   TakeInitialMetadata(sections);
-  session_->AfterSend(session_->sender_.Send({.kind = FrameKind::kMessage, .call = id_},
-                                             sections.block(), nullptr));
+  link_.Send({.kind = FrameKind::kMessage, .call = id_}, sections.block());
 }
 
 absl::Status ServerCall::CheckMetadata() const {
   for (const Metadata* metadata : {&context_.initial_, &context_.trailing_}) {
     if (!metadata->status().ok()) return Prefixed(context_.method(), metadata->status());
   }
-  const size_t limit = session_->client_.max_metadata;
+  const size_t limit = link_.client().max_metadata;
   if (context_.initial_.byte_size() <= limit) return absl::OkStatus();
   return TooLargeToSend(context_.method(), "initial metadata", context_.initial_.byte_size(),
                         Peer::kClient, limit);
@@ -306,52 +364,60 @@ void ServerCall::Respond(absl::Status status) {
   if (status.ok() && reply_ != nullptr) {
     reply.emplace(*reply_);
     status = reply->Measure();
-    if (status.ok() && reply->size() > session_->client_.max_message) {
+    reply_size_ = reply->size();
+    if (status.ok() && reply->size() > link_.client().max_message) {
       status = TooLargeToSend(context_.method(), "a reply", reply->size(), Peer::kClient,
-                              session_->client_.max_message);
+                              link_.client().max_message);
     }
     if (!status.ok()) reply.reset();
   }
-  uint32_t id = 0;
-  {
-    MutexLock lock(mutex_);
-    id = id_;
-    // Before the response is out: the client that has it may begin another call at once.
-    session_->AssertHeld();
-    session_->Uncount(*this);
-    if (state_.closed()) return;  // cancelled: the client has its answer already
-    if (initial_sent_ || context_.initial_.byte_size() > session_->client_.max_metadata) {
-      context_.initial_.Clear();
-    }
-    // The id is free before the response is out, too: the client uses it again only once it has the
-    // response, and then at once.
-    Detach();
+  // Before the response is out: the client that has it may begin another call at once.
+  session_.HandlerReturned();
+  if (!Answer()) return;
+  if (initial_sent_ || context_.initial_.byte_size() > link_.client().max_metadata) {
+    context_.initial_.Clear();
   }
-  session_->SendResponse(id, status, &context_, reply.has_value() ? &*reply : nullptr);
+  link_.Respond(id_, status, context_.initial_, context_.trailing_,
+                reply.has_value() ? &*reply : nullptr);
 }
 
-void ServerCall::Detach() {
-  state_.Close();
-  session_->AssertHeld();
-  session_->FreeId(id_);
-  Changed();
+bool ServerCall::Answer() {
+  Phase open = Phase::kOpen;
+  if (is_unary()) {
+    return phase_.compare_exchange_strong(open, Phase::kAnswered, std::memory_order_acq_rel);
+  }
+  // A write that has begun is still to be sent before the response.
+  MutexLock lock(mutex_);
+  const bool answered =
+      phase_.compare_exchange_strong(open, Phase::kAnswered, std::memory_order_acq_rel);
+  if (answered) Changed();
+  return answered;
 }
 
 void ServerCall::Terminate(const absl::Status& status) {
-  if (state_.closed()) return;
-  // Marked before the requests end: a handler that finds their end must be able to tell why.
+  Phase open = Phase::kOpen;
+  if (!phase_.compare_exchange_strong(open, Phase::kTerminated, std::memory_order_acq_rel)) return;
+  // Under the mutex: a handler that finds the end of its requests must be able to tell why.
   const bool callbacks = context_.cancellation_.Mark();
-  Detach();
-  (void)session_->sender_.Drop(id_);
-  session_->SendResponse(id_, status, nullptr, nullptr);
+  Changed();
+  (void)link_.sender().Drop(id_);
+  link_.Refuse(id_, status);
   if (!callbacks) return;
   // Callbacks are somebody else's code and may take their time, so they run as a task, without the
   // mutex. The pin keeps the call until they have run.
   ++pins_;
-  session_->poller_.Post(nullptr, [this, session = session_] {
+  link_.poller().Post(nullptr, [this] {
     context_.cancellation_.RunCallbacks();
-    session->Unpin(*this);
+    Unpin();
   });
+}
+
+void ServerCall::Unpin() {
+  {
+    MutexLock lock(mutex_);
+    if (--pins_ > 0 || !orphaned_) return;
+  }
+  session_.TakeBack(std::unique_ptr<ServerCall>(this), /*in_role=*/false);
 }
 
 void ServerCall::Abort(const absl::Status& status) {
@@ -361,8 +427,8 @@ void ServerCall::Abort(const absl::Status& status) {
 
 void ServerCall::WatchDeadline() {
   if (deadline_timer_.has_value() || context_.deadline_.is_infinite()) return;
-  deadline_timer_ = session_->poller_.AddTimer(
-      context_.deadline_, this, [this] { Abort(DeadlineExceeded(context_.method())); });
+  deadline_timer_ = link_.poller().AddTimer(context_.deadline_, this,
+                                            [this] { Abort(DeadlineExceeded(context_.method())); });
 }
 
 absl::Status ServerCall::ReadyToRun() const {
@@ -375,9 +441,9 @@ absl::Status ServerCall::ReadyToRun() const {
 
 std::optional<absl::Status> ServerCall::Begin() {
   // Before the call is asked whether it is over: interceptors hear of such calls, too.
-  if (session_->interceptors() != nullptr) {
+  if (session_.interceptors() != nullptr) {
     interception_ = std::make_unique<Interception<InterceptedServerCall>>(
-        session_->interceptors(), *context_.method_, context_);
+        session_.interceptors(), *context_.method_, context_);
     if (std::optional<absl::Status> end = interception_->Start()) {
       return end->ok() ? SendAnswer() : *std::move(end);
     }
@@ -444,19 +510,25 @@ RunningTask ServerCall::ServeCoroutine(std::unique_ptr<ServerCall> call) {
       status = ExceptionStatus(call->context_.method(), "the handler");
     }
   }
-  // The call is moved into the task below, and its reference to the session with it.
-  const std::shared_ptr<ServerSession> session = call->session_;
   call->Finish(*std::move(status));
   // The coroutine may end in anybody's thread. A server that shuts down waits for the pollers'
   // threads alone, so the call goes back to the session on the poller.
-  session->poller().Post(
-      nullptr, [call = std::move(call)]() mutable { ServerSession::Recycle(std::move(call)); });
+  Poller& poller = call->link_.poller();
+  poller.Post(nullptr, [call = std::move(call)]() mutable {
+    if (!call->Settle()) return (void)call.release();
+    ServerSession& session = call->session_;
+    session.TakeBack(std::move(call), /*in_role=*/false);
+  });
 }
 
-void ServerCall::Serve(std::unique_ptr<ServerCall> call) {
-  if (call->method_.handler().co_run != nullptr) return ServeCoroutine(std::move(call)).Detach();
+std::unique_ptr<ServerCall> ServerCall::Serve(std::unique_ptr<ServerCall> call) {
+  if (call->method_.handler().co_run != nullptr) {
+    ServeCoroutine(std::move(call)).Detach();
+    return nullptr;
+  }
   call->Finish(call->RunHandler());
-  ServerSession::Recycle(std::move(call));
+  if (!call->Settle()) (void)call.release();
+  return call;
 }
 
 }  // namespace nigh

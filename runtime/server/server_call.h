@@ -2,6 +2,8 @@
 #define NIGH_RUNTIME_SERVER_SERVER_CALL_H_
 
 #include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -17,6 +19,7 @@
 #include "nigh/runtime/call/window.h"
 #include "nigh/runtime/loop/task_queue.h"
 #include "nigh/runtime/server/served_context.h"
+#include "nigh/runtime/server/server_link.h"
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/server_stream.h"
 #include "nigh/transport/bytes.h"
@@ -26,6 +29,7 @@ namespace nigh {
 
 struct HandlerArguments;
 class InterceptedServerCall;
+struct Method;
 struct MethodHandler;
 class RegisteredMethod;
 class RunningTask;
@@ -34,15 +38,25 @@ template <class Call>
 class Interception;
 
 // One call of any kind, as its server sees it: the type-erased machine below handlers and their
-// streams. Whoever runs its handler owns the call. The session knows of it until it is over, and
-// takes it back for another request.
+// streams. A session makes it, uses it for one request after another of the same method, and routes
+// frames to it.
 //
-// The session routes frames to its calls; what they mean for the call, and what the handler does, is
-// in here. Both share the session's mutex. It is not held while user code runs or a message is
-// parsed.
+// Whose it is. Between requests it belongs to the session. From Open on, it belongs to whoever runs
+// its handler, who gives it back at the end. Meanwhile the session's role may give it frames, and
+// any thread may end it.
+//
+// How it ends. A handler that returns, a CANCEL, a deadline, an Abort and a server that shuts down
+// may all answer the client. phase_ decides between them: whoever takes it from kOpen sends the
+// RESPONSE. The call's number is free from then on, for the client may use it as soon as it has that
+// RESPONSE; the call itself is free when its handler has given it back.
+//
+// A unary call that its handler answers takes no lock. mutex_ guards what a stream has besides. It
+// is not held while user code runs or a message is parsed.
 class ServerCall final : public HandlerCall {
  public:
-  ServerCall(std::shared_ptr<ServerSession> session, RegisteredMethod& method, uint16_t method_id);
+  // `session` outlives the call. `description`: as handlers see the method.
+  ServerCall(ServerSession& session, RegisteredMethod& method, const Method& description,
+             uint16_t method_id);
   ~ServerCall();
 
   // For the handler; see HandlerCall.
@@ -60,38 +74,62 @@ class ServerCall final : public HandlerCall {
   }
   std::optional<bool> TryWrite(MessageSource message);
 
-  // Runs the handler, sends the response, and gives the call back to its session. A function does
-  // all of this before Serve returns. A coroutine gets as far as its first wait; the rest follows
-  // as it is resumed.
-  static void Serve(std::unique_ptr<ServerCall> call);
+  // For whoever runs the handler: runs it, sends the response, and settles the call. Returns the
+  // call, for the session to take back. A coroutine gets as far as its first wait and owns the call;
+  // nothing is returned then, nor where somebody else still uses the call, who gives it back.
+  static std::unique_ptr<ServerCall> Serve(std::unique_ptr<ServerCall> call);
 
+  // For the session, in its role.
+  //
+  // Takes a REQUEST of `payload`: its deadline, metadata and message. An error says why it is
+  // refused.
+  absl::Status TakeRequest(const FrameHeader& header, ConstByteSpan payload);
+  // Becomes the open call `id`, whose request has been taken.
+  void Open(uint32_t id);
+  // Whether the client still waits for the answer of call id().
+  bool is_open() const { return phase_.load(std::memory_order_acquire) == Phase::kOpen; }
+  // Takes a MESSAGE frame. `owned`: the string that holds `payload`, to be taken over, if there is
+  // one. A call that the frame breaks ends.
+  void TakeMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Takes a CREDIT frame. False: it grants more than any window could mean.
+  bool TakeCredit(uint64_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
+  // There may be room for what a handler wants to write.
+  void LookForRoom() ABSL_LOCKS_EXCLUDED(mutex_);
+  // For the session's lists: the next of those that have been given back, the place among all.
+  ServerCall* next = nullptr;
+  size_t index = 0;
+
+  // For the thread that gives the call back. Ends what the handler has left behind: its cancel
+  // callback does not run any more once this has returned. False: somebody else still uses the call,
+  // and will give it back.
+  bool Settle() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Makes a call that is over ready for another request. Its messages keep their memory, but for
+  // large ones, which may not be needed again.
+  void Renew();
+
+  uint32_t id() const { return id_; }
+  uint16_t method_id() const { return method_id_; }
   RegisteredMethod& method() const { return method_; }
-  ServerSession& session() const { return *session_; }
+  ServerSession& session() const { return session_; }
 
  private:
-  friend class ServerSession;
-
+  enum class Phase : uint8_t {
+    kSpare,       // the session's; no request
+    kOpen,        // the client waits for its answer
+    kAnswered,    // the handler has answered
+    kTerminated,  // something else has; the handler may still run
+  };
   static constexpr int kEvents = 2;
 
-  // Tells the analysis that the session, which calls these, holds its mutex.
-  void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK(mutex_) {}
-  // Becomes the call of a request, whose message has been parsed unless requests are a stream.
-  // `peers_window`: as the client has announced it.
-  void Open(const FrameHeader& header, ConstByteSpan payload, uint32_t peers_window)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes a MESSAGE frame. `owned`: the string that holds `payload`, to be taken over, if there is
-  // one. An error says why the call is to end.
-  absl::Status Take(const FrameHeader& header, ConstByteSpan payload, std::string* owned)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes a CREDIT frame. False: it grants more than any window could mean.
-  bool TakeCredit(uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool is_unary() const { return reply_ != nullptr && request_ != nullptr; }
   // Ends the call from this side: sends `status` to the client and lets the handler know.
   void Terminate(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Wakes or resumes the handler that waits for a change, so that it looks again.
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Makes a call that is over ready for another request of its method. Its messages keep their
-  // memory, but for large ones, which may not be needed again.
-  void Renew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // As TakeMessage; an error says why the call is to end.
+  absl::Status Take(const FrameHeader& header, ConstByteSpan payload, std::string* owned)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // OK, or the answer to a call that is over before its handler runs.
   absl::Status ReadyToRun() const;
@@ -119,6 +157,8 @@ class ServerCall final : public HandlerCall {
   bool ReadMessage(MessageTarget target) ABSL_LOCKS_EXCLUDED(mutex_);
   bool WriteMessage(const MessageSource& message) ABSL_LOCKS_EXCLUDED(mutex_);
   void Respond(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Takes phase_ from kOpen. False: the client has its answer already.
+  bool Answer() ABSL_LOCKS_EXCLUDED(mutex_);
   // Writes without waiting. There must be room.
   bool WriteNow(const MessageSource& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The reader has taken a message of so many bytes.
@@ -126,28 +166,32 @@ class ServerCall final : public HandlerCall {
   // Checks whether the handler's metadata may be sent.
   absl::Status CheckMetadata() const;
   // Adds the initial metadata to the first message, or to a frame of their own.
-  void TakeInitialMetadata(SectionWriter& sections) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Ends the call for its session. The client may use its id again.
-  void Detach() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeInitialMetadata(SectionWriter& sections);
   // Makes the messages that the method's kind has.
   void MakeMessages();
+  // The cancel callbacks have run.
+  void Unpin() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  ServerSession& session_;
+  ServerLink& link_;
   RegisteredMethod& method_;
   const uint16_t method_id_;
-  std::shared_ptr<ServerSession> session_;
-  ServedContext context_{*this};
+  std::atomic<Phase> phase_ = Phase::kSpare;
+
+  // The handler's.
+  uint32_t id_ = 0;
+  bool initial_sent_ = false;
+  bool send_seen_ = false;   // interceptors have seen the reply that waits to be written
+  size_t request_size_ = 0;  // bytes that request_ was parsed from
+  size_t reply_size_ = 0;    // bytes that reply_ was serialised to
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;
-  size_t request_size_ = 0;  // bytes that request_ was parsed from
+  ServedContext context_{*this};
   std::optional<TaskQueue::TimerId> deadline_timer_;
   std::unique_ptr<Interception<InterceptedServerCall>> interception_;  // null: no interceptors
-  bool send_seen_ = false;  // they have seen the reply that waits to be written
 
-  Mutex& mutex_;  // the session's
-  uint32_t id_ ABSL_GUARDED_BY(mutex_) = 0;
+  mutable Mutex mutex_;
   CallState state_ ABSL_GUARDED_BY(mutex_);
-  bool initial_sent_ ABSL_GUARDED_BY(mutex_) = false;
-  bool counted_ ABSL_GUARDED_BY(mutex_) = false;   // in the session's handlers_
   int pins_ ABSL_GUARDED_BY(mutex_) = 0;           // others that use the call without the mutex
   bool orphaned_ ABSL_GUARDED_BY(mutex_) = false;  // the last of them gives it back to the session
   // Coroutines, by event.

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -296,10 +297,10 @@ TEST_F(InterceptorTest, AnAnswerWithoutTheOneReplyIsInternal) {
 }
 
 template <class Call>
-void ThrowWhenToldSo(Custom<Call>& interceptor, std::string& when) {
-  const auto hook = [&when](const char* name) {
-    if (when == name) throw std::runtime_error("what a surprise");
-    if (when == "int") throw 42;
+void ThrowWhenToldSo(Custom<Call>& interceptor, std::atomic<const char*>& when) {
+  const auto hook = [&when](absl::string_view name) {
+    if (when.load() == name) throw std::runtime_error("what a surprise");
+    if (absl::string_view(when) == "int") throw 42;
     return absl::OkStatus();
   };
   interceptor.start = [hook](Call& /*call*/) { return hook("start"); };
@@ -313,7 +314,7 @@ void ThrowWhenToldSo(Custom<Call>& interceptor, std::string& when) {
 }
 
 TEST_F(InterceptorTest, AnExceptionOfAClientsIsUnknown) {
-  std::string when;
+  std::atomic<const char*> when = "";
   ThrowWhenToldSo(AddClient(), when);
   for (const char* hook : {"start", "send", "receive", "finish"}) {
     when = hook;
@@ -328,7 +329,7 @@ TEST_F(InterceptorTest, AnExceptionOfAClientsIsUnknown) {
 }
 
 TEST_F(InterceptorTest, AnExceptionOfAServersIsUnknown) {
-  std::string when;
+  std::atomic<const char*> when = "";
   ThrowWhenToldSo(AddServer(), when);
   for (const char* hook : {"start", "send", "receive", "finish"}) {
     when = hook;

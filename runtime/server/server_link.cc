@@ -1,0 +1,31 @@
+#include "nigh/runtime/server/server_link.h"
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "nigh/message_io.h"
+#include "nigh/metadata.h"
+#include "nigh/runtime/call/call_sections.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/frame.h"
+
+namespace nigh {
+
+void ServerLink::Respond(uint32_t id, const absl::Status& status, const Metadata& initial,
+                         const Metadata& trailing, const MessageSource* reply) {
+  SectionWriter sections;
+  AddMetadata(initial, SectionType::kMetadata, sections);
+  AddStatus(status, trailing, client_.max_metadata, sections);
+  FrameHeader header{
+      .kind = FrameKind::kResponse, .call = id, .aux = static_cast<uint64_t>(status.raw_code())};
+  if (reply != nullptr) header.flags |= kMessage;
+  Send(header, sections.block(), reply);
+}
+
+void ServerLink::Refuse(uint32_t id, const absl::Status& status) {
+  // Never destroyed: threads may still run while the process exits.
+  static const Metadata& none = *new Metadata();
+  Respond(id, status, none, none, nullptr);
+}
+
+}  // namespace nigh

@@ -1,0 +1,86 @@
+#ifndef NIGH_RUNTIME_SERVER_SERVER_LINK_H_
+#define NIGH_RUNTIME_SERVER_SERVER_LINK_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "nigh/message_io.h"
+#include "nigh/metadata.h"
+#include "nigh/options.h"
+#include "nigh/runtime/call/frame_sender.h"
+#include "nigh/runtime/loop/pollable.h"
+#include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
+
+namespace nigh {
+
+// What a session and its calls share: the connection's sending half, what each end accepts, and
+// the poller that serves it. Any thread may send.
+class ServerLink {
+ public:
+  // `source` is what `poller` polls; both outlive the link.
+  ServerLink(std::unique_ptr<Connection> connection, Pollable& source, Poller& poller,
+             const Limits& limits)
+      : connection_(std::move(connection)),
+        source_(source),
+        poller_(poller),
+        limits_(limits),
+        peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
+        sender_(*connection_) {}
+
+  Connection& connection() { return *connection_; }
+  FrameSender& sender() { return sender_; }
+  const FrameSender& sender() const { return sender_; }
+  Poller& poller() { return poller_; }
+  const Limits& limits() const { return limits_; }
+  const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }
+
+  // What the client announced. Written once, before the first request.
+  const Hello& client() const { return client_; }
+  void SetClient(const Hello& hello) { client_ = hello; }
+
+  // Sends a frame, and sees to what stays behind or to the end of the connection.
+  void Send(FrameHeader header, absl::string_view sections = "",
+            const MessageSource* message = nullptr) {
+    AfterSend(sender_.Send(header, sections, message));
+  }
+  void SendText(FrameHeader header, absl::string_view text) {
+    AfterSend(sender_.SendText(header, text));
+  }
+  // Sends the RESPONSE of call `id`. `reply` may be null.
+  void Respond(uint32_t id, const absl::Status& status, const Metadata& initial,
+               const Metadata& trailing, const MessageSource* reply);
+  // Sends a RESPONSE that has a status alone.
+  void Refuse(uint32_t id, const absl::Status& status);
+
+  // Sends what waits. False: something waits still.
+  bool Resume() {
+    const Sent sent = sender_.Resume();
+    AfterSend(sent);
+    return sent != Sent::kSome;
+  }
+
+ private:
+  void AfterSend(Sent sent) {
+    if (sent == Sent::kAll) return;
+    if (sent == Sent::kFailed) return connection_->Close();  // the poller will find it closed
+    poller_.WatchRoom(source_);
+  }
+
+  const std::unique_ptr<Connection> connection_;
+  Pollable& source_;
+  Poller& poller_;
+  const Limits limits_;
+  const std::shared_ptr<const PeerIdentity> peer_;
+  FrameSender sender_;
+  Hello client_;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_RUNTIME_SERVER_SERVER_LINK_H_
