@@ -7,6 +7,8 @@
 
 #include <unistd.h>
 
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -16,6 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "benchmarks/echo.nigh.h"
+#include "nigh/mutex.h"
 #include "nigh/nigh.h"
 
 namespace nigh::benchmarks {
@@ -23,6 +26,8 @@ namespace {
 
 // Tools that count run one thread at a time: while one spins, the other cannot answer.
 constexpr WaitPolicy kNoSpins = {.spins = 0};
+// Calls that are not counted: everything that is set up once has been after them.
+constexpr int64_t kWarmUp = 100;
 
 class EchoService final : public Echo::Service {
   absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
@@ -31,6 +36,25 @@ class EchoService final : public Echo::Service {
   }
 };
 
+// How many locks a call takes, both sides together, if the program has been built to count them.
+void ReportLocks(const std::string& address, int64_t before, int64_t calls) {
+#if defined(NIGH_COUNT_LOCKS)
+  const absl::string_view scheme = absl::string_view(address).substr(0, address.find(':'));
+  std::printf("cost locks_%s %.3f\n", std::string(scheme).c_str(),
+              static_cast<double>(locks_taken - before) / static_cast<double>(calls));
+#else
+  (void)address, (void)before, (void)calls;
+#endif
+}
+
+int64_t LocksTaken() {
+#if defined(NIGH_COUNT_LOCKS)
+  return locks_taken;
+#else
+  return 0;
+#endif
+}
+
 absl::Status Call(const std::string& address, int64_t calls) {
   absl::StatusOr<std::shared_ptr<Channel>> channel = Dial(address, {.wait = kNoSpins});
   if (!channel.ok()) return channel.status();
@@ -38,11 +62,14 @@ absl::Status Call(const std::string& address, int64_t calls) {
   Payload request;
   Payload reply;
   request.set_data(std::string(64, 'x'));
-  for (int64_t i = 0; i < calls; ++i) {
+  int64_t locks = 0;
+  for (int64_t i = -kWarmUp; i < calls; ++i) {
+    if (i == 0) locks = LocksTaken();
     ClientContext context;
     context.set_wait_for_ready(true);
     if (absl::Status status = stub.Unary(context, request, &reply); !status.ok()) return status;
   }
+  ReportLocks(address, locks, calls);
   return absl::OkStatus();
 }
 

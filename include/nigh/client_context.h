@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "nigh/cancellation.h"
@@ -68,7 +69,10 @@ class ClientContext {
   friend class ClientCall;
   friend class ClientSession;
   friend class InterceptedClientCall;
+  friend class UnaryCall;
 
+  // OK, or why the call ends before it begins.
+  absl::Status ReadyToStart() const;
   // From FollowParent to LeaveParent, this call is cancelled with its parent, if it has one.
   void FollowParent();
   void LeaveParent();

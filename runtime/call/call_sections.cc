@@ -12,6 +12,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/deadline.h"
 #include "nigh/metadata.h"
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
@@ -31,6 +32,10 @@ absl::string_view CutText(absl::string_view text, size_t limit) {
 }
 
 }  // namespace
+
+uint64_t TimeLeft(Deadline deadline) {
+  return deadline.is_infinite() ? 0 : std::max<uint64_t>(1, deadline.RemainingNanos());
+}
 
 void AddMetadata(const Metadata& metadata, SectionType type, SectionWriter& sections) {
   for (const auto& [key, value] : metadata) sections.Add(type, key, value);

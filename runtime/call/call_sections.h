@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "nigh/deadline.h"
 #include "nigh/metadata.h"
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
@@ -13,6 +14,9 @@
 namespace nigh {
 
 // Converts metadata and statuses to and from the optional sections of a call's frames.
+
+// What a REQUEST says of a deadline: the nanoseconds that are left, 0 for no deadline.
+uint64_t TimeLeft(Deadline deadline);
 
 // Adds each entry of `metadata` as a section of `type`.
 void AddMetadata(const Metadata& metadata, SectionType type, SectionWriter& sections);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/options.h"
@@ -25,6 +26,15 @@ void ClientContext::set_deadline(absl::Time deadline) {
 
 void ClientContext::set_timeout(absl::Duration timeout) {
   deadline_ = std::min(limit_, Deadline::After(timeout));
+}
+
+absl::Status ClientContext::ReadyToStart() const {
+  if (!sent_.status().ok()) return sent_.status();
+  if (cancellation_.requested()) return absl::CancelledError("cancelled");
+  if (deadline_.HasPassed()) {
+    return absl::DeadlineExceededError("the deadline passed before the call began");
+  }
+  return absl::OkStatus();
 }
 
 void ClientContext::FollowParent() {

@@ -148,6 +148,11 @@ Sent FrameSender::SendText(FrameHeader header, absl::string_view text) {
 Sent FrameSender::SendRequest(FrameHeader header, absl::string_view method_name,
                               absl::string_view sections, const MessageSource* message) {
   MutexLock lock(mutex_);
+  return SendRequestLocked(header, method_name, sections, message);
+}
+
+Sent FrameSender::SendRequestLocked(FrameHeader header, absl::string_view method_name,
+                                    absl::string_view sections, const MessageSource* message) {
   if (header.method >= declared_.size()) declared_.resize(header.method + 1);
   if (!declared_[header.method]) {
     declared_[header.method] = true;
@@ -317,6 +322,10 @@ Sent FrameSender::FlushLocked() {
 bool FrameSender::Drop(uint32_t call) {
   if (idle()) return false;
   MutexLock lock(mutex_);
+  return DropLocked(call);
+}
+
+bool FrameSender::DropLocked(uint32_t call) {
   const auto queue = queues_.find(call);
   if (queue == queues_.end()) return false;
   const Waiting& first = queue->second.front();

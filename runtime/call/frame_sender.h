@@ -54,6 +54,15 @@ class FrameSender {
   Sent SendRequest(FrameHeader header, absl::string_view method_name, absl::string_view sections,
                    const MessageSource* message);
 
+  // For who has more to do in one section with a send: decide that it is to be sent, say.
+  Mutex& mutex() const ABSL_LOCK_RETURNED(mutex_) { return mutex_; }
+  Sent SendLocked(FrameHeader header, absl::string_view sections, const MessageSource* message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Sent SendRequestLocked(FrameHeader header, absl::string_view method_name,
+                         absl::string_view sections, const MessageSource* message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool DropLocked(uint32_t call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   // Sends what waits, as far as there is room.
   Sent Resume() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -92,8 +101,6 @@ class FrameSender {
     size_t sent = 0;                       // bytes of it that have been committed
   };
 
-  Sent SendLocked(FrameHeader header, absl::string_view sections, const MessageSource* message)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Sent ResumeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Serialises a message that is longer than the connection takes straight into pieces, as long as
   // there is room. Returns the rest, which has to wait, or nothing. The connection may have ended

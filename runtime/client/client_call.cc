@@ -38,20 +38,6 @@ void ClientCall::Drop() {
   }
 }
 
-absl::Status ClientCall::ReadyToStart() {
-  absl::Status status;
-  if (!context_.sent_.status().ok()) {
-    status = context_.sent_.status();
-  } else if (context_.cancellation_.requested()) {
-    status = absl::CancelledError("cancelled");
-  } else if (context_.deadline_.HasPassed()) {
-    status = absl::DeadlineExceededError("the deadline passed before the call began");
-  } else {
-    return absl::OkStatus();
-  }
-  return Prefixed(method_.method->name, status);
-}
-
 std::optional<absl::Status> ClientCall::Prepare(const MessageSource* first) {
   context_.FollowParent();
   if (std::exchange(context_.used_, true)) {
@@ -64,7 +50,9 @@ std::optional<absl::Status> ClientCall::Prepare(const MessageSource* first) {
     expected_ = target_;
     if (std::optional<absl::Status> end = interception_->Start()) return end;
   }
-  if (absl::Status status = ReadyToStart(); !status.ok()) return status;
+  if (absl::Status status = context_.ReadyToStart(); !status.ok()) {
+    return Prefixed(method_.method->name, status);
+  }
   if (first != nullptr && !PassSend(*first)) return interception_->rejection();
   return std::nullopt;
 }

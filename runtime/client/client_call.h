@@ -93,7 +93,6 @@ class ClientCall {
   std::optional<absl::Status> Prepare(const MessageSource* first);
   bool StartOn(std::shared_ptr<ClientSession>& session, const MessageSource* first, bool end);
   void FailToStart(absl::Status status);
-  absl::Status ReadyToStart();
   // As Write, but returns nothing where it would have to wait.
   std::optional<bool> TryWrite(const MessageSource& message, bool end);
 

@@ -66,8 +66,7 @@ std::optional<absl::Status> ClientSession::HandshakeStep(Deadline deadline) {
     return fail(absl::UnavailableError(absl::StrCat(name_, ": connect: ", agreed.message())));
   }
   server_ = *theirs;
-  MutexLock lock(mutex_);
-  last_looked_ = SteadyNanos();
+  last_looked_.store(SteadyNanos(), std::memory_order_relaxed);
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <functional>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/deadline.h"
@@ -43,13 +45,15 @@ ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string
     : connection_(std::move(connection)),
       name_(std::move(name)),
       limits_(options.limits),
+      wait_(options.wait),
       poll_cost_(connection_->poll_cost()),
       own_loop_(options.event_loop != nullptr),
       peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
       interrupt_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       sender_(*connection_),
       receiver_(*connection_),
-      waiter_(options.wait) {
+      waiter_(options.wait),
+      slots_(options.limits.max_calls) {
   if (own_loop_) poller_ = options.event_loop->poller();
 }
 
@@ -68,11 +72,17 @@ absl::Status ClientSession::EndStatus() const {
 }
 
 bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end) {
+  NoticeDeath(SteadyNanos());
   {
     MutexLock lock(mutex_);
-    NoticeDeath();
     if (!dead_.ok() || going_away_) return false;
-    if (!CheckStart(call, first) || !TakeId(call)) return true;
+    if (absl::Status status = CheckStart(*call.method_.method, call.context_, first);
+        !status.ok()) {
+      call.status_ = std::move(status);
+      call.state_.Close();
+      return true;
+    }
+    if (!TakeId(call)) return true;
     call.window_ = Window(limits_.window, server_.window);
     if (first != nullptr) call.window_.Sent(first->size());
     (void)call.state_.Send(first != nullptr, end);
@@ -80,14 +90,19 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
   }
   SectionWriter sections;
   AddMetadata(call.context_.sent_, SectionType::kMetadata, sections);
-  FrameHeader header{.kind = FrameKind::kRequest, .method = call.method_.id, .call = call.id_};
+  FrameHeader header{.kind = FrameKind::kRequest,
+                     .method = call.method_.id,
+                     .call = call.id_,
+                     .aux = TimeLeft(call.context_.deadline_)};
   if (first != nullptr) header.flags |= kMessage;
   if (end) header.flags |= kEnd;
-  if (!call.context_.deadline_.is_infinite()) {
-    header.aux = std::max<uint64_t>(1, call.context_.deadline_.RemainingNanos());
-  }
   // Without the mutex: serialising takes long, and no other thread sends for this call yet.
-  const Sent sent = sender_.SendRequest(header, call.method_.method->name, sections.block(), first);
+  Sent sent = Sent::kFailed;
+  {
+    MutexLock section(sender_.mutex());
+    sent = sender_.SendRequestLocked(header, call.method_.method->name, sections.block(), first);
+    ++requests_;
+  }
   if (sent != Sent::kFailed && !proven_) proven_ = true;
   if (sent == Sent::kAll && writers_waiting_ == 0) return true;
   MutexLock lock(mutex_);
@@ -109,51 +124,61 @@ bool ClientSession::Start(ClientCall& call, const MessageSource* first, bool end
   return false;
 }
 
-std::string ClientSession::NameOf(const ClientCall& call) const {
-  return absl::StrCat(name_, ": ", call.method_.method->name);
+std::string ClientSession::NameOf(const Method& method) const {
+  return absl::StrCat(name_, ": ", method.name);
 }
 
-bool ClientSession::CheckStart(ClientCall& call, const MessageSource* first) {
+absl::Status ClientSession::CheckStart(const Method& method, const ClientContext& context,
+                                       const MessageSource* first) const {
   const auto refuse = [&](absl::string_view what, uint64_t size, uint64_t limit) {
-    call.status_ = TooLargeToSend(NameOf(call), what, size, Peer::kServer, limit);
-    call.state_.Close();
-    return false;
+    return TooLargeToSend(NameOf(method), what, size, Peer::kServer, limit);
   };
-  const size_t metadata = call.context_.sent_.byte_size();
+  const size_t metadata = context.sent_.byte_size();
   if (metadata > server_.max_metadata) return refuse("metadata", metadata, server_.max_metadata);
   if (first != nullptr && first->size() > server_.max_message) {
     return refuse("a message", first->size(), server_.max_message);
   }
-  return true;
+  return absl::OkStatus();
+}
+
+absl::Status ClientSession::TooManyCalls(const Method& method) const {
+  return absl::ResourceExhaustedError(
+      absl::StrCat(NameOf(method), ": ", slots_.made(),
+                   " calls in flight already (raise Limits::max_calls on both sides)"));
 }
 
 bool ClientSession::TakeId(ClientCall& call) {
-  if (!free_ids_.empty()) {
-    call.id_ = free_ids_.back();
-    free_ids_.pop_back();
-  } else if (calls_.size() < std::min(limits_.max_calls, server_.max_calls)) {
-    call.id_ = static_cast<uint32_t>(calls_.size());
-    calls_.push_back(nullptr);
-  } else {
-    call.status_ = absl::ResourceExhaustedError(
-        absl::StrCat(NameOf(call), ": ", calls_.size(),
-                     " calls in flight already (raise Limits::max_calls on both sides)"));
+  Slot* slot = nullptr;
+  {
+    MutexLock lock(sender_.mutex());
+    slot = slots_.Claim(server_.max_calls);
+    if (slot != nullptr) slot->state.Share();
+  }
+  if (slot == nullptr) {
+    call.status_ = TooManyCalls(*call.method_.method);
     call.state_.Close();
     return false;
   }
-  calls_[call.id_] = &call;
+  slot->call = &call;
+  call.id_ = slot->id;
   Opened(call);
   return true;
 }
 
 void ClientSession::FreeId(uint32_t id) {
-  calls_[id] = nullptr;
-  free_ids_.push_back(id);
+  Slot& slot = *slots_.Find(id);
+  slot.call = nullptr;
+  FreeSlot(slot);
+}
+
+void ClientSession::FreeSlot(Slot& slot) {
+  slot.state.Free();
+  slots_.GiveBack(slot);
 }
 
 bool ClientSession::Write(ClientCall& call, const MessageSource& message, bool end) {
+  NoticeDeath(SteadyNanos());
   MutexLock lock(mutex_);
-  NoticeDeath();
   if (call.state_.can_send()) AwaitSender(call, Event::kRoom);
   const Sent sent = WriteNow(call, message, end);
   // What does not fit leaves only while somebody pumps. That may have to be this thread.
@@ -276,7 +301,7 @@ void ClientSession::Abandon(ClientCall& call, absl::Status status) {
     FreeId(id);
     return;
   }
-  calls_[id] = kAbandoned;
+  slots_.Find(id)->call = kAbandoned;
   AfterSend(sender_.Send({.kind = FrameKind::kCancel, .call = id}, "", nullptr));
 }
 
@@ -295,25 +320,33 @@ void ClientSession::Release(const ClientCall& call) {
 }
 
 bool ClientSession::DropUnsent(uint32_t id) {
-  const bool untouched = sender_.Drop(id);
-  // Writers of other calls may have waited for just that, and no send or Resume will tell them.
-  if (unsent_ && sender_.idle()) {
-    unsent_ = false;
-    WakeWriters();
+  bool untouched = false;
+  if (!sender_.idle()) {
+    MutexLock section(sender_.mutex());
+    untouched = sender_.DropLocked(id);
+    if (untouched) requests_are_exact_ = false;
   }
+  AfterDrop();
   return untouched;
 }
 
+void ClientSession::AfterDrop() {
+  // Writers of other calls may have waited for just that, and no send or Resume will tell them.
+  if (!unsent_ || !sender_.idle()) return;
+  SetUnsent(false);
+  WakeWriters();
+}
+
 ClientCall* ClientSession::FindCall(const FrameHeader& header) {
-  if (header.call >= calls_.size()) return nullptr;
-  ClientCall* const call = calls_[header.call];
+  const Slot* const slot = slots_.Find(header.call);
+  ClientCall* const call = slot == nullptr ? nullptr : slot->call;
   if (call != kAbandoned) return call;
   if (header.kind == FrameKind::kResponse) FreeId(header.call);
   return nullptr;
 }
 
 void ClientSession::AfterSend(Sent sent) {
-  unsent_ = sent != Sent::kAll;
+  SetUnsent(sent != Sent::kAll);
   if (!unsent_) return WakeWriters();
   // Not closed yet: what the server sent before it went away is still to be received. Then the pump
   // finds the end.
@@ -343,11 +376,19 @@ void ClientSession::Fail(absl::Status status) {
                 ? std::move(status)
                 : absl::Status(status.code(), absl::StrCat(status.message(),
                                                            "; the server had said: ", farewell_));
-    for (ClientCall* call : calls_) {
-      if (call != nullptr && call != kAbandoned) End(*call, dead_);
+    {
+      // From now on no slot is claimed.
+      MutexLock section(sender_.mutex());
+      closed_ = true;
     }
-    calls_.clear();
-    free_ids_.clear();
+    for (uint32_t id = 0; id < slots_.made(); ++id) {
+      Slot& slot = *slots_.Find(id);
+      if (ClientCall* const call = std::exchange(slot.call, nullptr);
+          call != nullptr && call != kAbandoned) {
+        End(*call, dead_);
+      }
+      if (slot.state.Lose()) slot.spot.Unpark();
+    }
   }
   // After the calls have ended: on_end_ has the connector drop this session.
   NotifyEnd();
@@ -361,13 +402,13 @@ void ClientSession::NotifyEnd() {
   if (on_end_) on_end_();
 }
 
-void ClientSession::NoticeDeath() {
-  if (pumping_ || SteadyNanos() - last_looked_ < kStaleNanos) return;
+void ClientSession::NoticeDeath(int64_t now) {
+  if (now - last_looked_.load(std::memory_order_relaxed) < kStaleNanos || !TryTakePump()) return;
   // In shared memory, Receive alone does not notice that the peer is gone; arming does.
   (void)receiver_.Arm();
-  PumpWhatArrived(nullptr);
-  PromoteFollower();
-  HandOver();
+  for (int frames = 0; frames < kFramesPerTurn && Pump(nullptr); ++frames) {
+  }
+  ReleasePump();
 }
 
 absl::AnyInvocable<void()> ClientSession::When(ClientCall& call, Event event,
@@ -416,7 +457,8 @@ void ClientSession::Changed(ClientCall& call) {
 }
 
 void ClientSession::WakeAsyncWriters() {
-  for (ClientCall* call : calls_) {
+  for (uint32_t id = 0; id < slots_.made(); ++id) {
+    ClientCall* const call = slots_.Find(id)->call;
     if (call != nullptr && call != kAbandoned && call->waiters_ != nullptr) Changed(*call);
   }
 }
@@ -425,11 +467,21 @@ void ClientSession::Opened(const ClientCall& call) {
   if (call.waiters_ == nullptr) return;
   poller_ = call.waiters_->poller;
   // The poller has the session until no such call is open; the first one gives it.
-  if (++open_async_ == 1) call.waiters_->poller->Add(shared_from_this());
+  if (++open_async_ > 1) return;
+  pump_token_.Need();
+  call.waiters_->poller->Add(shared_from_this());
 }
 
 void ClientSession::NoLongerOpen(const ClientCall& call) {
-  if (call.waiters_ != nullptr) --open_async_;
+  if (call.waiters_ != nullptr && --open_async_ == 0) {
+    pump_token_.NeedNoMore();
+  }
+}
+
+void ClientSession::SetUnsent(bool unsent) {
+  if (unsent == unsent_) return;
+  unsent_ = unsent;
+  unsent ? pump_token_.Need() : pump_token_.NeedNoMore();
 }
 
 }  // namespace nigh

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -20,6 +21,9 @@
 #include "nigh/runtime/call/frame_receiver.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/client/client_call.h"
+#include "nigh/runtime/client/pump_token.h"
+#include "nigh/runtime/client/slot.h"
+#include "nigh/runtime/client/unary_call.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/runtime/wire/sections.h"
@@ -41,8 +45,13 @@ namespace nigh {
 // the pump from the poller and gives it back when it leaves. Callbacks run as the poller's tasks,
 // never on the leader. client_pump.cc has a picture of it.
 //
-// Locks. mutex_ guards the calls. It is taken before the sender's. It is never held while user code
-// runs or a thread sleeps. The receiving half of the connection belongs to whoever pumps.
+// Two kinds of calls. A UnaryCall is its thread's own; its slot hands over what arrives, and only the
+// sender's lock is taken for it. All others are ClientCalls, which mutex_ guards; their slots are
+// shared.
+//
+// Locks. mutex_ is taken before the sender's. It is never held while user code runs or a thread
+// sleeps. The receiving half of the connection belongs to whoever pumps: whoever has
+// pump_token_.
 class ClientSession final : public Pollable, public std::enable_shared_from_this<ClientSession> {
  public:
   using Event = CallEvent;
@@ -75,6 +84,39 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
 
   // Wakes whoever pumps from its sleep, so that it looks again whether to go on.
   void Interrupt() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Opens a unary call, as below.
+  bool Start(UnaryCall& call, const MessageSource& request) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends it here and sends a CANCEL. False: the receiver has been quicker. `taken` is called before
+  // the slot may become another call's.
+  bool GiveUp(Slot& slot, absl::FunctionRef<void()> taken) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Gives its slot back. The call is over, and nobody takes frames for it any more.
+  void End(Slot& slot) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // How the thread of a unary call waits. It leads if it gets the pump: PumpOrLookOut handles one
+  // frame, false: none has come, for so long that it is time to sleep. PumpTheRest handles what has
+  // come, until `done`. ReleasePump passes the pump on to whoever needs it. `call` is parsed for in
+  // place meanwhile.
+  bool TryTakePump() { return pump_token_.TryTake(); }
+  void BeginToLead(UnaryCall& call) {
+    own_ = &call;
+    // The waiter has seen another thread's wait last.
+    waiter_.Reset();
+  }
+  bool PumpOrLookOut() ABSL_LOCKS_EXCLUDED(mutex_);
+  void PumpTheRest(const bool& done) ABSL_LOCKS_EXCLUDED(mutex_);
+  void SleepAsLeader(Deadline deadline) ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndToLead() ABSL_LOCKS_EXCLUDED(mutex_) {
+    own_ = nullptr;
+    ReleasePump();
+  }
+  // Otherwise it follows. SleepAsFollower sleeps until there may be something to do, at once if
+  // not `waits()`. A follower that has slept may have been woken to lead; if it does not, PassPump.
+  bool pump_is_taken() const { return pump_token_.taken(); }
+  const WaitPolicy& wait_policy() const { return wait_; }
+  void SleepAsFollower(Slot& slot, Deadline deadline, absl::FunctionRef<bool()> waits)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void PassPump() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Opens `call`. False: this session takes no new calls, and nothing of this one has left; try
   // another session. True: the call's status tells whether it has failed already.
@@ -114,6 +156,15 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   void ResumeSending() override ABSL_LOCKS_EXCLUDED(mutex_);
   Waiter::PollCost poll_cost() const override { return poll_cost_; }
 
+  // Whether the server may have acted upon the request that was sent as the `ordinal`th, from 0. It
+  // tells as it goes away.
+  bool MayHaveTaken(uint64_t ordinal) const {
+    return ordinal < taken_.load(std::memory_order_acquire);
+  }
+
+  const Limits& limits() const { return limits_; }
+  // The beginning of messages about a call: the address and the method.
+  std::string NameOf(const Method& method) const;
   // Whether the medium has taken a request from this session.
   bool proven() const { return proven_; }
   // Says why the session takes no calls any more. UNAVAILABLE while the connection only closes.
@@ -121,22 +172,26 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }
 
  private:
+  // At most this many frames are dispatched in one go by somebody who waits for none of them.
+  static constexpr int kFramesPerTurn = 64;
+
   // An exchange of hellos by a poller.
   struct Greeting {
     Deadline deadline;
     std::function<void(const absl::Status&)> done;
   };
 
-  // Stands in calls_ for a call that has ended here while the server still owes a RESPONSE.
+  // Stands in a shared slot for a call that has ended here while the server still owes a RESPONSE.
   // NOLINTNEXTLINE(performance-no-int-to-ptr): never dereferenced
   static inline ClientCall* const kAbandoned = reinterpret_cast<ClientCall*>(alignof(ClientCall));
 
-  // The beginning of messages about the call: the address and the method.
-  std::string NameOf(const ClientCall& call) const;
+  std::string NameOf(const ClientCall& call) const { return NameOf(*call.method_.method); }
 
   // client_session.cc
-  bool CheckStart(ClientCall& call, const MessageSource* first)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Why a call with so much metadata and such a first message cannot be started, or OK.
+  absl::Status CheckStart(const Method& method, const ClientContext& context,
+                          const MessageSource* first) const;
+  absl::Status TooManyCalls(const Method& method) const;
   bool TakeId(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The call that a frame is for, or null when it is over here. A RESPONSE to such a call frees its
   // id.
@@ -158,7 +213,10 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   void Release(const ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // As FrameSender::Drop.
   bool DropUnsent(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterDrop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes a shared slot free, or any.
   void FreeId(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FreeSlot(Slot& slot);
   void WakePump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Waits for kRoom or kLeft.
   void AwaitSender(ClientCall& call, Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -187,6 +245,17 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
 
   // client_pump.cc
   bool IsReady(const ClientCall& call, Event event) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Handles a whole message, or a frame without one, of the call that has the slot.
+  void DispatchToSlot(Slot& slot, const FrameHeader& header, ConstByteSpan payload,
+                      std::string* owned, ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Handles the first piece of a message. False: it is not to be kept.
+  bool BeginsFor(Slot& slot, const FrameHeader& header, ConstByteSpan payload)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Passes the pump on to whoever needs it.
+  void ReleasePump() ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetUnsent(bool unsent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   // Waits for `event`, leading or following. At the call's deadline the call ends. A call's reader
   // and writer may be two threads, and only the reader, whose target it is, may parse the call's
   // messages in place. Hence the role.
@@ -195,7 +264,8 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // Pumps until `event` or the call's deadline. `self` is the call whose messages this thread may
   // parse in place, its own, or null.
   void Lead(ClientCall& call, Event event, ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Dispatches what has arrived, without waiting. To be called while nobody pumps.
+  // Dispatches what has arrived, without waiting. By whoever has just taken the pump, which it
+  // gives back.
   void PumpWhatArrived(ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Gives the session to the poller if nobody pumps and there is something for the poller to do.
   void HandOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -204,15 +274,15 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // Wakes a follower, who leads, if nobody pumps.
   void PromoteFollower() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Handles one frame, or makes one attempt to send what waits. False: there was nothing to do.
-  // Only whoever has set pumping_ may call it.
+  // Only whoever has the pump may call it.
   bool Pump(ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
   // Looks out for something to do, as long as the waiter says. False: sleep.
   bool LookOut();
   // Sleeps until there may be something to do, or until Interrupt or `deadline`. Releases the mutex
   // meanwhile.
   void Sleep(Deadline deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Looks at a connection that nobody has looked at for a while, before it is relied on.
-  void NoticeDeath() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Looks at a connection that nobody has looked at for a while, before it is relied on at `now`.
+  void NoticeDeath(int64_t now) ABSL_LOCKS_EXCLUDED(mutex_);
   // False: the server breaks the protocol, which ends the connection; violation_ says how.
   bool Dispatch(const Frame& frame, ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
   bool Violated(absl::Status violation);
@@ -227,6 +297,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   const std::unique_ptr<Connection> connection_;
   const std::string name_;
   const Limits limits_;
+  const WaitPolicy wait_;
   const Waiter::PollCost poll_cost_;
   const bool own_loop_;  // the program drives poller_, from ChannelOptions::event_loop
   std::function<void()> on_end_;
@@ -239,10 +310,24 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   FrameReceiver receiver_;
   Waiter waiter_;
   Assembler assembler_;
+  UnaryCall* own_ = nullptr;  // the leader's, if it makes a unary call
   absl::Status violation_;
 
+  // Needed by followers that sleep, by what is unsent, and by calls with waiters.
+  PumpToken pump_token_;
+  SlotTable slots_;
+  std::atomic<bool> going_away_ = false;
+  bool closed_ ABSL_GUARDED_BY(sender_.mutex()) = false;  // dead: no slot is claimed any more
+  // How many requests have been sent, in the order in which they leave. Exact, unless one was
+  // dropped before it left.
+  uint64_t requests_ ABSL_GUARDED_BY(sender_.mutex()) = 0;
+  bool requests_are_exact_ ABSL_GUARDED_BY(sender_.mutex()) = true;
+  std::atomic<uint64_t> taken_ =
+      UINT64_MAX;  // as the server's GO_AWAY says, if it can be relied on
+  // When somebody last received on the connection, or was about to; steady nanoseconds.
+  std::atomic<int64_t> last_looked_ = 0;
+
   mutable Mutex mutex_;
-  bool pumping_ ABSL_GUARDED_BY(mutex_) = false;
   std::unique_ptr<Greeting> greeting_ ABSL_GUARDED_BY(mutex_);
   std::weak_ptr<Poller> poller_ ABSL_GUARDED_BY(mutex_);
   // The same poller, once HandOver has left something to it, until LetGo. The reference keeps the
@@ -253,19 +338,14 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   int open_async_ ABSL_GUARDED_BY(mutex_) = 0;  // calls with waiters that are not over
   bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;
   bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
-  bool going_away_ ABSL_GUARDED_BY(mutex_) = false;
   bool end_notified_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status dead_ ABSL_GUARDED_BY(mutex_);
-  // When somebody last received on the connection; steady nanoseconds.
-  int64_t last_looked_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string farewell_ ABSL_GUARDED_BY(mutex_);  // what the server's GO_AWAY said
   // How many callers wait for the sender. Any thread's send may empty it, not only the pump's.
   std::atomic<int> writers_waiting_ = 0;
   std::atomic<bool> proven_ = false;
-  // By call id; null where the id is free.
-  std::vector<ClientCall*> calls_ ABSL_GUARDED_BY(mutex_);
-  std::vector<uint32_t> free_ids_ ABSL_GUARDED_BY(mutex_);
   std::vector<ClientCall*> followers_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Slot*> parked_ ABSL_GUARDED_BY(mutex_);  // of unary calls that follow and sleep
 };
 
 }  // namespace nigh

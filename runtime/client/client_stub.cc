@@ -16,6 +16,7 @@
 #include "nigh/runtime/client/client_call.h"
 #include "nigh/runtime/client/connector.h"
 #include "nigh/runtime/client/unary.h"
+#include "nigh/runtime/client/unary_call.h"
 
 namespace nigh {
 namespace internal {
@@ -30,6 +31,9 @@ absl::Status CallUnary(BoundMethod method, ClientContext& context, MessageSource
                        MessageTarget reply) {
   if (absl::Status measured = request.Measure(); !measured.ok()) {
     return Prefixed(method.method->name, measured);
+  }
+  if (method.connector->interceptors() == nullptr) {
+    return UnaryCall(method, context, reply).Run(request);
   }
   ClientCall call(method, context);
   call.Expect(reply);

@@ -1,6 +1,7 @@
 #include "nigh/runtime/client/connector.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,6 +31,7 @@ Connector::~Connector() {
   // The poller may still be connecting. Nobody is left to use that session.
   if (attempt_ != nullptr) attempt_->Close();
   if (session_ != nullptr) session_->LetGo();
+  if (SessionSeat* const seat = seat_.load(std::memory_order_relaxed)) seat->Retire();
 }
 
 PeerIdentity Connector::peer() const {
@@ -87,13 +89,25 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Session(const BoundMet
   return Connect(method, context);
 }
 
+absl::StatusOr<SessionLease> Connector::Lease(const BoundMethod& method, ClientContext& context) {
+  if (absl::Status status = Check(method); !status.ok()) return status;
+  for (;;) {
+    SessionLease lease(seat_);
+    if (lease) return lease;
+    const absl::Status connected = Connect(method, context).status();
+    if (!connected.ok()) return connected;
+  }
+}
+
 void Connector::Retire(const ClientSession& session) {
   std::shared_ptr<ClientSession> retired;  // destroyed after the lock
+  SessionSeat* seat = nullptr;
   {
     MutexLock lock(mutex_);
     if (session_.get() != &session) return;
     retired = std::move(session_);
     session_ = nullptr;
+    seat = seat_.exchange(nullptr, std::memory_order_acq_rel);
     if (session.proven()) {
       pause_ = absl::ZeroDuration();
       SetState(ChannelState::kIdle);
@@ -105,6 +119,7 @@ void Connector::Retire(const ClientSession& session) {
     }
   }
   retired->LetGo();
+  seat->Retire();
   Announce();
 }
 
@@ -181,6 +196,7 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const Bo
 
 void Connector::Connected(std::shared_ptr<ClientSession> session) {
   session_ = std::move(session);
+  seat_.store(SessionSeat::Take(session_), std::memory_order_release);
   last_error_ = absl::OkStatus();
   connecting_ = false;
   changed_.SignalAll();

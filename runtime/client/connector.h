@@ -1,6 +1,7 @@
 #ifndef NIGH_RUNTIME_CLIENT_CONNECTOR_H_
 #define NIGH_RUNTIME_CLIENT_CONNECTOR_H_
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -25,6 +26,7 @@
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/client/method_table.h"
+#include "nigh/runtime/client/session_lease.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
@@ -71,6 +73,9 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   // context's deadline or cancellation at most. Fails with the status that the call ends with.
   absl::StatusOr<std::shared_ptr<ClientSession>> Session(const BoundMethod& method,
                                                          ClientContext& context)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same, borrowed.
+  absl::StatusOr<SessionLease> Lease(const BoundMethod& method, ClientContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Returns the session, or null if there is none.
   std::shared_ptr<ClientSession> SessionIfReady() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -141,6 +146,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   mutable Mutex mutex_;
   CondVar changed_;
   std::shared_ptr<ClientSession> session_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<SessionSeat*> seat_ = nullptr;  // where session_ is lent; written under mutex_
   std::shared_ptr<ClientSession> attempt_ ABSL_GUARDED_BY(mutex_);  // shaking hands
   bool connecting_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<Poller> poller_ ABSL_GUARDED_BY(mutex_);

@@ -71,7 +71,7 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
     receiver_.Release();
     if (!handled) {
       // The last frame that the client gets, so that its user learns what is wrong.
-      (void)link_.sender().SendText({.kind = FrameKind::kGoAway},
+      (void)link_.sender().SendText({.kind = FrameKind::kGoAway, .aux = requests_},
                                     violation_.message().substr(0, kMinMaxPayload));
       Fail(Prefixed(link_.peer()->address, violation_), /*broken=*/true);
       return Turn::kEnded;
@@ -107,6 +107,10 @@ bool ServerSession::Dispatch(const Frame& frame) {
     case FrameKind::kMessage:
       if (absl::Status status = assembler_.Interrupt(header); !status.ok()) {
         return Violated(std::move(status));
+      }
+      // The role alone writes it.
+      if (header.kind == FrameKind::kRequest) {
+        requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
       }
       if (header.rest != 0) return BeginPieces(frame);
       if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload);
@@ -253,7 +257,6 @@ bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload) 
   calls_[header.call] = call.get();
   handlers_.fetch_add(1, std::memory_order_relaxed);
   call->Open(header.call);
-  requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   // Last: whoever refuses calls from now on finds this one open, and counts it.
   if (!count_.Add()) {
     TurnAway(std::move(call));
@@ -398,7 +401,9 @@ void ServerSession::ResumeSending() {
 
 void ServerSession::Drain() {
   count_.Set(CallCount::kDraining);
-  link_.SendText({.kind = FrameKind::kGoAway}, kShuttingDown);
+  // Requests that come later are turned away, see OnRequest.
+  link_.SendText({.kind = FrameKind::kGoAway, .aux = requests_.load(std::memory_order_relaxed)},
+                 kShuttingDown);
 }
 
 }  // namespace nigh

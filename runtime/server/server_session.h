@@ -154,7 +154,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   FrameReceiver receiver_;
   Assembler assembler_;
   bool hello_received_ = false;
-  std::atomic<uint64_t> requests_ = 0;  // that have been taken; written in the role alone
+  // REQUEST frames that have come; written in the role alone.
+  std::atomic<uint64_t> requests_ = 0;
   std::unique_ptr<ServerCall> arrived_;
   std::vector<ServerCall*> calls_;       // by call id; is_open tells whether the id is in use
   std::vector<DeclaredMethod> methods_;  // by method id

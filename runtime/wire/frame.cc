@@ -57,7 +57,7 @@ constexpr KindRules kRules[] = {
     {.name = "CANCEL", .call = kAny<uint32_t>},
     {.name = "CREDIT", .call = kAny<uint32_t>, .aux = kAny<uint64_t>},
     {.name = "PING", .flags = kAck, .aux = kAny<uint64_t>},
-    {.name = "GO_AWAY", .length = kAny<uint32_t>},
+    {.name = "GO_AWAY", .length = kAny<uint32_t>, .aux = kAny<uint64_t>},
     {.name = "PIECE", .call = kAny<uint32_t>, .length = kAny<uint32_t>, .rest = kAny<uint32_t>},
 };
 

@@ -10,6 +10,12 @@
 #include "nigh/transport/bytes.h"
 
 namespace nigh {
+namespace {
+
+// The part that every version has: the magic number and the versions.
+constexpr size_t kVersionsSize = 8;
+
+}  // namespace
 
 void EncodeHello(const Hello& hello, std::byte* to) {
   StoreLittle(kHelloMagic, to);
@@ -19,13 +25,16 @@ void EncodeHello(const Hello& hello, std::byte* to) {
   StoreLittle(hello.max_message, to + 12);
   StoreLittle(hello.max_metadata, to + 20);
   StoreLittle(hello.max_calls, to + 24);
+  StoreLittle(hello.features, to + 28);
+  StoreLittle(hello.max_attachment, to + 32);
 }
 
 absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload) {
-  if (payload.size() < kHelloSize) {
+  const auto too_short = [&](size_t size) {
     return absl::InternalError(
-        absl::StrCat("hello of ", payload.size(), " bytes, shorter than ", kHelloSize));
-  }
+        absl::StrCat("hello of ", payload.size(), " bytes, shorter than ", size));
+  };
+  if (payload.size() < kVersionsSize) return too_short(kVersionsSize);
   const std::byte* from = payload.data();
   if (LoadLittleOnce<uint32_t>(from) != kHelloMagic) {
     return absl::InternalError("hello without nigh's magic number");
@@ -33,14 +42,18 @@ absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload) {
   Hello hello;
   hello.min_version = LoadLittleOnce<uint16_t>(from + 4);
   hello.max_version = LoadLittleOnce<uint16_t>(from + 6);
-  hello.window = LoadLittleOnce<uint32_t>(from + 8);
-  hello.max_message = LoadLittleOnce<uint64_t>(from + 12);
-  hello.max_metadata = LoadLittleOnce<uint32_t>(from + 20);
-  hello.max_calls = LoadLittleOnce<uint32_t>(from + 24);
   if (hello.min_version == 0 || hello.min_version > hello.max_version) {
     return absl::InternalError(absl::StrCat("hello with impossible versions ", hello.min_version,
                                             " to ", hello.max_version));
   }
+  if (kProtocolVersion < hello.min_version || kProtocolVersion > hello.max_version) return hello;
+  if (payload.size() < kHelloSize) return too_short(kHelloSize);
+  hello.window = LoadLittleOnce<uint32_t>(from + 8);
+  hello.max_message = LoadLittleOnce<uint64_t>(from + 12);
+  hello.max_metadata = LoadLittleOnce<uint32_t>(from + 20);
+  hello.max_calls = LoadLittleOnce<uint32_t>(from + 24);
+  hello.features = LoadLittleOnce<uint32_t>(from + 28);
+  hello.max_attachment = LoadLittleOnce<uint64_t>(from + 32);
   if (hello.window == 0) return absl::InternalError("hello with a window of 0");
   return hello;
 }

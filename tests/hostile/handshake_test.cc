@@ -65,6 +65,11 @@ std::string Altered(size_t at, absl::string_view bytes) {
   return hello;
 }
 
+// Its first 28 bytes, which is all that version 1 had.
+std::string VersionOne() {
+  return Altered(4, absl::string_view("\x01\0\x01\0", 4)).substr(kFrameHeaderSize, 28);
+}
+
 std::vector<Greeting> WrongGreetings() {
   const std::string payload = HelloBytes().substr(kFrameHeaderSize);
   return {
@@ -77,11 +82,14 @@ std::vector<Greeting> WrongGreetings() {
        "receive: the peer closed the connection in the middle of a frame"},
       {"CutInThePayload", HelloBytes().substr(0, 40),
        "receive: the peer closed the connection in the middle of a frame"},
-      {"TooShort", FrameBytes({.kind = FrameKind::kHello}, payload.substr(0, 27)),
-       "connect: hello of 27 bytes, shorter than 28"},
+      {"TooShort", FrameBytes({.kind = FrameKind::kHello}, payload.substr(0, 39)),
+       "connect: hello of 39 bytes, shorter than 40"},
       {"WithoutTheMagicNumber", Altered(0, "hgin"), "connect: hello without nigh's magic number"},
-      {"OfALaterVersion", Altered(4, absl::string_view("\x02\0\x05\0", 4)),
-       "connect: the peer speaks versions 2 to 5 of nigh's protocol, this process 1 to 1 (upgrade "
+      {"OfALaterVersion", Altered(4, absl::string_view("\x03\0\x05\0", 4)),
+       "connect: the peer speaks versions 3 to 5 of nigh's protocol, this process 2 to 2 (upgrade "
+       "the older of the two)"},
+      {"OfVersion1", FrameBytes({.kind = FrameKind::kHello}, VersionOne()),
+       "connect: the peer speaks versions 1 to 1 of nigh's protocol, this process 2 to 2 (upgrade "
        "the older of the two)"},
       {"OfImpossibleVersions", Altered(4, absl::string_view("\x05\0\x02\0", 4)),
        "connect: hello with impossible versions 5 to 2"},

@@ -79,8 +79,8 @@ std::vector<Violation> WrongFirstWords() {
        "receive: the peer does not speak nigh's protocol"},
       {"Zeros", std::string(100, '\0'), "frame of unknown kind 0"},
       {"WrongMagic", Altered(0, "nihg"), "hello without nigh's magic number"},
-      {"HelloCutShort", FrameBytes({.kind = FrameKind::kHello}, payload.substr(0, 27)),
-       "hello of 27 bytes, shorter than 28"},
+      {"HelloCutShort", FrameBytes({.kind = FrameKind::kHello}, payload.substr(0, 39)),
+       "hello of 39 bytes, shorter than 40"},
       {"EmptyHello", FrameBytes({.kind = FrameKind::kHello}), "hello of 0 bytes"},
       {"HelloWithVersionZero", Altered(4, absl::string_view("\0\0\1\0", 4)),
        "hello with impossible versions 0 to 1"},
@@ -236,9 +236,19 @@ TEST_F(HostileClient, OfAnotherVersionIsToldBothRanges) {
   RawPeer peer = Connect();
   peer.Send(HelloBytes(hello));
   EXPECT_THAT(peer.ReceiveKind(FrameKind::kGoAway).payload,
-              HasSubstr("the peer speaks versions 7 to 9 of nigh's protocol, this process 1 to 1"));
+              HasSubstr("the peer speaks versions 7 to 9 of nigh's protocol, this process 2 to 2"));
   EXPECT_TRUE(peer.ReceiveAll().empty());
   EXPECT_THAT(NextError().message(), HasSubstr("the peer speaks versions 7 to 9"));
+}
+
+TEST_F(HostileClient, OfVersion1IsToldBothRanges) {
+  RawPeer peer = Connect();
+  peer.Send(FrameBytes({.kind = FrameKind::kHello},
+                       Altered(4, absl::string_view("\1\0\1\0", 4)).substr(kFrameHeaderSize, 28)));
+  EXPECT_THAT(peer.ReceiveKind(FrameKind::kGoAway).payload,
+              HasSubstr("the peer speaks versions 1 to 1 of nigh's protocol, this process 2 to 2"));
+  EXPECT_TRUE(peer.ReceiveAll().empty());
+  EXPECT_THAT(NextError().message(), HasSubstr("the peer speaks versions 1 to 1"));
 }
 
 TEST_F(HostileClient, OfALaterVersionThatStillSpeaksThisOneIsServed) {

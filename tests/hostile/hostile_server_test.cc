@@ -349,7 +349,8 @@ TEST_F(HostileServer, GoodbyeAndHangupAmidACallIsUnavailable) {
   std::future<absl::StatusOr<Note>> call = Call();
   RawPeer peer = AcceptAndGreet();
   peer.ReceiveKind(FrameKind::kRequest);
-  peer.Send(FrameBytes({.kind = FrameKind::kGoAway}, "crashing"));
+  // It has taken the call, so nobody else may be asked.
+  peer.Send(FrameBytes({.kind = FrameKind::kGoAway, .aux = 1}, "crashing"));
   peer.Close();
   ExpectStatus(call.get().status(), Code::kUnavailable, "closed the connection");
 }

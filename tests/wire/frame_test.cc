@@ -60,7 +60,7 @@ constexpr Rules kRules[] = {
     {FrameKind::kCancel, 0, false, true, false, false, false},
     {FrameKind::kCredit, 0, false, true, false, false, true},
     {FrameKind::kPing, kAck, false, false, false, false, true},
-    {FrameKind::kGoAway, 0, false, false, true, false, false},
+    {FrameKind::kGoAway, 0, false, false, true, false, true},
     {FrameKind::kPiece, 0, false, true, true, true, false},
 };
 

@@ -19,7 +19,9 @@ constexpr Hello kHello = {.min_version = 1,
                           .window = 65'536,
                           .max_message = uint64_t{5} << 32,
                           .max_metadata = 8192,
-                          .max_calls = 1000};
+                          .max_calls = 1000,
+                          .features = 5,
+                          .max_attachment = uint64_t{6} << 32};
 
 std::string Encoded(const Hello& hello) {
   std::byte bytes[kHelloSize];

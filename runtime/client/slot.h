@@ -1,0 +1,181 @@
+#ifndef NIGH_RUNTIME_CLIENT_SLOT_H_
+#define NIGH_RUNTIME_CLIENT_SLOT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nigh/runtime/base/parking.h"
+#include "nigh/runtime/call/window.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
+
+namespace nigh {
+
+class ClientCall;
+
+// Who has a call number, in one word that hands the call over. A unary call belongs to its owner,
+// the thread that makes it; to the receiver, whoever pumps, while it takes a frame; and to its owner
+// again. So neither needs a lock.
+//
+//            Open            BeginTake             EndTake(last)
+//   kFree -----------> kOpen ----------> kTaken ------------------> kDone ---- Free --> kFree
+//                      |   ^                |  EndTake
+//                      |   +----------------+
+//                      |
+//                      +-- Leave (the owner gives up) --> kLeft ---- MeetLeft ---> kFree
+//                      |
+//                      +-- Lose (the connection is over) -------> kLost
+//
+// While the owner itself is the receiver, the call stays kOpen until it is free. kShared: the call
+// is a ClientCall, which the session's mutex guards.
+//
+// `Word` is an atomic one; a test takes it through every interleaving with one of its own.
+enum class SlotValue : uint32_t { kFree, kOpen, kTaken, kDone, kLeft, kLost, kShared };
+
+template <class Word>
+class BasicSlotState {
+ public:
+  using Value = SlotValue;
+  using enum SlotValue;
+
+  Value value() const { return value_.load(std::memory_order_seq_cst); }
+  // Whether the owner still waits.
+  bool pending() const {
+    const Value now = value();
+    return now == kOpen || now == kTaken;
+  }
+
+  // The owner's. Leave fails if the receiver has been quicker: then the call is taken, over or lost.
+  void Open() { value_.store(kOpen, std::memory_order_release); }
+  void Share() { value_.store(kShared, std::memory_order_release); }
+  bool Leave() { return Step(kOpen, kLeft); }
+  void Free() { value_.store(kFree, std::memory_order_release); }
+
+  // The receiver's. BeginTake fails if the owner has left. MeetLeft: the server's last frame has
+  // come, and nobody waits for it.
+  bool BeginTake() { return Step(kOpen, kTaken); }
+  // Sequentially consistent; see ParkingSpot.
+  void EndTake(bool last) { value_.store(last ? kDone : kOpen, std::memory_order_seq_cst); }
+  bool MeetLeft() { return Step(kLeft, kFree); }
+  bool Lose() { return Step(kOpen, kLost); }
+
+ private:
+  bool Step(Value from, Value to) {
+    return value_.compare_exchange_strong(from, to, std::memory_order_seq_cst);
+  }
+
+  Word value_{kFree};
+};
+
+using SlotState = BasicSlotState<std::atomic<SlotValue>>;
+
+// What the receiver has taken for an owner that is another thread.
+class TakenFrames {
+ public:
+  struct Taken {
+    FrameHeader header;
+    std::string payload;
+  };
+
+  // Copies a frame. `owned`: the string that holds `payload`, to be taken over, or null. Of messages
+  // beyond those that break any unary call, it is only noted that there were some.
+  void Add(const FrameHeader& header, ConstByteSpan payload, std::string* owned);
+  // A message of so many bytes has begun, which is longer than is accepted.
+  void Refuse(size_t size) {
+    if (refused_ != 0) return;
+    refused_ = size;
+    refused_before_ = count_;
+  }
+
+  size_t count() const { return count_; }
+  const Taken& operator[](size_t index) const { return frames_[index]; }
+  bool overflowed() const { return overflowed_; }
+  size_t refused() const { return refused_; }
+  // Whether that was so right before the frame `index`.
+  bool refused_before(size_t index) const { return refused_ != 0 && refused_before_ == index; }
+
+  // Forgets them. Their memory serves the next call, unless there is much of it.
+  void Clear();
+
+ private:
+  // A first one, which may say nothing, the reply, and one that is too many.
+  static constexpr size_t kMaxMessages = 3;
+  static constexpr size_t kKeptBytes = size_t{64} << 10;
+
+  std::vector<Taken> frames_;
+  size_t count_ = 0;
+  size_t refused_ = 0;  // 0: none is
+  size_t refused_before_ = 0;
+  bool overflowed_ = false;
+};
+
+// What there is of a call number. Slots stay where they are while their session lives.
+struct alignas(64) Slot {
+  SlotState state;
+  ParkingSpot spot;                 // the owner's
+  std::atomic<bool> alert = false;  // the owner has to look at `taken` although it is pending
+  uint32_t id = 0;
+  Slot* next = nullptr;                // in the list of free ones
+  ClientCall* call = nullptr;          // of a shared one; the session's mutex guards it
+  std::unique_ptr<TakenFrames> taken;  // null until the first frame for another thread
+  Window window;                       // the receiver's
+
+  // By the receiver, for an owner that is another thread: takes a frame, or notes that a message of
+  // `size` bytes is refused. `last`: of the RESPONSE. False: the owner has left.
+  bool Take(const FrameHeader& header, ConstByteSpan payload, std::string* owned);
+  bool Refuse(size_t size, bool last);
+
+  // By whoever has claimed the slot: nothing is left of the call before.
+  void Renew(const Window& initial) {
+    alert.store(false, std::memory_order_relaxed);
+    if (taken != nullptr) taken->Clear();
+    window = initial;
+  }
+};
+
+// The slots of a session, by call number. Those that were given back last are used again first.
+class SlotTable {
+ public:
+  // At most `max_calls`.
+  explicit SlotTable(uint32_t max_calls)
+      : chunks_(new std::atomic<Slot*>[max_calls / kChunk + 1]()), max_calls_(max_calls) {}
+  ~SlotTable();
+  SlotTable(const SlotTable&) = delete;
+  SlotTable& operator=(const SlotTable&) = delete;
+
+  // Any thread. The slot of `id`, or null if that has never been used.
+  Slot* Find(uint32_t id) const {
+    if (id >= made_.load(std::memory_order_acquire)) return nullptr;
+    return &chunks_[id / kChunk].load(std::memory_order_acquire)[id % kChunk];
+  }
+
+  // Takes a free slot, one thread at a time. Null: `most` are in use.
+  Slot* Claim(uint32_t most);
+  // Any thread. Gives back a slot, whose state says that it is free.
+  void GiveBack(Slot& slot) {
+    slot.next = free_.load(std::memory_order_relaxed);
+    while (!free_.compare_exchange_weak(slot.next, &slot, std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+    }
+  }
+
+  // How many have ever been used.
+  uint32_t made() const { return made_.load(std::memory_order_acquire); }
+
+ private:
+  static constexpr uint32_t kChunk = 64;
+
+  const std::unique_ptr<std::atomic<Slot*>[]> chunks_;
+  const uint32_t max_calls_;
+  std::atomic<uint32_t> made_ = 0;
+  std::atomic<Slot*> free_ = nullptr;  // given back by any thread
+  Slot* claimable_ = nullptr;          // taken from there by whoever claims
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_RUNTIME_CLIENT_SLOT_H_
