@@ -18,7 +18,9 @@ class Cancellation {
   using Callback = absl::AnyInvocable<void()>;
   using Id = uint64_t;
 
-  bool requested() const { return requested_.load(std::memory_order_acquire); }
+  // Sequentially consistent, as the request is: whoever is about to sleep (ParkingSpot) sees it, or is
+  // woken.
+  bool requested() const { return requested_.load(std::memory_order_seq_cst); }
 
   // Makes the request. Runs each callback once, in this thread, with no lock held.
   void Request() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -33,7 +35,9 @@ class Cancellation {
 
   // After Remove, the callback does not run any more. If it is running in another thread, Remove
   // waits until it has returned.
-  void Remove(Id id) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Remove(Id id) ABSL_LOCKS_EXCLUDED(mutex_) {
+    if (id != 0) RemoveOne(id);
+  }
 
   // As Remove, for a callback that must not miss a request. If there was a request and RunCallbacks
   // has not reached the callback yet, it runs here.
@@ -43,6 +47,8 @@ class Cancellation {
   void Reset() ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
+  void RemoveOne(Id id) ABSL_LOCKS_EXCLUDED(mutex_);
+
   struct Entry {
     Id id = 0;  // 0: none
     Callback callback;

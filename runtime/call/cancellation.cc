@@ -15,7 +15,7 @@ void Cancellation::Request() {
 
 bool Cancellation::Mark() {
   MutexLock lock(mutex_);
-  return !requested_.exchange(true, std::memory_order_acq_rel) &&
+  return !requested_.exchange(true, std::memory_order_seq_cst) &&
          (entry_.id != 0 || !more_.empty());
 }
 
@@ -81,8 +81,7 @@ void Cancellation::AwaitRun(Id id) {
   while (running_ == id && runner_ != std::this_thread::get_id()) ran_.Wait(mutex_);
 }
 
-void Cancellation::Remove(Id id) {
-  if (id == 0) return;
+void Cancellation::RemoveOne(Id id) {
   Callback removed;  // destroyed after the lock
   MutexLock lock(mutex_);
   removed = Take(id);

@@ -36,14 +36,14 @@ class FrameReceiver {
 
   // Whether Next would find nothing, as far as one load tells. The end may show up later.
   bool Silent() const {
-    return next_ == count_ && arrivals_ != nullptr && !armed_ &&
+    return drained_ && next_ == count_ && arrivals_ != nullptr &&
            arrivals_->load(std::memory_order_relaxed) == seen_;
   }
 
   // As Connection's, for kReceive. The next Next looks, whatever Silent said before.
   Wake Arm() {
     if (next_ != count_) return Wake::Ready();
-    armed_ = true;
+    drained_ = false;
     return connection_.Arm(Interest::kReceive);
   }
 
@@ -51,13 +51,13 @@ class FrameReceiver {
   static constexpr size_t kMaxFrames = 16;
 
   bool Look() {
-    armed_ = false;
     next_ = 0;
     // Before the look: what comes after it changes the word.
     if (arrivals_ != nullptr) seen_ = arrivals_->load(std::memory_order_relaxed);
     const Received received = connection_.Receive(absl::MakeSpan(frames_));
     count_ = received.frames;
     ended_ = received.ended;
+    drained_ = count_ == 0 || received.all;
     if (count_ != 0 && !asked_) AskForArrivals();
     return count_ != 0;
   }
@@ -65,14 +65,14 @@ class FrameReceiver {
   void AskForArrivals() {
     asked_ = true;
     arrivals_ = connection_.arrivals();
-    armed_ = true;  // seen_ is not known yet
+    drained_ = false;  // seen_ is not known yet
   }
 
   Connection& connection_;
   const std::atomic<uint64_t>* arrivals_ = nullptr;
   uint64_t seen_ = 0;
   bool asked_ = false;
-  bool armed_ = false;
+  bool drained_ = false;  // the last look has found all that there was when seen_ was read
   bool ended_ = false;
   uint32_t next_ = 0;
   uint32_t count_ = 0;

@@ -145,18 +145,12 @@ Sent FrameSender::SendText(FrameHeader header, absl::string_view text) {
   return SendLocked(header, "", &source);
 }
 
-Sent FrameSender::SendRequest(FrameHeader header, absl::string_view method_name,
-                              absl::string_view sections, const MessageSource* message) {
-  MutexLock lock(mutex_);
-  return SendRequestLocked(header, method_name, sections, message);
-}
-
-Sent FrameSender::SendRequestLocked(FrameHeader header, absl::string_view method_name,
+Sent FrameSender::SendRequestLocked(FrameHeader header, const char* method_name,
                                     absl::string_view sections, const MessageSource* message) {
   if (header.method >= declared_.size()) declared_.resize(header.method + 1);
   if (!declared_[header.method]) {
     declared_[header.method] = true;
-    const MessageSource name(method_name);
+    const MessageSource name((absl::string_view(method_name)));
     const FrameHeader method = {.kind = FrameKind::kMethod, .method = header.method};
     if (SendLocked(method, "", &name) == Sent::kFailed) return Sent::kFailed;
   }

@@ -49,18 +49,14 @@ class FrameSender {
   // Sends a frame whose payload is `text`, as Send does.
   Sent SendText(FrameHeader header, absl::string_view text);
 
-  // Sends a REQUEST, as Send does. The first one for header.method follows a METHOD frame, which
-  // declares that number to stand for `method_name`.
-  Sent SendRequest(FrameHeader header, absl::string_view method_name, absl::string_view sections,
-                   const MessageSource* message);
-
   // For who has more to do in one section with a send: decide that it is to be sent, say.
   Mutex& mutex() const ABSL_LOCK_RETURNED(mutex_) { return mutex_; }
   Sent SendLocked(FrameHeader header, absl::string_view sections, const MessageSource* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Sent SendRequestLocked(FrameHeader header, absl::string_view method_name,
-                         absl::string_view sections, const MessageSource* message)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sends a REQUEST. The first one for header.method follows a METHOD frame, which declares that
+  // number to stand for `method_name`.
+  Sent SendRequestLocked(FrameHeader header, const char* method_name, absl::string_view sections,
+                         const MessageSource* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DropLocked(uint32_t call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Sends what waits, as far as there is room.

@@ -126,7 +126,7 @@ bool ClientSession::BeginsFor(Slot& slot, const FrameHeader& header, ConstByteSp
   }
   const bool last = header.kind == FrameKind::kResponse;
   if (state == SlotState::kOpen) {
-    const size_t size = MessageSize(header, payload);
+    const size_t size = KeptSize(header, payload, limits_.max_metadata);
     if (size <= limits_.max_message) return true;
     if (own_ != nullptr && &own_->slot() == &slot) {
       own_->Refuse(*this, size, last);
@@ -140,7 +140,7 @@ bool ClientSession::BeginsFor(Slot& slot, const FrameHeader& header, ConstByteSp
 
 bool ClientSession::WithinLimit(const FrameHeader& header, ConstByteSpan payload,
                                 ClientCall& call) {
-  const size_t size = MessageSize(header, payload);
+  const size_t size = KeptSize(header, payload, limits_.max_metadata);
   if (size <= limits_.max_message) return true;
   absl::Status status = TooLargeToReceive(NameOf(call), size, Peer::kServer, limits_.max_message);
   // After a RESPONSE the server owes nothing: the id is free, and a CANCEL would hit nobody.

@@ -180,29 +180,15 @@ void ClientSession::Lead(ClientCall& call, Event event, ClientCall* self) {
     bool found = false;
     {
       MutexUnlock unlock(mutex_);
-      do {
-        found = Pump(self);
-      } while (!found && LookOut());
+      found = PumpOrLookOut(self);
     }
-    if (found) {
-      waiter_.Found();
-    } else if (!IsReady(call, event)) {
+    if (!found && !IsReady(call, event)) {
       Sleep(deadline);
       waiter_.Slept();
     }
   }
   last_looked_.store(SteadyNanos(), std::memory_order_relaxed);
   (void)pump_token_.Leave();
-}
-
-bool ClientSession::PumpOrLookOut() {
-  do {
-    if (Pump(nullptr)) {
-      waiter_.Found();
-      return true;
-    }
-  } while (LookOut());
-  return false;
 }
 
 void ClientSession::PumpTheRest(const bool& done) {
@@ -276,10 +262,15 @@ void ClientSession::Sleep(Deadline deadline) {
   sleeping_ = interrupted_ = false;
 }
 
-bool ClientSession::LookOut() {
-  while (waiter_.PollAgain(poll_cost_)) {
-    if (!receiver_.Silent() || !sender_.idle()) return true;
-  }
+bool ClientSession::MayFind() const { return !receiver_.Silent() || !sender_.idle(); }
+
+bool ClientSession::PumpOrLookOut(ClientCall* self) {
+  do {
+    if (MayFind() && Pump(self)) {
+      waiter_.Found();
+      return true;
+    }
+  } while (waiter_.PollAgain(poll_cost_));
   return false;
 }
 
@@ -303,8 +294,8 @@ bool ClientSession::Pump(ClientCall* self) {
   // server may be unable to make room before its own frames are taken.
   if (!sender_.idle() && sender_.Resume() == Sent::kAll) {
     MutexLock lock(mutex_);
-    SetUnsent(false);
-    WakeWriters();
+    SetUnsent(!sender_.idle());
+    if (!unsent_) WakeWriters();
     return true;
   }
   return false;
@@ -379,7 +370,7 @@ void ClientSession::ResumeSending() {
   // Not closed yet: what the server sent before it went away is still to be received. Then the
   // pump finds the end.
   if (sent == Sent::kFailed) going_away_ = true;
-  SetUnsent(sent == Sent::kSome);
+  SetUnsent(!sender_.idle());
   // The signal that the poller has taken was the leader's, too, which may sleep on it: it arms anew.
   WakePump();
   if (!unsent_) return WakeWriters();

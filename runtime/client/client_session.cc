@@ -346,7 +346,8 @@ ClientCall* ClientSession::FindCall(const FrameHeader& header) {
 }
 
 void ClientSession::AfterSend(Sent sent) {
-  SetUnsent(sent != Sent::kAll);
+  // Other threads have sent since: the sender knows what waits now.
+  SetUnsent(sent == Sent::kFailed || !sender_.idle());
   if (!unsent_) return WakeWriters();
   // Not closed yet: what the server sent before it went away is still to be received. Then the pump
   // finds the end.

@@ -68,6 +68,11 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // Must be called before Handshake.
   void OnEnd(std::function<void()> callback) { on_end_ = std::move(callback); }
 
+  // `owner` is the connector, which may go while calls go on. Must be called before Handshake.
+  void BelongsTo(std::weak_ptr<const void> owner) { owner_ = std::move(owner); }
+  // Keeps the owner. Null: it has gone.
+  std::shared_ptr<const void> owner() const { return owner_.lock(); }
+
   // Exchanges hellos. The connecting thread calls it, before any other use, and waits until
   // `deadline` at most. It asks `abandon` whenever it wakes, as after every Interrupt. Fails with
   // UNAVAILABLE; the message tells why.
@@ -103,7 +108,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
     // The waiter has seen another thread's wait last.
     waiter_.Reset();
   }
-  bool PumpOrLookOut() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool PumpOrLookOut() ABSL_LOCKS_EXCLUDED(mutex_) { return PumpOrLookOut(nullptr); }
   void PumpTheRest(const bool& done) ABSL_LOCKS_EXCLUDED(mutex_);
   void SleepAsLeader(Deadline deadline) ABSL_LOCKS_EXCLUDED(mutex_);
   void EndToLead() ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -276,8 +281,10 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // Handles one frame, or makes one attempt to send what waits. False: there was nothing to do.
   // Only whoever has the pump may call it.
   bool Pump(ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Looks out for something to do, as long as the waiter says. False: sleep.
-  bool LookOut();
+  // Whether Pump may find something, as far as one load tells.
+  bool MayFind() const;
+  // Pumps until something has been found, as long as the waiter says. False: sleep.
+  bool PumpOrLookOut(ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
   // Sleeps until there may be something to do, or until Interrupt or `deadline`. Releases the mutex
   // meanwhile.
   void Sleep(Deadline deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -301,6 +308,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   const Waiter::PollCost poll_cost_;
   const bool own_loop_;  // the program drives poller_, from ChannelOptions::event_loop
   std::function<void()> on_end_;
+  std::weak_ptr<const void> owner_;
   const std::shared_ptr<const PeerIdentity> peer_;
   const UniqueFd interrupt_;
   Hello server_;  // the server's hello; written during the handshake only

@@ -64,12 +64,9 @@ bool ClientSession::Start(UnaryCall& call, const MessageSource& request) {
     MutexLock lock(mutex_);
     AfterSend(sent);
   }
-  if (sent == Sent::kFailed) {
-    // The server cannot have acted upon a frame that the medium has refused, so the call may begin
-    // again on another session.
-    FreeSlot(*slot);
-    return false;
-  }
+  // The server cannot have acted upon a frame that the medium has refused, so the call may begin
+  // again on another session. The slot goes with this one.
+  if (sent == Sent::kFailed) return false;
   call.Open(*slot, ordinal);
   return true;
 }

@@ -217,6 +217,7 @@ std::shared_ptr<ClientSession> Connector::NewSession(std::unique_ptr<Connection>
   // The session may outlive the channel; then its end concerns nobody. A strong reference would be
   // a cycle.
   auto session = std::make_shared<ClientSession>(std::move(connection), name_, options_);
+  session->BelongsTo(weak_from_this());
   session->OnEnd([connector = weak_from_this(), ended = session.get()] {
     if (const std::shared_ptr<Connector> alive = connector.lock()) alive->Retire(*ended);
   });

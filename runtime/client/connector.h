@@ -74,7 +74,9 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   absl::StatusOr<std::shared_ptr<ClientSession>> Session(const BoundMethod& method,
                                                          ClientContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The same, borrowed.
+  // Borrows the session, if there is one.
+  SessionLease LeaseIfReady() const { return SessionLease(seat_); }
+  // As Session, borrowed.
   absl::StatusOr<SessionLease> Lease(const BoundMethod& method, ClientContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Returns the session, or null if there is none.

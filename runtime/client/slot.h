@@ -104,7 +104,7 @@ class TakenFrames {
  private:
   // A first one, which may say nothing, the reply, and one that is too many.
   static constexpr size_t kMaxMessages = 3;
-  static constexpr size_t kKeptBytes = size_t{64} << 10;
+  static constexpr size_t kKeptBytes = size_t{4} << 10;
 
   std::vector<Taken> frames_;
   size_t count_ = 0;

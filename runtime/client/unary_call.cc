@@ -38,18 +38,32 @@ absl::Status UnaryCall::Run(const MessageSource& request) {
     return *std::move(status);
   }
   Connector& connector = *method_.connector;
+  // Once it connects or begins again: a state callback of the channel may drop the last other
+  // reference.
+  std::shared_ptr<const void> alive;
+  if (absl::Status status = connector.Check(method_); !status.ok()) End(std::move(status));
   while (!ended_) {
-    absl::StatusOr<SessionLease> lease = connector.Lease(method_, context_);
-    if (!lease.ok()) {
-      End(lease.status());
-      break;
+    SessionLease lease = connector.LeaseIfReady();
+    if (!lease) {
+      alive = connector.shared_from_this();
+      absl::StatusOr<SessionLease> connected = connector.Lease(method_, context_);
+      if (!connected.ok()) {
+        End(connected.status());
+        break;
+      }
+      lease = *std::move(connected);
     }
-    ClientSession& session = **lease;
+    ClientSession& session = *lease;
     if (session.Start(*this, request)) {
       if (!ended_) Await(session);
       context_.cancellation_.Remove(std::exchange(cancel_hook_, 0));
       if (!MayBeginAgain(session)) break;
+    } else {
+      End(session.EndStatus());
     }
+    alive = session.owner();
+    if (alive == nullptr) break;
+    BeginAgain();
     connector.Retire(session);
   }
   context_.LeaveParent();
@@ -59,15 +73,18 @@ absl::Status UnaryCall::Run(const MessageSource& request) {
 bool UnaryCall::MayBeginAgain(const ClientSession& session) {
   // Nearly no call goes further than this.
   if (status_.code() != absl::StatusCode::kUnavailable || slot_ == nullptr ||
-      session.MayHaveTaken(ordinal_) || std::exchange(again_, true)) {
+      session.MayHaveTaken(ordinal_) || got_message_) {
     return false;
   }
+  return !std::exchange(again_, true);
+}
+
+void UnaryCall::BeginAgain() {
   slot_ = nullptr;
   ended_ = got_initial_metadata_ = false;
   context_.initial_.Clear();
   context_.trailing_.Clear();
   status_ = absl::OkStatus();
-  return true;
 }
 
 void UnaryCall::Take(const ClientSession& session, const FrameHeader& header,

@@ -63,6 +63,7 @@ class UnaryCall {
   // Whether the call may begin again: the server says that it has not acted upon it, for the first
   // time.
   bool MayBeginAgain(const ClientSession& session);
+  void BeginAgain();
   // Waits for the call's end, leading or following.
   void Await(ClientSession& session);
   // The parts of Await. Each returns when the call is over, lost or to be given up, Follow also when

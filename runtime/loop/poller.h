@@ -131,6 +131,7 @@ class Poller {
   Token next_token_ = 1;
   int64_t last_events_ = 0;   // when PollEvents ran last; steady nanoseconds
   uint32_t vain_passes_ = 0;  // that spun and found nothing
+  uint32_t turns_ = 0;        // that did something
   bool stopping_ = false;
 
   TaskQueue tasks_;  // destroyed first: what tasks hold may use the rest

@@ -58,6 +58,7 @@ void ServerSession::Open() {
 
 ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
   for (int frames = 0; frames < kFramesPerTurn; ++frames) {
+    if (frames > 0 && receiver_.Silent()) return Turn::kDrained;
     const Frame* const frame = receiver_.Next();
     if (frame == nullptr) {
       if (!receiver_.ended()) return frames == 0 ? Turn::kNothing : Turn::kDrained;
@@ -187,7 +188,8 @@ absl::Status ServerSession::Refusal(const FrameHeader& header, ConstByteSpan pay
   if (declared.method == nullptr) return dispatcher_.NoSuchMethod(declared.name);
   const Method& method = declared.description();
   const Limits& limits = link_.limits();
-  if (const size_t size = MessageSize(header, payload); size > limits.max_message) {
+  if (const size_t size = KeptSize(header, payload, limits.max_metadata);
+      size > limits.max_message) {
     return TooLargeToReceive(method.name, size, Peer::kClient, limits.max_message);
   }
   if (!ClientStreams(method.kind) && (header.flags & (kMessage | kEnd)) != (kMessage | kEnd)) {
@@ -217,7 +219,7 @@ bool ServerSession::BeginPieces(const Frame& frame) {
   } else {
     ServerCall* const call = FindCall(header.call);
     if (call == nullptr) return true;
-    const size_t size = MessageSize(header, frame.payload);
+    const size_t size = KeptSize(header, frame.payload, link_.limits().max_metadata);
     if (size > link_.limits().max_message) {
       call->Abort(TooLargeToReceive(methods_[call->method_id()].description().name, size,
                                     Peer::kClient, link_.limits().max_message));
@@ -340,8 +342,8 @@ void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
 }
 
 void ServerSession::KeepReturned() {
-  if (returned_.load(std::memory_order_relaxed) == nullptr) return;
   returns_.store(0, std::memory_order_relaxed);
+  if (returned_.load(std::memory_order_relaxed) == nullptr) return;
   ServerCall* call = returned_.exchange(nullptr, std::memory_order_acquire);
   while (call != nullptr) {
     ServerCall* const next = call->next;

@@ -68,4 +68,12 @@ size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece) {
   return size - std::min(size, sections);
 }
 
+size_t KeptSize(const FrameHeader& header, ConstByteSpan first_piece, size_t max_metadata) {
+  // Entries may be as short as a key of one byte, and a status has metadata, text and details.
+  const size_t longest = kSectionBlockHeader + 4 * (kSectionHeader + 1) * (max_metadata + 1);
+  const size_t message = MessageSize(header, first_piece);
+  const size_t sections = size_t{header.length} + header.rest - message;
+  return message + (sections > longest ? sections - longest : 0);
+}
+
 }  // namespace nigh

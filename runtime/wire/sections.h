@@ -76,6 +76,11 @@ class SectionReader {
 // reading the block then tells what is wrong.
 size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece);
 
+// As MessageSize, to be compared with the longest message before a payload in pieces is kept. What
+// a section block claims beyond any legal one, where `max_metadata` bytes are accepted, counts as
+// message: otherwise it would be kept whatever its length.
+size_t KeptSize(const FrameHeader& header, ConstByteSpan first_piece, size_t max_metadata);
+
 }  // namespace nigh
 
 #endif  // NIGH_RUNTIME_WIRE_SECTIONS_H_

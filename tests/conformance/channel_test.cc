@@ -151,6 +151,22 @@ TEST_P(Channels, MayGoAwayInTheirOwnCallback) {
   }
 }
 
+TEST_P(Channels, MayGoAwayWithTheirStubInACallbackOfTheirFirstCall) {
+  for (const ChannelState moment : {ChannelState::kConnecting, ChannelState::kReady}) {
+    ClientContext context;
+    std::shared_ptr<Channel> channel = Dial();
+    auto stub = std::make_unique<Scripted::Stub>(channel);
+    channel->OnStateChange([&](ChannelState state) {
+      if (state != moment) return;
+      stub = nullptr;
+      channel = nullptr;
+    });
+    Blob reply;
+    EXPECT_EQ(stub->Unary(context, Blob(), &reply), absl::OkStatus());
+    EXPECT_EQ(channel, nullptr);
+  }
+}
+
 TEST_P(Channels, MayGoAwayWhileACallOfTheirsRuns) {
   ClientContext context;
   Play().Await("go").Write(1).In(context);

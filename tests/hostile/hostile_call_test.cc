@@ -292,6 +292,21 @@ TEST_F(ServerWithSmallLimits, FramesOfCallsThatAreOverAreIgnored) {
   ExpectServed(peer);
 }
 
+// A message is refused as soon as its size is known. What is no message must not be kept instead.
+TEST_F(ServerWithSmallLimits, SectionsBeyondAnyThatAreLegalAreRefusedWithTheirFirstPiece) {
+  RawPeer peer = ConnectAndGreet();
+  constexpr uint32_t kHuge = 1 << 30;
+  peer.Send(FrameBytes({.kind = FrameKind::kRequest,
+                        .flags = kSections | kMessage | kEnd,
+                        .method = kEcho,
+                        .call = kCall,
+                        .rest = kHuge},
+                       Block(kHuge, "")));
+  EXPECT_EQ(peer.ReceiveKind(FrameKind::kResponse).header.aux,
+            static_cast<uint64_t>(absl::StatusCode::kResourceExhausted));
+  ExpectServed(peer);
+}
+
 TEST_F(ServerWithSmallLimits, GoodbyeOfAClientChangesNothingYet) {
   RawPeer peer = ConnectAndGreet();
   peer.Send(FrameBytes({.kind = FrameKind::kGoAway}, "bye"));

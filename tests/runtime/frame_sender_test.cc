@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/message_io.h"
+#include "nigh/mutex.h"
 #include "nigh/transport/frame.h"
 #include "tests/runtime/fake_connection.h"
 
@@ -35,12 +36,13 @@ class FrameSenderTest : public ::testing::Test {
     EXPECT_TRUE(message.Measure().ok());
     return sender_.Send(header, sections, &message);
   }
-  Sent Request(uint32_t call, uint16_t method, absl::string_view name, absl::string_view text) {
+  Sent Request(uint32_t call, uint16_t method, const std::string& name, absl::string_view text) {
     MessageSource message(text);
     EXPECT_TRUE(message.Measure().ok());
-    return sender_.SendRequest(
+    MutexLock lock(sender_.mutex());
+    return sender_.SendRequestLocked(
         {.kind = FrameKind::kRequest, .flags = kMessage | kEnd, .method = method, .call = call},
-        name, "", &message);
+        name.c_str(), "", &message);
   }
   Sent Ping(uint64_t number) {
     return sender_.Send({.kind = FrameKind::kPing, .aux = number}, "", nullptr);

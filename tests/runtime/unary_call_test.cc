@@ -117,7 +117,7 @@ class ScriptedServer {
 
   std::vector<ScriptFrame> script_;
   std::vector<ScriptFrame> next_script_;
-  int silent_calls_;
+  std::atomic<int> silent_calls_;
   std::atomic<bool> requested_ = false;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::thread> threads_;

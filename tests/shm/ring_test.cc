@@ -59,7 +59,8 @@ class RingTest : public ::testing::Test {
   // The next frame, or nothing.
   std::optional<Frame> Receive() {
     Frame frame;
-    return receiver_.Receive(absl::MakeSpan(&frame, 1)) == 0 ? std::nullopt : std::optional(frame);
+    return receiver_.Receive(absl::MakeSpan(&frame, 1), all_) == 0 ? std::nullopt
+                                                                   : std::optional(frame);
   }
   void ExpectFrame(uint32_t call, size_t size) {
     const std::optional<Frame> frame = Receive();
@@ -84,6 +85,7 @@ class RingTest : public ::testing::Test {
     senders_.tail = written;
   }
 
+  bool all_ = false;  // what the last Receive has said
   std::vector<size_t> sizes_;
   std::vector<std::byte> data_;
   ControlPage senders_;
@@ -126,7 +128,7 @@ TEST_F(RingTest, OneLookFindsSeveralFramesThatAreReleasedOneByOneOrTogether) {
       ++sent;
     }
     std::array<Frame, 7> frames;
-    const uint32_t count = receiver_.Receive(absl::MakeSpan(frames));
+    const uint32_t count = receiver_.Receive(absl::MakeSpan(frames), all_);
     ASSERT_TRUE(receiver_.broken().ok()) << receiver_.broken();
     ASSERT_GE(count, received == sent ? 0u : 1u);
     for (uint32_t i = 0; i < count; ++i, ++received) {
@@ -139,12 +141,51 @@ TEST_F(RingTest, OneLookFindsSeveralFramesThatAreReleasedOneByOneOrTogether) {
   EXPECT_GT(received, 5000u);
 }
 
+TEST_F(RingTest, SaysWhetherThatWasAllThatHadCome) {
+  std::array<Frame, 2> frames;
+  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames), all_), 0u);
+  EXPECT_TRUE(all_);
+  for (uint32_t call = 0; call < 3; ++call) ASSERT_TRUE(Send(call, Payload(call, 8)));
+  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames), all_), 2u);
+  EXPECT_FALSE(all_) << "there was no place for the third";
+  receiver_.Release(2);
+  ASSERT_TRUE(Send(3, Payload(3, 8)));
+  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames), all_), 1u);
+  EXPECT_FALSE(all_) << "it has not looked since";
+  receiver_.Release(1);
+  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames), all_), 1u);
+  EXPECT_TRUE(all_);
+  receiver_.Release(1);
+}
+
+TEST_F(RingTest, ASkipAmidALookIsNotAll) {
+  uint32_t sent = 0;
+  // Up to 100 bytes before the end, where the next record does not fit.
+  while (Send(sent, Payload(sent, 1000))) ++sent;
+  for (uint32_t call = 0; call < sent; ++call) ASSERT_NO_FATAL_FAILURE(ExpectFrame(call, 1000));
+  ASSERT_TRUE(Send(0, Payload(0, 100)));
+  ASSERT_NO_FATAL_FAILURE(ExpectFrame(0, 100));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(Send(1, Payload(1, 30'000)));
+    ASSERT_NO_FATAL_FAILURE(ExpectFrame(1, 30'000));
+  }
+  ASSERT_TRUE(Send(2, Payload(2, 8)) && Send(3, Payload(3, 32'000)) && Send(4, Payload(4, 32'000)));
+  std::array<Frame, 8> frames;
+  uint32_t count = receiver_.Receive(absl::MakeSpan(frames), all_);
+  while (!all_) {
+    ASSERT_GT(count, 0u);
+    receiver_.Release(count);
+    count = receiver_.Receive(absl::MakeSpan(frames), all_);
+  }
+  EXPECT_EQ(receiver_.Arm().found, count != 0);
+}
+
 TEST_F(RingTest, WhatCameBeforeABrokenRecordIsReceived) {
   ASSERT_TRUE(Send(1, Payload(1, 8)));
   EncodeFrameHeader({.length = kMaxRecordPayload + 1, .kind = FrameKind::kMessage}, &data_[64]);
   senders_.tail = kMinRing;
   std::array<Frame, 4> frames;
-  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames)), 1u);
+  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames), all_), 1u);
   receiver_.Release(1);
   EXPECT_THAT(Refusal(), HasSubstr("frame of 32745 bytes"));
 }

@@ -78,14 +78,17 @@ Received FrameQueue::Receive(absl::Span<Frame> frames) {
   const size_t most = std::min(frames.size(), kMaxFrames);
   MutexLock lock(mutex_);
   received_ = released_ = 0;
-  for (uint64_t at = head_; at != tail_ && received_ < most;) {
+  uint64_t at = head_;
+  while (at != tail_ && received_ < most) {
     if (LoadLittle<uint32_t>(At(at)) == kSkip) at += kCapacity - at % kCapacity;
     Frame& frame = frames[received_];
     frame.header = DecodeFrameHeader(At(at));
     frame.payload = ConstByteSpan(At(at) + kFrameHeaderSize, frame.header.length);
     ends_[received_++] = at += FrameSize(frame.header.length);
   }
-  return {.frames = static_cast<uint32_t>(received_), .ended = closed_ && received_ == 0};
+  return {.frames = static_cast<uint32_t>(received_),
+          .ended = closed_ && received_ == 0,
+          .all = at == tail_};
 }
 
 void FrameQueue::Release(size_t count) {

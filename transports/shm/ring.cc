@@ -126,11 +126,13 @@ uint64_t RingReceiver::CheckRecord(uint64_t position, FrameHeader& header) {
   return size;
 }
 
-uint32_t RingReceiver::Receive(absl::Span<Frame> frames) {
+uint32_t RingReceiver::Receive(absl::Span<Frame> frames, bool& all) {
   assert(released_ == received_);
   received_ = released_ = 0;
   const auto most = static_cast<uint32_t>(std::min(frames.size(), kMaxFrames));
   uint64_t at = read_;
+  // What is left of the last look says nothing of what has come since.
+  const bool looks = at == tail_;
   while (received_ < most) {
     // One look finds all that there is; the rest of it is for the next time.
     if (at == tail_ && received_ == 0) LookAtTail();
@@ -148,6 +150,7 @@ uint32_t RingReceiver::Receive(absl::Span<Frame> frames) {
     frames[received_] = {header, ConstByteSpan(payload, header.length)};
     ends_[received_++] = at += size;
   }
+  all = looks && at == tail_;
   return received_;
 }
 

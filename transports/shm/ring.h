@@ -82,8 +82,8 @@ class RingReceiver {
   RingReceiver(ConstByteSpan data, const ControlPage& peer, ControlPage& own)
       : data_(data), peer_(peer), own_(own) {}
 
-  // As Connection's. Returns how many frames have come.
-  uint32_t Receive(absl::Span<Frame> frames);
+  // As Connection's. Returns how many frames have come; `all`: no more had, by then.
+  uint32_t Receive(absl::Span<Frame> frames, bool& all);
   // As Connection's. True: the peer sleeps, and is to be told that there is room.
   bool Release(size_t count);
   // Once it is INTERNAL, nothing more comes: the peer's tail or a record's header is where or what

@@ -189,27 +189,28 @@ Flushed ShmConnection::Flush() {
 Received ShmConnection::Receive(absl::Span<Frame> frames) {
   if (closed_.load(std::memory_order_acquire)) return {.ended = true};
   if (!ReceiverJoined()) return {.ended = ended_.load(std::memory_order_acquire)};
-  if (const uint32_t count = ReceiveNow(frames)) return {.frames = count};
+  if (const Received now = ReceiveNow(frames); now.frames != 0) return now;
   if (std::exchange(data_armed_, false)) {
     LookAtSocket(Interest::kReceive);
   } else if (!ended_.load(std::memory_order_acquire)) {
     return {};
   }
   // What the peer had written before it rang, or hung up, is to be seen by now.
-  if (const uint32_t count = ReceiveNow(frames)) return {.frames = count};
+  if (const Received now = ReceiveNow(frames); now.frames != 0) return now;
   return {.ended = ended_.load(std::memory_order_acquire)};
 }
 
-uint32_t ShmConnection::ReceiveNow(absl::Span<Frame> frames) {
+Received ShmConnection::ReceiveNow(absl::Span<Frame> frames) {
+  Received received;
   // There is one place to copy to.
-  const uint32_t count = receiver_->Receive(same_user_ ? frames : frames.subspan(0, 1));
-  if (count == 0) {
+  received.frames = receiver_->Receive(same_user_ ? frames : frames.subspan(0, 1), received.all);
+  if (received.frames == 0) {
     if (!receiver_->broken().ok()) GiveUp(receiver_->broken());
-    return 0;
+    return received;
   }
   data_armed_ = false;
   if (!same_user_) CopyOut(frames[0]);
-  return count;
+  return received;
 }
 
 void ShmConnection::CopyOut(Frame& frame) {

@@ -71,8 +71,8 @@ class ShmConnection final : public Connection {
   bool SenderJoined();
   bool ReceiverJoined();
 
-  // What the ring has. 0: nothing now, or the ring is broken, which ends the connection.
-  uint32_t ReceiveNow(absl::Span<Frame> frames);
+  // What the ring has. A broken one ends the connection.
+  Received ReceiveNow(absl::Span<Frame> frames);
   // Moves the payload to where the peer cannot change it.
   void CopyOut(Frame& frame);
   // Sees whether the peer has hung up, and takes letters out of the socket: those for the other

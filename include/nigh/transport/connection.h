@@ -45,10 +45,12 @@ enum class Flushed : uint8_t {
   kEnded,
 };
 
-// What came of a Receive. With `ended`, no frames, now or later.
+// What came of a Receive. With `ended`, no frames, now or later. With `all`, the frames are all that
+// had come when the medium was looked at; only media with a word for arrivals need to say so.
 struct Received {
   uint32_t frames = 0;
   bool ended = false;
+  bool all = false;
 };
 
 // A Connection carries whole frames, in order, both ways, between two endpoints. It never blocks,
@@ -89,8 +91,9 @@ class Connection {
   // breaks the framing. Begins with the address. OK if it has not ended. Not for the fast path.
   virtual absl::Status End(Interest direction) const = 0;
 
-  // A word in memory that changes whenever a frame comes, for whoever looks out for the next one:
-  // one load tells that a Receive is in vain. Null: the medium has none, or not yet; else it is the
+  // A word in memory that changes whenever a frame comes, for whoever looks out for the next one: as
+  // long as it has the value that it had before a Receive that has found nothing, or all, another
+  // one is in vain. Null: the medium has none, or not yet; else it is the
   // same for the life of the connection. It is a hint, and the peer may write it. It need not tell
   // of the end.
   virtual const std::atomic<uint64_t>* arrivals() const { return nullptr; }

@@ -1,0 +1,70 @@
+#include "nigh/runtime/call/frame_receiver.h"
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "gtest/gtest.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
+#include "nigh/transports/inproc/inproc.h"
+#include "tests/contract/frames.h"
+
+namespace nigh {
+namespace {
+
+class FrameReceiverTest : public ::testing::Test {
+ protected:
+  void Send(uint32_t call) { ASSERT_EQ(testing::Send(*peer_, call, "text"), absl::OkStatus()); }
+  // The call of the next frame; -1: there is none.
+  int Next() {
+    const Frame* const frame = receiver_.Next();
+    if (frame == nullptr) return -1;
+    const auto call = static_cast<int>(frame->header.call);
+    receiver_.Release();
+    return call;
+  }
+
+  const std::unique_ptr<Listener> listener_ =
+      ListenInproc(testing::MakeAddress("inproc:frame-receiver")).value();
+  const std::unique_ptr<Connection> peer_ = DialInproc(listener_->address()).value();
+  const std::unique_ptr<Connection> connection_ = testing::Accept(*listener_).value();
+  FrameReceiver receiver_{*connection_};
+};
+
+// More than one look takes in.
+TEST_F(FrameReceiverTest, IsNotSilentWhileFramesLieInTheMedium) {
+  constexpr int kFrames = 50;
+  for (uint32_t call = 0; call < kFrames; ++call) Send(call);
+  for (int call = 0; call < kFrames; ++call) {
+    EXPECT_FALSE(receiver_.Silent()) << call;
+    EXPECT_EQ(Next(), call);
+  }
+  EXPECT_EQ(Next(), -1);
+  EXPECT_TRUE(receiver_.Silent());
+  Send(7);
+  EXPECT_FALSE(receiver_.Silent());
+  EXPECT_EQ(Next(), 7);
+  EXPECT_TRUE(receiver_.Silent()) << "that was all";
+}
+
+TEST_F(FrameReceiverTest, LooksAgainOnceItHasBeenArmed) {
+  Send(1);
+  EXPECT_EQ(Next(), 1);
+  EXPECT_TRUE(Next() == -1 && receiver_.Silent());
+  EXPECT_FALSE(receiver_.Arm().ready());
+  EXPECT_FALSE(receiver_.Silent()) << "the end changes no word";
+  peer_->Close();
+  EXPECT_EQ(Next(), -1);
+  EXPECT_TRUE(receiver_.ended());
+}
+
+TEST_F(FrameReceiverTest, IsReadyWhileFramesThatWereTakenInAreLeft) {
+  Send(1);
+  Send(2);
+  EXPECT_EQ(Next(), 1);
+  EXPECT_TRUE(receiver_.Arm().ready());
+  EXPECT_EQ(Next(), 2);
+}
+
+}  // namespace
+}  // namespace nigh
