@@ -83,7 +83,7 @@ namespace {
 constexpr int kCoolAfter = 64;
 // So many passes that spin in vain are made for one look at the clock.
 constexpr uint32_t kSpinsPerClock = 64;
-// So many turns that did something.
+// So many turns that did something, or handlers.
 constexpr uint32_t kTurnsPerClock = 4;
 // At most this many tasks run before the connections get their turn.
 constexpr int kTasksPerTurn = 64;
@@ -344,9 +344,11 @@ Poller::Pass Poller::TakePass() {
 void Poller::AfterWork() {
   // The peers have just been answered and are busy themselves. This is the time for system calls
   // that are due now and then. After a pass that found nothing they would delay the next request.
-  // Reading the clock costs as much as a good part of a call. Quick handlers, and slow ones run
-  // elsewhere, leave time for some turns between two readings.
-  if (++turns_ % kTurnsPerClock != 0) return;
+  // Reading the clock costs as much as a good part of a call. Some turns pass between two readings,
+  // and no more handlers than that: those that are not quick run elsewhere.
+  const uint64_t mark = mark_.value();
+  if (++turns_ % kTurnsPerClock != 0 && mark - read_at_ < 2 * kTurnsPerClock) return;
+  read_at_ = mark;
   const int64_t now = SteadyNanos();
   mark_.PutOff(now);
   PollEventsIfDue(now);

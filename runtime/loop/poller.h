@@ -71,7 +71,7 @@ class Poller {
  private:
   using Token = uint64_t;
 
-  // While hot sources have work, the others wait at most this long, and for one handler.
+  // While hot sources have work, the others wait at most about this long, and for a few handlers.
   static constexpr int64_t kEventsEveryNanos = 100'000;
 
   struct Source {
@@ -132,6 +132,7 @@ class Poller {
   int64_t last_events_ = 0;   // when PollEvents ran last; steady nanoseconds
   uint32_t vain_passes_ = 0;  // that spun and found nothing
   uint32_t turns_ = 0;        // that did something
+  uint64_t read_at_ = 0;      // the mark's number when the clock was read after them
   bool stopping_ = false;
 
   TaskQueue tasks_;  // destroyed first: what tasks hold may use the rest
