@@ -99,7 +99,9 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
       const int64_t start = SteadyNanos();
       call = ServerCall::Serve(std::move(call));
       method.Learn(SteadyNanos() - start);
-      if (call != nullptr) call->session().TakeBack(std::move(call), /*in_role=*/false);
+      if (call == nullptr) return;
+      ServerSession& session = call->session();
+      session.TakeBack(std::move(call), /*in_role=*/false);
     });
     return true;
   }
@@ -114,7 +116,10 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
   if (sample) method.Learn(SteadyNanos() - start);
   // The watchdog has found the run slow, whether it was sampled or not.
   if (!kept) method.Learn(INT64_MAX);
-  if (call != nullptr) call->session().TakeBack(std::move(call), kept);
+  if (call != nullptr) {
+    ServerSession& session = call->session();
+    session.TakeBack(std::move(call), kept);
+  }
   return kept;
 }
 
