@@ -3,8 +3,8 @@
 #
 #   count_locks.sh LOCK_COUNTING_UNARY_CALLS SCHEME LIMIT
 #
-# SCHEME is one whose name may be a path: unix or shm. Prints "cost locks_SCHEME N". Fails when N is
-# more than LIMIT and a tenth: whoever falls asleep between two calls takes a few more.
+# SCHEME is one whose name may be a path: unix or shm. Prints "cost locks_SCHEME N", N of the calmest
+# batch of calls. Fails when N is more than LIMIT and a tenth: a poller's task takes a lock, too.
 set -euo pipefail
 program=$1
 scheme=$2
@@ -13,8 +13,7 @@ limit=$3
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# Where other programs need the CPU the two sides sleep, and that takes locks. The calmest of some
-# runs shows the call alone.
+# Where other programs need the CPU the two sides sleep, and that takes locks.
 for ((run = 1; run <= 10; ++run)); do
   line=$("$program" both "$scheme:$scratch/socket" 20000)
   if awk -v limit="$limit" '{ exit !($3 <= limit * 1.1) }' <<<"$line"; then
