@@ -138,8 +138,7 @@ void ClientSession::Await(ClientCall& call, Event event, Role role) {
 void ClientSession::PumpWhatArrived(ClientCall* self) {
   {
     MutexUnlock unlock(mutex_);
-    for (int frames = 0; frames < kFramesPerTurn && Pump(self); ++frames) {
-    }
+    (void)PumpSome(self);
     last_looked_.store(SteadyNanos(), std::memory_order_relaxed);
   }
   (void)pump_token_.Leave();
@@ -191,9 +190,10 @@ void ClientSession::Lead(ClientCall& call, Event event, ClientCall* self) {
   (void)pump_token_.Leave();
 }
 
-void ClientSession::PumpTheRest(const bool& done) {
-  for (int frames = 0; frames < kFramesPerTurn && !done && Pump(nullptr); ++frames) {
-  }
+int ClientSession::PumpSome(ClientCall* self) {
+  int frames = 0;
+  while (frames < kFramesPerTurn && (own_ == nullptr || !own_->ended()) && Pump(self)) ++frames;
+  return frames;
 }
 
 void ClientSession::SleepAsLeader(Deadline deadline) {
@@ -342,8 +342,7 @@ Pollable::Turn ClientSession::TakeTurn(InlineMark& /*mark*/) {
     // A caller leads. When it leaves, HandOver gives the session back.
     if (!dead_.ok() || !TryTakePump()) return Turn::kEnded;
   }
-  int frames = 0;
-  while (frames < kFramesPerTurn && Pump(nullptr)) ++frames;
+  const int frames = PumpSome(nullptr);
   MutexLock lock(mutex_);
   last_looked_.store(SteadyNanos(), std::memory_order_relaxed);
   (void)pump_token_.Leave();
@@ -371,7 +370,8 @@ void ClientSession::ResumeSending() {
   // pump finds the end.
   if (sent == Sent::kFailed) going_away_ = true;
   SetUnsent(!sender_.idle());
-  // The signal that the poller has taken was the leader's, too, which may sleep on it: it arms anew.
+  // The signal that the poller has taken was the leader's, too, which may sleep on it: it arms
+  // anew.
   WakePump();
   if (!unsent_) return WakeWriters();
   if (const std::shared_ptr<Poller> poller = poller_.lock()) poller->WatchRoom(*this);

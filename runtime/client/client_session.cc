@@ -407,8 +407,7 @@ void ClientSession::NoticeDeath(int64_t now) {
   if (now - last_looked_.load(std::memory_order_relaxed) < kStaleNanos || !TryTakePump()) return;
   // In shared memory, Receive alone does not notice that the peer is gone; arming does.
   (void)receiver_.Arm();
-  for (int frames = 0; frames < kFramesPerTurn && Pump(nullptr); ++frames) {
-  }
+  (void)PumpSome(nullptr);
   ReleasePump();
 }
 

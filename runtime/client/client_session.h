@@ -45,9 +45,9 @@ namespace nigh {
 // the pump from the poller and gives it back when it leaves. Callbacks run as the poller's tasks,
 // never on the leader. client_pump.cc has a picture of it.
 //
-// Two kinds of calls. A UnaryCall is its thread's own; its slot hands over what arrives, and only the
-// sender's lock is taken for it. All others are ClientCalls, which mutex_ guards; their slots are
-// shared.
+// Two kinds of calls. A UnaryCall is its thread's own; its slot hands over what arrives, and only
+// the sender's lock is taken for it. All others are ClientCalls, which mutex_ guards; their slots
+// are shared.
 //
 // Locks. mutex_ is taken before the sender's. It is never held while user code runs or a thread
 // sleeps. The receiving half of the connection belongs to whoever pumps: whoever has
@@ -98,10 +98,10 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // Gives its slot back. The call is over, and nobody takes frames for it any more.
   void End(Slot& slot) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // How the thread of a unary call waits. It leads if it gets the pump: PumpOrLookOut handles one
-  // frame, false: none has come, for so long that it is time to sleep. PumpTheRest handles what has
-  // come, until `done`. ReleasePump passes the pump on to whoever needs it. `call` is parsed for in
-  // place meanwhile.
+  // How the thread of a unary call waits. It leads if it gets the pump. Its own frames are then
+  // parsed where they lie. PumpOrLookOut handles one frame; false: none has come, for so long that
+  // it is time to sleep. PumpTheRest handles what has come, up to the end of the call. EndToLead
+  // passes the pump on to whoever needs it.
   bool TryTakePump() { return pump_token_.TryTake(); }
   void BeginToLead(UnaryCall& call) {
     own_ = &call;
@@ -109,7 +109,7 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
     waiter_.Reset();
   }
   bool PumpOrLookOut() ABSL_LOCKS_EXCLUDED(mutex_) { return PumpOrLookOut(nullptr); }
-  void PumpTheRest(const bool& done) ABSL_LOCKS_EXCLUDED(mutex_);
+  void PumpTheRest() ABSL_LOCKS_EXCLUDED(mutex_) { (void)PumpSome(nullptr); }
   void SleepAsLeader(Deadline deadline) ABSL_LOCKS_EXCLUDED(mutex_);
   void EndToLead() ABSL_LOCKS_EXCLUDED(mutex_) {
     own_ = nullptr;
@@ -219,8 +219,9 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // As FrameSender::Drop.
   bool DropUnsent(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterDrop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Makes a shared slot free, or any.
+  // Makes the shared slot of `id` free.
   void FreeId(uint32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes a slot free, of which nobody takes frames any more.
   void FreeSlot(Slot& slot);
   void WakePump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Waits for kRoom or kLeft.
@@ -248,8 +249,10 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // outcome.
   std::optional<absl::Status> HandshakeStep(Deadline deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // client_pump.cc
-  bool IsReady(const ClientCall& call, Event event) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // client_frames.cc
+  // False: the server breaks the protocol, which ends the connection; violation_ says how.
+  bool Dispatch(const Frame& frame, ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Violated(absl::Status violation);
   // Handles a whole message, or a frame without one, of the call that has the slot.
   void DispatchToSlot(Slot& slot, const FrameHeader& header, ConstByteSpan payload,
                       std::string* owned, ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -257,6 +260,16 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   bool BeginsFor(Slot& slot, const FrameHeader& header, ConstByteSpan payload)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // `owned` is the string that holds `payload`, which may be taken over, or null.
+  void DispatchToCall(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
+                      ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Deliver(ClientCall& call, ConstByteSpan message, std::string* owned, ClientCall* self)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool WithinLimit(const FrameHeader& header, ConstByteSpan payload, ClientCall& call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // client_pump.cc
+  bool IsReady(const ClientCall& call, Event event) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Passes the pump on to whoever needs it.
   void ReleasePump() ABSL_LOCKS_EXCLUDED(mutex_);
   void SetUnsent(bool unsent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -281,6 +294,9 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // Handles one frame, or makes one attempt to send what waits. False: there was nothing to do.
   // Only whoever has the pump may call it.
   bool Pump(ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Pumps what has come, a bounded number of frames, up to the end of the leader's own unary call.
+  // Returns how many.
+  int PumpSome(ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether Pump may find something, as far as one load tells.
   bool MayFind() const;
   // Pumps until something has been found, as long as the waiter says. False: sleep.
@@ -290,16 +306,6 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   void Sleep(Deadline deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Looks at a connection that nobody has looked at for a while, before it is relied on at `now`.
   void NoticeDeath(int64_t now) ABSL_LOCKS_EXCLUDED(mutex_);
-  // False: the server breaks the protocol, which ends the connection; violation_ says how.
-  bool Dispatch(const Frame& frame, ClientCall* self) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool Violated(absl::Status violation);
-  // `owned` is the string that holds `payload`, which may be taken over, or null.
-  void DispatchToCall(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
-                      ClientCall* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Deliver(ClientCall& call, ConstByteSpan message, std::string* owned, ClientCall* self)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool WithinLimit(const FrameHeader& header, ConstByteSpan payload, ClientCall& call)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::unique_ptr<Connection> connection_;
   const std::string name_;
@@ -330,8 +336,8 @@ class ClientSession final : public Pollable, public std::enable_shared_from_this
   // dropped before it left.
   uint64_t requests_ ABSL_GUARDED_BY(sender_.mutex()) = 0;
   bool requests_are_exact_ ABSL_GUARDED_BY(sender_.mutex()) = true;
-  std::atomic<uint64_t> taken_ =
-      UINT64_MAX;  // as the server's GO_AWAY says, if it can be relied on
+  // As the server's GO_AWAY says, if it can be relied on.
+  std::atomic<uint64_t> taken_ = UINT64_MAX;
   // When somebody last received on the connection, or was about to; steady nanoseconds.
   std::atomic<int64_t> last_looked_ = 0;
 

@@ -1,5 +1,5 @@
-// How unary calls of callers that wait begin and end on a client session, each in one section of the
-// sender.
+// How unary calls of callers that wait begin and end on a client session, each in one section of
+// the sender.
 
 #include <cstdint>
 #include <utility>

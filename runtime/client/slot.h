@@ -18,8 +18,8 @@ namespace nigh {
 class ClientCall;
 
 // Who has a call number, in one word that hands the call over. A unary call belongs to its owner,
-// the thread that makes it; to the receiver, whoever pumps, while it takes a frame; and to its owner
-// again. So neither needs a lock.
+// the thread that makes it; to the receiver, whoever pumps, while it takes a frame; and to its
+// owner again. So neither needs a lock.
 //
 //            Open            BeginTake             EndTake(last)
 //   kFree -----------> kOpen ----------> kTaken ------------------> kDone ---- Free --> kFree
@@ -49,7 +49,8 @@ class BasicSlotState {
     return now == kOpen || now == kTaken;
   }
 
-  // The owner's. Leave fails if the receiver has been quicker: then the call is taken, over or lost.
+  // The owner's. Leave fails if the receiver has been quicker: then the call is taken, over or
+  // lost.
   void Open() { value_.store(kOpen, std::memory_order_release); }
   void Share() { value_.store(kShared, std::memory_order_release); }
   bool Leave() { return Step(kOpen, kLeft); }
@@ -81,8 +82,8 @@ class TakenFrames {
     std::string payload;
   };
 
-  // Copies a frame. `owned`: the string that holds `payload`, to be taken over, or null. Of messages
-  // beyond those that break any unary call, it is only noted that there were some.
+  // Copies a frame. `owned`: the string that holds `payload`, to be taken over, or null. Of
+  // messages beyond those that break any unary call, it is only noted that there were some.
   void Add(const FrameHeader& header, ConstByteSpan payload, std::string* owned);
   // A message of so many bytes has begun, which is longer than is accepted.
   void Refuse(size_t size) {

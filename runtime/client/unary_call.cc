@@ -200,7 +200,7 @@ void UnaryCall::Lead(ClientSession& session) {
     if (ended_) break;
     if (IsToBeGivenUp()) {
       // A reply that had arrived by then still counts.
-      session.PumpTheRest(ended_);
+      session.PumpTheRest();
       break;
     }
     if (found) continue;

@@ -66,9 +66,9 @@ class UnaryCall {
   void BeginAgain();
   // Waits for the call's end, leading or following.
   void Await(ClientSession& session);
-  // The parts of Await. Each returns when the call is over, lost or to be given up, Follow also when
-  // nobody pumps. TakeOver takes what another thread has taken for this one, once that thread takes
-  // nothing more. `last`: the RESPONSE is among it.
+  // The parts of Await. Each returns when the call is over, lost or to be given up, Follow also
+  // when nobody pumps. TakeOver takes what another thread has taken for this one, once that thread
+  // takes nothing more. `last`: the RESPONSE is among it.
   void Lead(ClientSession& session);
   void Follow(ClientSession& session);
   void TakeOver(const ClientSession& session, bool last);
