@@ -3,8 +3,9 @@
 #
 #   count_locks.sh LOCK_COUNTING_UNARY_CALLS SCHEME LIMIT
 #
-# SCHEME is one whose name may be a path: unix or shm. Prints "cost locks_SCHEME N", N of the calmest
-# batch of calls. Fails when N is more than LIMIT and a tenth: a poller's task takes a lock, too.
+# SCHEME is one whose name may be a path: unix or shm. Prints "cost locks_SCHEME N", N of the
+# calmest batch of calls. Fails when N is more than LIMIT and a tenth: a poller's task takes a lock,
+# too.
 set -euo pipefail
 program=$1
 scheme=$2

@@ -18,8 +18,8 @@ class Cancellation {
   using Callback = absl::AnyInvocable<void()>;
   using Id = uint64_t;
 
-  // Sequentially consistent, as the request is: whoever is about to sleep (ParkingSpot) sees it, or is
-  // woken.
+  // Sequentially consistent, as the request is: whoever is about to sleep (ParkingSpot) sees it, or
+  // is woken.
   bool requested() const { return requested_.load(std::memory_order_seq_cst); }
 
   // Makes the request. Runs each callback once, in this thread, with no lock held.

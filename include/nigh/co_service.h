@@ -20,8 +20,8 @@
 // it. While it waits it has no thread. It runs in one thread at a time, so it needs no lock for
 // what only it uses. It may use its parameters until it is done.
 //
-// A handler that blocks holds others up for about 2 ms each time, and needs a thread from then
-// on.
+// A handler that blocks holds others up for about 2 ms each time, and needs a thread from
+// then on.
 //
 // A handler is never destroyed before it is done. When its client leaves, reads yield nullopt,
 // writes yield false, calls made from its context end, and the callback of

@@ -15,8 +15,8 @@ inline std::atomic<int64_t> locks_taken = 0;
 #endif
 
 // A lock of one word. It is free, held, or held with others asleep on it. Without contention it is
-// locked and unlocked in a few instructions; std::mutex takes some fifty each time. The algorithm is
-// the third mutex of Drepper, "Futexes Are Tricky" (2011).
+// locked and unlocked in a few instructions; std::mutex takes some fifty each time. The algorithm
+// is the third mutex of Drepper, "Futexes Are Tricky" (2011).
 //
 // Why not absl::Mutex: the distribution's Abseil is not instrumented. ThreadSanitizer cannot see
 // its hand-offs and reports races that do not exist.

@@ -16,8 +16,8 @@ namespace nigh {
 // frame.
 //
 // It belongs to whoever has the role of receiving, and so do the frames that it has taken in: a
-// thread that gets the role amid them goes on with the next one. Each frame is given back before the
-// code that it is for runs, which may take its time, or the role with it.
+// thread that gets the role amid them goes on with the next one. Each frame is given back before
+// the code that it is for runs, which may take its time, or the role with it.
 class FrameReceiver {
  public:
   // `connection` must outlive the receiver.

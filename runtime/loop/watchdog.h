@@ -30,8 +30,8 @@ namespace nigh {
 //   alarm     set ....................... set anew ......... goes off
 //   watchdog  sleeps ....................................... looks, sets it .... looks, takes
 //
-// There are two alarms. A soon one is due after 1.5 ms. It falls before the kernel's next tick (4 ms
-// where CONFIG_HZ is 250), so it programs the CPU's timer, which takes some 10 us in a virtual
+// There are two alarms. A soon one is due after 1.5 ms. It falls before the kernel's next tick (4
+// ms where CONFIG_HZ is 250), so it programs the CPU's timer, which takes some 10 us in a virtual
 // machine. A late one, after 5 ms, takes 0.6 us. A poller that is busy puts off the soon one, which
 // costs it 1 % of its time: while it serves many, many would wait for a handler that overstays. A
 // poller that runs a handler now and then would pay the 10 us for each of them. It sets the late
@@ -102,8 +102,9 @@ class InlineMark {
   void StartTimer(Alarm alarm, int64_t nanos, int64_t now);
 
   std::atomic<uint64_t> sequence_ = 0;
-  // Unless none: the timer runs, or a thread is just about to start it. It never says that it is set
-  // where the timer is stopped and will stay so, for then a handler would be entered with no alarm.
+  // Unless none: the timer runs, or a thread is just about to start it. It never says that it is
+  // set where the timer is stopped and will stay so, for then a handler would be entered with no
+  // alarm.
   std::atomic<Alarm> set_ = Alarm::kNone;
   UniqueFd alarm_;                    // the timer; made by Watchdog::Watch
   std::atomic<int64_t> put_off_ = 0;  // when it was last started, in steady nanoseconds

@@ -6,10 +6,10 @@
 
 namespace nigh {
 
-// Counts the calls of a session that have not been taken back, in one word with what else there is to
-// know: whether it takes calls, and whether somebody has to be told when none is left. A call thus
-// holds its session without a reference of its own. And a call that is added is either seen by who
-// refuses calls from then on, or finds out that it is refused.
+// Counts the calls of a session that have not been taken back, in one word with what else there is
+// to know: whether it takes calls, and whether somebody has to be told when none is left. A call
+// thus holds its session without a reference of its own. And a call that is added is either seen by
+// who refuses calls from then on, or finds out that it is refused.
 //
 // Thread-safe.
 class CallCount {
@@ -25,8 +25,8 @@ class CallCount {
   // before is seen by whoever sets a state later.
   bool Add() { return word_.fetch_add(kOne, std::memory_order_acq_rel) % kOne == 0; }
 
-  // One call less, unless somebody is to be told of the last one. True: done, and the session may be
-  // gone. False: nothing has changed; take a reference to the session, then Remove.
+  // One call less, unless somebody is to be told of the last one. True: done, and the session may
+  // be gone. False: nothing has changed; take a reference to the session, then Remove.
   bool TryRemove() {
     uint64_t word = word_.load(std::memory_order_relaxed);
     while (word % kOne == 0) {

@@ -47,8 +47,8 @@ class Interception;
 //
 // How it ends. A handler that returns, a CANCEL, a deadline, an Abort and a server that shuts down
 // may all answer the client. phase_ decides between them: whoever takes it from kOpen sends the
-// RESPONSE. The call's number is free from then on, for the client may use it as soon as it has that
-// RESPONSE; the call itself is free when its handler has given it back.
+// RESPONSE. The call's number is free from then on, for the client may use it as soon as it has
+// that RESPONSE; the call itself is free when its handler has given it back.
 //
 // A unary call that its handler answers takes no lock. mutex_ guards what a stream has besides. It
 // is not held while user code runs or a message is parsed.
@@ -75,8 +75,8 @@ class ServerCall final : public HandlerCall {
   std::optional<bool> TryWrite(MessageSource message);
 
   // For whoever runs the handler: runs it, sends the response, and settles the call. Returns the
-  // call, for the session to take back. A coroutine gets as far as its first wait and owns the call;
-  // nothing is returned then, nor where somebody else still uses the call, who gives it back.
+  // call, for the session to take back. A coroutine gets as far as its first wait and owns the
+  // call; nothing is returned then, nor where somebody else still uses the call, who gives it back.
   static std::unique_ptr<ServerCall> Serve(std::unique_ptr<ServerCall> call);
 
   // For the session, in its role.
@@ -101,8 +101,8 @@ class ServerCall final : public HandlerCall {
   size_t index = 0;
 
   // For the thread that gives the call back. Ends what the handler has left behind: its cancel
-  // callback does not run any more once this has returned. False: somebody else still uses the call,
-  // and will give it back.
+  // callback does not run any more once this has returned. False: somebody else still uses the
+  // call, and will give it back.
   bool Settle() ABSL_LOCKS_EXCLUDED(mutex_);
   // Makes a call that is over ready for another request. Its messages keep their memory, but for
   // large ones, which may not be needed again.

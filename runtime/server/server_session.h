@@ -33,8 +33,8 @@ namespace nigh {
 // lock here. A thread that runs a handler elsewhere leaves its call in returned_, where the role
 // finds it. mutex_ guards the list of all calls, for those who end them from outside the role.
 //
-// Life. Whoever owns the session keeps it until Idle, or until OnEnd has been called: its calls hold
-// no reference to it.
+// Life. Whoever owns the session keeps it until Idle, or until OnEnd has been called: its calls
+// hold no reference to it.
 class ServerSession final : public Pollable, public std::enable_shared_from_this<ServerSession> {
  public:
   // `poller` and `dispatcher` outlive the session.

@@ -38,8 +38,9 @@ struct Hello {
 // Writes kHelloSize bytes at `to`.
 void EncodeHello(const Hello& hello, std::byte* to);
 
-// Fails with INTERNAL when the payload is no hello, or when a number in it is impossible. Of a hello
-// of other versions alone, whatever its length, only these are read: AgreeOnVersion refuses it.
+// Fails with INTERNAL when the payload is no hello, or when a number in it is impossible. Of a
+// hello of other versions alone, whatever its length, only these are read: AgreeOnVersion refuses
+// it.
 absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload);
 
 // Returns the highest version that both speak. Fails with UNAVAILABLE when there is none; the

@@ -1,5 +1,5 @@
-// A unary call is a stream of one: UnaryCall, which takes no lock, and ClientCall, which serves every
-// kind of call, come to the same end whatever the server sends.
+// A unary call is a stream of one: UnaryCall, which takes no lock, and ClientCall, which serves
+// every kind of call, come to the same end whatever the server sends.
 
 #include "nigh/runtime/client/unary_call.h"
 

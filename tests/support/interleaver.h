@@ -20,9 +20,9 @@ namespace nigh::testing {
 // The machine is x86-TSO: a store that is not sequentially consistent goes into its thread's store
 // buffer and reaches memory at some later step; a load sees the own buffer first; everything else
 // waits until the own buffer is empty. The code of a thread is real code, over an Atomic of this
-// file. To stop it between two steps it is run from its beginning each time, with the results of the
-// steps that it has made already, and left by an exception at the first one that it has not. So it
-// must depend on nothing but those results.
+// file. To stop it between two steps it is run from its beginning each time, with the results of
+// the steps that it has made already, and left by an exception at the first one that it has not. So
+// it must depend on nothing but those results.
 using Memory = std::vector<uint64_t>;
 
 struct Step {

@@ -45,8 +45,8 @@ enum class Flushed : uint8_t {
   kEnded,
 };
 
-// What came of a Receive. With `ended`, no frames, now or later. With `all`, the frames are all that
-// had come when the medium was looked at; only media with a word for arrivals need to say so.
+// What came of a Receive. With `ended`, no frames, now or later. With `all`, the frames are all
+// that had come when the medium was looked at; only media with a word for arrivals need to say so.
 struct Received {
   uint32_t frames = 0;
   bool ended = false;
@@ -56,8 +56,8 @@ struct Received {
 // A Connection carries whole frames, in order, both ways, between two endpoints. It never blocks,
 // never calls upward, and does not know what a frame means.
 //
-// Threads: at most one thread at a time sends (Claim, Commit, Flush, Arm(kSend), End(kSend)), and at
-// most one receives (Receive, Release, Arm(kReceive), End(kReceive)). The two may overlap.
+// Threads: at most one thread at a time sends (Claim, Commit, Flush, Arm(kSend), End(kSend)), and
+// at most one receives (Receive, Release, Arm(kReceive), End(kReceive)). The two may overlap.
 //
 // The end of a direction is final. It concerns the whole connection, but what had arrived before is
 // still received.
@@ -91,11 +91,10 @@ class Connection {
   // breaks the framing. Begins with the address. OK if it has not ended. Not for the fast path.
   virtual absl::Status End(Interest direction) const = 0;
 
-  // A word in memory that changes whenever a frame comes, for whoever looks out for the next one: as
-  // long as it has the value that it had before a Receive that has found nothing, or all, another
-  // one is in vain. Null: the medium has none, or not yet; else it is the
-  // same for the life of the connection. It is a hint, and the peer may write it. It need not tell
-  // of the end.
+  // A word in memory that changes whenever a frame comes, for whoever looks out for the next one:
+  // as long as it has the value that it had before a Receive that has found nothing, or all,
+  // another one is in vain. Null: the medium has none, or not yet; else it is the same for the life
+  // of the connection. It is a hint, and the peer may write it. It need not tell of the end.
   virtual const std::atomic<uint64_t>* arrivals() const { return nullptr; }
 
   // Prepares to sleep. For kReceive: call it when Receive has found nothing. For kSend: call it
