@@ -1,20 +1,17 @@
-// What short calls wait for beside a thread that streams long messages on the same channel.
+// What short calls wait for beside a thread that streams long messages.
 //
 //   bazel run -c opt //benchmarks:beside_stream
 //
 // The server is a process of its own. One thread of the client makes 64-byte unary calls, back to
-// back: alone, then while another thread of the same channel reads messages of 4 MiB, one after the
-// other.
+// back: alone; then while another thread reads messages of 4 MiB, one after the other, over a
+// channel of its own, which tells what the machine itself makes of so many busy threads; and then
+// over the same channel.
 
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -25,40 +22,27 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "benchmarks/echo.nigh.h"
+#include "benchmarks/echo_service.h"
+#include "benchmarks/harness/check.h"
+#include "benchmarks/harness/child_process.h"
 #include "benchmarks/harness/samples.h"
 #include "nigh/nigh.h"
 
-ABSL_FLAG(double, seconds, 1, "How long each row is measured.");
+ABSL_FLAG(double, seconds, 1, "How long each figure is measured.");
 ABSL_FLAG(int, rounds, 5, "Rows for each medium; the best tells what the machine can do.");
+ABSL_FLAG(uint32_t, size, 4 << 20, "Bytes of a streamed message.");
 
 namespace nigh::benchmarks {
 namespace {
 
-constexpr Limits kLimits = {.max_message = size_t{8} << 20};
-constexpr size_t kLong = size_t{4} << 20;
+constexpr Limits kLimits = {.max_message = size_t{64} << 20};
 
-void Check(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "beside_stream: %s\n", std::string(status.message()).c_str());
-  std::exit(1);
-}
-
-class EchoService final : public Echo::Service {
-  absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
-    reply->set_data(request.data());
-    return absl::OkStatus();
-  }
-  absl::Status Stream(ServerContext&, const StreamRequest& request,
-                      ServerWriter<Payload>& replies) override {
-    Payload reply;
-    reply.set_data(std::string(request.size(), 'x'));
-    for (uint64_t i = 0; i < request.messages() && replies.Write(reply); ++i) {
-    }
-    return absl::OkStatus();
-  }
+struct Row {
+  double median = 0;    // of a 64-byte call, in microseconds
+  double streamed = 0;  // MiB a second
 };
 
-// The median of 64-byte calls, in microseconds.
+// Calls `stub` back to back.
 double MedianCall(const Echo::Stub& stub) {
   static Samples samples(size_t{1} << 22);
   samples.Clear();
@@ -75,58 +59,66 @@ double MedianCall(const Echo::Stub& stub) {
   return samples.Percentile(0.5);
 }
 
+// The same, while a thread reads a stream from `streaming`.
+Row MedianBeside(const Echo::Stub& stub, const Echo::Stub& streaming) {
+  std::atomic<bool> over = false;
+  std::atomic<int> messages = 0;
+  std::thread reader([&] {
+    ClientContext context;
+    StreamRequest request;
+    request.set_messages(UINT64_MAX);
+    request.set_size(absl::GetFlag(FLAGS_size));
+    auto replies = streaming.Stream(context, request);
+    Payload reply;
+    while (!over && replies.Read(&reply)) ++messages;
+    context.TryCancel();
+    (void)replies.Finish();
+  });
+  while (messages < 3) std::this_thread::yield();
+  messages = 0;
+  Row row{.median = MedianCall(stub)};
+  row.streamed = messages * (absl::GetFlag(FLAGS_size) / 1048576.0) / absl::GetFlag(FLAGS_seconds);
+  over = true;
+  reader.join();
+  return row;
+}
+
 void Measure(const std::string& address) {
   const auto channel = Dial(address, {.limits = kLimits});
+  const auto other = Dial(address, {.limits = kLimits});
   Check(channel.status());
+  Check(other.status());
   Check((*channel)->WaitForReady(absl::Seconds(10)));
   const Echo::Stub stub(*channel);
+  const Echo::Stub own(*other);
   for (int round = 0; round < absl::GetFlag(FLAGS_rounds); ++round) {
     const double alone = MedianCall(stub);
-    std::atomic<bool> over = false;
-    std::atomic<int> messages = 0;
-    std::thread reader([&] {
-      ClientContext context;
-      StreamRequest request;
-      request.set_messages(UINT64_MAX);
-      request.set_size(kLong);
-      auto replies = stub.Stream(context, request);
-      Payload reply;
-      while (!over && replies.Read(&reply)) ++messages;
-      context.TryCancel();
-      (void)replies.Finish();
-    });
-    while (messages < 3) std::this_thread::yield();
-    messages = 0;
-    const double beside = MedianCall(stub);
-    const int streamed = messages;
-    over = true;
-    reader.join();
-    std::printf("| %s | %.2f | %.2f | %.1f | %.0f |\n", address.c_str(), alone, beside,
-                beside / alone, streamed * 4 / absl::GetFlag(FLAGS_seconds));
+    const Row apart = MedianBeside(own, stub);
+    const Row beside = MedianBeside(stub, stub);
+    std::printf("| %s | %.2f | %.2f | %.0f | %.2f | %.0f | %.1f | %.1f |\n", address.c_str(), alone,
+                apart.median, apart.streamed, beside.median, beside.streamed, beside.median / alone,
+                beside.median / apart.median);
+    std::fflush(stdout);
   }
 }
 
 int Main() {
   std::printf(
-      "| address | p50 alone, us | beside | ratio | MiB/s beside |\n|---|---|---|---|---|\n");
+      "| address | p50 alone, us | beside, own channel | MiB/s | beside, same channel | MiB/s "
+      "| same / alone | same / own |\n|---|---|---|---|---|---|---|---|\n");
   std::fflush(stdout);
   for (const char* scheme : {"shm:", "unix:/tmp/"}) {
     const std::string address = absl::StrCat(scheme, "beside-", ::getpid());
-    const pid_t server = ::fork();
-    if (server == 0) {
-      (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const ChildProcess server([&] {
       EchoService service;
       Server nigh({.limits = kLimits});
       nigh.Register(service);
       Check(nigh.Listen(address));
       Check(nigh.Start());
       for (;;) ::pause();
-    }
-    for (int i = 0; i < 1000 && !Dial(address).value()->WaitForReady(absl::Seconds(1)).ok(); ++i) {
-    }
+    });
+    // A thread of its own: all of its channels are gone before the next fork.
     std::thread([&] { Measure(address); }).join();
-    (void)::kill(server, SIGKILL);
-    (void)::waitpid(server, nullptr, 0);
   }
   return 0;
 }

@@ -17,6 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/time/time.h"
 #include "benchmarks/echo.nigh.h"
+#include "benchmarks/echo_service.h"
 #include "benchmarks/harness/main.h"
 #include "benchmarks/harness/subject.h"
 #include "nigh/nigh.h"
@@ -37,21 +38,6 @@ WaitPolicy Policy() {
 }
 
 constexpr Limits kLimits = {.max_message = size_t{64} << 20};
-
-class EchoService final : public Echo::Service {
-  absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
-    reply->set_data(request.data());
-    return absl::OkStatus();
-  }
-  absl::Status Stream(ServerContext&, const StreamRequest& request,
-                      ServerWriter<Payload>& replies) override {
-    Payload reply;
-    reply.set_data(std::string(request.size(), 'x'));
-    for (uint64_t i = 0; i < request.messages() && replies.Write(reply); ++i) {
-    }
-    return absl::OkStatus();
-  }
-};
 
 class NighCaller final : public Caller {
  public:

@@ -8,17 +8,13 @@
 // left to the three, and once beside a process for each CPU that computes. "none" is the same with
 // no handler that overstays: what the machine itself does to the slowest call.
 
-#include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
+#include <deque>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +26,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "benchmarks/echo.nigh.h"
+#include "benchmarks/harness/check.h"
+#include "benchmarks/harness/child_process.h"
 #include "nigh/nigh.h"
 
 ABSL_FLAG(int, rounds, 30, "Handlers that overstay, for each row.");
@@ -44,12 +42,6 @@ constexpr int64_t kOverstayNanos = 30'000'000;
 constexpr absl::string_view kSleep = "sleep";
 constexpr absl::string_view kCompute = "compute";
 
-void Check(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "overstay: %s\n", std::string(status.message()).c_str());
-  std::exit(1);
-}
-
 class Overstayer final : public Echo::Service {
   absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
     if (request.data() == kSleep) ::usleep(kOverstayNanos / 1000);
@@ -61,21 +53,6 @@ class Overstayer final : public Echo::Service {
     return absl::OkStatus();
   }
 };
-
-// A process that runs `work` until this one ends or kills it.
-template <class Work>
-pid_t Fork(const Work& work) {
-  const pid_t child = ::fork();
-  if (child != 0) return child;
-  (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  work();
-  ::_exit(0);
-}
-
-void End(pid_t child) {
-  (void)::kill(child, SIGKILL);
-  (void)::waitpid(child, nullptr, 0);
-}
 
 absl::Status Call(Echo::Stub& stub, const Payload& request) {
   ClientContext context;
@@ -135,7 +112,7 @@ int Main() {
   const std::string address =
       absl::StrCat(absl::GetFlag(FLAGS_scheme), ":",
                    absl::GetFlag(FLAGS_scheme) == "shm" ? "" : "/tmp/", "overstay-", ::getpid());
-  const pid_t server = Fork([&] {
+  const ChildProcess server([&] {
     Overstayer service;
     Server server;
     server.Register(service);
@@ -150,21 +127,19 @@ int Main() {
   std::printf(
       "| it calls | a handler overstays | CPUs busy | median | worst |\n|---|---|---|---|---|\n");
   for (const bool hogs : {false, true}) {
-    std::vector<pid_t> busy;
+    std::deque<ChildProcess> busy;
     for (unsigned i = 0; hogs && i < std::thread::hardware_concurrency(); ++i) {
-      busy.push_back(Fork([] {
+      busy.emplace_back([] {
         for (volatile bool ever = true; ever;) {
         }
-      }));
+      });
     }
     for (const int64_t every : {int64_t{0}, int64_t{1'000'000}}) {
       for (const absl::string_view overstay : {absl::string_view(), kSleep, kCompute}) {
         PrintRow(address, every, overstay, hogs);
       }
     }
-    for (const pid_t hog : busy) End(hog);
   }
-  End(server);
   return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "benchmarks/costs/counted.h"
 #include "benchmarks/echo.nigh.h"
+#include "benchmarks/echo_service.h"
 #include "nigh/deadline.h"
 #include "nigh/nigh.h"
 #include "nigh/transports/pipe/pipe.h"
@@ -21,13 +22,6 @@ namespace nigh::benchmarks {
 namespace {
 
 constexpr int kCalls = 2000;
-
-class EchoService final : public Echo::Service {
-  absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
-    reply->set_data(request.data());
-    return absl::OkStatus();
-  }
-};
 
 constexpr char kUnix[] = "unix-abstract:nigh-costs-";
 constexpr char kShm[] = "shm:/tmp/nigh-costs-";

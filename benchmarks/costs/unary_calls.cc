@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "benchmarks/echo.nigh.h"
+#include "benchmarks/echo_service.h"
 #include "nigh/mutex.h"
 #include "nigh/nigh.h"
 
@@ -32,13 +33,6 @@ constexpr WaitPolicy kNoSpins = {.spins = 0};
 constexpr int64_t kWarmUp = 100;
 // Calls between two looks at the number of locks.
 constexpr int64_t kBatch = 100;
-
-class EchoService final : public Echo::Service {
-  absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
-    reply->set_data(request.data());
-    return absl::OkStatus();
-  }
-};
 
 // Prints how many locks a call takes, both sides together, if the program has been built to count
 // them. `least`: of all batches of calls, for whoever falls asleep between two calls takes more.

@@ -101,12 +101,6 @@ absl::StatusOr<Results> Measure(std::unique_ptr<Subject> (*make_subject)(),
 
 }  // namespace
 
-void Check(const absl::Status& status) {
-  if (status.ok()) return;
-  std::cerr << status << "\n";
-  std::_Exit(1);
-}
-
 int RunBenchmark(int argc, char** argv, std::unique_ptr<Subject> (*make_subject)()) {
   absl::SetProgramUsageMessage("Measures echoes to a second process, which it starts itself.");
   // The server takes all flags of the client.

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "benchmarks/harness/check.h"
 
 namespace nigh::benchmarks {
 
@@ -84,9 +85,6 @@ class Subject {
     return false;
   }
 };
-
-// Ends the program with a message unless `status` is OK.
-void Check(const absl::Status& status);
 
 }  // namespace nigh::benchmarks
 

@@ -64,18 +64,8 @@ class ClientContext {
   const PeerIdentity& peer() const;
 
  private:
-  friend class AsyncClientCall;
-  friend class Connector;
-  friend class ClientCall;
-  friend class ClientSession;
   friend class InterceptedClientCall;
-  friend class UnaryCall;
-
-  // OK, or why the call ends before it begins.
-  absl::Status ReadyToStart() const;
-  // From FollowParent to LeaveParent, this call is cancelled with its parent, if it has one.
-  void FollowParent();
-  void LeaveParent();
+  friend class UsedContext;
 
   const Deadline limit_ = Deadline::Infinite();  // the parent's
   Deadline deadline_ = limit_;

@@ -71,7 +71,7 @@ class ServerContext {
   Cancellation::Id callback_ = 0;
 
  private:
-  friend class ClientContext;
+  friend class UsedContext;
   friend class InterceptedServerCall;
 
   HandlerCall& call_;

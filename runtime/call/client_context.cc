@@ -1,9 +1,7 @@
 #include "nigh/client_context.h"
 
 #include <algorithm>
-#include <utility>
 
-#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/options.h"
@@ -26,24 +24,6 @@ void ClientContext::set_deadline(absl::Time deadline) {
 
 void ClientContext::set_timeout(absl::Duration timeout) {
   deadline_ = std::min(limit_, Deadline::After(timeout));
-}
-
-absl::Status ClientContext::ReadyToStart() const {
-  if (!sent_.status().ok()) return sent_.status();
-  if (cancellation_.requested()) return absl::CancelledError("cancelled");
-  if (deadline_.HasPassed()) {
-    return absl::DeadlineExceededError("the deadline passed before the call began");
-  }
-  return absl::OkStatus();
-}
-
-void ClientContext::FollowParent() {
-  if (parent_ == nullptr) return;
-  parent_hook_ = parent_->cancellation_.Add([this] { TryCancel(); });
-}
-
-void ClientContext::LeaveParent() {
-  if (parent_ != nullptr) parent_->cancellation_.Remove(std::exchange(parent_hook_, 0));
 }
 
 const PeerIdentity& ClientContext::peer() const {

@@ -48,7 +48,7 @@ AsyncClientCall::AsyncClientCall(BoundMethod method, const CallOptions& options)
 void AsyncClientCall::Start(const google::protobuf::MessageLite* first, bool end) {
   const std::shared_ptr<Connector> connector = method_.connector->shared_from_this();
   waiters_.poller = connector->poller();
-  call_.waiters_ = &waiters_;
+  call_.exchange_.SetWaiters(&waiters_);
   std::optional<MessageSource> source;
   if (first != nullptr) {
     source.emplace(*first);
@@ -89,7 +89,7 @@ void AsyncClientCall::Start(const google::protobuf::MessageLite* first, bool end
   }
   watch_deadline();
   const Cancellation::Id hook =
-      context_.cancellation_.Add([give_up] { give_up(absl::CancelledError("cancelled")); });
+      call_.context_.cancellation().Add([give_up] { give_up(absl::CancelledError("cancelled")); });
   {
     MutexLock lock(mutex_);
     cancel_hook_ = hook;
@@ -144,7 +144,7 @@ void AsyncClientCall::OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> s
     MutexLock lock(mutex_);
     phase_ = Phase::kConnecting;
   }
-  if (context_.cancellation_.requested()) return GiveUp(absl::CancelledError("cancelled"));
+  if (call_.context_.cancellation().requested()) return GiveUp(absl::CancelledError("cancelled"));
   Connect();
 }
 
@@ -173,7 +173,7 @@ bool AsyncClientCall::OpenOn(std::shared_ptr<ClientSession> session, const Messa
   }
   // Another thread may have done these while the session did not have the call yet.
   if (ended_meanwhile) (void)call_.WritesDone();
-  if (discard) call_.session_->Discard(call_);
+  if (discard) call_.exchange_.Discard();
   for (int event = 0; event < kCallEvents; ++event) {
     if (early[event]) When(static_cast<CallEvent>(event), std::move(early[event]));
   }
@@ -216,7 +216,7 @@ void AsyncClientCall::RemoveHooks() {
     hook = std::exchange(cancel_hook_, 0);
   }
   // Without a hook the context may be gone already.
-  if (hook != 0) context_.cancellation_.Remove(hook);
+  if (hook != 0) call_.context_.cancellation().Remove(hook);
 }
 
 bool AsyncClientCall::Ready(CallEvent event) {
@@ -225,7 +225,7 @@ bool AsyncClientCall::Ready(CallEvent event) {
     if (phase_ == Phase::kFailed) return true;
     if (phase_ != Phase::kOpen) return false;
   }
-  return call_.session_->Ready(call_, event);
+  return call_.exchange_.Ready(event);
 }
 
 void AsyncClientCall::When(CallEvent event, absl::AnyInvocable<void()> callback) {
@@ -244,7 +244,7 @@ void AsyncClientCall::When(CallEvent event, absl::AnyInvocable<void()> callback)
       return;
     }
     // With the lock held: Abandon sets abandoned_ under it, and then finds what is registered.
-    dropped = call_.session_->When(call_, event, std::move(callback));
+    dropped = call_.exchange_.When(event, std::move(callback));
   }
 }
 
@@ -313,7 +313,7 @@ void AsyncClientCall::Discard() {
     discard_ = true;
     if (phase_ != Phase::kOpen) return;
   }
-  call_.session_->Discard(call_);
+  call_.exchange_.Discard();
 }
 
 absl::Status AsyncClientCall::TakeStatus() {
@@ -345,7 +345,7 @@ void AsyncClientCall::Abandon() {
   if (call_.session_ != nullptr) {
     // Before Drop: cancelling the call would post the callbacks. What the session posted since the
     // first Revoke is revoked now.
-    call_.session_->DropWaiters(call_);
+    call_.exchange_.DropWaiters();
     waiters_.poller->Revoke(&waiters_);
   }
   call_.Drop();

@@ -21,11 +21,16 @@
 namespace nigh {
 
 ClientCall::ClientCall(BoundMethod method, ClientContext& context)
-    : method_(method), context_(context), state_(method.method->kind, CallState::End::kClient) {}
+    : method_(method), context_(context), exchange_(*method.method, context_) {}
 
 ClientCall::~ClientCall() {
   // A call that is finished must not touch its context, which may be gone by now.
   if (!finished_) Drop();
+}
+
+void ClientCall::Expect(MessageTarget target) {
+  expected_ = target;
+  exchange_.Expect(target);
 }
 
 void ClientCall::Drop() {
@@ -39,38 +44,29 @@ void ClientCall::Drop() {
 }
 
 std::optional<absl::Status> ClientCall::Prepare(const MessageSource* first) {
-  context_.FollowParent();
-  if (std::exchange(context_.used_, true)) {
-    return absl::InternalError(
-        absl::StrCat(method_.method->name, ": this ClientContext has been used for another call"));
-  }
+  const Method& method = *method_.method;
+  if (absl::Status status = context_.Begin(method); !status.ok()) return status;
   if (method_.connector->interceptors() != nullptr) {
     interception_ = std::make_unique<Interception<InterceptedClientCall>>(
-        method_.connector->interceptors(), *method_.method, context_);
-    expected_ = target_;
+        method_.connector->interceptors(), method, context_.context());
     if (std::optional<absl::Status> end = interception_->Start()) return end;
   }
-  if (absl::Status status = context_.ReadyToStart(); !status.ok()) {
-    return Prefixed(method_.method->name, status);
-  }
+  if (absl::Status status = context_.Ready(method); !status.ok()) return status;
   if (first != nullptr && !PassSend(*first)) return interception_->rejection();
   return std::nullopt;
 }
 
 bool ClientCall::StartOn(std::shared_ptr<ClientSession>& session, const MessageSource* first,
                          bool end) {
-  if (!session->Start(*this, first, end)) return false;
+  if (!exchange_.Open(*session, method_.id, first, end)) return false;
   session_ = std::move(session);
   // Not before the session has the request: a CANCEL must not overtake it. If the context has been
   // cancelled already, Add calls this at once.
-  cancel_hook_ = context_.cancellation_.Add([this] { Cancel(); });
+  cancel_hook_ = context_.cancellation().Add([this] { Cancel(); });
   return true;
 }
 
-void ClientCall::FailToStart(absl::Status status) {
-  status_ = std::move(status);
-  state_.Close();
-}
+void ClientCall::FailToStart(absl::Status status) { exchange_.FailToOpen(std::move(status)); }
 
 void ClientCall::Start(const MessageSource* first, bool end) {
   std::optional<absl::Status> status = Prepare(first);
@@ -92,38 +88,40 @@ void ClientCall::Start(const MessageSource* first, bool end) {
 }
 
 void ClientCall::Unbind() {
-  context_.cancellation_.Remove(std::exchange(cancel_hook_, 0));
-  context_.LeaveParent();
+  if (const Cancellation::Id hook = std::exchange(cancel_hook_, 0); hook != 0) {
+    context_.cancellation().Remove(hook);
+  }
+  context_.End();
 }
 
 bool ClientCall::Write(const MessageSource& message, bool end) {
-  return session_ != nullptr && PassSend(message) && session_->Write(*this, message, end);
+  return session_ != nullptr && PassSend(message) && exchange_.Write(message, end);
 }
 
 std::optional<bool> ClientCall::TryWrite(const MessageSource& message, bool end) {
   if (interception_ != nullptr && !send_seen_) {
     // Interceptors see a message once, when it can be written: not at an attempt that has to wait.
-    if (!session_->Ready(*this, CallEvent::kRoom)) return std::nullopt;
+    if (!exchange_.Ready(CallEvent::kRoom)) return std::nullopt;
     if (!PassSend(message)) return false;
   }
-  const std::optional<bool> written = session_->TryWrite(*this, message, end);
+  const std::optional<bool> written = exchange_.TryWrite(message, end);
   send_seen_ = !written.has_value();
   return written;
 }
 
-bool ClientCall::WritesDone() { return session_ != nullptr && session_->WritesDone(*this); }
+bool ClientCall::WritesDone() { return session_ != nullptr && exchange_.WritesDone(); }
 
 bool ClientCall::Read(MessageTarget target) {
   if (interception_ != nullptr) return ReadIntercepted(target);
-  return session_ != nullptr && session_->Read(*this, target);
+  return session_ != nullptr && exchange_.Read(target);
 }
 
 void ClientCall::WaitForInitialMetadata() {
-  if (session_ != nullptr) session_->WaitForInitialMetadata(*this);
+  if (session_ != nullptr) exchange_.WaitForInitialMetadata();
 }
 
 absl::Status ClientCall::Finish() {
-  absl::Status status = session_ == nullptr ? status_ : session_->Finish(*this);
+  absl::Status status = exchange_.Finish();
   if (interception_ != nullptr) status = FinishIntercepted(std::move(status));
   Unbind();
   finished_ = true;
@@ -136,7 +134,7 @@ void ClientCall::Cancel() {
 
 void ClientCall::Fail(const absl::Status& status) {
   absl::Status named = Prefixed(method_.method->name, status);
-  if (session_ != nullptr) return session_->Cancel(*this, std::move(named));
+  if (session_ != nullptr) return exchange_.Cancel(std::move(named));
   FailToStart(std::move(named));
 }
 
@@ -145,13 +143,13 @@ bool ClientCall::PassSend(const MessageSource& message) {
 }
 
 bool ClientCall::EndRejected() {
-  if (session_ != nullptr) session_->Cancel(*this, interception_->rejection());
+  if (session_ != nullptr) exchange_.Cancel(interception_->rejection());
   return false;
 }
 
 bool ClientCall::ReadIntercepted(MessageTarget target) {
   if (!interception_->rejection().ok()) return false;
-  const bool read = session_ == nullptr ? TakeAnswer(target) : session_->Read(*this, target);
+  const bool read = session_ == nullptr ? TakeAnswer(target) : exchange_.Read(target);
   return read && (interception_->Receive(target.view()) || EndRejected());
 }
 

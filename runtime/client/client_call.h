@@ -1,41 +1,27 @@
 #ifndef NIGH_RUNTIME_CLIENT_CLIENT_CALL_H_
 #define NIGH_RUNTIME_CLIENT_CLIENT_CALL_H_
 
-#include <array>
-#include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "nigh/async_stream.h"
 #include "nigh/cancellation.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
-#include "nigh/mutex.h"
-#include "nigh/runtime/call/call_state.h"
-#include "nigh/runtime/call/fifo.h"
-#include "nigh/runtime/call/window.h"
+#include "nigh/runtime/call/used_context.h"
+#include "nigh/runtime/client/client_exchange.h"
+#include "nigh/runtime/client/client_session.h"
 
 namespace nigh {
 
-class ClientSession;
 class InterceptedClientCall;
-class Poller;
 template <class Call>
 class Interception;
 
-// What a call has besides if nobody waits for it in a thread: the poller that runs its callbacks,
-// and the callbacks that wait, by event. The session's mutex guards the callbacks.
-struct CallWaiters {
-  std::shared_ptr<Poller> poller;
-  std::array<absl::AnyInvocable<void()>, kCallEvents> callbacks;
-};
-
-// One call of any kind, without types, as its client sees it. Stubs and streams are built on it.
-// Its functions block. At most one thread reads and one writes at a time; both may be the same.
+// One call of any kind, without types, as its client sees it: an exchange on whatever session takes
+// it, behind the context and the interceptors. Stubs and streams are built on it. Its functions
+// block. At most one thread reads and one writes at a time; both may be the same.
 //
 //   ClientCall call(method, context);
 //   call.Start(&request, /*end=*/true);     // reports no error: Finish does
@@ -52,7 +38,7 @@ class ClientCall {
 
   // Says in advance where the first message goes, so that it can be parsed in place, with no copy.
   // To be called before Start, or by the reader.
-  void Expect(MessageTarget target) { target_ = target; }
+  void Expect(MessageTarget target);
 
   // Opens the call, with its first message unless that is null. `end`: no more messages follow.
   // Blocks while it connects.
@@ -82,8 +68,8 @@ class ClientCall {
 
  private:
   friend class AsyncClientCall;
-  friend class ClientSession;
 
+  // The context is not touched any more.
   void Unbind();
   // Cancels a call that nobody will finish.
   void Drop();
@@ -105,26 +91,14 @@ class ClientCall {
   absl::Status FinishIntercepted(absl::Status status);
 
   const BoundMethod method_;
-  ClientContext& context_;
+  UsedContext context_;
   std::shared_ptr<ClientSession> session_;  // null: not started, or failed before it reached one
+  ClientExchange exchange_;
   Cancellation::Id cancel_hook_ = 0;
   bool finished_ = false;
-  CallWaiters* waiters_ = nullptr;                                     // the AsyncClientCall's
   std::unique_ptr<Interception<InterceptedClientCall>> interception_;  // null: no interceptors
   MessageTarget expected_;  // where they find the one reply
   bool send_seen_ = false;  // they have seen the message that waits to be written
-
-  // The session's mutex guards what follows once the call has started.
-  CallState state_;
-  uint32_t id_ = 0;
-  MessageTarget target_;        // where the reader wants the next message
-  bool target_filled_ = false;  // the target holds a message that Read has not returned yet
-  bool got_initial_metadata_ = false;
-  bool discard_ = false;     // nobody will read any more
-  Fifo<std::string> inbox_;  // messages that came before they were asked for
-  Window window_;
-  absl::Status status_;  // final once state_.closed()
-  CondVar changed_;
 };
 
 }  // namespace nigh

@@ -30,13 +30,13 @@ namespace nigh {
 Connector::~Connector() {
   // The poller may still be connecting. Nobody is left to use that session.
   if (attempt_ != nullptr) attempt_->Close();
-  if (session_ != nullptr) session_->LetGo();
+  if (session_ != nullptr) session_->pump().LetGo();
   if (SessionSeat* const seat = seat_.load(std::memory_order_relaxed)) seat->Retire();
 }
 
 PeerIdentity Connector::peer() const {
   MutexLock lock(mutex_);
-  return session_ == nullptr ? PeerIdentity() : *session_->peer();
+  return session_ == nullptr ? PeerIdentity() : *session_->link().peer();
 }
 
 ChannelState Connector::state() const {
@@ -74,13 +74,14 @@ void Connector::Announce() {
 }
 
 absl::Status Connector::WaitForReady(absl::Duration timeout) {
-  ClientContext context({.timeout = timeout, .wait_for_ready = true});
+  ClientContext own({.timeout = timeout, .wait_for_ready = true});
+  UsedContext context(own);
   static constexpr Method kNone{"connect", MethodKind::kUnary};
   return Connect({this, &kNone, 0}, context).status();
 }
 
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Session(const BoundMethod& method,
-                                                                  ClientContext& context) {
+                                                                  UsedContext& context) {
   if (absl::Status status = Check(method); !status.ok()) return status;
   {
     MutexLock lock(mutex_);
@@ -89,7 +90,7 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Session(const BoundMet
   return Connect(method, context);
 }
 
-absl::StatusOr<SessionLease> Connector::Lease(const BoundMethod& method, ClientContext& context) {
+absl::StatusOr<SessionLease> Connector::Lease(const BoundMethod& method, UsedContext& context) {
   if (absl::Status status = Check(method); !status.ok()) return status;
   for (;;) {
     SessionLease lease(seat_);
@@ -108,39 +109,39 @@ void Connector::Retire(const ClientSession& session) {
     retired = std::move(session_);
     session_ = nullptr;
     seat = seat_.exchange(nullptr, std::memory_order_acq_rel);
-    if (session.proven()) {
+    if (session.link().proven()) {
       pause_ = absl::ZeroDuration();
       SetState(ChannelState::kIdle);
     } else {
       // The server said hello and took no call. Without a pause, callers would connect in a loop.
-      last_error_ = session.EndStatus();
+      last_error_ = session.link().EndStatus();
       next_attempt_ = Deadline::After(NextPause());
       SetState(ChannelState::kTransientFailure);
     }
   }
-  retired->LetGo();
+  retired->pump().LetGo();
   seat->Retire();
   Announce();
 }
 
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Connect(const BoundMethod& method,
-                                                                  ClientContext& context) {
+                                                                  UsedContext& context) {
   // A state callback may drop the last other reference.
   const std::shared_ptr<Connector> self = shared_from_this();
   // Cancelling wakes this thread, whether it waits for another's attempt or makes its own.
-  const Cancellation::Id hook = context.cancellation_.Add([this] {
+  const Cancellation::Id hook = context.cancellation().Add([this] {
     MutexLock lock(mutex_);
     changed_.SignalAll();
-    if (attempt_ != nullptr) attempt_->Interrupt();
+    if (attempt_ != nullptr) attempt_->pump().Interrupt();
   });
   absl::StatusOr<std::shared_ptr<ClientSession>> session = ConnectOrWait(method, context);
-  context.cancellation_.Remove(hook);
+  context.cancellation().Remove(hook);
   Announce();
   return session;
 }
 
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const BoundMethod& method,
-                                                                        ClientContext& context) {
+                                                                        UsedContext& context) {
   const Deadline deadline = context.deadline();
   const auto describe = [&](absl::string_view what, const absl::Status& why) {
     return absl::StrCat(name_, ": ", method.method->name, ": ", what,
@@ -149,7 +150,7 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const Bo
   MutexLock lock(mutex_);
   for (;;) {
     if (session_ != nullptr) return session_;
-    if (context.cancellation_.requested()) {
+    if (context.cancellation().requested()) {
       return absl::CancelledError(describe("cancelled", last_error_));
     }
     if (deadline.HasPassed()) {
@@ -179,7 +180,7 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const Bo
       attempt_ = nullptr;
       if (session.ok()) {
         Connected(*std::move(session));
-      } else if (context.cancellation_.requested() || deadline.HasPassed()) {
+      } else if (context.cancellation().requested() || deadline.HasPassed()) {
         // This caller has cut the attempt short, which says nothing about the server. Others may
         // try at once.
         connecting_ = false;
@@ -224,7 +225,7 @@ std::shared_ptr<ClientSession> Connector::NewSession(std::unique_ptr<Connection>
   return session;
 }
 
-absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Attempt(ClientContext& context) {
+absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Attempt(UsedContext& context) {
   absl::StatusOr<std::unique_ptr<Connection>> connection = transport_->dial(address_);
   if (!connection.ok()) return absl::UnavailableError(connection.status().message());
   const std::shared_ptr<ClientSession> session = NewSession(*std::move(connection));
@@ -235,9 +236,8 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Attempt(ClientContext&
     attempt_ = session;
   }
   const Deadline limit = Deadline::After(options_.connect_timeout);
-  absl::Status status = session->Handshake(std::min(limit, context.deadline()), [&context] {
-    return context.cancellation_.requested();
-  });
+  absl::Status status = session->Greet(std::min(limit, context.deadline()),
+                                       [&context] { return context.cancellation().requested(); });
   if (!status.ok()) return status;
   return session;
 }
@@ -340,7 +340,7 @@ void Connector::AttemptOnPoller(uint64_t attempt) {
     attempt_ = session;
     poller = poller_;
   }
-  session->HandshakeOn(
+  session->GreetOn(
       poller, Deadline::After(options_.connect_timeout),
       [weak = weak_from_this(), attempt, key = session.get()](const absl::Status& status) {
         const std::shared_ptr<Connector> self = weak.lock();

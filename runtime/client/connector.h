@@ -16,7 +16,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "nigh/channel.h"
-#include "nigh/client_context.h"
 #include "nigh/deadline.h"
 #include "nigh/interceptor.h"
 #include "nigh/method.h"
@@ -24,6 +23,7 @@
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
 #include "nigh/runtime/call/interception.h"
+#include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/client/method_table.h"
 #include "nigh/runtime/client/session_lease.h"
@@ -72,12 +72,12 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   // Returns a session that accepts calls. Connects if need be, and blocks meanwhile, until the
   // context's deadline or cancellation at most. Fails with the status that the call ends with.
   absl::StatusOr<std::shared_ptr<ClientSession>> Session(const BoundMethod& method,
-                                                         ClientContext& context)
+                                                         UsedContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Borrows the session, if there is one.
   SessionLease LeaseIfReady() const { return SessionLease(seat_); }
   // As Session, borrowed.
-  absl::StatusOr<SessionLease> Lease(const BoundMethod& method, ClientContext& context)
+  absl::StatusOr<SessionLease> Lease(const BoundMethod& method, UsedContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Returns the session, or null if there is none.
   std::shared_ptr<ClientSession> SessionIfReady() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -109,12 +109,12 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   // For callers that wait. ConnectOrWait holds the mutex except while it waits or connects; Attempt
   // makes one attempt.
   absl::StatusOr<std::shared_ptr<ClientSession>> Connect(const BoundMethod& method,
-                                                         ClientContext& context)
+                                                         UsedContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<std::shared_ptr<ClientSession>> ConnectOrWait(const BoundMethod& method,
-                                                               ClientContext& context)
+                                                               UsedContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<std::shared_ptr<ClientSession>> Attempt(ClientContext& context)
+  absl::StatusOr<std::shared_ptr<ClientSession>> Attempt(UsedContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // For callers that have left a callback. Answers them, has the poller begin to connect, or sets a

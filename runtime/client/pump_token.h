@@ -23,12 +23,13 @@ class BasicPumpToken {
   // True: it is needed, and to be passed on.
   bool Leave() {
     taken_.store(false, std::memory_order_seq_cst);
-    return needed_.load(std::memory_order_seq_cst) != 0;
+    return needed();
   }
 
   // There is one more, or one less, by whom the token is needed.
   void Need() { needed_.fetch_add(1, std::memory_order_seq_cst); }
   void NeedNoMore() { needed_.fetch_sub(1, std::memory_order_seq_cst); }
+  bool needed() const { return needed_.load(std::memory_order_seq_cst) != 0; }
 
  private:
   Flag taken_{false};

@@ -39,8 +39,7 @@ void TakenFrames::Clear() {
   overflowed_ = false;
 }
 
-bool Slot::Take(const FrameHeader& header, ConstByteSpan payload, std::string* owned) {
-  if (!state.BeginTake()) return false;
+void Slot::Keep(const FrameHeader& header, ConstByteSpan payload, std::string* owned) {
   if (taken == nullptr) taken = std::make_unique<TakenFrames>();
   taken->Add(header, payload, owned);
   if (taken->overflowed()) alert = true;
@@ -48,17 +47,14 @@ bool Slot::Take(const FrameHeader& header, ConstByteSpan payload, std::string* o
   state.EndTake(last);
   // The slot may be another call's by now, whose owner then wakes for no reason.
   if (last || alert) spot.Unpark();
-  return true;
 }
 
-bool Slot::Refuse(size_t size, bool last) {
-  if (!state.BeginTake()) return false;
+void Slot::Refuse(size_t size, bool last) {
   if (taken == nullptr) taken = std::make_unique<TakenFrames>();
   taken->Refuse(size);
   alert = true;
   state.EndTake(last);
   spot.Unpark();
-  return true;
 }
 
 SlotTable::~SlotTable() {

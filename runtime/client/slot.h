@@ -15,11 +15,11 @@
 
 namespace nigh {
 
-class ClientCall;
+class ClientExchange;
+class UnaryCall;
 
-// Who has a call number, in one word that hands the call over. A unary call belongs to its owner,
-// the thread that makes it; to the receiver, whoever pumps, while it takes a frame; and to its
-// owner again. So neither needs a lock.
+// Who has a call number, in one word that hands the call over. A call belongs to its owner, who
+// makes it; to the receiver, whoever pumps, while it takes a frame; and to its owner again.
 //
 //            Open            BeginTake             EndTake(last)
 //   kFree -----------> kOpen ----------> kTaken ------------------> kDone ---- Free --> kFree
@@ -30,11 +30,13 @@ class ClientCall;
 //                      |
 //                      +-- Lose (the connection is over) -------> kLost
 //
-// While the owner itself is the receiver, the call stays kOpen until it is free. kShared: the call
-// is a ClientCall, which the session's mutex guards.
+// A UnaryCall needs no lock for it. While its owner itself is the receiver, the call stays kOpen
+// until it is free. A ClientExchange has several threads for owners, and a mutex of its own: the
+// receiver ends each take under that, by EndTake, Free, or LeaveTaken if the owner has given up
+// meanwhile.
 //
 // `Word` is an atomic one; a test takes it through every interleaving with one of its own.
-enum class SlotValue : uint32_t { kFree, kOpen, kTaken, kDone, kLeft, kLost, kShared };
+enum class SlotValue : uint32_t { kFree, kOpen, kTaken, kDone, kLeft, kLost };
 
 template <class Word>
 class BasicSlotState {
@@ -52,7 +54,6 @@ class BasicSlotState {
   // The owner's. Leave fails if the receiver has been quicker: then the call is taken, over or
   // lost.
   void Open() { value_.store(kOpen, std::memory_order_release); }
-  void Share() { value_.store(kShared, std::memory_order_release); }
   bool Leave() { return Step(kOpen, kLeft); }
   void Free() { value_.store(kFree, std::memory_order_release); }
 
@@ -61,6 +62,7 @@ class BasicSlotState {
   bool BeginTake() { return Step(kOpen, kTaken); }
   // Sequentially consistent; see ParkingSpot.
   void EndTake(bool last) { value_.store(last ? kDone : kOpen, std::memory_order_seq_cst); }
+  void LeaveTaken() { value_.store(kLeft, std::memory_order_seq_cst); }
   bool MeetLeft() { return Step(kLeft, kFree); }
   bool Lose() { return Step(kOpen, kLost); }
 
@@ -117,24 +119,33 @@ class TakenFrames {
 // What there is of a call number. Slots stay where they are while their session lives.
 struct alignas(64) Slot {
   SlotState state;
-  ParkingSpot spot;                 // the owner's
-  std::atomic<bool> alert = false;  // the owner has to look at `taken` although it is pending
+  ParkingSpot spot;                 // a unary call's owner's
+  std::atomic<bool> alert = false;  // that owner has to look at `taken` although it is pending
   uint32_t id = 0;
-  Slot* next = nullptr;                // in the list of free ones
-  ClientCall* call = nullptr;          // of a shared one; the session's mutex guards it
+  Slot* next = nullptr;  // in the list of free ones
+  // Whose it is, one of both. Written before it is open, read by its owner and by the receiver that
+  // has taken it.
+  UnaryCall* unary = nullptr;
+  ClientExchange* exchange = nullptr;
   std::unique_ptr<TakenFrames> taken;  // null until the first frame for another thread
-  Window window;                       // the receiver's
+  Window window;                       // a unary call's, which needs none; the receiver's
 
-  // By the receiver, for an owner that is another thread: takes a frame, or notes that a message of
-  // `size` bytes is refused. `last`: of the RESPONSE. False: the owner has left.
-  bool Take(const FrameHeader& header, ConstByteSpan payload, std::string* owned);
-  bool Refuse(size_t size, bool last);
+  // By the receiver, which has taken it for a unary call of another thread: keeps a frame, or notes
+  // that a message of `size` bytes is refused. `last`: of the RESPONSE. Ends the take.
+  void Keep(const FrameHeader& header, ConstByteSpan payload, std::string* owned);
+  void Refuse(size_t size, bool last);
 
   // By whoever has claimed the slot: nothing is left of the call before.
-  void Renew(const Window& initial) {
+  void RenewFor(UnaryCall& call, const Window& initial) {
     alert.store(false, std::memory_order_relaxed);
     if (taken != nullptr) taken->Clear();
     window = initial;
+    unary = &call;
+    exchange = nullptr;
+  }
+  void RenewFor(ClientExchange& call) {
+    unary = nullptr;
+    exchange = &call;
   }
 };
 

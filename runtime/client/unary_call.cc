@@ -1,42 +1,61 @@
 #include "nigh/runtime/client/unary_call.h"
 
 #include <cstddef>
-#include <optional>
+#include <cstdint>
+#include <memory>
 #include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
-#include "nigh/client_context.h"
+#include "nigh/deadline.h"
 #include "nigh/message_io.h"
-#include "nigh/metadata.h"
+#include "nigh/method.h"
+#include "nigh/runtime/base/parking.h"
 #include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/call_sections.h"
+#include "nigh/runtime/client/client_link.h"
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/client/connector.h"
+#include "nigh/runtime/client/pump.h"
+#include "nigh/runtime/client/session_lease.h"
+#include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
-#include "nigh/transport/waiter.h"
 
 namespace nigh {
 
-std::optional<absl::Status> UnaryCall::Prepare() {
-  context_.FollowParent();
-  if (std::exchange(context_.used_, true)) {
-    return absl::InternalError(
-        absl::StrCat(method_.method->name, ": this ClientContext has been used for another call"));
+// What the call's thread waits for; see Pump::Await.
+class UnaryCall::Wait {
+ public:
+  Wait(UnaryCall& call, ClientSession& session) : call_(call), session_(session) {}
+
+  bool waits() const { return !over() && !call_.IsToBeGivenUp(); }
+  bool over() const { return call_.ended_ || !call_.slot_->state.pending(); }
+  Deadline deadline() const { return call_.context_.deadline(); }
+  ParkingSpot& spot() const { return call_.slot_->spot; }
+  const void* own() const { return call_.slot_; }
+  void BeginToLead() {
+    // Before this thread led, another may have taken frames for it.
+    if (call_.slot_->state.value() == SlotState::kOpen) call_.TakeOver(session_.link(), false);
   }
-  absl::Status status = context_.ReadyToStart();
-  if (status.ok()) return std::nullopt;
-  return Prefixed(method_.method->name, status);
-}
+  void BeginToSleep() {
+    if (call_.cancel_hook_ != 0) return;
+    call_.cancel_hook_ =
+        call_.context_.cancellation().Add([slot = call_.slot_, &pump = session_.pump()] {
+          slot->spot.Unpark();
+          pump.Interrupt();
+        });
+  }
+
+ private:
+  UnaryCall& call_;
+  ClientSession& session_;
+};
 
 absl::Status UnaryCall::Run(const MessageSource& request) {
-  if (std::optional<absl::Status> status = Prepare()) {
-    context_.LeaveParent();
-    return *std::move(status);
-  }
+  if (absl::Status status = context_.Begin(*method_.method); !status.ok()) return status;
+  if (absl::Status status = context_.Ready(*method_.method); !status.ok()) End(std::move(status));
   Connector& connector = *method_.connector;
   // Once it connects or begins again: a state callback of the channel may drop the last other
   // reference.
@@ -54,26 +73,74 @@ absl::Status UnaryCall::Run(const MessageSource& request) {
       lease = *std::move(connected);
     }
     ClientSession& session = *lease;
-    if (session.Start(*this, request)) {
+    if (Start(session, request)) {
       if (!ended_) Await(session);
-      context_.cancellation_.Remove(std::exchange(cancel_hook_, 0));
-      if (!MayBeginAgain(session)) break;
+      context_.cancellation().Remove(std::exchange(cancel_hook_, 0));
+      if (!MayBeginAgain(session.link())) break;
     } else {
-      End(session.EndStatus());
+      End(session.link().EndStatus());
     }
     alive = session.owner();
     if (alive == nullptr) break;
     BeginAgain();
     connector.Retire(session);
   }
-  context_.LeaveParent();
+  context_.End();
   return std::move(status_);
 }
 
-bool UnaryCall::MayBeginAgain(const ClientSession& session) {
+bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
+  ClientLink& link = session.link();
+  session.pump().NoticeDeath(SteadyNanos(), /*waits=*/true);
+  const Method& method = *method_.method;
+  if (absl::Status status = link.CheckRequest(method, context_, &request); !status.ok()) {
+    End(std::move(status));
+    return true;
+  }
+  context_.set_peer(link.peer());
+  SectionWriter sections;
+  AddMetadata(context_.sent(), SectionType::kMetadata, sections);
+  const FrameHeader header{.kind = FrameKind::kRequest,
+                           .flags = kMessage | kEnd,
+                           .method = method_.id,
+                           .aux = TimeLeft(context_.deadline())};
+  const ClientLink::Opening opening =
+      link.Open(header, method, sections.block(), &request, [&](Slot& slot) {
+        slot.RenewFor(*this, Window(link.limits().window, link.server().window));
+      });
+  // It may begin again on another session. The slot goes with this one.
+  if (opening.refused) return false;
+  if (opening.slot == nullptr) {
+    End(link.TooManyCalls(method));
+    return true;
+  }
+  slot_ = opening.slot;
+  ordinal_ = opening.ordinal;
+  return true;
+}
+
+void UnaryCall::Await(ClientSession& session) {
+  ClientLink& link = session.link();
+  Wait wait(*this, session);
+  for (;;) {
+    session.pump().Await(wait);
+    // The receiver is about to hand it over.
+    while (slot_->state.value() == SlotState::kTaken) std::this_thread::yield();
+    if (slot_->state.value() == SlotState::kDone) TakeOver(link, /*last=*/true);
+    if (ended_) return link.Free(*slot_);
+    if (slot_->state.value() == SlotState::kLost) return End(link.EndStatus());
+    if (!IsToBeGivenUp()) continue;
+    if (link.GiveUp(*slot_, [&] { TakeOver(link, /*last=*/false); })) {
+      session.pump().PassOn();
+      return End(WhyGivenUp(link));
+    }
+  }
+}
+
+bool UnaryCall::MayBeginAgain(const ClientLink& link) {
   // Nearly no call goes further than this.
   if (status_.code() != absl::StatusCode::kUnavailable || slot_ == nullptr ||
-      session.MayHaveTaken(ordinal_) || got_message_) {
+      link.MayHaveTaken(ordinal_) || reader_.got_message()) {
     return false;
   }
   return !std::exchange(again_, true);
@@ -81,77 +148,46 @@ bool UnaryCall::MayBeginAgain(const ClientSession& session) {
 
 void UnaryCall::BeginAgain() {
   slot_ = nullptr;
-  ended_ = got_initial_metadata_ = false;
-  context_.initial_.Clear();
-  context_.trailing_.Clear();
+  ended_ = false;
+  reader_.Reset();
   status_ = absl::OkStatus();
 }
 
-void UnaryCall::Take(const ClientSession& session, const FrameHeader& header,
-                     ConstByteSpan payload) {
+void UnaryCall::Take(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload) {
   // Nearly every call: OK, with the reply and nothing else.
   const bool plain = header.kind == FrameKind::kResponse && header.flags == kMessage &&
-                     header.aux == 0 && !got_message_ && broken_.ok() &&
-                     payload.size() <= session.limits().max_message;
-  if (!plain) return TakeSlowly(session, header, payload);
+                     header.aux == 0 && !reader_.got_message() && broken_.ok() &&
+                     payload.size() <= link.limits().max_message;
+  if (!plain) return TakeSlowly(link, header, payload);
   status_ = reply_.Parse(payload);
   ended_ = true;
-  if (!status_.ok()) status_ = Prefixed(session.NameOf(*method_.method), status_);
+  if (!status_.ok()) status_ = Prefixed(link.NameOf(*method_.method), status_);
 }
 
-void UnaryCall::TakeSlowly(const ClientSession& session, const FrameHeader& header,
+void UnaryCall::TakeSlowly(const ClientLink& link, const FrameHeader& header,
                            ConstByteSpan payload) {
-  if (!broken_.ok()) {
-    if (header.kind == FrameKind::kResponse) End(broken_);
-    return;
-  }
-  const Limits& limits = session.limits();
-  if (const size_t size = MessageSize(header, payload); size > limits.max_message) {
-    return Refuse(session, size, header.kind == FrameKind::kResponse);
-  }
   const bool ends = header.kind == FrameKind::kResponse;
-  absl::Status status;
-  // Metadata of later frames goes elsewhere, and is refused below.
-  Metadata late;
-  Metadata& initial = std::exchange(got_initial_metadata_, true) ? late : context_.initial_;
-  absl::Status taken =
-      ends ? TakeResponse(header, limits.max_metadata, payload, initial, context_.trailing_, status)
-           : TakeMetadata(header, limits.max_metadata, payload, initial);
-  if (taken.ok() && !late.empty()) {
-    taken = absl::InternalError("initial metadata after the first message");
+  if (!broken_.ok()) return ends ? End(broken_) : void();
+  if (const size_t size = MessageSize(header, payload); size > link.limits().max_message) {
+    return Refuse(link, size, ends);
   }
-  // What the sections have left: a peer may have changed their size since it was looked at.
-  if (taken.ok() && payload.size() > limits.max_message) {
-    taken = TooLargeToReceive("a reply", payload.size(), Peer::kServer, limits.max_message);
+  Reply reply = reader_.Read(link, header, payload);
+  if (reply.has_message) {
+    if (absl::Status parsed = reply_.Parse(reply.message); !parsed.ok()) {
+      reply.status = Prefixed(link.NameOf(*method_.method), parsed);
+    }
   }
-  const bool has_message = (header.flags & kMessage) != 0 && status.ok();
-  if (taken.ok() && has_message && got_message_) {
-    taken = absl::UnimplementedError("the server sent a second reply to a method that has one");
+  if (ends) {
+    End(std::move(reply.status));
+  } else {
+    broken_ = std::move(reply.status);
   }
-  if (taken.ok() && has_message) {
-    got_message_ = true;
-    taken = reply_.Parse(payload);
-  }
-  if (taken.ok() && ends && status.ok() && !got_message_) {
-    taken = absl::UnimplementedError("the server ended the call without a reply");
-  }
-  if (!taken.ok()) status = Prefixed(session.NameOf(*method_.method), taken);
-  if (!ends) {
-    broken_ = std::move(status);
-    return;
-  }
-  // The server's clock may have run out first. The caller is told of the deadline, whichever end
-  // noticed it.
-  if (status.code() == absl::StatusCode::kCancelled && context_.deadline_.HasPassed()) {
-    status = DeadlineExceeded(session.NameOf(*method_.method));
-  }
-  End(std::move(status));
 }
 
-void UnaryCall::Refuse(const ClientSession& session, size_t size, bool last) {
+void UnaryCall::Refuse(const ClientLink& link, size_t size, bool last) {
   if (!broken_.ok()) return last ? End(broken_) : void();
-  absl::Status status = TooLargeToReceive(session.NameOf(*method_.method), size, Peer::kServer,
-                                          session.limits().max_message);
+  absl::Status status = TooLargeToReceive(link.NameOf(*method_.method), size, Peer::kServer,
+                                          link.limits().max_message);
   if (last) {
     End(std::move(status));
   } else {
@@ -159,97 +195,29 @@ void UnaryCall::Refuse(const ClientSession& session, size_t size, bool last) {
   }
 }
 
-absl::Status UnaryCall::WhyGivenUp(const ClientSession& session) const {
+absl::Status UnaryCall::WhyGivenUp(const ClientLink& link) const {
   if (!broken_.ok()) return broken_;
-  if (context_.cancellation_.requested()) {
+  if (context_.cancellation().requested()) {
     return Prefixed(method_.method->name, absl::CancelledError("cancelled"));
   }
-  return DeadlineExceeded(session.NameOf(*method_.method));
+  return DeadlineExceeded(link.NameOf(*method_.method));
 }
 
-void UnaryCall::WakeOnCancel(ClientSession& session) {
-  if (cancel_hook_ != 0) return;
-  cancel_hook_ = context_.cancellation_.Add([slot = slot_, &session] {
-    slot->spot.Unpark();
-    session.Interrupt();
-  });
-}
-
-void UnaryCall::Await(ClientSession& session) {
-  const SlotState& state = slot_->state;
-  for (;;) {
-    if (session.TryTakePump()) {
-      Lead(session);
-    } else {
-      Follow(session);
-    }
-    if (state.value() == SlotState::kDone) TakeOver(session, /*last=*/true);
-    if (ended_) return session.End(*slot_);
-    if (state.value() == SlotState::kLost) return End(session.EndStatus());
-    if (IsToBeGivenUp() && GiveUp(session)) return;
-  }
-}
-
-void UnaryCall::Lead(ClientSession& session) {
-  const SlotState& state = slot_->state;
-  session.BeginToLead(*this);
-  // Before this thread led, another may have taken frames for it.
-  if (state.value() == SlotState::kOpen) TakeOver(session, /*last=*/false);
-  while (!ended_ && state.value() == SlotState::kOpen) {
-    const bool found = session.PumpOrLookOut();
-    if (ended_) break;
-    if (IsToBeGivenUp()) {
-      // A reply that had arrived by then still counts.
-      session.PumpTheRest();
-      break;
-    }
-    if (found) continue;
-    WakeOnCancel(session);
-    if (!IsToBeGivenUp()) session.SleepAsLeader(context_.deadline_);
-  }
-  // Before the next leader receives: nothing more is taken for this call.
-  if (ended_) slot_->state.Free();
-  session.EndToLead();
-}
-
-void UnaryCall::Follow(ClientSession& session) {
-  const SlotState& state = slot_->state;
-  const auto waits = [&] { return state.pending() && !IsToBeGivenUp(); };
-  bool slept = false;
-  Waiter waiter(session.wait_policy());
-  while (waits() && session.pump_is_taken()) {
-    if (waiter.PollAgain(Waiter::PollCost::kCheap)) continue;
-    WakeOnCancel(session);
-    session.SleepAsFollower(*slot_, context_.deadline_, waits);
-    waiter.Slept();
-    slept = true;
-  }
-  // The receiver is about to hand it over.
-  while (state.value() == SlotState::kTaken) std::this_thread::yield();
-  if (slept && !state.pending()) session.PassPump();
-}
-
-void UnaryCall::TakeOver(const ClientSession& session, bool last) {
+void UnaryCall::TakeOver(const ClientLink& link, bool last) {
   if (slot_->taken == nullptr) return;
   TakenFrames& taken = *slot_->taken;
   for (size_t i = 0; i < taken.count() && !ended_; ++i) {
-    if (taken.refused_before(i)) Refuse(session, taken.refused(), /*last=*/false);
-    Take(session, taken[i].header, AsBytes(taken[i].payload));
+    if (taken.refused_before(i)) Refuse(link, taken.refused(), /*last=*/false);
+    Take(link, taken[i].header, AsBytes(taken[i].payload));
   }
-  if (taken.refused_before(taken.count()) && !ended_) Refuse(session, taken.refused(), last);
+  if (taken.refused_before(taken.count()) && !ended_) Refuse(link, taken.refused(), last);
   // The RESPONSE was refused, too, of a call that had been broken before.
   if (last && !ended_) End(broken_);
   if (taken.overflowed() && !ended_ && broken_.ok()) {
-    broken_ = Prefixed(session.NameOf(*method_.method),
+    broken_ = Prefixed(link.NameOf(*method_.method),
                        absl::InternalError("more frames than a unary call has"));
   }
   taken.Clear();
-}
-
-bool UnaryCall::GiveUp(ClientSession& session) {
-  const bool left = session.GiveUp(*slot_, [&] { TakeOver(session, /*last=*/false); });
-  if (left) End(WhyGivenUp(session));
-  return left;
 }
 
 }  // namespace nigh

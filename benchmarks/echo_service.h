@@ -1,0 +1,31 @@
+#ifndef NIGH_BENCHMARKS_ECHO_SERVICE_H_
+#define NIGH_BENCHMARKS_ECHO_SERVICE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "benchmarks/echo.nigh.h"
+#include "nigh/nigh.h"
+
+namespace nigh::benchmarks {
+
+// The service of every benchmark of nigh.
+class EchoService : public Echo::Service {
+  absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
+    reply->set_data(request.data());
+    return absl::OkStatus();
+  }
+  absl::Status Stream(ServerContext&, const StreamRequest& request,
+                      ServerWriter<Payload>& replies) override {
+    Payload reply;
+    reply.set_data(std::string(request.size(), 'x'));
+    for (uint64_t i = 0; i < request.messages() && replies.Write(reply); ++i) {
+    }
+    return absl::OkStatus();
+  }
+};
+
+}  // namespace nigh::benchmarks
+
+#endif  // NIGH_BENCHMARKS_ECHO_SERVICE_H_

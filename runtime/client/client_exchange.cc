@@ -1,0 +1,456 @@
+#include "nigh/runtime/client/client_exchange.h"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "nigh/deadline.h"
+#include "nigh/message_io.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/base/parking.h"
+#include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_sections.h"
+#include "nigh/runtime/call/call_state.h"
+#include "nigh/runtime/client/client_link.h"
+#include "nigh/runtime/client/pump.h"
+#include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
+
+namespace nigh {
+namespace {
+
+bool IsForRoom(CallEvent event) { return event == CallEvent::kRoom || event == CallEvent::kLeft; }
+
+}  // namespace
+
+// What a thread waits for; see Pump::Await.
+class ClientExchange::Wait {
+ public:
+  // `changes`: the call's, when `event` was not ready.
+  Wait(ClientExchange& call, Event event, Role role, uint32_t changes)
+      : call_(call), event_(event), role_(role), seen_(changes) {}
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+  bool waits() { return !over() && !deadline().HasPassed(); }
+  bool over() {
+    if (over_) return true;
+    // Nearly always nothing has changed since the last look, which needs no lock to be seen.
+    if (call_.changes_.load(std::memory_order_acquire) == seen_ &&
+        !(IsForRoom(event_) && !call_.link().sender().congested())) {
+      return false;
+    }
+    MutexLock lock(call_.mutex_);
+    seen_ = call_.changes_.load(std::memory_order_relaxed);
+    over_ = call_.IsReady(event_);
+    return over_;
+  }
+  Deadline deadline() const { return call_.context_.deadline(); }
+  ParkingSpot& spot() { return spot_; }
+  const void* own() const { return role_ == Role::kReader ? &call_ : nullptr; }
+  void BeginToLead() {}
+  void BeginToSleep() {}
+
+  Wait* next = nullptr;  // in the call's list
+
+ private:
+  ClientExchange& call_;
+  const Event event_;
+  const Role role_;
+  uint32_t seen_;
+  bool over_ = false;
+  ParkingSpot spot_;
+};
+
+ClientExchange::ClientExchange(const Method& method, const UsedContext& context)
+    : method_(method),
+      context_(context),
+      state_(method.kind, CallState::End::kClient),
+      reader_(method, context) {}
+
+ClientExchange::~ClientExchange() {
+  bool awaited_room = false;
+  {
+    MutexLock lock(mutex_);
+    // The receiver may have been about to take a frame when the call ended.
+    while (slot_ != nullptr) slot_lost_.Wait(mutex_);
+    awaited_room = awaited_room_;
+  }
+  if (awaited_room) waiters_->poller->Revoke(waiters_);
+}
+
+void ClientExchange::Expect(MessageTarget target) {
+  MutexLock lock(mutex_);
+  target_ = target;
+}
+
+bool ClientExchange::Open(ClientSession& session, uint16_t method_id, const MessageSource* first,
+                          bool end) {
+  session.pump().NoticeDeath(SteadyNanos(), /*waits=*/false);
+  ClientLink& link = session.link();
+  MutexLock lock(mutex_);
+  session_ = &session;
+  if (absl::Status status = link.CheckRequest(method_, context_, first); !status.ok()) {
+    status_ = std::move(status);
+    state_.Close();
+    return true;
+  }
+  window_ = Window(link.limits().window, link.server().window);
+  if (first != nullptr) window_.Sent(first->size());
+  (void)state_.Send(first != nullptr, end);
+  context_.set_peer(link.peer());
+  if (waiters_ != nullptr) {
+    session.pump().Attach(waiters_->poller);
+    attached_ = true;
+  }
+  SectionWriter sections;
+  AddMetadata(context_.sent(), SectionType::kMetadata, sections);
+  FrameHeader header{
+      .kind = FrameKind::kRequest, .method = method_id, .aux = TimeLeft(context_.deadline())};
+  if (first != nullptr) header.flags |= kMessage;
+  if (end) header.flags |= kEnd;
+  const ClientLink::Opening opening =
+      link.Open(header, method_, sections.block(), first,
+                [&](Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                  slot.RenewFor(*this);
+                  slot_ = &slot;
+                });
+  if (!opening.refused) {
+    if (opening.slot == nullptr) End(link.TooManyCalls(method_));
+    // The caller of a unary method waits for its reply next, and pumps then.
+    if (method_.kind != MethodKind::kUnary) PassOn();
+    return true;
+  }
+  // The receiver may be about to tell this call that the connection is over.
+  if (slot_ != nullptr && slot_->state.Leave()) {
+    link.MeetLeft(*slot_);
+    slot_ = nullptr;
+  }
+  while (slot_ != nullptr) slot_lost_.Wait(mutex_);
+  if (std::exchange(attached_, false)) session.pump().Detach();
+  session_ = nullptr;
+  state_ = CallState(method_.kind, CallState::End::kClient);
+  status_ = absl::OkStatus();
+  return false;
+}
+
+void ClientExchange::FailToOpen(absl::Status status) {
+  MutexLock lock(mutex_);
+  status_ = std::move(status);
+  state_.Close();
+}
+
+bool ClientExchange::IsReady(Event event) const {
+  if (state_.closed()) return true;
+  switch (event) {
+    case Event::kMessage:
+      return target_filled_ || !inbox_.empty();
+    case Event::kInitialMetadata:
+      return reader_.got_initial_metadata();
+    case Event::kRoom:
+      return window_.may_send() && !link().sender().congested();
+    case Event::kLeft:
+      return link().sender().HasLeft(slot_->id);
+    case Event::kEnd:
+      return false;
+  }
+  return true;
+}
+
+void ClientExchange::Await(Event event, Role role) {
+  while (!IsReady(event)) {
+    Wait wait(*this, event, role, changes_.load(std::memory_order_relaxed));
+    wait.next = std::exchange(waits_, &wait);
+    {
+      Pump& pump = session_->pump();
+      MutexUnlock unlock(mutex_);
+      pump.Await(wait);
+      pump.NoteLook();
+    }
+    Wait** entry = &waits_;
+    while (*entry != &wait) entry = &(*entry)->next;
+    *entry = wait.next;
+    if (!IsReady(event) && context_.deadline().HasPassed()) Abandon(DeadlineExceeded(Name()));
+  }
+}
+
+void ClientExchange::AwaitSender(Event event) {
+  // Room or not, a deadline that has passed ends the call; Await(kEnd) sees to that.
+  if (context_.deadline().HasPassed()) return Await(Event::kEnd, Role::kOther);
+  if (IsReady(event)) return;
+  session_->pump().BeginToWaitForRoom();
+  Await(event, Role::kOther);
+  session_->pump().EndToWaitForRoom();
+}
+
+void ClientExchange::Changed() {
+  changes_.store(changes_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  for (Wait* wait = waits_; wait != nullptr; wait = wait->next) wait->spot().Unpark();
+  if (waiters_ != nullptr) PostReadyCallbacks();
+}
+
+void ClientExchange::PostReadyCallbacks() {
+  bool for_room = false;
+  for (int event = 0; event < kCallEvents; ++event) {
+    absl::AnyInvocable<void()>& callback = waiters_->callbacks[event];
+    if (callback == nullptr) continue;
+    if (IsReady(static_cast<Event>(event))) {
+      waiters_->poller->Post(waiters_, std::exchange(callback, nullptr));
+    } else {
+      for_room = for_room || IsForRoom(static_cast<Event>(event));
+    }
+  }
+  // Credit is the call's own affair; room is everybody's.
+  if (!for_room || awaits_room_ || !window_.may_send() || link().sender().idle()) return;
+  awaits_room_ = awaited_room_ = true;
+  session_->pump().WhenRoom(waiters_->poller, waiters_, [this] {
+    MutexLock lock(mutex_);
+    awaits_room_ = false;
+    Changed();
+  });
+}
+
+void ClientExchange::PassOn() {
+  if (!link().sender().idle()) session_->pump().PassOn();
+}
+
+bool ClientExchange::Write(const MessageSource& message, bool end) {
+  session_->pump().NoticeDeath(SteadyNanos(), /*waits=*/false);
+  MutexLock lock(mutex_);
+  if (state_.can_send()) AwaitSender(Event::kRoom);
+  const Sent sent = WriteNow(message, end);
+  // What does not fit leaves only while somebody pumps. That may have to be this thread.
+  if (sent == Sent::kSome) AwaitSender(Event::kLeft);
+  return sent != Sent::kFailed;
+}
+
+std::optional<bool> ClientExchange::TryWrite(const MessageSource& message, bool end) {
+  MutexLock lock(mutex_);
+  if (!IsReady(Event::kRoom)) return std::nullopt;
+  return WriteNow(message, end) != Sent::kFailed;
+}
+
+Sent ClientExchange::WriteNow(const MessageSource& message, bool end) {
+  if (!state_.can_send()) return Sent::kFailed;
+  if (const size_t limit = link().server().max_message; message.size() > limit) {
+    Abandon(TooLargeToSend(Name(), "a message", message.size(), Peer::kServer, limit));
+    return Sent::kFailed;
+  }
+  if (state_.Send(/*message=*/true, end) != Verdict::kOk) return Sent::kFailed;
+  window_.Sent(message.size());
+  FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = slot_->id};
+  if (end) header.flags |= kEnd;
+  return link().Send(header, &message);
+}
+
+bool ClientExchange::WritesDone() {
+  MutexLock lock(mutex_);
+  if (state_.Send(/*message=*/false, /*end=*/true) != Verdict::kOk) return false;
+  const Sent sent = link().Send({.kind = FrameKind::kMessage, .flags = kEnd, .call = slot_->id});
+  if (sent == Sent::kSome && waiters_ == nullptr) AwaitSender(Event::kLeft);
+  return sent != Sent::kFailed;
+}
+
+bool ClientExchange::Read(MessageTarget target) {
+  MutexLock lock(mutex_);
+  target_ = target;
+  if (inbox_.empty()) Await(Event::kMessage, Role::kReader);
+  if (!target_filled_ && !inbox_.empty()) ParseInbox();
+  target_ = MessageTarget();
+  PassOn();
+  return std::exchange(target_filled_, false);
+}
+
+void ClientExchange::ParseInbox() {
+  const std::string bytes = std::move(inbox_.front());
+  inbox_.pop_front();
+  Parse(AsBytes(bytes));
+}
+
+void ClientExchange::Parse(ConstByteSpan message) {
+  const MessageTarget target = std::exchange(target_, MessageTarget());
+  absl::Status parsed;
+  {
+    // Parsing takes long. Only this thread, the call's reader, touches the target.
+    MutexUnlock unlock(mutex_);
+    parsed = target.Parse(message);
+  }
+  changes_.store(changes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (parsed.ok()) {
+    target_filled_ = true;
+    return Consumed(message.size());
+  }
+  absl::Status failure = Prefixed(Name(), parsed);
+  // The call may have ended before its last message was parsed. A malformed message still counts.
+  if (state_.closed()) status_ = failure;
+  Abandon(std::move(failure));
+  inbox_.clear();
+}
+
+void ClientExchange::Consumed(size_t size) {
+  if (!ServerStreams(method_.kind) || state_.closed()) return;
+  const uint64_t grant = window_.Consumed(size);
+  if (grant == 0) return;
+  (void)link().Send({.kind = FrameKind::kCredit, .call = slot_->id, .aux = grant});
+}
+
+void ClientExchange::WaitForInitialMetadata() {
+  MutexLock lock(mutex_);
+  Await(Event::kInitialMetadata, Role::kOther);
+}
+
+void ClientExchange::Discard() {
+  MutexLock lock(mutex_);
+  DiscardNow();
+}
+
+void ClientExchange::DiscardNow() {
+  if (!ServerStreams(method_.kind)) return;
+  // The server's writer must not wait for credit from a reader that is gone.
+  discard_ = true;
+  for (const std::string& message : inbox_) Consumed(message.size());
+  inbox_.clear();
+}
+
+absl::Status ClientExchange::Finish() {
+  MutexLock lock(mutex_);
+  if (session_ == nullptr) return status_;
+  DiscardNow();
+  Await(Event::kEnd, Role::kReader);
+  // The reply came while another thread pumped, so it was not parsed in place.
+  if (target_ && !inbox_.empty()) ParseInbox();
+  return status_;
+}
+
+void ClientExchange::Cancel(absl::Status status) {
+  MutexLock lock(mutex_);
+  if (state_.closed()) return;
+  Abandon(std::move(status));
+  PassOn();
+}
+
+void ClientExchange::Abandon(absl::Status status) {
+  if (state_.closed()) return;
+  End(std::move(status));
+  // Otherwise the receiver has the slot, and gives it up.
+  if (link().GiveUp(*slot_, [] {})) LoseSlot();
+  // The leader may be asleep, and the call its own.
+  session_->pump().Interrupt();
+}
+
+void ClientExchange::End(absl::Status status) {
+  status_ = std::move(status);
+  state_.Close();
+  if (std::exchange(attached_, false)) session_->pump().Detach();
+  if (std::exchange(awaits_room_, false)) session_->pump().ForgetRoom(waiters_);
+  Changed();
+}
+
+void ClientExchange::LoseSlot() {
+  slot_ = nullptr;
+  slot_lost_.SignalAll();
+}
+
+absl::AnyInvocable<void()> ClientExchange::When(Event event, absl::AnyInvocable<void()> callback) {
+  MutexLock lock(mutex_);
+  absl::AnyInvocable<void()> replaced =
+      std::exchange(waiters_->callbacks[static_cast<int>(event)], std::move(callback));
+  Changed();
+  return replaced;
+}
+
+void ClientExchange::DropWaiters() {
+  std::array<absl::AnyInvocable<void()>, kCallEvents> dropped;  // destroyed after the lock
+  MutexLock lock(mutex_);
+  dropped = std::exchange(waiters_->callbacks, {});
+  if (std::exchange(awaits_room_, false)) session_->pump().ForgetRoom(waiters_);
+}
+
+bool ClientExchange::Ready(Event event) const {
+  MutexLock lock(mutex_);
+  return IsReady(event);
+}
+
+void ClientExchange::Take(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
+                          bool in_place) {
+  MutexLock lock(mutex_);
+  if (!state_.closed()) TakeReply(header, payload, owned, in_place);
+  EndTake(header.kind == FrameKind::kResponse);
+}
+
+void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
+                               bool in_place) {
+  const Limits& limits = link().limits();
+  if (const size_t size = KeptSize(header, payload, limits.max_metadata);
+      size > limits.max_message) {
+    return End(TooLargeToReceive(Name(), size, Peer::kServer, limits.max_message));
+  }
+  Reply reply = reader_.Read(link(), header, payload);
+  if (reply.has_message && !window_.Received(reply.message.size())) {
+    reply.has_message = false;
+    reply.status = Prefixed(Name(), absl::InternalError("a message without the credit for it"));
+  }
+  if (!reply.ends) {
+    if (!reply.status.ok()) return End(std::move(reply.status));
+    return reply.has_message ? Deliver(reply.message, owned, in_place) : Changed();
+  }
+  // From here on nobody sends for the call any more. The last message may still be parsed.
+  status_ = std::move(reply.status);
+  state_.Close();
+  if (reply.has_message) Deliver(reply.message, owned, in_place);
+  End(status_);
+}
+
+void ClientExchange::Deliver(ConstByteSpan message, std::string* owned, bool in_place) {
+  if (discard_) return Consumed(message.size());
+  // This is the reader's own thread, so the message can be parsed where it lies.
+  if (in_place && target_ && !target_filled_ && inbox_.empty()) return Parse(message);
+  // A string that holds nothing but the message is taken over; one with sections is copied from.
+  if (owned != nullptr && owned->size() == message.size()) {
+    inbox_.push_back(std::move(*owned));
+  } else {
+    inbox_.push_back(std::string(AsText(message)));
+  }
+  Changed();
+}
+
+bool ClientExchange::Accepts(size_t size, bool last) {
+  MutexLock lock(mutex_);
+  const size_t limit = link().limits().max_message;
+  const bool open = !state_.closed();
+  const bool accepted = open && size <= limit;
+  if (open && !accepted) End(TooLargeToReceive(Name(), size, Peer::kServer, limit));
+  EndTake(/*answered=*/last && !accepted);
+  return accepted;
+}
+
+bool ClientExchange::TakeCredit(uint64_t bytes) {
+  MutexLock lock(mutex_);
+  const bool granted = state_.closed() || window_.Granted(bytes);
+  Changed();
+  EndTake(/*answered=*/false);
+  return granted;
+}
+
+void ClientExchange::Lose(const absl::Status& status) {
+  MutexLock lock(mutex_);
+  if (!state_.closed()) End(status);
+  LoseSlot();
+}
+
+void ClientExchange::EndTake(bool answered) {
+  Slot& slot = *slot_;
+  if (!answered && !state_.closed()) return slot.state.EndTake(/*last=*/false);
+  LoseSlot();
+  answered ? link().Free(slot) : link().GiveUpTaken(slot);
+}
+
+}  // namespace nigh

@@ -1,0 +1,67 @@
+#include "nigh/runtime/client/handshake.h"
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "nigh/runtime/call/own_hello.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
+
+namespace nigh {
+
+void Handshake::Begin(std::function<void()> done) {
+  done_ = std::move(done);
+  std::array<std::byte, kHelloSize> payload;
+  EncodeHello(OwnHello(link_.limits()), payload.data());
+  const MessageSource hello(AsText(payload));
+  // The medium may still be connecting; then the sender keeps the frame.
+  (void)link_.Send({.kind = FrameKind::kHello}, &hello);
+}
+
+void Handshake::Take(const Frame& frame) {
+  const auto fail = [&](absl::string_view what, absl::string_view why) {
+    Fail(absl::UnavailableError(absl::StrCat(link_.name(), ": connect: ", what, why)));
+  };
+  const absl::Status valid = ValidateFrameHeader(frame.header, link_.connection().max_payload());
+  if (!valid.ok()) return fail("", valid.message());
+  if (frame.header.kind == FrameKind::kGoAway) {
+    return fail("the server refused: ", absl::Utf8SafeCHexEscape(AsText(frame.payload)));
+  }
+  if (frame.header.kind != FrameKind::kHello) {
+    return fail("",
+                absl::StrCat("a ", FrameKindName(frame.header.kind), " frame before the hello"));
+  }
+  const absl::StatusOr<Hello> theirs = DecodeHello(frame.payload);
+  if (!theirs.ok()) return fail("", theirs.status().message());
+  const absl::Status agreed = AgreeOnVersion(OwnHello(link_.limits()), *theirs).status();
+  if (!agreed.ok()) return fail("", agreed.message());
+  link_.set_server(*theirs);
+  End();
+}
+
+void Handshake::TimeOut() {
+  Fail(absl::UnavailableError(absl::StrCat(
+      link_.name(),
+      ": connect: the server has not said hello in time (does it speak nigh's protocol?)")));
+}
+
+void Handshake::Fail(const absl::Status& why) {
+  if (over_) return;
+  link_.connection().Close();
+  outcome_ = absl::UnavailableError(why.message());
+  End();
+}
+
+void Handshake::End() {
+  over_ = true;
+  if (const std::function<void()> done = std::exchange(done_, nullptr)) done();
+}
+
+}  // namespace nigh
