@@ -40,6 +40,8 @@ class ABSL_LOCKABLE Mutex {
     return state_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
                                           std::memory_order_relaxed);
   }
+  // By who holds it: whether somebody else wants it, as far as one load tells.
+  bool contended() const { return state_.load(std::memory_order_relaxed) == kContended; }
 
  private:
   static constexpr uint32_t kFree = 0;

@@ -42,6 +42,8 @@ void WritePayload(absl::string_view sections, const MessageSource* message, std:
   if (message != nullptr) message->SerializeTo(to + sections.size());
 }
 
+bool IsRequest(const FrameHeader& header) { return header.kind == FrameKind::kRequest; }
+
 // The header of the piece that begins at `sent` of a payload of `size` bytes.
 FrameHeader PieceHeader(const FrameHeader& first, size_t sent, size_t piece, size_t size) {
   FrameHeader header =
@@ -52,13 +54,21 @@ FrameHeader PieceHeader(const FrameHeader& first, size_t sent, size_t piece, siz
 }
 
 // Takes a long message from the serialiser. It claims pieces from the connection, each of which
-// leaves when it is full. Once there is no room, it takes memory for the rest.
+// leaves when it is full. Once there is no room, or somebody else wants to send, it takes memory for
+// the rest.
 class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
  public:
-  // `buffer` makes memory for the whole payload, so that the rest has its place at the same offset.
-  PieceStream(Connection& connection, const FrameHeader& header, size_t size,
-              absl::FunctionRef<std::unique_ptr<std::byte[]>()> buffer)
-      : connection_(connection), header_(header), size_(size), buffer_(buffer) {}
+  // A piece has up to `most` bytes. `gives_way` says that somebody else wants to send. `buffer` has
+  // memory for the whole payload, so that the rest has its place at the same offset, and is told how
+  // much has left; the connection is not used any more after that.
+  PieceStream(Connection& connection, const FrameHeader& header, size_t size, size_t most,
+              absl::FunctionRef<bool()> gives_way, absl::FunctionRef<std::byte*(size_t)> buffer)
+      : connection_(connection),
+        header_(header),
+        size_(size),
+        most_(std::min(most, connection.max_payload())),
+        gives_way_(gives_way),
+        buffer_(buffer) {}
 
   bool Next(void** data, int* size) override {
     if (const size_t unused = std::exchange(unused_, 0); unused != 0) {
@@ -76,15 +86,18 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
       *size = static_cast<int>(scratch_.size());
       return true;
     }
-    const size_t piece = std::min(left, connection_.max_payload());
-    if (std::optional<ByteSpan> claim = connection_.Claim(piece)) {
+    const size_t piece = std::min(left, most_);
+    std::optional<ByteSpan> claim;
+    // Not before the first piece, so that REQUESTs leave in order.
+    if (begun_ == 0 || !gives_way_()) claim = connection_.Claim(piece);
+    if (claim.has_value()) {
       *data = claim->data();
       claimed_ = piece;
       begun_ += piece;
       *size = static_cast<int>(piece);
     } else {
-      rest_ = buffer_();
-      *data = rest_.get() + begun_;
+      rest_ = buffer_(begun_);
+      *data = rest_ + begun_;
       *size = static_cast<int>(left);
     }
     given_end_ = static_cast<std::byte*>(*data) + *size;
@@ -103,9 +116,8 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
     CommitPiece();
     return status_;
   }
-  // How many bytes have been committed, and the memory that holds the rest.
+  // How many bytes have been committed; the buffer holds the rest.
   size_t sent() const { return begun_; }
-  std::unique_ptr<std::byte[]> TakeRest() { return std::move(rest_); }
 
  private:
   void CommitPiece() {
@@ -121,12 +133,14 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
   Connection& connection_;
   const FrameHeader header_;
   const size_t size_;
-  const absl::FunctionRef<std::unique_ptr<std::byte[]>()> buffer_;
+  const size_t most_;
+  const absl::FunctionRef<bool()> gives_way_;
+  const absl::FunctionRef<std::byte*(size_t)> buffer_;
   size_t begun_ = 0;                // bytes of the payload for which pieces have been claimed
   size_t claimed_ = 0;              // bytes of the last piece, while it is not committed
   std::byte* given_end_ = nullptr;  // end of the memory that Next gave; null: that was scratch_
   size_t unused_ = 0;               // bytes before given_end_ that the serialiser has given back
-  std::unique_ptr<std::byte[]> rest_;
+  std::byte* rest_ = nullptr;
   absl::Status status_;
   std::array<std::byte, 64> scratch_;
 };
@@ -162,29 +176,60 @@ Sent FrameSender::SendLocked(FrameHeader header, absl::string_view sections,
   if (broken_) return Sent::kFailed;
   if (!sections.empty()) header.flags |= kSections;
   const size_t size = sections.size() + (message == nullptr ? 0 : message->size());
-  const bool first = !AnythingWaits();
+  const bool alone = !AnythingWaits() && serialising_ == 0;
   const bool fits = size <= connection_.max_payload();
-  if (first && fits) {
+  if (fits && (alone || MayOvertake(header))) {
     if (std::optional<ByteSpan> claim = connection_.Claim(size)) {
       WritePayload(sections, message, claim->data());
       header.length = static_cast<uint32_t>(size);
       connection_.Commit(header);
-      return FlushLocked();
+      if (alone) return FlushLocked();
+      if (IsRequest(header)) BeginRequest(requests_kept_++);
+      return FlushBeside();
     }
   }
   // From here on the frame counts as taken, whatever happens. Part of it may have left before the
   // connection ended, so its sender must not be told that it was refused.
-  if (first && !fits && sections.empty() && message != nullptr &&
-      message->view().message != nullptr) {
+  if (fits) {
+    Waiting waiting = Wait(header, size);
+    WritePayload(sections, message, waiting.payload.get());
+    if (!Keep(std::move(waiting))) return Sent::kFailed;
+  } else if (sections.empty() && message != nullptr && message->view().message != nullptr &&
+             (alone || MayOvertake(header))) {
     std::optional<Waiting> rest = SendPieces(header, *message);
     if (broken_) return Sent::kSome;
     if (rest.has_value()) (void)Keep(*std::move(rest));
   } else {
-    Waiting waiting{.header = header, .payload = TakeBuffer(size), .size = size};
-    WritePayload(sections, message, waiting.payload.get());
-    if (!Keep(std::move(waiting))) return Sent::kFailed;
+    Waiting whole = Serialise(header, sections, message, size);
+    if (broken_ || !Keep(std::move(whole))) return Sent::kSome;
   }
   return ResumeLocked() == Sent::kAll ? Sent::kAll : Sent::kSome;
+}
+
+bool FrameSender::MayOvertake(const FrameHeader& header) const {
+  // One that waits among control frames may declare this one's method.
+  if (!control_.empty()) return false;
+  return IsControl(header.kind) || (short_turns_.empty() && !queues_.contains(header.call));
+}
+
+Sent FrameSender::FlushBeside() {
+  overtaken_ = overtaken_ || !turns_.empty() || serialising_ != 0;
+  overtakes_.store(overtakes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  const bool waited = AnythingWaits();
+  if (++frames_since_piece_ >= kFramesAPiece && !turns_.empty()) (void)TakeTurn();
+  const Sent flushed = FlushLocked();
+  // Whoever waits for room must hear that there is some.
+  return flushed == Sent::kAll && waited && !AnythingWaits() ? Sent::kSome : flushed;
+}
+
+bool FrameSender::IsQuiet() {
+  const int64_t now = SteadyNanos();
+  const uint32_t overtakes = overtakes_.load(std::memory_order_relaxed);
+  if (overtakes != overtakes_seen_.load(std::memory_order_relaxed)) {
+    overtakes_seen_.store(overtakes, std::memory_order_relaxed);
+    quiet_since_.store(now, std::memory_order_relaxed);
+  }
+  return now - quiet_since_.load(std::memory_order_relaxed) >= kQuietNanos;
 }
 
 bool FrameSender::Keep(Waiting waiting) {
@@ -199,29 +244,68 @@ bool FrameSender::Keep(Waiting waiting) {
   } else {
     const uint32_t call = waiting.header.call;
     std::deque<Waiting>& queue = queues_[call];
-    if (queue.empty()) turns_.push_back(call);
+    if (queue.empty()) AwaitTurn(call, waiting);
     queue.push_back(std::move(waiting));
   }
   NoteBusy();
   return true;
 }
 
-std::optional<FrameSender::Waiting> FrameSender::SendPieces(const FrameHeader& header,
-                                                            const MessageSource& message) {
+FrameSender::Waiting FrameSender::Wait(const FrameHeader& header, size_t size) {
+  return {.header = header,
+          .payload = TakeBuffer(size),
+          .size = size,
+          .sent = 0,
+          .order = IsRequest(header) ? requests_kept_++ : 0};
+}
+
+// Releases the lock amid its work, which the analysis cannot follow.
+std::optional<FrameSender::Waiting> FrameSender::SendPieces(
+    const FrameHeader& header, const MessageSource& message) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   const size_t size = message.size();
+  Waiting rest;
   // Before anything leaves: whoever receives an answer to it must find out that a rest waits.
-  busy_.store(true, std::memory_order_release);
-  const auto buffer = [this, size]()
-                          ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return TakeBuffer(size); };
-  PieceStream pieces(connection_, header, size, buffer);
+  ++serialising_;
+  NoteBusy();
+  bool released = false;
+  const auto gives_way = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return overtaken_ || mutex_.contended();
+  };
+  const auto buffer = [&](size_t sent) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    rest = Wait(header, size);
+    if (IsRequest(header) && sent != 0) BeginRequest(rest.order);
+    mutex_.Unlock();
+    released = true;
+    return rest.payload.get();
+  };
+  PieceStream pieces(connection_, header, size,
+                     overtaken_ ? kPieceBeside : connection_.max_payload(), gives_way, buffer);
   message.SerializeTo(pieces);
-  if (absl::Status status = pieces.Finish(); !status.ok()) {
-    Break(std::move(status));
+  const absl::Status status = pieces.Finish();
+  if (released) mutex_.Lock();
+  --serialising_;
+  if (broken_) return std::nullopt;
+  if (!status.ok()) {
+    Break(status);
     return std::nullopt;
   }
-  if (pieces.sent() == size) return std::nullopt;
-  return Waiting{
-      .header = header, .payload = pieces.TakeRest(), .size = size, .sent = pieces.sent()};
+  rest.sent = pieces.sent();
+  if (released) return rest;
+  if (IsRequest(header)) BeginRequest(requests_kept_++);
+  return std::nullopt;
+}
+
+FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::string_view sections,
+                                            const MessageSource* message, size_t size) {
+  Waiting whole = Wait(header, size);
+  ++serialising_;
+  NoteBusy();
+  {
+    MutexUnlock unlock(mutex_);
+    WritePayload(sections, message, whole.payload.get());
+  }
+  --serialising_;
+  return whole;
 }
 
 std::unique_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
@@ -246,58 +330,72 @@ void FrameSender::Break(absl::Status error) {
   error_ = std::move(error);
   control_.clear();
   queues_.clear();
+  short_turns_.clear();
   turns_.clear();
   unflushed_ = false;
   NoteBusy();
 }
 
-bool FrameSender::CommitPiece(Waiting& waiting) {
+bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
   const size_t left = waiting.size - waiting.sent;
-  const size_t piece = std::min(left, connection_.max_payload());
+  const size_t piece = std::min({left, most, connection_.max_payload()});
   std::optional<ByteSpan> claim = connection_.Claim(piece);
   if (!claim.has_value()) return false;
   std::memcpy(claim->data(), waiting.payload.get() + waiting.sent, piece);
   connection_.Commit(PieceHeader(waiting.header, waiting.sent, piece, waiting.size));
+  if (waiting.sent == 0 && IsRequest(waiting.header)) BeginRequest(waiting.order);
   waiting.sent += piece;
   return true;
 }
 
 Sent FrameSender::Resume() {
+  const bool quiet = holds_back() && IsQuiet();
+  if (holds_back() && !quiet) return Sent::kSome;
   MutexLock lock(mutex_);
-  return broken_ ? Sent::kFailed : ResumeLocked();
+  if (broken_) return Sent::kFailed;
+  if (quiet) overtaken_ = false;
+  return ResumeLocked();
 }
 
 Sent FrameSender::ResumeLocked() {
   // A flush may itself make room. That room is used at once, for the medium need not announce it.
   for (bool room = true, committed = true; committed;) {
     committed = false;
-    while (!control_.empty() && (room = CommitPiece(control_.front()))) {
+    while (!control_.empty() && (room = CommitPiece(control_.front(), connection_.max_payload()))) {
       control_.pop_front();
       committed = true;
     }
     // Only once no control frame waits. There may be room for a short REQUEST but not for its
     // longer METHOD frame, which must be first.
-    while (control_.empty() && !turns_.empty() && (room = TakeTurn())) committed = true;
+    while (control_.empty() && MayTakeTurn() && (room = TakeTurn())) committed = true;
     const Sent flushed = FlushLocked();
-    if (flushed != Sent::kAll || room) return flushed;
+    if (flushed != Sent::kAll) return flushed;
+    if (room) break;
   }
-  return Sent::kSome;
+  return AnythingWaits() ? Sent::kSome : Sent::kAll;
 }
 
 bool FrameSender::TakeTurn() {
-  const uint32_t call = turns_.front();
+  // Frames that fit come first, but long messages get a piece in now and then.
+  const bool is_short =
+      turns_.empty() || (!short_turns_.empty() && frames_since_piece_ < kFramesAPiece);
+  std::deque<uint32_t>& turns = is_short ? short_turns_ : turns_;
+  const uint32_t call = turns.front();
   const auto queue = queues_.find(call);
-  Waiting& waiting = queue->second.front();
-  if (!CommitPiece(waiting)) return false;
-  if (waiting.sent == waiting.size) {
-    GiveBack(waiting);
-    queue->second.pop_front();
+  std::deque<Waiting>& waiting = queue->second;
+  if (!CommitPiece(waiting.front(), overtaken_ ? kPieceBeside : connection_.max_payload())) {
+    return false;
   }
-  turns_.pop_front();
-  if (queue->second.empty()) {
+  frames_since_piece_ = is_short ? frames_since_piece_ + 1 : 0;
+  turns.pop_front();
+  if (waiting.front().sent == waiting.front().size) {
+    GiveBack(waiting.front());
+    waiting.pop_front();
+  }
+  if (waiting.empty()) {
     queues_.erase(queue);
   } else {
-    turns_.push_back(call);
+    AwaitTurn(call, waiting.front());
   }
   return true;
 }
@@ -325,7 +423,10 @@ bool FrameSender::DropLocked(uint32_t call) {
   const Waiting& first = queue->second.front();
   const bool untouched = first.header.kind == FrameKind::kRequest && first.sent == 0;
   queues_.erase(queue);
-  turns_.erase(absl::c_find(turns_, call));
+  for (std::deque<uint32_t>* const turns : {&short_turns_, &turns_}) {
+    const auto turn = absl::c_find(*turns, call);
+    if (turn != turns->end()) turns->erase(turn);
+  }
   NoteBusy();
   return untouched;
 }
@@ -355,6 +456,7 @@ std::optional<Wake> FrameSender::Arm() {
   if (idle()) return std::nullopt;
   MutexLock lock(mutex_);
   if (broken_ || (!unflushed_ && !AnythingWaits())) return std::nullopt;
+  if (holds_back()) return Wake::Ready();
   return connection_.Arm(Interest::kSend);
 }
 

@@ -22,8 +22,8 @@ namespace nigh {
 
 // What became of a frame, or of what waited.
 enum class Sent : uint8_t {
-  kAll,     // everything has left: nobody needs to poll for room
-  kSome,    // something waits for room
+  kAll,     // the frame has left; what waited before, if anything, waits on
+  kSome,    // something waits, and somebody must see to it; or what waited has left
   kFailed,  // the connection has ended; nothing of the frame has left
 };
 
@@ -31,9 +31,15 @@ enum class Sent : uint8_t {
 //
 // A frame that fits is serialised straight into the connection. A frame that does not, because
 // there is no room or because it is longer than the connection takes, is kept here. It leaves in
-// pieces as room comes. Calls take turns, so a long message does not delay the short messages of
-// other calls. Send therefore never waits: whoever polls the connection calls Resume when there may
-// be room. That is nigh's deadlock rule: nobody waits for room without receiving meanwhile.
+// pieces as room comes. Send therefore never waits: whoever polls the connection calls Resume when
+// there may be room. That is nigh's deadlock rule: nobody waits for room without receiving
+// meanwhile.
+//
+// Long messages give way. Calls take turns, piece by piece, and a frame that fits overtakes the
+// long messages of other calls. Where that happens, they are held back: a piece leaves with every
+// kFramesAPiece-th of the frames that overtake, so that few of those find one ahead of them on the
+// other side, and the rest flows once there have been none for kQuietNanos. A long message is then
+// serialised without the lock.
 //
 // Thread-safe. The end of the connection is final; end() says why.
 class FrameSender {
@@ -51,6 +57,7 @@ class FrameSender {
 
   // For who has more to do in one section with a send: decide that it is to be sent, say.
   Mutex& mutex() const ABSL_LOCK_RETURNED(mutex_) { return mutex_; }
+  // A long message may be serialised with the lock released; what fits a frame is not.
   Sent SendLocked(FrameHeader header, absl::string_view sections, const MessageSource* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sends a REQUEST. The first one for header.method follows a METHOD frame, which declares that
@@ -58,9 +65,18 @@ class FrameSender {
   Sent SendRequestLocked(FrameHeader header, const char* method_name, absl::string_view sections,
                          const MessageSource* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DropLocked(uint32_t call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether REQUESTs have left, and will, in the order in which they were sent.
+  bool requests_are_in_order() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return requests_are_in_order_;
+  }
 
-  // Sends what waits, as far as there is room.
+  // Sends what waits, as far as there is room, unless it is held back. kAll: nothing waits any
+  // more.
   Sent Resume() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Whether long messages are held back: somebody must call Resume again and again, though nothing
+  // will tell that there is room. Cheap: takes no lock.
+  bool holds_back() const { return holds_back_.load(std::memory_order_acquire); }
 
   // Says why sends fail. OK while they do not.
   absl::Status end() const ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -91,54 +107,103 @@ class FrameSender {
 
  private:
   struct Waiting {
-    FrameHeader header;
+    FrameHeader header = {};
     std::unique_ptr<std::byte[]> payload;  // not zeroed: a long message is written once
     size_t size = 0;                       // bytes of payload
     size_t sent = 0;                       // bytes of it that have been committed
+    uint64_t order = 0;                    // of a REQUEST, among those that have waited
   };
 
+  // So many frames that overtake take a piece of what is held back along.
+  static constexpr int kFramesAPiece = 4;
+  static constexpr size_t kPieceBeside = size_t{16} << 10;
+  static constexpr int64_t kQuietNanos = 30'000;
+
   Sent ResumeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether a frame may leave ahead of what waits.
+  bool MayOvertake(const FrameHeader& header) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Flushes a frame that has overtaken others, with a piece of them now and then.
+  Sent FlushBeside() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether no frame has overtaken others for a while.
+  bool IsQuiet();
   // Serialises a message that is longer than the connection takes straight into pieces, as long as
-  // there is room. Returns the rest, which has to wait, or nothing. The connection may have ended
-  // amid it.
+  // there is room and nobody else wants to send; and the rest, without the lock, into memory.
+  // Returns what has to wait, or nothing. The connection may have ended amid it.
   std::optional<Waiting> SendPieces(const FrameHeader& header, const MessageSource& message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Serialises all of it, without the lock, into memory.
+  Waiting Serialise(const FrameHeader& header, absl::string_view sections,
+                    const MessageSource* message, size_t size)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Memory for a frame that has to wait.
+  Waiting Wait(const FrameHeader& header, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Notes that the first part of a REQUEST leaves, and whether that is its turn.
+  void BeginRequest(uint64_t order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (order != requests_begun_++) requests_are_in_order_ = false;
+  }
   // Keeps what waits. False: too much waits already, and the connection is given up.
   bool Keep(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a buffer of `size` bytes for what waits, and gives it back.
   std::unique_ptr<std::byte[]> TakeBuffer(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveBack(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Commits the next piece of `waiting`. False: no room.
-  bool CommitPiece(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Commits a piece of the call whose turn it is. False: no room.
+  // Commits the next piece of `waiting`, of `most` bytes. False: no room.
+  bool CommitPiece(Waiting& waiting, size_t most) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the frame of some call may leave once there is room. Commits one, or a piece of it, of
+  // the call whose turn it is. False: no room.
+  bool MayTakeTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !short_turns_.empty() || (!turns_.empty() && !overtaken_);
+  }
   bool TakeTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Gives a call that has something to send its turn, after the others of its kind.
+  void AwaitTurn(uint32_t call, const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    (waiting.size <= connection_.max_payload() ? short_turns_ : turns_).push_back(call);
+  }
   // Gives the connection up: drops all that waits, and makes `error` that of all later sends.
   void Break(absl::Status error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Sent FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Updates busy_: whether anything waits or is unflushed.
+  // Updates busy_, whether anything waits or is unflushed, and holds_back_.
   void NoteBusy() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const bool busy = unflushed_ || AnythingWaits();
-    if (busy != busy_.load(std::memory_order_relaxed)) {
-      busy_.store(busy, std::memory_order_release);
-    }
+    const auto note = [](std::atomic<bool>& word, bool value) {
+      if (value != word.load(std::memory_order_relaxed)) {
+        word.store(value, std::memory_order_release);
+      }
+    };
+    note(busy_, unflushed_ || serialising_ != 0 || AnythingWaits());
+    note(holds_back_, overtaken_ && !turns_.empty() && short_turns_.empty() && control_.empty());
   }
   bool AnythingWaits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !control_.empty() || !turns_.empty();
+    return !control_.empty() || !short_turns_.empty() || !turns_.empty();
   }
 
   Connection& connection_;
   // Set before anything that stays behind can have an effect: whoever receives an answer to the
   // part that has left sees it.
   std::atomic<bool> busy_ = false;
+  std::atomic<bool> holds_back_ = false;
+  // How many frames have overtaken others, and what IsQuiet has seen of that: how many, and since
+  // when there are no more, in steady nanoseconds. Whoever resumes writes these two.
+  std::atomic<uint32_t> overtakes_ = 0;
+  std::atomic<uint32_t> overtakes_seen_ = 0;
+  std::atomic<int64_t> quiet_since_ = 0;
   mutable Mutex mutex_;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;  // error_ is set
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
   bool unflushed_ ABSL_GUARDED_BY(mutex_) = false;
   // Short frames that carry no messages of a call. They leave before all others.
   std::deque<Waiting> control_ ABSL_GUARDED_BY(mutex_);
-  // The messages that wait, by call, and the calls in the order of their turns.
+  // The messages that wait, by call; and the calls in the order of their turns, those that have a
+  // frame that fits apart from those that have a long message.
   absl::flat_hash_map<uint32_t, std::deque<Waiting>> queues_ ABSL_GUARDED_BY(mutex_);
+  std::deque<uint32_t> short_turns_ ABSL_GUARDED_BY(mutex_);
   std::deque<uint32_t> turns_ ABSL_GUARDED_BY(mutex_);
+  // Frames have overtaken long messages lately, so these are held back.
+  bool overtaken_ ABSL_GUARDED_BY(mutex_) = false;
+  int frames_since_piece_ ABSL_GUARDED_BY(mutex_) = 0;
+  int serialising_ ABSL_GUARDED_BY(mutex_) = 0;  // long messages, without the lock
+  // REQUESTs that have waited, and those of them that have begun to leave.
+  uint64_t requests_kept_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t requests_begun_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool requests_are_in_order_ ABSL_GUARDED_BY(mutex_) = true;
   std::vector<bool> declared_ ABSL_GUARDED_BY(mutex_);  // by method id
   // The buffer of the last long message, for the next one. The C library would give its pages back
   // to the kernel, and getting new ones takes longer than filling them.

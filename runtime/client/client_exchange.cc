@@ -55,6 +55,7 @@ class ClientExchange::Wait {
   }
   Deadline deadline() const { return call_.context_.deadline(); }
   ParkingSpot& spot() { return spot_; }
+  bool is_patient() const { return call_.method_.kind != MethodKind::kUnary; }
   const void* own() const { return role_ == Role::kReader ? &call_ : nullptr; }
   void BeginToLead() {}
   void BeginToSleep() {}

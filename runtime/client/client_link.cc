@@ -68,8 +68,8 @@ ClientLink::Opening ClientLink::Open(FrameHeader header, const Method& method,
     ready(*opening.slot);
     opening.slot->state.Open();
     header.call = opening.slot->id;
-    sent = sender_.SendRequestLocked(header, method.name, sections, first);
     opening.ordinal = requests_++;
+    sent = sender_.SendRequestLocked(header, method.name, sections, first);
   }
   AfterSend(sent);
   // The server cannot have acted upon a frame that the medium has refused.
@@ -146,7 +146,8 @@ void ClientLink::GoAway(absl::string_view farewell, uint64_t taken) {
     farewell_ = std::string(farewell);
   }
   MutexLock section(sender_.mutex());
-  if (requests_are_exact_) taken_.store(taken, std::memory_order_release);
+  if (requests_are_exact_ && sender_.requests_are_in_order())
+    taken_.store(taken, std::memory_order_release);
 }
 
 void ClientLink::End(absl::Status status) {

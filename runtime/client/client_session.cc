@@ -39,6 +39,7 @@ class HelloWait {
   bool over() const { return handshake_.over(); }
   Deadline deadline() const { return deadline_; }
   ParkingSpot& spot() { return spot_; }
+  bool is_patient() const { return false; }
   const void* own() const { return nullptr; }
   void BeginToLead() {}
   void BeginToSleep() {}

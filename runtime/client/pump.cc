@@ -114,6 +114,30 @@ void Pump::NoticeDeath(int64_t now, bool waits) {
   Leave();
 }
 
+bool Pump::CallsFollowEachOther() {
+  // A judgement needs some time to look at.
+  constexpr int64_t kLeastNanos = 20'000;
+  constexpr int64_t kNanosPerCall = 25'000;
+  if (waits_.load(kRelaxed) == waits_seen_.load(kRelaxed) && impatient_ == 0 &&
+      !follow_each_other_.load(kRelaxed)) {
+    return false;
+  }
+  const int64_t now = SteadyNanos();
+  const int64_t passed = now - seen_at_.load(kRelaxed);
+  if (passed < kLeastNanos) return follow_each_other_.load(kRelaxed);
+  const uint32_t waits = waits_.load(kRelaxed);
+  // Many waits have ended; or there always is one, which does not end as long as this thread leads.
+  const bool impatient = impatient_ != 0;
+  const bool follow =
+      static_cast<int64_t>(waits - waits_seen_.load(kRelaxed)) * kNanosPerCall > passed ||
+      (impatient && impatient_seen_.load(kRelaxed));
+  impatient_seen_.store(impatient, kRelaxed);
+  waits_seen_.store(waits, kRelaxed);
+  seen_at_.store(now, kRelaxed);
+  follow_each_other_.store(follow, kRelaxed);
+  return follow;
+}
+
 bool Pump::PumpOne() {
   if (over_.load(std::memory_order_relaxed)) return false;
   const Frame* const frame = receiver_.Next();
@@ -193,19 +217,20 @@ void Pump::SleepOn(const Wake& frames, const std::optional<Wake>& room, Deadline
   if (room.has_value() && room->edge_triggered) take(fds[3]);
 }
 
-void Pump::Park(ParkingSpot& spot, Deadline deadline, absl::FunctionRef<bool()> waits) {
+void Pump::Park(const Parked& parked, Deadline deadline, absl::FunctionRef<bool()> waits) {
+  ParkingSpot& spot = *parked.spot;
   {
     MutexLock lock(mutex_);
-    parked_.push_back(&spot);
+    parked_.push_back(parked);
     token_.Need();
   }
   spot.Prepare();
   // Whoever leaves the pump, hands the call over or cancels it from here on, wakes this thread.
-  if (token_.taken() && waits()) spot.Park(deadline);
+  if ((parked.looks_itself || token_.taken()) && waits()) spot.Park(deadline);
   spot.Leave();
   MutexLock lock(mutex_);
   token_.NeedNoMore();
-  parked_.erase(absl::c_find(parked_, &spot));
+  parked_.erase(absl::c_find_if(parked_, [&](const Parked& p) { return p.spot == &spot; }));
 }
 
 void Pump::Leave() {
@@ -222,7 +247,8 @@ void Pump::PassOnNow() {
 
 void Pump::PromoteFollower() {
   // One that is ready by the time it runs promotes the next.
-  if (!token_.taken() && !parked_.empty()) parked_.front()->Unpark();
+  if (token_.taken() || parked_.empty() || parked_.front().looks_itself) return;
+  parked_.front().spot->Unpark();
 }
 
 void Pump::HandOver() {
@@ -322,7 +348,7 @@ void Pump::ForgetRoom(Poller::Owner owner) {
 
 void Pump::WakeWriters() {
   if (writers_ == 0) return;
-  for (ParkingSpot* const spot : parked_) spot->Unpark();
+  for (const Parked& parked : parked_) parked.spot->Unpark();
   WakePump();
   for (RoomTask& room : room_tasks_) room.poller->Post(room.owner, std::move(room.task));
   writers_ -= static_cast<int>(room_tasks_.size());
@@ -349,22 +375,27 @@ Wake Pump::ArmReceive() {
   MutexLock lock(mutex_);
   // A caller may have the receiving half by now, and only its owner may arm it. The next turn lets
   // go of the pump.
-  if (over_ || !token_.TryTake()) return Wake::Ready();
+  if (over_ || sender_.holds_back() || !token_.TryTake()) return Wake::Ready();
   const Wake wake = receiver_.Arm();
   (void)token_.Leave();
   PromoteFollower();
   return wake;
 }
 
-void Pump::ResumeSending() {
+bool Pump::ResumeSending() {
   (void)sender_.Resume();
   MutexLock lock(mutex_);
   SetUnsent(!sender_.idle());
   // The signal that the poller has taken was the leader's, too, which may sleep on it: it arms
   // anew.
   WakePump();
-  if (!unsent_) return WakeWriters();
+  if (!unsent_) {
+    WakeWriters();
+    return false;
+  }
+  if (sender_.holds_back()) return true;
   if (const std::shared_ptr<Poller> poller = poller_.lock()) poller->WatchRoom(*this);
+  return false;
 }
 
 }  // namespace nigh

@@ -1,6 +1,7 @@
 #ifndef NIGH_RUNTIME_CLIENT_PUMP_H_
 #define NIGH_RUNTIME_CLIENT_PUMP_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -73,6 +74,7 @@ class Pump final : public Pollable {
   //   const void* own();           // as in Sink::TakeFrame; never followed
   //   void BeginToLead();          // from now on, this thread receives
   //   void BeginToSleep();         // whatever may end the wait must wake this thread from now on
+  //   bool is_patient();           // it is for a stream's message, not for the reply of a call
   //
   // all of which this thread alone calls. A wait that is given up has taken what had come by then.
   template <class Wait>
@@ -117,10 +119,14 @@ class Pump final : public Pollable {
   Turn TakeTurn(InlineMark& mark) override ABSL_LOCKS_EXCLUDED(mutex_);
   Wake ArmReceive() override ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<Wake> ArmSend() override { return sender_.Arm(); }
-  void ResumeSending() override ABSL_LOCKS_EXCLUDED(mutex_);
+  bool ResumeSending() override ABSL_LOCKS_EXCLUDED(mutex_);
   Waiter::PollCost poll_cost() const override { return poll_cost_; }
 
  private:
+  static constexpr std::memory_order kRelaxed = std::memory_order_relaxed;
+  // How long a follower sleeps that looks itself.
+  static constexpr int64_t kLookNanos = 100'000;
+
   // A writer that no thread waits for.
   struct RoomTask {
     std::shared_ptr<Poller> poller;
@@ -152,8 +158,23 @@ class Pump final : public Pollable {
   void Sleep(Deadline deadline, absl::FunctionRef<bool()> waits) ABSL_LOCKS_EXCLUDED(mutex_);
   void SleepOn(const Wake& frames, const std::optional<Wake>& room, Deadline deadline);
 
-  // By a follower: sleeps at `spot` until there may be something to do.
-  void Park(ParkingSpot& spot, Deadline deadline, absl::FunctionRef<bool()> waits)
+  // A patient wait stands back where callers make one call after the other. If it led, they would need its thread on a CPU for each of their replies; and
+  // if it followed like others, each of them would wake it, to find the next one leading.
+  template <class Wait>
+  bool StandsBack(const Wait& wait) {
+    return wait.is_patient() && CallsFollowEachOther();
+  }
+  bool CallsFollowEachOther();
+
+  // A follower that sleeps. `looks_itself`: it wakes now and then to see whether it has to lead, and
+  // need not be told.
+  struct Parked {
+    ParkingSpot* spot;
+    bool looks_itself;
+  };
+
+  // By a follower: sleeps at `parked` until there may be something to do.
+  void Park(const Parked& parked, Deadline deadline, absl::FunctionRef<bool()> waits)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   void NoteUnsent(Sent sent) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -180,6 +201,16 @@ class Pump final : public Pollable {
   Waiter waiter_;
   const void* own_ = nullptr;  // the leader's
 
+  // Waits that were not patient and have ended, about; and what CallsFollowEachOther has seen of
+  // them, when, in steady nanoseconds, and what it has made of that. Threads of patient waits write
+  // these; whether they mix theirs up makes no difference.
+  std::atomic<uint32_t> waits_ = 0;
+  std::atomic<uint32_t> waits_seen_ = 0;
+  std::atomic<int64_t> seen_at_ = 0;
+  std::atomic<bool> follow_each_other_ = false;
+  std::atomic<bool> impatient_seen_ = false;
+  // Followers that are awake and whose wait is not patient: they lead as soon as they may.
+  std::atomic<int> impatient_ = 0;
   // Needed by followers that sleep, by what is unsent, and while a poller is attached.
   PumpToken token_;
   std::atomic<bool> over_ = false;  // the sink has been told of the end
@@ -198,19 +229,21 @@ class Pump final : public Pollable {
   bool let_go_ ABSL_GUARDED_BY(mutex_) = false;
   int attached_ ABSL_GUARDED_BY(mutex_) = 0;
   bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<ParkingSpot*> parked_ ABSL_GUARDED_BY(mutex_);  // of followers that sleep
+  std::vector<Parked> parked_ ABSL_GUARDED_BY(mutex_);
   std::vector<RoomTask> room_tasks_ ABSL_GUARDED_BY(mutex_);
 };
 
 template <class Wait>
 void Pump::Await(Wait& wait) {
   while (wait.waits()) {
-    if (token_.TryTake()) {
+    if (!StandsBack(wait) && token_.TryTake()) {
       Lead(wait);
     } else {
       Follow(wait);
     }
   }
+  // Not exact where several threads count, and need not be.
+  if (!wait.is_patient()) waits_.store(waits_.load(std::memory_order_relaxed) + 1, kRelaxed);
   if (wait.over() || !token_.TryTake()) return;
   // What had arrived by then still counts.
   BeginToLead(wait);
@@ -229,7 +262,7 @@ void Pump::BeginToLead(Wait& wait) {
 template <class Wait>
 void Pump::Lead(Wait& wait) {
   BeginToLead(wait);
-  while (wait.waits()) {
+  while (wait.waits() && !(impatient_ != 0 && StandsBack(wait))) {
     if (LookOut()) continue;
     wait.BeginToSleep();
     Sleep(wait.deadline(), [&] { return wait.waits(); });
@@ -240,15 +273,24 @@ void Pump::Lead(Wait& wait) {
 
 template <class Wait>
 void Pump::Follow(Wait& wait) {
+  const bool patient = wait.is_patient();
   bool slept = false;
   Waiter waiter(wait_policy_);
-  while (token_.taken() && wait.waits()) {
-    if (waiter.PollAgain(Waiter::PollCost::kCheap)) continue;
+  if (!patient) ++impatient_;
+  while (wait.waits()) {
+    const bool stands_back = StandsBack(wait);
+    if (!stands_back && !token_.taken()) break;
+    if (!stands_back && waiter.PollAgain(Waiter::PollCost::kCheap)) continue;
     wait.BeginToSleep();
-    Park(wait.spot(), wait.deadline(), [&] { return wait.waits(); });
+    Deadline deadline = wait.deadline();
+    if (stands_back) deadline = std::min(deadline, Deadline::AtNanos(SteadyNanos() + kLookNanos));
+    if (!patient) --impatient_;
+    Park({&wait.spot(), stands_back}, deadline, [&] { return wait.waits(); });
+    if (!patient) ++impatient_;
     waiter.Slept();
     slept = true;
   }
+  if (!patient) --impatient_;
   // It may have been woken to lead. If it does not, another may have to.
   if (slept && !wait.waits()) PassOn();
 }

@@ -34,6 +34,7 @@ class UnaryCall::Wait {
   bool over() const { return call_.ended_ || !call_.slot_->state.pending(); }
   Deadline deadline() const { return call_.context_.deadline(); }
   ParkingSpot& spot() const { return call_.slot_->spot; }
+  bool is_patient() const { return false; }
   const void* own() const { return call_.slot_; }
   void BeginToLead() {
     // Before this thread led, another may have taken frames for it.

@@ -36,9 +36,11 @@ class Pollable {
   virtual Wake ArmReceive() = 0;
 
   // Returns what to poll for while something waits for room, or nothing when nothing waits.
+  // Wake::ready(): call ResumeSending instead.
   virtual std::optional<Wake> ArmSend() { return std::nullopt; }
-  // Sends what waits: there may be room again.
-  virtual void ResumeSending() {}
+  // Sends what waits: there may be room again. True: something is left that does not wait for room,
+  // and its turns will send it.
+  virtual bool ResumeSending() { return false; }
 
   // Returns what a turn with nothing to receive costs.
   virtual Waiter::PollCost poll_cost() const { return Waiter::PollCost::kSystemCall; }

@@ -244,7 +244,8 @@ void Poller::ResumeSend(Source& source) {
     eventfd_t ignored;
     if (source.send_edge_triggered) (void)::eventfd_read(fd, &ignored);
   }
-  source.pollable->ResumeSending();  // calls WatchRoom again if something still waits
+  // It calls WatchRoom again if something still waits for room.
+  if (source.pollable->ResumeSending()) MakeHot(source);
 }
 
 Waiter::PollCost Poller::PollCostOfHot() const {

@@ -58,10 +58,10 @@ class ServerLink {
   // Sends a RESPONSE that has a status alone.
   void Refuse(uint32_t id, const absl::Status& status);
 
-  // Sends what waits. False: something waits still.
+  // Sends what waits. False: something waits still. What is held back waits for the next Resume.
   bool Resume() {
     const Sent sent = sender_.Resume();
-    AfterSend(sent);
+    if (sent != Sent::kSome || !sender_.holds_back()) AfterSend(sent);
     return sent != Sent::kSome;
   }
 

@@ -61,7 +61,10 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
     if (frames > 0 && receiver_.Silent()) return Turn::kDrained;
     const Frame* const frame = receiver_.Next();
     if (frame == nullptr) {
-      if (!receiver_.ended()) return frames == 0 ? Turn::kNothing : Turn::kDrained;
+      if (!receiver_.ended()) {
+        if (link_.sender().holds_back()) (void)ResumeSending();
+        return frames == 0 ? Turn::kNothing : Turn::kDrained;
+      }
       const absl::Status end = link_.connection().End(Interest::kReceive);
       Fail(end, end.code() == absl::StatusCode::kInternal);
       return Turn::kEnded;
@@ -392,13 +395,14 @@ void ServerSession::CancelAll(const absl::Status& status) {
   for (ServerCall* const call : all_) call->Abort(status);
 }
 
-void ServerSession::ResumeSending() {
-  if (!link_.Resume()) return;
+bool ServerSession::ResumeSending() {
+  if (!link_.Resume()) return link_.sender().holds_back();
   // A congested sender has held back the writers of all calls.
   for (ServerCall* const call : calls_) {
     if (call != nullptr && call->is_open()) call->LookForRoom();
   }
   NotifyIdle();
+  return false;
 }
 
 void ServerSession::Drain() {

@@ -58,11 +58,13 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
 
   // For the poller, in its role; see Pollable.
   Turn TakeTurn(InlineMark& mark) override;
-  bool Silent() const override { return receiver_.Silent(); }
-  Wake ArmReceive() override { return receiver_.Arm(); }
+  bool Silent() const override { return receiver_.Silent() && !link_.sender().holds_back(); }
+  Wake ArmReceive() override {
+    return link_.sender().holds_back() ? Wake::Ready() : receiver_.Arm();
+  }
   Waiter::PollCost poll_cost() const override { return poll_cost_; }
   std::optional<Wake> ArmSend() override { return link_.sender().Arm(); }
-  void ResumeSending() override;
+  bool ResumeSending() override;
 
   // Any thread may call what follows.
 

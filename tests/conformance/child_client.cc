@@ -1,6 +1,7 @@
 #include "tests/conformance/child_client.h"
 
 #include <deque>
+#include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,7 +42,10 @@ std::optional<int> CallIfAsked(int argc, char** argv) {
     context.AddMetadata(kScriptKey, absl::HexStringToBytes(argv[3]));
     const auto channel = Dial(argv[2], {.transports = {&TheSubject().transport, 1}});
     streams.push_back(Scripted::Stub(*channel).Both(context));
-    streams.back().Write(Blob());
+    if (!streams.back().Write(Blob())) {
+      std::cerr << "connection " << i << ": " << streams.back().Finish() << "\n";
+      return 1;
+    }
   }
   while (streams.back().Read().has_value()) {
   }

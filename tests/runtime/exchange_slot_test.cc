@@ -179,14 +179,14 @@ struct Outcome {
 
 Outcome Explore(const std::vector<Frame>& frames, uint64_t cancellers, Flaw flaw = Flaw::kNone) {
   std::vector<Interleaver::Thread> threads;
-  threads.push_back([=](Replay& replay) { World(replay, flaw).Receive(frames); });
-  threads.push_back([=](Replay& replay) { World(replay, flaw).Finish(cancellers); });
+  threads.emplace_back([=](Replay& replay) { World(replay, flaw).Receive(frames); });
+  threads.emplace_back([=](Replay& replay) { World(replay, flaw).Finish(cancellers); });
   for (uint64_t i = 0; i < cancellers; ++i) {
-    threads.push_back([=](Replay& replay) { World(replay, flaw).Cancel(); });
+    threads.emplace_back([=](Replay& replay) { World(replay, flaw).Cancel(); });
   }
   const bool answered = frames.back() == Frame::kResponse;
   const bool lost = frames.back() == Frame::kEndOfConnection;
-  if (answered) threads.push_back([=](Replay& replay) { World(replay, flaw).Claim(); });
+  if (answered) threads.emplace_back([=](Replay& replay) { World(replay, flaw).Claim(); });
   Memory memory(kWords, 0);
   memory[kState] = static_cast<uint64_t>(SlotValue::kOpen);
   memory[kHasSlot] = memory[kAlive] = 1;

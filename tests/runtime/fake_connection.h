@@ -2,6 +2,7 @@
 #define NIGH_TESTS_RUNTIME_FAKE_CONNECTION_H_
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@ class FakeConnection final : public Connection {
   size_t room_after_flush = 0;  // comes free with the next flush
   bool flushes = true;          // whether Flush finds that everything has left
   absl::Status error;           // why Flush finds the end from now on
+  std::function<void()> on_flush;
   std::vector<OwnedFrame> frames;
 
   void set_max_payload(size_t size) { max_payload_ = size; }
@@ -46,6 +48,8 @@ class FakeConnection final : public Connection {
   }
   Flushed Flush() override {
     if (!error.ok()) return Flushed::kEnded;
+    // A copy: it may forget itself.
+    if (const std::function<void()> meanwhile = on_flush) meanwhile();
     if (flushes && room != kEndless) room += std::exchange(room_after_flush, 0);
     return flushes ? Flushed::kAll : Flushed::kSome;
   }

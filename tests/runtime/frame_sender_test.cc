@@ -6,9 +6,11 @@
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -18,6 +20,7 @@
 #include "nigh/mutex.h"
 #include "nigh/transport/frame.h"
 #include "tests/runtime/fake_connection.h"
+#include "tests/runtime/strict.pb.h"
 
 namespace nigh {
 namespace {
@@ -47,9 +50,12 @@ class FrameSenderTest : public ::testing::Test {
   Sent Ping(uint64_t number) {
     return sender_.Send({.kind = FrameKind::kPing, .aux = number}, "", nullptr);
   }
+  // What is held back, too, which leaves after a while in which nothing overtakes it.
   Sent ResumeWithRoom() {
     connection_.room = FakeConnection::kEndless;
-    return sender_.Resume();
+    Sent sent = sender_.Resume();
+    while (sender_.holds_back()) sent = sender_.Resume();
+    return sent;
   }
 
   // "MESSAGE 3 5+2" is 5 bytes of call 3 with 2 to follow.
@@ -167,6 +173,106 @@ TEST_F(FrameSenderTest, CallsTakeTurnsSoThatALongMessageDelaysNoShortOne) {
   EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 4+12", "MESSAGE 2 4+5", "MESSAGE 3 4+1",
                                     "PIECE 1 4+8", "PIECE 2 4+1", "PIECE 3 1+0", "PIECE 1 4+4",
                                     "PIECE 2 1+0", "PIECE 1 4+0"));
+}
+
+TEST_F(FrameSenderTest, FramesThatFitOvertakeALongMessageWhichGetsAPieceInNowAndThen) {
+  connection_.set_max_payload(4);
+  connection_.room = 5;
+  ASSERT_EQ(Message(1, "1111222233334444"), Sent::kSome);
+  connection_.room = FakeConnection::kEndless;
+  for (const uint32_t call : {2u, 3u, 4u, 5u, 6u}) EXPECT_EQ(Message(call, "s"), Sent::kAll);
+  EXPECT_THAT(Frames(),
+              ElementsAre("MESSAGE 1 4+12", "MESSAGE 2 1+0", "MESSAGE 3 1+0", "MESSAGE 4 1+0",
+                          "MESSAGE 5 1+0", "PIECE 1 4+8", "MESSAGE 6 1+0"));
+  EXPECT_TRUE(sender_.holds_back());
+  EXPECT_TRUE(sender_.Arm().value().ready()) << "nothing will tell that there is room";
+  EXPECT_EQ(sender_.Resume(), Sent::kSome) << "something has overtaken it just now";
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  EXPECT_FALSE(sender_.holds_back());
+  EXPECT_THAT(Frames().back(), "PIECE 1 4+0");
+}
+
+TEST_F(FrameSenderTest, NothingOvertakesAMessageOfItsOwnCall) {
+  connection_.set_max_payload(4);
+  connection_.room = 5;
+  ASSERT_EQ(Message(1, "11112222"), Sent::kSome);
+  connection_.room = 1;
+  EXPECT_EQ(Message(1, "a"), Sent::kSome);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 4+4", "PIECE 1 4+0", "MESSAGE 1 1+0"));
+}
+
+TEST_F(FrameSenderTest, FramesThatFitAndFindNoRoomLeaveFirst) {
+  connection_.set_max_payload(4);
+  connection_.room = 5;
+  ASSERT_EQ(Message(1, "111122223333"), Sent::kSome);
+  connection_.room = 0;
+  ASSERT_EQ(Message(2, "2"), Sent::kSome);
+  ASSERT_EQ(Message(3, "3"), Sent::kSome);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 4+8", "MESSAGE 2 1+0", "MESSAGE 3 1+0",
+                                    "PIECE 1 4+4", "PIECE 1 4+0"));
+}
+
+TEST_F(FrameSenderTest, WhoeverEmptiesTheQueueIsTold) {
+  connection_.set_max_payload(4);
+  connection_.room = 5;
+  ASSERT_EQ(Message(1, "11112222"), Sent::kSome);
+  connection_.room = FakeConnection::kEndless;
+  for (const uint32_t call : {2u, 3u, 4u}) ASSERT_EQ(Message(call, "s"), Sent::kAll);
+  EXPECT_EQ(Message(5, "s"), Sent::kSome) << "the last piece has left with it, writers may go on";
+  EXPECT_FALSE(sender_.congested());
+}
+
+TEST_F(FrameSenderTest, ALongMessageGivesWayWhileItIsSerialised) {
+  connection_.set_max_payload(1000);
+  rpctest::Strict message;
+  message.set_number(1);
+  message.set_data(std::string(10'000, 'x'));
+  MessageSource source(message);
+  ASSERT_EQ(source.Measure(), absl::OkStatus());
+  // Once the first piece has left, another thread wants to send.
+  std::thread other;
+  connection_.on_flush = [&] {
+    connection_.on_flush = nullptr;
+    other = std::thread([this] { EXPECT_NE(Message(2, "short"), Sent::kFailed); });
+    while (!sender_.mutex().contended()) std::this_thread::yield();
+  };
+  ASSERT_NE(sender_.Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = 1}, "", &source),
+            Sent::kFailed);
+  other.join();
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  const std::vector<std::string> frames = Frames();
+  EXPECT_EQ(frames[0], absl::StrCat("MESSAGE 1 1000+", source.size() - 1000));
+  // Before or after the next piece: whoever gets the lock first.
+  const auto overtaking = absl::c_find(frames, "MESSAGE 2 5+0");
+  EXPECT_LE(overtaking - frames.begin(), 2);
+  std::string bytes;
+  for (const OwnedFrame& frame : connection_.frames) {
+    if (frame.header.call == 1) bytes += frame.payload;
+  }
+  rpctest::Strict read;
+  ASSERT_TRUE(read.ParseFromString(bytes));
+  EXPECT_EQ(read.data(), message.data());
+}
+
+TEST_F(FrameSenderTest, TellsWhetherARequestHasLeftBeforeAnEarlierOne) {
+  const auto in_order = [this] {
+    MutexLock lock(sender_.mutex());
+    return sender_.requests_are_in_order();
+  };
+  connection_.set_max_payload(4);
+  ASSERT_EQ(Request(1, 0, "/s", "a"), Sent::kAll);
+  connection_.room = 5;
+  ASSERT_EQ(Request(2, 0, "/s", "a long one"), Sent::kSome);
+  connection_.room = FakeConnection::kEndless;
+  ASSERT_EQ(Request(3, 0, "/s", "b"), Sent::kAll);
+  EXPECT_TRUE(in_order()) << "the long one has begun before";
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  connection_.room = 2;
+  ASSERT_EQ(Request(4, 0, "/s", "a long one"), Sent::kSome);
+  ASSERT_EQ(Request(5, 0, "/s", "b"), Sent::kAll);
+  EXPECT_FALSE(in_order());
 }
 
 TEST_F(FrameSenderTest, ControlFramesOvertakeMessagesButNotEachOther) {
@@ -324,6 +430,7 @@ class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamI
         const Sent resumed = sender_.Resume();
         ASSERT_NE(resumed, Sent::kFailed);
         EXPECT_EQ(resumed == Sent::kAll, !sender_.Arm().has_value());
+        EXPECT_EQ(sender_.holds_back(), sender_.Arm().value_or(Wake{.fd = 1}).ready());
         EXPECT_FALSE(resumed == Sent::kAll && sender_.congested());
     }
   }

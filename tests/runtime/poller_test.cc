@@ -47,9 +47,10 @@ class Source final : public Pollable {
     if (!waits_for_room) return std::nullopt;
     return Wake{.fd = room_.get(), .events = POLLIN};
   }
-  void ResumeSending() override {
+  bool ResumeSending() override {
     waits_for_room = false;
     ++resumed;
+    return holds_back;
   }
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }
 
@@ -59,6 +60,7 @@ class Source final : public Pollable {
   std::atomic<int> turns = 0;
   std::atomic<int> resumed = 0;
   std::atomic<bool> waits_for_room = false;
+  std::atomic<bool> holds_back = false;
   std::atomic<bool> came_while_arming = false;
   std::atomic<bool> has_more = false;
 
@@ -163,6 +165,19 @@ TEST_F(PollerTest, RoomIsToldOnce) {
   EXPECT_EQ(source->resumed, 1);
   EXPECT_EQ(source->turns, 1) << "room is nothing to receive";
   EXPECT_FALSE(IsReadable(poller_.fd()));
+}
+
+TEST_F(PollerTest, WhatIsHeldBackGetsTurns) {
+  const auto source = Add(std::make_shared<Source>(Turn::kQuiet));
+  poller_.Poll();
+  source->holds_back = source->waits_for_room = true;
+  poller_.WatchRoom(*source);
+  poller_.Poll();
+  EXPECT_EQ(source->turns, 1);
+  source->MakeRoom();
+  poller_.Poll();
+  poller_.Poll();
+  EXPECT_GT(source->turns, 1) << "nothing else will tell it to go on";
 }
 
 TEST_F(PollerTest, WhoeverNoLongerWaitsForRoomIsToldAtOnce) {
