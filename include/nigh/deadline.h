@@ -2,7 +2,6 @@
 #define NIGH_DEADLINE_H_
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <limits>
@@ -14,9 +13,9 @@ namespace nigh {
 // The steady clock's time, in nanoseconds since an arbitrary start. Deadlines use it because the
 // wall clock can be set back or forward, and that must not move a deadline.
 inline int64_t SteadyNanos() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
+  timespec now;
+  (void)::clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 // A moment on this process's steady clock, or never. On the wire it is the time that is left.

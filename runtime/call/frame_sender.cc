@@ -176,7 +176,7 @@ Sent FrameSender::SendLocked(FrameHeader header, absl::string_view sections,
   if (broken_) return Sent::kFailed;
   if (!sections.empty()) header.flags |= kSections;
   const size_t size = sections.size() + (message == nullptr ? 0 : message->size());
-  const bool alone = !AnythingWaits() && serialising_ == 0;
+  const bool alone = idle() || (!AnythingWaits() && serialising_ == 0);
   const bool fits = size <= connection_.max_payload();
   if (fits && (alone || MayOvertake(header))) {
     if (std::optional<ByteSpan> claim = connection_.Claim(size)) {
@@ -213,8 +213,7 @@ bool FrameSender::MayOvertake(const FrameHeader& header) const {
 }
 
 Sent FrameSender::FlushBeside() {
-  overtaken_ = overtaken_ || !turns_.empty() || serialising_ != 0;
-  overtakes_.store(overtakes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (overtaken_ || !turns_.empty() || serialising_ != 0) NoteOvertaking();
   const bool waited = AnythingWaits();
   if (++frames_since_piece_ >= kFramesAPiece && !turns_.empty()) (void)TakeTurn();
   const Sent flushed = FlushLocked();
@@ -269,7 +268,9 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
   NoteBusy();
   bool released = false;
   const auto gives_way = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return overtaken_ || mutex_.contended();
+    // Whoever wants to send may get the lock only after this message's rest waits.
+    if (mutex_.contended()) NoteOvertaking();
+    return overtaken_;
   };
   const auto buffer = [&](size_t sent) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     rest = Wait(header, size);
@@ -402,6 +403,8 @@ bool FrameSender::TakeTurn() {
 
 Sent FrameSender::FlushLocked() {
   const Flushed flushed = connection_.Flush();
+  // Nearly always nothing waits, and nothing did.
+  if (flushed == Flushed::kAll && idle()) return Sent::kAll;
   if (flushed == Flushed::kEnded) {
     Break(connection_.End(Interest::kSend));
     return Sent::kFailed;

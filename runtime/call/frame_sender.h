@@ -124,8 +124,12 @@ class FrameSender {
   bool MayOvertake(const FrameHeader& header) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Flushes a frame that has overtaken others, with a piece of them now and then.
   Sent FlushBeside() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether no frame has overtaken others for a while.
+  // Whether no frame has overtaken long messages, or wanted to, for a while.
   bool IsQuiet();
+  void NoteOvertaking() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    overtaken_ = true;
+    overtakes_.store(overtakes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   // Serialises a message that is longer than the connection takes straight into pieces, as long as
   // there is room and nobody else wants to send; and the rest, without the lock, into memory.
   // Returns what has to wait, or nothing. The connection may have ended amid it.
