@@ -54,13 +54,13 @@ FrameHeader PieceHeader(const FrameHeader& first, size_t sent, size_t piece, siz
 }
 
 // Takes a long message from the serialiser. It claims pieces from the connection, each of which
-// leaves when it is full. Once there is no room, or somebody else wants to send, it takes memory for
-// the rest.
+// leaves when it is full. Once there is no room, or somebody else wants to send, it takes memory
+// for the rest.
 class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
  public:
   // A piece has up to `most` bytes. `gives_way` says that somebody else wants to send. `buffer` has
-  // memory for the whole payload, so that the rest has its place at the same offset, and is told how
-  // much has left; the connection is not used any more after that.
+  // memory for the whole payload, so that the rest has its place at the same offset, and is told
+  // how much has left; the connection is not used any more after that.
   PieceStream(Connection& connection, const FrameHeader& header, size_t size, size_t most,
               absl::FunctionRef<bool()> gives_way, absl::FunctionRef<std::byte*(size_t)> buffer)
       : connection_(connection),
@@ -195,7 +195,9 @@ Sent FrameSender::SendLocked(FrameHeader header, absl::string_view sections,
     WritePayload(sections, message, waiting.payload.get());
     if (!Keep(std::move(waiting))) return Sent::kFailed;
   } else if (sections.empty() && message != nullptr && message->view().message != nullptr &&
-             (alone || MayOvertake(header))) {
+             (alone || (MayOvertake(header) && turns_.empty()))) {
+    // Frames may have overtaken long messages long ago.
+    if (overtaken_ && IsQuiet()) overtaken_ = false;
     std::optional<Waiting> rest = SendPieces(header, *message);
     if (broken_) return Sent::kSome;
     if (rest.has_value()) (void)Keep(*std::move(rest));
@@ -215,8 +217,11 @@ bool FrameSender::MayOvertake(const FrameHeader& header) const {
 Sent FrameSender::FlushBeside() {
   if (overtaken_ || !turns_.empty() || serialising_ != 0) NoteOvertaking();
   const bool waited = AnythingWaits();
-  if (++frames_since_piece_ >= kFramesAPiece && !turns_.empty()) (void)TakeTurn();
+  frames_since_piece_ = std::min(frames_since_piece_ + 1, kFramesAPiece);
+  const bool with_piece = frames_since_piece_ == kFramesAPiece && !turns_.empty() && TakeTurn();
   const Sent flushed = FlushLocked();
+  // The frame may have left before the piece failed.
+  if (flushed == Sent::kFailed && with_piece) return Sent::kSome;
   // Whoever waits for room must hear that there is some.
   return flushed == Sent::kAll && waited && !AnythingWaits() ? Sent::kSome : flushed;
 }
@@ -285,6 +290,7 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
   const absl::Status status = pieces.Finish();
   if (released) mutex_.Lock();
   --serialising_;
+  NoteBusy();
   if (broken_) return std::nullopt;
   if (!status.ok()) {
     Break(status);
@@ -306,6 +312,7 @@ FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::str
     WritePayload(sections, message, whole.payload.get());
   }
   --serialising_;
+  NoteBusy();
   return whole;
 }
 
@@ -352,10 +359,15 @@ bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
 Sent FrameSender::Resume() {
   const bool quiet = holds_back() && IsQuiet();
   if (holds_back() && !quiet) return Sent::kSome;
-  MutexLock lock(mutex_);
-  if (broken_) return Sent::kFailed;
-  if (quiet) overtaken_ = false;
-  return ResumeLocked();
+  // Whoever has the lock sends, and who wants it to send comes first.
+  if (!mutex_.TryLock()) return Sent::kSome;
+  Sent sent = Sent::kFailed;
+  if (!broken_) {
+    if (quiet) overtaken_ = false;
+    sent = ResumeLocked();
+  }
+  mutex_.Unlock();
+  return sent;
 }
 
 Sent FrameSender::ResumeLocked() {
@@ -387,7 +399,7 @@ bool FrameSender::TakeTurn() {
   if (!CommitPiece(waiting.front(), overtaken_ ? kPieceBeside : connection_.max_payload())) {
     return false;
   }
-  frames_since_piece_ = is_short ? frames_since_piece_ + 1 : 0;
+  frames_since_piece_ = is_short ? std::min(frames_since_piece_ + 1, kFramesAPiece) : 0;
   turns.pop_front();
   if (waiting.front().sent == waiting.front().size) {
     GiveBack(waiting.front());
@@ -449,10 +461,11 @@ bool FrameSender::OwesResponse(uint32_t call) const {
   return last.header.kind == FrameKind::kResponse && last.sent == 0;
 }
 
-bool FrameSender::congested() const {
-  if (idle()) return false;
+bool FrameSender::HasRoom(uint32_t call) const {
+  if (idle()) return true;
+  if (congested()) return false;
   MutexLock lock(mutex_);
-  return AnythingWaits();
+  return !queues_.contains(call);
 }
 
 std::optional<Wake> FrameSender::Arm() {

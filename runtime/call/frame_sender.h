@@ -64,21 +64,22 @@ class FrameSender {
   // number to stand for `method_name`.
   Sent SendRequestLocked(FrameHeader header, const char* method_name, absl::string_view sections,
                          const MessageSource* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // As Drop.
   bool DropLocked(uint32_t call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether REQUESTs have left, and will, in the order in which they were sent.
+  // Whether REQUESTs have left so far in the order in which they were sent.
   bool requests_are_in_order() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return requests_are_in_order_;
   }
 
-  // Sends what waits, as far as there is room, unless it is held back. kAll: nothing waits any
-  // more.
+  // Sends what waits, as far as there is room, unless it is held back or another thread is sending.
+  // kAll: nothing waits any more.
   Sent Resume() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Whether long messages are held back: somebody must call Resume again and again, though nothing
   // will tell that there is room. Cheap: takes no lock.
   bool holds_back() const { return holds_back_.load(std::memory_order_acquire); }
 
-  // Says why sends fail. OK while they do not.
+  // Says why sends fail. OK while they do not. For tests.
   absl::Status end() const ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
     return error_;
@@ -97,9 +98,11 @@ class FrameSender {
   // Whether everything that was sent has left. Cheap: takes no lock.
   bool idle() const { return !busy_.load(std::memory_order_acquire); }
 
-  // Whether frames wait for room. A writer of many messages should then hold back until Resume has
-  // returned true.
-  bool congested() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether frames wait for room, other than long messages that are held back. Cheap: takes no
+  // lock.
+  bool congested() const { return congested_.load(std::memory_order_acquire); }
+  // Whether a writer of many messages may go on: nothing of its own waits, and nothing for room.
+  bool HasRoom(uint32_t call) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Returns what to poll for before sleeping, or nothing when nothing waits for room.
   // Wake::ready(): call Resume instead.
@@ -152,11 +155,11 @@ class FrameSender {
   void GiveBack(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Commits the next piece of `waiting`, of `most` bytes. False: no room.
   bool CommitPiece(Waiting& waiting, size_t most) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether the frame of some call may leave once there is room. Commits one, or a piece of it, of
-  // the call whose turn it is. False: no room.
+  // Whether the frame of some call may leave once there is room.
   bool MayTakeTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !short_turns_.empty() || (!turns_.empty() && !overtaken_);
   }
+  // Commits a frame, or a piece of one, of the call whose turn it is. False: no room.
   bool TakeTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Gives a call that has something to send its turn, after the others of its kind.
   void AwaitTurn(uint32_t call, const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -165,7 +168,7 @@ class FrameSender {
   // Gives the connection up: drops all that waits, and makes `error` that of all later sends.
   void Break(absl::Status error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Sent FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Updates busy_, whether anything waits or is unflushed, and holds_back_.
+  // Updates busy_, whether anything waits or is unflushed, holds_back_ and congested_.
   void NoteBusy() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto note = [](std::atomic<bool>& word, bool value) {
       if (value != word.load(std::memory_order_relaxed)) {
@@ -173,7 +176,9 @@ class FrameSender {
       }
     };
     note(busy_, unflushed_ || serialising_ != 0 || AnythingWaits());
-    note(holds_back_, overtaken_ && !turns_.empty() && short_turns_.empty() && control_.empty());
+    const bool short_ones_wait = !control_.empty() || !short_turns_.empty();
+    note(holds_back_, overtaken_ && !turns_.empty() && !short_ones_wait && !unflushed_);
+    note(congested_, short_ones_wait || (!turns_.empty() && !overtaken_));
   }
   bool AnythingWaits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !control_.empty() || !short_turns_.empty() || !turns_.empty();
@@ -184,6 +189,7 @@ class FrameSender {
   // part that has left sees it.
   std::atomic<bool> busy_ = false;
   std::atomic<bool> holds_back_ = false;
+  std::atomic<bool> congested_ = false;
   // How many frames have overtaken others, and what IsQuiet has seen of that: how many, and since
   // when there are no more, in steady nanoseconds. Whoever resumes writes these two.
   std::atomic<uint32_t> overtakes_ = 0;

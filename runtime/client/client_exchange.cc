@@ -44,10 +44,7 @@ class ClientExchange::Wait {
   bool over() {
     if (over_) return true;
     // Nearly always nothing has changed since the last look, which needs no lock to be seen.
-    if (call_.changes_.load(std::memory_order_acquire) == seen_ &&
-        !(IsForRoom(event_) && !call_.link().sender().congested())) {
-      return false;
-    }
+    if (call_.changes_.load(std::memory_order_seq_cst) == seen_ && !MayHaveRoom()) return false;
     MutexLock lock(call_.mutex_);
     seen_ = call_.changes_.load(std::memory_order_relaxed);
     over_ = call_.IsReady(event_);
@@ -63,6 +60,10 @@ class ClientExchange::Wait {
   Wait* next = nullptr;  // in the call's list
 
  private:
+  bool MayHaveRoom() const {
+    return event_ == Event::kLeft || (event_ == Event::kRoom && !call_.link().sender().congested());
+  }
+
   ClientExchange& call_;
   const Event event_;
   const Role role_;
@@ -130,7 +131,9 @@ bool ClientExchange::Open(ClientSession& session, uint16_t method_id, const Mess
     if (method_.kind != MethodKind::kUnary) PassOn();
     return true;
   }
-  // The receiver may be about to tell this call that the connection is over.
+  // The receiver may be about to take a frame, or to tell this call that the connection is over.
+  // Nothing of that is for the call any more.
+  state_.Close();
   if (slot_ != nullptr && slot_->state.Leave()) {
     link.MeetLeft(*slot_);
     slot_ = nullptr;
@@ -157,7 +160,7 @@ bool ClientExchange::IsReady(Event event) const {
     case Event::kInitialMetadata:
       return reader_.got_initial_metadata();
     case Event::kRoom:
-      return window_.may_send() && !link().sender().congested();
+      return window_.may_send() && link().sender().HasRoom(slot_->id);
     case Event::kLeft:
       return link().sender().HasLeft(slot_->id);
     case Event::kEnd:
@@ -193,7 +196,8 @@ void ClientExchange::AwaitSender(Event event) {
 }
 
 void ClientExchange::Changed() {
-  changes_.store(changes_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  // Sequentially consistent, as a waiting thread's look at it; see ParkingSpot.
+  changes_.store(changes_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
   for (Wait* wait = waits_; wait != nullptr; wait = wait->next) wait->spot().Unpark();
   if (waiters_ != nullptr) PostReadyCallbacks();
 }
@@ -210,7 +214,7 @@ void ClientExchange::PostReadyCallbacks() {
     }
   }
   // Credit is the call's own affair; room is everybody's.
-  if (!for_room || awaits_room_ || !window_.may_send() || link().sender().idle()) return;
+  if (!for_room || awaits_room_ || !window_.may_send()) return;
   awaits_room_ = awaited_room_ = true;
   session_->pump().WhenRoom(waiters_->poller, waiters_, [this] {
     MutexLock lock(mutex_);

@@ -41,8 +41,7 @@ struct CallWaiters {
 //
 // Threads. One thread reads and one writes at a time; both may be the same. Any thread may call
 // Cancel. The receiver hands it frames. mutex_ guards all that they share. Serialising and sending
-// are done under it, so that nothing of a call can follow its end, and hold up no other call;
-// parsing is not.
+// are done under it, so that nothing of a call can follow its end; parsing is not.
 class ClientExchange {
  public:
   using Event = CallEvent;

@@ -28,16 +28,16 @@ namespace nigh {
 // number, what each end accepts, and whether new calls are taken. Thread-safe.
 //
 // A call begins and is given up in one section of the sender's lock each: there its number becomes
-// its own, and there the number stays its own until the CANCEL is on its way.
+// its own, and there the number stays its own until the CANCEL is on its way. Only a request longer
+// than a frame is serialised with the lock released.
 class ClientLink {
  public:
-  // `pump` outlives the link. `name` is the address, for messages.
+  // `pump` may be made after the link; nothing is sent before. `name` is the address, for messages.
   ClientLink(std::unique_ptr<Connection> connection, std::string name, const Limits& limits,
              Pump& pump);
 
   Connection& connection() { return *connection_; }
   FrameSender& sender() { return sender_; }
-  const FrameSender& sender() const { return sender_; }
   SlotTable& slots() { return slots_; }
   const Limits& limits() const { return limits_; }
   const std::string& name() const { return name_; }
@@ -61,7 +61,7 @@ class ClientLink {
     bool refused = false;
     uint64_t ordinal = 0;  // the request is the connection's so many-th, from 0
   };
-  // Claims a number, has `ready` prepare its slot, and sends the REQUEST, all in one section. No
+  // Claims a number, has `ready` prepare its slot, and sends the REQUEST, in one section. No
   // slot, and not refused: there are too many calls; TooManyCalls says so.
   Opening Open(FrameHeader header, const Method& method, absl::string_view sections,
                const MessageSource* first, absl::FunctionRef<void(Slot&)> ready);

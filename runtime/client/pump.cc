@@ -157,7 +157,8 @@ bool Pump::PumpOne() {
   if (sender_.idle() || sender_.Resume() != Sent::kAll) return false;
   MutexLock lock(mutex_);
   SetUnsent(!sender_.idle());
-  if (!unsent_) WakeWriters();
+  if (unsent_) return false;
+  WakeWriters();
   return true;
 }
 
@@ -222,14 +223,14 @@ void Pump::Park(const Parked& parked, Deadline deadline, absl::FunctionRef<bool(
   {
     MutexLock lock(mutex_);
     parked_.push_back(parked);
-    token_.Need();
+    if (!parked.looks_itself) token_.Need();
   }
   spot.Prepare();
   // Whoever leaves the pump, hands the call over or cancels it from here on, wakes this thread.
   if ((parked.looks_itself || token_.taken()) && waits()) spot.Park(deadline);
   spot.Leave();
   MutexLock lock(mutex_);
-  token_.NeedNoMore();
+  if (!parked.looks_itself) token_.NeedNoMore();
   parked_.erase(absl::c_find_if(parked_, [&](const Parked& p) { return p.spot == &spot; }));
 }
 
@@ -247,8 +248,9 @@ void Pump::PassOnNow() {
 
 void Pump::PromoteFollower() {
   // One that is ready by the time it runs promotes the next.
-  if (token_.taken() || parked_.empty() || parked_.front().looks_itself) return;
-  parked_.front().spot->Unpark();
+  if (token_.taken()) return;
+  const auto next = absl::c_find_if(parked_, [](const Parked& p) { return !p.looks_itself; });
+  if (next != parked_.end()) next->spot->Unpark();
 }
 
 void Pump::HandOver() {

@@ -8,7 +8,6 @@
 #include <optional>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -74,7 +73,7 @@ class Pump final : public Pollable {
   //   const void* own();           // as in Sink::TakeFrame; never followed
   //   void BeginToLead();          // from now on, this thread receives
   //   void BeginToSleep();         // whatever may end the wait must wake this thread from now on
-  //   bool is_patient();           // it is for a stream's message, not for the reply of a call
+  //   bool is_patient();           // for a stream: it may last, and one more step hardly matters
   //
   // all of which this thread alone calls. A wait that is given up has taken what had come by then.
   template <class Wait>
@@ -158,16 +157,17 @@ class Pump final : public Pollable {
   void Sleep(Deadline deadline, absl::FunctionRef<bool()> waits) ABSL_LOCKS_EXCLUDED(mutex_);
   void SleepOn(const Wake& frames, const std::optional<Wake>& room, Deadline deadline);
 
-  // A patient wait stands back where callers make one call after the other. If it led, they would need its thread on a CPU for each of their replies; and
-  // if it followed like others, each of them would wake it, to find the next one leading.
+  // A patient wait stands back where callers make one call after the other. If it led, they would
+  // need its thread on a CPU for each of their replies; and if it followed like others, each of
+  // them would wake it, to find the next one leading.
   template <class Wait>
   bool StandsBack(const Wait& wait) {
     return wait.is_patient() && CallsFollowEachOther();
   }
   bool CallsFollowEachOther();
 
-  // A follower that sleeps. `looks_itself`: it wakes now and then to see whether it has to lead, and
-  // need not be told.
+  // A follower that sleeps. `looks_itself`: it wakes now and then to see whether it has to lead,
+  // and need not be told.
   struct Parked {
     ParkingSpot* spot;
     bool looks_itself;

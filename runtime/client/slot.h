@@ -30,6 +30,8 @@ class UnaryCall;
 //                      |
 //                      +-- Lose (the connection is over) -------> kLost
 //
+//   kTaken ---- LeaveTaken --> kLeft       kTaken ---- Free --> kFree      (an exchange's)
+//
 // A UnaryCall needs no lock for it. While its owner itself is the receiver, the call stays kOpen
 // until it is free. A ClientExchange has several threads for owners, and a mutex of its own: the
 // receiver ends each take under that, by EndTake, Free, or LeaveTaken if the owner has given up

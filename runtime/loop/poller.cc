@@ -220,14 +220,18 @@ void Poller::WatchSend(Source& source) {
   // Nothing waits any more: another thread's send took it along. Whoever waits for room must hear
   // of that.
   if (!wake.has_value() || wake->ready()) return ResumeSend(source);
-  source.send_fd = wake->fd;
-  source.send_edge_triggered = wake->edge_triggered;
-  const auto events = static_cast<uint32_t>(wake->events);
-  if (wake->fd != source.receive_fd) {
-    Control(EPOLL_CTL_ADD, wake->fd, source.token | kRoomBit,
-            events | (wake->edge_triggered ? uint32_t{EPOLLET} : 0));
+  WatchSend(source, *wake);
+}
+
+void Poller::WatchSend(Source& source, const Wake& wake) {
+  source.send_fd = wake.fd;
+  source.send_edge_triggered = wake.edge_triggered;
+  const auto events = static_cast<uint32_t>(wake.events);
+  if (wake.fd != source.receive_fd) {
+    Control(EPOLL_CTL_ADD, wake.fd, source.token | kRoomBit,
+            events | (wake.edge_triggered ? uint32_t{EPOLLET} : 0));
   } else {
-    Control(EPOLL_CTL_MOD, wake->fd, source.token,
+    Control(EPOLL_CTL_MOD, wake.fd, source.token,
             events | EPOLLIN | (source.edge_triggered ? uint32_t{EPOLLET} : 0));
   }
 }
@@ -301,6 +305,15 @@ Poller::Pass Poller::PollHot() {
 bool Poller::Cool(Source& source) {
   const Wake wake = source.pollable->ArmReceive();
   if (wake.ready()) return false;
+  // What its turns were sending may have come to wait for room.
+  if (source.send_fd < 0) {
+    const std::optional<Wake> room = source.pollable->ArmSend();
+    if (room.has_value() && room->ready()) {
+      ResumeSend(source);
+      return false;
+    }
+    if (room.has_value()) WatchSend(source, *room);
+  }
   // Once only. The descriptors stay in the set while the source is hot, for that takes no system
   // calls; MakeHot ignores what they then tell.
   if (source.receive_fd < 0) Watch(source, wake);

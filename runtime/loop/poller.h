@@ -114,6 +114,7 @@ class Poller {
   // Registers `wake` with epoll.
   void Watch(Source& source, const Wake& wake);
   void WatchSend(Source& source);
+  void WatchSend(Source& source, const Wake& wake);
   void ResumeSend(Source& source);
   void Control(int operation, int fd, Token token, uint32_t events);
   Waiter::PollCost PollCostOfHot() const;

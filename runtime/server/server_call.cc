@@ -192,7 +192,7 @@ bool ServerCall::IsReady(Event event) const {
     case Event::kMessage:
       return !inbox_.empty() || !state_.can_receive();
     case Event::kRoom:
-      return !state_.can_send() || (window_.may_send() && !link_.sender().congested());
+      return !state_.can_send() || (window_.may_send() && link_.sender().HasRoom(id_));
   }
   return true;
 }
@@ -399,7 +399,7 @@ void ServerCall::Terminate(const absl::Status& status) {
   // Under the mutex: a handler that finds the end of its requests must be able to tell why.
   const bool callbacks = context_.cancellation_.Mark();
   Changed();
-  (void)link_.sender().Drop(id_);
+  link_.Drop(id_);
   link_.Refuse(id_, status);
   if (!callbacks) return;
   // Callbacks are somebody else's code and may take their time, so they run as a task, without the

@@ -58,6 +58,13 @@ class ServerLink {
   // Sends a RESPONSE that has a status alone.
   void Refuse(uint32_t id, const absl::Status& status);
 
+  // Drops what waits to be sent for call `id`, which others may have waited behind.
+  void Drop(uint32_t id) {
+    if (sender_.idle()) return;
+    (void)sender_.Drop(id);
+    poller_.WatchRoom(source_);
+  }
+
   // Sends what waits. False: something waits still. What is held back waits for the next Resume.
   bool Resume() {
     const Sent sent = sender_.Resume();

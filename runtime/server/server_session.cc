@@ -57,12 +57,12 @@ void ServerSession::Open() {
 }
 
 ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
+  if (link_.sender().holds_back()) (void)ResumeSending();
   for (int frames = 0; frames < kFramesPerTurn; ++frames) {
     if (frames > 0 && receiver_.Silent()) return Turn::kDrained;
     const Frame* const frame = receiver_.Next();
     if (frame == nullptr) {
       if (!receiver_.ended()) {
-        if (link_.sender().holds_back()) (void)ResumeSending();
         return frames == 0 ? Turn::kNothing : Turn::kDrained;
       }
       const absl::Status end = link_.connection().End(Interest::kReceive);

@@ -228,6 +228,43 @@ TEST(ExchangeSlot, IsLostWithTheConnection) {
   ExpectRight(Explore({Frame::kEndOfConnection}, /*cancellers=*/2));
 }
 
+// A thread of the exchange looks at its number of changes without the mutex, and sleeps at a spot.
+size_t SleepersForEver(bool weak) {
+  enum : size_t { kChanges, kSpot, kPlaces };
+  class SpotWord : public testing::Atomic<uint32_t> {
+   public:
+    using Atomic::Atomic;
+    void Wait(uint32_t value) const {
+      replay_->Wait([at = at_, value](const Memory& memory) { return memory[at] != value; });
+    }
+  };
+  const Interleaver interleaver(
+      {// ClientExchange::Changed.
+       [=](Replay& replay) {
+         testing::Atomic<uint64_t>(replay, kChanges)
+             .store(1, weak ? std::memory_order_release : std::memory_order_seq_cst);
+         SpotWord spot(replay, kSpot);
+         if (spot.load(std::memory_order_seq_cst) == 1) {
+           (void)spot.exchange(0, std::memory_order_acq_rel);
+         }
+       },
+       // Pump::Park.
+       [=](Replay& replay) {
+         SpotWord spot(replay, kSpot);
+         spot.store(1, std::memory_order_seq_cst);
+         if (testing::Atomic<uint64_t>(replay, kChanges).load(std::memory_order_seq_cst) == 0) {
+           spot.Wait(1);
+         }
+       }},
+      Memory(kPlaces, 0), [](const Memory&, bool) {});
+  return interleaver.stuck();
+}
+
+TEST(ExchangeSlot, NoThreadSleepsThroughAChange) {
+  EXPECT_EQ(SleepersForEver(/*weak=*/false), 0u);
+  EXPECT_GT(SleepersForEver(/*weak=*/true), 0u) << "a weaker store loses the wake-up";
+}
+
 TEST(ExchangeSlot, EachWayToDoItWrongIsFoundOut) {
   EXPECT_GT(Explore({Frame::kMessage}, 1, Flaw::kTakeEndsLate).stuck, 0u);
   EXPECT_GT(Explore({Frame::kMessage}, 1, Flaw::kNobodyWaits).wrong, 0u);

@@ -253,6 +253,46 @@ TEST_F(FrameSenderTest, ALongMessageGivesWayWhileItIsSerialised) {
   EXPECT_EQ(read.data(), message.data());
 }
 
+TEST_F(FrameSenderTest, AFrameThatHasLeftIsNotRefusedForThePieceBehindIt) {
+  connection_.set_max_payload(4);
+  connection_.room = 5;
+  ASSERT_EQ(Message(1, "111122223333"), Sent::kSome);
+  connection_.room = FakeConnection::kEndless;
+  for (const uint32_t call : {2u, 3u, 4u}) ASSERT_EQ(Message(call, "s"), Sent::kAll);
+  connection_.error = absl::UnavailableError("gone");
+  EXPECT_EQ(Message(5, "s"), Sent::kSome) << "its bytes may have come before those of the piece";
+}
+
+TEST_F(FrameSenderTest, AWriterDoesNotWaitForWhatIsHeldBackOfOthers) {
+  connection_.set_max_payload(4);
+  connection_.room = 5;
+  ASSERT_EQ(Message(1, "111122223333"), Sent::kSome);
+  EXPECT_FALSE(sender_.HasRoom(2)) << "it waits for room, and others behind it";
+  connection_.room = FakeConnection::kEndless;
+  ASSERT_EQ(Message(2, "s"), Sent::kAll);
+  EXPECT_TRUE(sender_.HasRoom(2));
+  EXPECT_FALSE(sender_.HasRoom(1)) << "its own waits";
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  EXPECT_TRUE(sender_.HasRoom(1));
+}
+
+TEST_F(FrameSenderTest, LongMessagesTakeTurnsThoughNothingOvertakesThem) {
+  connection_.set_max_payload(4);
+  rpctest::Strict message;
+  message.set_number(1);
+  message.set_data("12345678");
+  MessageSource source(message);
+  ASSERT_EQ(source.Measure(), absl::OkStatus());
+  connection_.room = 5;
+  ASSERT_EQ(Message(1, "11112222"), Sent::kSome);
+  connection_.room = 4;
+  ASSERT_EQ(sender_.Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = 2}, "", &source),
+            Sent::kSome);
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  const std::vector<std::string> frames = Frames();
+  EXPECT_EQ(frames[1], "PIECE 1 4+0") << "it was first";
+}
+
 TEST_F(FrameSenderTest, TellsWhetherARequestHasLeftBeforeAnEarlierOne) {
   const auto in_order = [this] {
     MutexLock lock(sender_.mutex());

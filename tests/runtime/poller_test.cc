@@ -180,6 +180,16 @@ TEST_F(PollerTest, WhatIsHeldBackGetsTurns) {
   EXPECT_GT(source->turns, 1) << "nothing else will tell it to go on";
 }
 
+TEST_F(PollerTest, ASourceThatComesToWaitForRoomInItsTurnsIsToldOfIt) {
+  const auto source = Add(std::make_shared<Source>(Turn::kQuiet));
+  source->waits_for_room = true;
+  poller_.Poll();
+  source->resumed = 0;
+  source->MakeRoom();
+  poller_.Poll();
+  EXPECT_EQ(source->resumed, 1);
+}
+
 TEST_F(PollerTest, WhoeverNoLongerWaitsForRoomIsToldAtOnce) {
   const auto source = Add(std::make_shared<Source>(Turn::kQuiet));
   poller_.Poll();
