@@ -146,8 +146,9 @@ void ClientLink::GoAway(absl::string_view farewell, uint64_t taken) {
     farewell_ = std::string(farewell);
   }
   MutexLock section(sender_.mutex());
-  if (requests_are_exact_ && sender_.requests_are_in_order())
+  if (requests_are_exact_ && sender_.requests_are_in_order()) {
     taken_.store(taken, std::memory_order_release);
+  }
 }
 
 void ClientLink::End(absl::Status status) {
