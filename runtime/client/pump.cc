@@ -114,30 +114,6 @@ void Pump::NoticeDeath(int64_t now, bool waits) {
   Leave();
 }
 
-bool Pump::CallsFollowEachOther() {
-  // A judgement needs some time to look at.
-  constexpr int64_t kLeastNanos = 20'000;
-  constexpr int64_t kNanosPerCall = 25'000;
-  if (waits_.load(kRelaxed) == waits_seen_.load(kRelaxed) && impatient_ == 0 &&
-      !follow_each_other_.load(kRelaxed)) {
-    return false;
-  }
-  const int64_t now = SteadyNanos();
-  const int64_t passed = now - seen_at_.load(kRelaxed);
-  if (passed < kLeastNanos) return follow_each_other_.load(kRelaxed);
-  const uint32_t waits = waits_.load(kRelaxed);
-  // Many waits have ended; or there always is one, which does not end as long as this thread leads.
-  const bool impatient = impatient_ != 0;
-  const bool follow =
-      static_cast<int64_t>(waits - waits_seen_.load(kRelaxed)) * kNanosPerCall > passed ||
-      (impatient && impatient_seen_.load(kRelaxed));
-  impatient_seen_.store(impatient, kRelaxed);
-  waits_seen_.store(waits, kRelaxed);
-  seen_at_.store(now, kRelaxed);
-  follow_each_other_.store(follow, kRelaxed);
-  return follow;
-}
-
 bool Pump::PumpOne() {
   if (over_.load(std::memory_order_relaxed)) return false;
   const Frame* const frame = receiver_.Next();

@@ -17,6 +17,7 @@
 #include "nigh/runtime/base/parking.h"
 #include "nigh/runtime/call/frame_receiver.h"
 #include "nigh/runtime/call/frame_sender.h"
+#include "nigh/runtime/client/call_rhythm.h"
 #include "nigh/runtime/client/pump_token.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
@@ -122,7 +123,6 @@ class Pump final : public Pollable {
   Waiter::PollCost poll_cost() const override { return poll_cost_; }
 
  private:
-  static constexpr std::memory_order kRelaxed = std::memory_order_relaxed;
   // How long a follower sleeps that looks itself.
   static constexpr int64_t kLookNanos = 100'000;
 
@@ -162,9 +162,8 @@ class Pump final : public Pollable {
   // them would wake it, to find the next one leading.
   template <class Wait>
   bool StandsBack(const Wait& wait) {
-    return wait.is_patient() && CallsFollowEachOther();
+    return wait.is_patient() && rhythm_.has_news() && rhythm_.Judge(SteadyNanos());
   }
-  bool CallsFollowEachOther();
 
   // A follower that sleeps. `looks_itself`: it wakes now and then to see whether it has to lead,
   // and need not be told.
@@ -201,16 +200,7 @@ class Pump final : public Pollable {
   Waiter waiter_;
   const void* own_ = nullptr;  // the leader's
 
-  // Waits that were not patient and have ended, about; and what CallsFollowEachOther has seen of
-  // them, when, in steady nanoseconds, and what it has made of that. Threads of patient waits write
-  // these; whether they mix theirs up makes no difference.
-  std::atomic<uint32_t> waits_ = 0;
-  std::atomic<uint32_t> waits_seen_ = 0;
-  std::atomic<int64_t> seen_at_ = 0;
-  std::atomic<bool> follow_each_other_ = false;
-  std::atomic<bool> impatient_seen_ = false;
-  // Followers that are awake and whose wait is not patient: they lead as soon as they may.
-  std::atomic<int> impatient_ = 0;
+  CallRhythm rhythm_;  // of the waits that are not patient
   // Needed by followers that sleep, by what is unsent, and while a poller is attached.
   PumpToken token_;
   std::atomic<bool> over_ = false;  // the sink has been told of the end
@@ -242,8 +232,7 @@ void Pump::Await(Wait& wait) {
       Follow(wait);
     }
   }
-  // Not exact where several threads count, and need not be.
-  if (!wait.is_patient()) waits_.store(waits_.load(std::memory_order_relaxed) + 1, kRelaxed);
+  if (!wait.is_patient()) rhythm_.EndWait();
   if (wait.over() || !token_.TryTake()) return;
   // What had arrived by then still counts.
   BeginToLead(wait);
@@ -262,7 +251,7 @@ void Pump::BeginToLead(Wait& wait) {
 template <class Wait>
 void Pump::Lead(Wait& wait) {
   BeginToLead(wait);
-  while (wait.waits() && !(impatient_ != 0 && StandsBack(wait))) {
+  while (wait.waits() && !(rhythm_.somebody_follows() && StandsBack(wait))) {
     if (LookOut()) continue;
     wait.BeginToSleep();
     Sleep(wait.deadline(), [&] { return wait.waits(); });
@@ -276,7 +265,7 @@ void Pump::Follow(Wait& wait) {
   const bool patient = wait.is_patient();
   bool slept = false;
   Waiter waiter(wait_policy_);
-  if (!patient) ++impatient_;
+  if (!patient) rhythm_.BeginToFollow();
   while (wait.waits()) {
     const bool stands_back = StandsBack(wait);
     if (!stands_back && !token_.taken()) break;
@@ -284,13 +273,13 @@ void Pump::Follow(Wait& wait) {
     wait.BeginToSleep();
     Deadline deadline = wait.deadline();
     if (stands_back) deadline = std::min(deadline, Deadline::AtNanos(SteadyNanos() + kLookNanos));
-    if (!patient) --impatient_;
+    if (!patient) rhythm_.EndToFollow();
     Park({&wait.spot(), stands_back}, deadline, [&] { return wait.waits(); });
-    if (!patient) ++impatient_;
+    if (!patient) rhythm_.BeginToFollow();
     waiter.Slept();
     slept = true;
   }
-  if (!patient) --impatient_;
+  if (!patient) rhythm_.EndToFollow();
   // It may have been woken to lead. If it does not, another may have to.
   if (slept && !wait.waits()) PassOn();
 }
