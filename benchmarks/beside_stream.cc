@@ -111,11 +111,7 @@ int Main() {
     const std::string address = absl::StrCat(scheme, "beside-", ::getpid());
     const ChildProcess server([&] {
       EchoService service;
-      Server nigh({.limits = kLimits});
-      nigh.Register(service);
-      Check(nigh.Listen(address));
-      Check(nigh.Start());
-      for (;;) ::pause();
+      ServeForEver(service, address, {.limits = kLimits});
     });
     // A thread of its own: all of its channels are gone before the next fork.
     std::thread([&] { Measure(address); }).join();

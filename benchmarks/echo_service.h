@@ -1,11 +1,14 @@
 #ifndef NIGH_BENCHMARKS_ECHO_SERVICE_H_
 #define NIGH_BENCHMARKS_ECHO_SERVICE_H_
 
+#include <unistd.h>
+
 #include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
 #include "benchmarks/echo.nigh.h"
+#include "benchmarks/harness/check.h"
 #include "nigh/nigh.h"
 
 namespace nigh::benchmarks {
@@ -25,6 +28,16 @@ class EchoService : public Echo::Service {
     return absl::OkStatus();
   }
 };
+
+// Serves `service` at `address` until the process ends: for a server that is a child of its own.
+[[noreturn]] inline void ServeForEver(Service& service, const std::string& address,
+                                      const ServerOptions& options = {}) {
+  Server server(options);
+  server.Register(service);
+  Check(server.Listen(address));
+  Check(server.Start());
+  for (;;) ::pause();
+}
 
 }  // namespace nigh::benchmarks
 

@@ -26,6 +26,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "benchmarks/echo.nigh.h"
+#include "benchmarks/echo_service.h"
 #include "benchmarks/harness/check.h"
 #include "benchmarks/harness/child_process.h"
 #include "nigh/nigh.h"
@@ -114,11 +115,7 @@ int Main() {
                    absl::GetFlag(FLAGS_scheme) == "shm" ? "" : "/tmp/", "overstay-", ::getpid());
   const ChildProcess server([&] {
     Overstayer service;
-    Server server;
-    server.Register(service);
-    Check(server.Listen(address));
-    Check(server.Start());
-    for (;;) ::pause();
+    ServeForEver(service, address);
   });
   const auto channel = Dial(address);
   Check(channel.status());
