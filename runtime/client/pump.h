@@ -133,14 +133,15 @@ class Pump final : public Pollable {
     Poller::Task task;
   };
 
-  // The parts of Await. Follow returns when the wait is over or nobody pumps. Look takes what has
-  // come.
+  // The parts of Await. Lead has the token and leaves it; Follow returns when the wait is over or
+  // this thread may lead.
   template <class Wait>
   void Lead(Wait& wait);
   template <class Wait>
   void Follow(Wait& wait);
   template <class Wait>
   void BeginToLead(Wait& wait);
+  // Leaves the token, and passes it on if somebody needs it.
   void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // By whoever has the token. Handles one frame, or makes one attempt to send what waits. False:
