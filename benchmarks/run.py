@@ -79,8 +79,8 @@ def count_costs(programs):
     costs = {}
     counter = pathlib.Path(__file__).parent / "costs/count_instructions.sh"
     for command in ([programs / "costs/costs_test"],
-                    [counter, programs / "costs/unary_calls", "unix"],
-                    [counter, programs / "costs/unary_calls", "shm"]):
+                    [counter, programs / "costs/instructions_of_unary_calls", "unix"],
+                    [counter, programs / "costs/instructions_of_unary_calls", "shm"]):
         run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         for line in run.stdout.splitlines():
             if line.startswith("cost "):

@@ -30,8 +30,8 @@ instructions() {
   sed -n 's/.*Collected : //p' "$scratch/log"
 }
 
-# Where other programs need the CPU the two sides sleep instead of yielding, which is another way to
-# wait; the least of three is the usual case. With a limit: of as many more as it takes, up to ten.
+# How often the two sides look in vain differs a little from run to run; the least of three is what
+# a call takes. With a limit: of as many more as it takes, up to ten.
 count=
 for ((run = 1; run <= 10; ++run)); do
   few=$(instructions "$short")

@@ -1,0 +1,37 @@
+"""Programs that are counted: built optimised and without sanitizers, whatever else is built how."""
+
+_FLAGS = ["//command_line_option:" + flag for flag in ["compilation_mode", "copt", "linkopt"]]
+
+def _count_impl(settings, attr):
+    flags = {
+        option: [flag for flag in settings[option] if "sanitize" not in flag and flag != "-O1"]
+        for option in _FLAGS[1:]
+    }
+    flags[_FLAGS[0]] = "opt"
+    flags["//command_line_option:copt"].append("-DNIGH_COUNT_" + attr.counts.upper())
+    return flags
+
+_count = transition(implementation = _count_impl, inputs = _FLAGS[1:], outputs = _FLAGS)
+
+def _counting_binary_impl(ctx):
+    link = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.symlink(output = link, target_file = ctx.executable.binary, is_executable = True)
+    return [DefaultInfo(
+        executable = link,
+        runfiles = ctx.attr.binary[0][DefaultInfo].default_runfiles,
+    )]
+
+counting_binary = rule(
+    doc = "`binary` as `-c opt` builds it, but for what counting needs: NIGH_COUNT_LOCKS, with " +
+          "which nigh's mutexes count how often they are locked, or NIGH_COUNT_INSTRUCTIONS, with " +
+          "which the slowness of the tool that counts puts nobody to sleep.",
+    implementation = _counting_binary_impl,
+    executable = True,
+    attrs = {
+        "binary": attr.label(cfg = _count, executable = True, mandatory = True),
+        "counts": attr.string(mandatory = True, values = ["instructions", "locks"]),
+        "_allowlist_function_transition": attr.label(
+            default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
+        ),
+    },
+)
