@@ -94,7 +94,7 @@ RunningTask ServerCall::ServeCoroutine(std::unique_ptr<ServerCall> call) {
       status = ExceptionStatus(call->context_.method(), "the handler");
     }
   }
-  call->Finish(*std::move(status));
+  call->Return(*std::move(status));
   // The coroutine may end in anybody's thread. A server that shuts down waits for the pollers'
   // threads alone, so the call goes back to the session on the poller.
   Poller& poller = call->link_.poller();
@@ -110,7 +110,7 @@ std::unique_ptr<ServerCall> ServerCall::Serve(std::unique_ptr<ServerCall> call) 
     ServeCoroutine(std::move(call)).Detach();
     return nullptr;
   }
-  call->Finish(call->RunHandler());
+  call->Return(call->RunHandler());
   if (!call->Settle()) (void)call.release();
   return call;
 }

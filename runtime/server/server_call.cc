@@ -125,6 +125,7 @@ void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   MakeMessages();
   request_size_ = reply_size_ = 0;
   initial_sent_ = send_seen_ = false;
+  finished_.store(false, std::memory_order_relaxed);
   context_.deadline_ = Deadline::Infinite();
   context_.client_metadata_.Clear();
   context_.initial_.Clear();
@@ -346,6 +347,17 @@ bool ServerCall::HasSoleRequest() const {
 }
 
 void ServerCall::Finish(absl::Status status) {
+  if (!finished_.exchange(true, std::memory_order_relaxed)) session_.HandlerReturned();
+  Conclude(std::move(status));
+}
+
+void ServerCall::Return(absl::Status status) {
+  // Before the response is out: the client that has it may begin another call at once.
+  if (!finished_.load(std::memory_order_relaxed)) session_.HandlerReturned();
+  Conclude(std::move(status));
+}
+
+void ServerCall::Conclude(absl::Status status) {
   if (interception_ != nullptr) {
     // A single reply is not written but goes with the response, so interceptors see it here.
     if (status.ok() && !interception_->finished() && reply_ != nullptr) {
@@ -370,8 +382,6 @@ void ServerCall::Respond(absl::Status status) {
     }
     if (!status.ok()) reply.reset();
   }
-  // Before the response is out: the client that has it may begin another call at once.
-  session_.HandlerReturned();
   if (!Answer()) return;
   if (initial_sent_ || context_.initial_.byte_size() > link_.client().max_metadata) {
     context_.initial_.Clear();

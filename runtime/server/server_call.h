@@ -153,7 +153,11 @@ class ServerCall final : public HandlerCall {
   // Waits for `event`. False: the handler has seen its deadline pass instead. The call ends here
   // and now, for a handler that takes this for the end of the requests must not answer OK.
   bool Await(Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What Read, Write and Finish do once interceptors have had their say.
+  // Ends the call with what the handler has returned, unless it has called Finish.
+  void Return(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What both do.
+  void Conclude(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What Read, Write and Conclude do once interceptors have had their say.
   bool ReadMessage(MessageTarget target) ABSL_LOCKS_EXCLUDED(mutex_);
   bool WriteMessage(const MessageSource& message) ABSL_LOCKS_EXCLUDED(mutex_);
   void Respond(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -177,6 +181,7 @@ class ServerCall final : public HandlerCall {
   RegisteredMethod& method_;
   const uint16_t method_id_;
   std::atomic<Phase> phase_ = Phase::kSpare;
+  std::atomic<bool> finished_ = false;  // by Finish
 
   // The handler's.
   uint32_t id_ = 0;

@@ -185,6 +185,19 @@ TEST_F(GenericServiceTest, FinishEndsTheCallAndWakesAReader) {
   EXPECT_EQ(stub().Both().Finish(), absl::AbortedError("enough"));
 }
 
+// Neither does a handler that has finished its call count against the limit, nor does it count off
+// another one when it returns.
+TEST_F(GenericServiceTest, ACallThatIsFinishedEarlyIsCountedOnce) {
+  Serve([](ServerContext&, GenericServerStream& stream) {
+    stream.Finish(absl::AbortedError("first"));
+    stream.Finish(absl::AbortedError("second"));
+    return absl::OkStatus();
+  });
+  for (int call = 0; call < 3; ++call) {
+    EXPECT_EQ(stub().Both().Finish(), absl::AbortedError("first"));
+  }
+}
+
 TEST_F(GenericServiceTest, ServicesThatAreRegisteredComeFirst) {
   Board board;
   ScriptedService scripted(board);
