@@ -108,11 +108,11 @@ class Rings {
 
   void Receive() {
     std::array<Frame, 3> frames;
-    const uint32_t count = receiver_.Receive(absl::MakeSpan(frames), all_);
+    const uint32_t count = receiver_.Receive(absl::MakeSpan(frames)).frames;
     if (count == 0 && !receiver_.broken().ok()) {
       const absl::Status first = receiver_.broken();
       Refused(first, writer_lies_);
-      Expect(receiver_.Receive(absl::MakeSpan(frames), all_) == 0 && receiver_.broken() == first,
+      Expect(receiver_.Receive(absl::MakeSpan(frames)).frames == 0 && receiver_.broken() == first,
              "it is final");
     } else if (count == 0) {
       Expect(writer_lies_ || received_ == published_ || reader_lies_, "nothing is lost");
@@ -162,7 +162,6 @@ class Rings {
   ControlPage writers_;
   ControlPage readers_;
   RingSender sender_{absl::MakeSpan(data_), writers_};
-  bool all_ = false;
   RingReceiver receiver_{data_, writers_, readers_};
   struct Sent {
     size_t size;

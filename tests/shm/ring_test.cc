@@ -56,11 +56,16 @@ class RingTest : public ::testing::Test {
     sender_.Publish();
     return sender_.broken().ok();
   }
+  // One look; how many frames it has found.
+  uint32_t Receive(absl::Span<Frame> frames) {
+    const Received received = receiver_.Receive(frames);
+    all_ = received.all;
+    return received.frames;
+  }
   // The next frame, or nothing.
   std::optional<Frame> Receive() {
     Frame frame;
-    return receiver_.Receive(absl::MakeSpan(&frame, 1), all_) == 0 ? std::nullopt
-                                                                   : std::optional(frame);
+    return Receive(absl::MakeSpan(&frame, 1)) == 0 ? std::nullopt : std::optional(frame);
   }
   void ExpectFrame(uint32_t call, size_t size) {
     const std::optional<Frame> frame = Receive();
@@ -128,7 +133,7 @@ TEST_F(RingTest, OneLookFindsSeveralFramesThatAreReleasedOneByOneOrTogether) {
       ++sent;
     }
     std::array<Frame, 7> frames;
-    const uint32_t count = receiver_.Receive(absl::MakeSpan(frames), all_);
+    const uint32_t count = Receive(absl::MakeSpan(frames));
     ASSERT_TRUE(receiver_.broken().ok()) << receiver_.broken();
     ASSERT_GE(count, received == sent ? 0u : 1u);
     for (uint32_t i = 0; i < count; ++i, ++received) {
@@ -143,17 +148,17 @@ TEST_F(RingTest, OneLookFindsSeveralFramesThatAreReleasedOneByOneOrTogether) {
 
 TEST_F(RingTest, SaysWhetherThatWasAllThatHadCome) {
   std::array<Frame, 2> frames;
-  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames), all_), 0u);
+  EXPECT_EQ(Receive(absl::MakeSpan(frames)), 0u);
   EXPECT_TRUE(all_);
   for (uint32_t call = 0; call < 3; ++call) ASSERT_TRUE(Send(call, Payload(call, 8)));
-  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames), all_), 2u);
+  EXPECT_EQ(Receive(absl::MakeSpan(frames)), 2u);
   EXPECT_FALSE(all_) << "there was no place for the third";
   receiver_.Release(2);
   ASSERT_TRUE(Send(3, Payload(3, 8)));
-  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames), all_), 1u);
+  EXPECT_EQ(Receive(absl::MakeSpan(frames)), 1u);
   EXPECT_FALSE(all_) << "it has not looked since";
   receiver_.Release(1);
-  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames), all_), 1u);
+  EXPECT_EQ(Receive(absl::MakeSpan(frames)), 1u);
   EXPECT_TRUE(all_);
   receiver_.Release(1);
 }
@@ -171,11 +176,11 @@ TEST_F(RingTest, ASkipAmidALookIsNotAll) {
   }
   ASSERT_TRUE(Send(2, Payload(2, 8)) && Send(3, Payload(3, 32'000)) && Send(4, Payload(4, 32'000)));
   std::array<Frame, 8> frames;
-  uint32_t count = receiver_.Receive(absl::MakeSpan(frames), all_);
+  uint32_t count = Receive(absl::MakeSpan(frames));
   while (!all_) {
     ASSERT_GT(count, 0u);
     receiver_.Release(count);
-    count = receiver_.Receive(absl::MakeSpan(frames), all_);
+    count = Receive(absl::MakeSpan(frames));
   }
   EXPECT_EQ(receiver_.Arm().found, count != 0);
 }
@@ -185,7 +190,7 @@ TEST_F(RingTest, WhatCameBeforeABrokenRecordIsReceived) {
   EncodeFrameHeader({.length = kMaxRecordPayload + 1, .kind = FrameKind::kMessage}, &data_[64]);
   senders_.tail = kMinRing;
   std::array<Frame, 4> frames;
-  EXPECT_EQ(receiver_.Receive(absl::MakeSpan(frames), all_), 1u);
+  EXPECT_EQ(Receive(absl::MakeSpan(frames)), 1u);
   receiver_.Release(1);
   EXPECT_THAT(Refusal(), HasSubstr("frame of 32745 bytes"));
 }

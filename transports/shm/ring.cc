@@ -20,17 +20,9 @@ namespace {
 
 // The kind of a skip record; FrameKind has no such number.
 constexpr auto kSkip = static_cast<FrameKind>(0);
-// The peer hears how far this side has read once it is this part of the ring, and before sleep.
-constexpr size_t kHeadsPerRing = 8;
-
-constexpr uint64_t RecordSize(size_t payload) {
-  return (kFrameHeaderSize + payload + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
-}
 
 static_assert(2 * RecordSize(kMaxRecordPayload) + kMinRing / kHeadsPerRing + kMaxRecord <= kMinRing,
               "a claim could wait for ever for a reader that has read everything");
-
-size_t Offset(uint64_t position, size_t ring) { return position & (ring - 1); }
 
 }  // namespace
 
@@ -45,42 +37,17 @@ void RingSender::LookAtHead(uint64_t head) {
   }
 }
 
-std::optional<ByteSpan> RingSender::Claim(size_t payload) {
-  assert(payload <= kMaxRecordPayload);
-  const uint64_t size = RecordSize(payload);
-  const size_t left = data_.size() - Offset(written_, data_.size());
-  claim_ = size > left ? written_ + left : written_;
-  const uint64_t end = claim_ + size;
-  if (end - head_ > data_.size()) {
-    // Acquire pairs with the store in MovePast: the peer has read what is now overwritten.
-    if (peer_ != nullptr) LookAtHead(peer_->head.load(std::memory_order_acquire));
-    if (end - head_ > data_.size() || !broken_.ok()) {
-      wanted_ = end - data_.size();
-      return std::nullopt;
-    }
-  }
-  return data_.subspan(Offset(claim_, data_.size()) + kFrameHeaderSize, payload);
+bool RingSender::FindRoom(uint64_t end) {
+  // Acquire pairs with the store in MovePast: the peer has read what is now overwritten.
+  if (peer_ != nullptr) LookAtHead(peer_->head.load(std::memory_order_acquire));
+  if (end - head_ <= data_.size() && broken_.ok()) return true;
+  wanted_ = end - data_.size();
+  return false;
 }
 
-void RingSender::Commit(const FrameHeader& header) {
-  if (claim_ != written_) {
-    const FrameHeader skip = {.kind = kSkip};
-    EncodeFrameHeader(skip, data_.data() + Offset(written_, data_.size()));
-  }
-  EncodeFrameHeader(header, data_.data() + Offset(claim_, data_.size()));
-  written_ = claim_ + RecordSize(header.length);
-}
-
-bool RingSender::Publish() {
-  if (written_ == checked_ || !broken_.ok()) return false;
-  published_ = written_;
-  if (peer_ == nullptr) {
-    own_.tail.store(published_, std::memory_order_seq_cst);
-    return false;
-  }
-  const bool sleeps = MovePast(own_.tail, peer_->data_mark, checked_, published_);
-  checked_ = published_;
-  return sleeps;
+void RingSender::Skip() {
+  const FrameHeader skip = {.kind = kSkip};
+  EncodeFrameHeader(skip, data_.data() + Offset(written_));
 }
 
 bool RingSender::ArmRoom() {
@@ -89,76 +56,67 @@ bool RingSender::ArmRoom() {
   return broken_.ok() && head_ - wanted_ <= data_.size();
 }
 
-void RingReceiver::LookAtTail() {
-  // Acquire pairs with the store in MovePast: the records before the tail are there.
-  const uint64_t tail = peer_.tail.load(std::memory_order_acquire);
-  if (tail - read_ <= data_.size() && tail % kRecordAlignment == 0) {
-    tail_ = tail;
-    return;
-  }
+void RingReceiver::BreakAtTail(uint64_t tail) {
   broken_ = absl::InternalError(
       absl::StrCat("the peer says that it has written up to ", tail, ", where it may be between ",
                    read_, " and ", read_ + data_.size(), " in steps of ", kRecordAlignment));
 }
 
-uint64_t RingReceiver::CheckRecord(uint64_t position, FrameHeader& header) {
-  const size_t offset = Offset(position, data_.size());
-  header = DecodeFrameHeader(data_.data() + offset);
+void RingReceiver::BreakAtRecord(const FrameHeader& header, uint64_t position) {
+  const size_t left = data_.size() - Offset(position);
   const bool skips = header.kind == kSkip;
   if (!skips && header.length > kMaxRecordPayload) {
     broken_ = absl::InternalError(absl::StrCat("frame of ", header.length, " bytes, more than the ",
                                                kMaxRecordPayload, " that a frame may have"));
-    return 0;
+    return;
   }
-  const size_t left = data_.size() - offset;
   const uint64_t size = skips ? left : RecordSize(header.length);
-  if (size > std::min<uint64_t>(left, tail_ - position)) {
-    broken_ = absl::InternalError(
-        absl::StrCat("a record of ", size, " bytes, where the peer has written ", tail_ - position,
-                     " and the ring ends after ", left));
-    return 0;
-  }
-  // So that a peer that writes as fast as this side reads cannot keep it here.
-  if (skips && offset == 0) {
-    broken_ = absl::InternalError("a skip of the whole ring");
-    return 0;
-  }
-  return size;
+  broken_ = absl::InternalError(
+      size <= std::min<uint64_t>(left, tail_ - position)
+          ? "a skip of the whole ring"
+          : absl::StrCat("a record of ", size, " bytes, where the peer has written ",
+                         tail_ - position, " and the ring ends after ", left));
 }
 
-uint32_t RingReceiver::Receive(absl::Span<Frame> frames, bool& all) {
+Received RingReceiver::Receive(absl::Span<Frame> frames) {
   assert(released_ == received_);
   received_ = released_ = 0;
-  const auto most = static_cast<uint32_t>(std::min(frames.size(), kMaxFrames));
+  const std::byte* const data = data_.data();
   uint64_t at = read_;
   // What is left of the last look says nothing of what has come since.
   const bool looks = at == tail_;
-  while (received_ < most) {
-    // One look finds all that there is; the rest of it is for the next time.
-    if (at == tail_ && received_ == 0) LookAtTail();
-    if (at == tail_ || !broken_.ok()) break;
-    FrameHeader header;
-    const uint64_t size = CheckRecord(at, header);
-    if (size == 0) break;
-    if (header.kind == kSkip) {
+  if (looks ? !LookAtTail() : !broken_.ok()) return {.all = looks, .next = data + Offset(at)};
+  // One look finds all that there is; what exceeds `frames` is for the next time.
+  const uint64_t tail = tail_;
+  const auto most = static_cast<uint32_t>(std::min(frames.size(), kMaxFrames));
+  uint32_t count = 0;
+  do {
+    const size_t offset = Offset(at);
+    const FrameHeader header = DecodeFrameHeader(data + offset);
+    const uint64_t left = std::min<uint64_t>(data_.size() - offset, tail - at);
+    if (header.kind == kSkip) [[unlikely]] {
       // What was before it is still to be released, and it with that.
-      if (received_ != 0) break;
+      if (count != 0) break;
+      // Not of the whole ring, so that a peer that writes as fast as this side reads cannot keep it
+      // here.
+      const uint64_t size = data_.size() - offset;
+      if (offset == 0 || size > left) {
+        BreakAtRecord(header, at);
+        break;
+      }
       read_ = at += size;
       continue;
     }
-    const std::byte* const payload = data_.data() + Offset(at, data_.size()) + kFrameHeaderSize;
-    frames[received_] = {header, ConstByteSpan(payload, header.length)};
-    ends_[received_++] = at += size;
-  }
-  all = looks && at == tail_;
-  return received_;
-}
-
-bool RingReceiver::Release(size_t count) {
-  released_ += static_cast<uint32_t>(count);
-  assert(count > 0 && released_ <= received_);
-  read_ = ends_[released_ - 1];
-  return read_ - published_ >= data_.size() / kHeadsPerRing && PublishHead();
+    const uint64_t size = RecordSize(header.length);
+    if (header.length > kMaxRecordPayload || size > left) [[unlikely]] {
+      BreakAtRecord(header, at);
+      break;
+    }
+    frames[count] = {header, ConstByteSpan(data + offset + kFrameHeaderSize, header.length)};
+    ends_[count++] = at += size;
+  } while (at != tail && count < most);
+  received_ = count;
+  return {.frames = count, .all = looks && at == tail, .next = data + Offset(at)};
 }
 
 bool RingReceiver::PublishHead() {

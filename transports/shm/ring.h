@@ -2,6 +2,8 @@
 #define NIGH_TRANSPORTS_SHM_RING_H_
 
 #include <array>
+#include <atomic>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -9,8 +11,10 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/shm/control_page.h"
+#include "nigh/transports/shm/wake_mark.h"
 
 namespace nigh {
 
@@ -34,6 +38,12 @@ inline constexpr size_t kRecordAlignment = 64;
 // ring, even while the reader has not yet told of the last eighth that it has read.
 inline constexpr size_t kMaxRecord = 32 * 1024;
 inline constexpr size_t kMaxRecordPayload = kMaxRecord - kFrameHeaderSize;
+// The peer hears how far this side has read once it is this part of the ring, and before sleep.
+inline constexpr size_t kHeadsPerRing = 8;
+
+constexpr uint64_t RecordSize(size_t payload) {
+  return (kFrameHeaderSize + payload + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
+}
 
 // One thread at a time.
 class RingSender {
@@ -46,11 +56,33 @@ class RingSender {
   void Attach(const ControlPage& peer) { peer_ = &peer; }
 
   // As Connection's. Nothing: no room, or the peer's page is broken.
-  std::optional<ByteSpan> Claim(size_t payload);
-  void Commit(const FrameHeader& header);
+  std::optional<ByteSpan> Claim(size_t payload) {
+    assert(payload <= kMaxRecordPayload);
+    const uint64_t size = RecordSize(payload);
+    const size_t left = data_.size() - Offset(written_);
+    claim_ = size > left ? written_ + left : written_;
+    const uint64_t end = claim_ + size;
+    if (end - head_ > data_.size() && !FindRoom(end)) return std::nullopt;
+    return data_.subspan(Offset(claim_) + kFrameHeaderSize, payload);
+  }
+  void Commit(const FrameHeader& header) {
+    if (claim_ != written_) Skip();
+    EncodeFrameHeader(header, data_.data() + Offset(claim_));
+    written_ = claim_ + RecordSize(header.length);
+  }
 
   // Lets the peer see what was committed. True: it sleeps, and is to be told that there is data.
-  bool Publish();
+  bool Publish() {
+    if (written_ == checked_ || !broken_.ok()) return false;
+    published_ = written_;
+    if (peer_ == nullptr) {
+      own_.tail.store(published_, std::memory_order_seq_cst);
+      return false;
+    }
+    const bool sleeps = MovePast(own_.tail, peer_->data_mark, checked_, published_);
+    checked_ = published_;
+    return sleeps;
+  }
 
   // Before sleeping because a claim failed. True: there is room by now. Otherwise the peer will
   // tell.
@@ -60,8 +92,13 @@ class RingSender {
   const absl::Status& broken() const { return broken_; }
 
  private:
+  size_t Offset(uint64_t position) const { return position & (data_.size() - 1); }
   // Looks up the peer's head.
   void LookAtHead(uint64_t head);
+  // Whether the ring has room up to `end`, by what the peer says now.
+  bool FindRoom(uint64_t end);
+  // Writes the skip record in front of a claim that begins the ring anew.
+  void Skip();
 
   const ByteSpan data_;
   ControlPage& own_;
@@ -82,10 +119,15 @@ class RingReceiver {
   RingReceiver(ConstByteSpan data, const ControlPage& peer, ControlPage& own)
       : data_(data), peer_(peer), own_(own) {}
 
-  // As Connection's. Returns how many frames have come; `all`: no more had, by then.
-  uint32_t Receive(absl::Span<Frame> frames, bool& all);
+  // As Connection's.
+  Received Receive(absl::Span<Frame> frames);
   // As Connection's. True: the peer sleeps, and is to be told that there is room.
-  bool Release(size_t count);
+  bool Release(size_t count) {
+    released_ += static_cast<uint32_t>(count);
+    assert(count > 0 && released_ <= received_);
+    read_ = ends_[released_ - 1];
+    return read_ - published_ >= data_.size() / kHeadsPerRing && PublishHead();
+  }
   // Once it is INTERNAL, nothing more comes: the peer's tail or a record's header is where or what
   // it cannot be.
   const absl::Status& broken() const { return broken_; }
@@ -101,9 +143,22 @@ class RingReceiver {
   // The most frames that await Release.
   static constexpr size_t kMaxFrames = 16;
 
-  void LookAtTail();
-  // Reads the header at `position`, once, and returns its record's size. 0: that is broken.
-  uint64_t CheckRecord(uint64_t position, FrameHeader& header);
+  size_t Offset(uint64_t position) const { return position & (data_.size() - 1); }
+  // Looks up the peer's tail. False: it is where it was, or broken.
+  bool LookAtTail() {
+    // Acquire pairs with the store in MovePast: the records before the tail are there.
+    const uint64_t tail = peer_.tail.load(std::memory_order_acquire);
+    if (tail == tail_ || !broken_.ok()) return false;
+    if (tail - read_ <= data_.size() && tail % kRecordAlignment == 0) [[likely]] {
+      tail_ = tail;
+      return true;
+    }
+    BreakAtTail(tail);
+    return false;
+  }
+  // Says what is wrong with the peer's tail, and with the record at `position`.
+  void BreakAtTail(uint64_t tail);
+  void BreakAtRecord(const FrameHeader& header, uint64_t position);
   // Tells the peer how far this side has read. True: it is to be woken.
   bool PublishHead();
 

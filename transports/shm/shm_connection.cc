@@ -189,27 +189,30 @@ Flushed ShmConnection::Flush() {
 Received ShmConnection::Receive(absl::Span<Frame> frames) {
   if (closed_.load(std::memory_order_acquire)) return {.ended = true};
   if (!ReceiverJoined()) return {.ended = ended_.load(std::memory_order_acquire)};
-  if (const Received now = ReceiveNow(frames); now.frames != 0) return now;
+  Received received = ReceiveNow(frames);
+  if (received.frames != 0) {
+    data_armed_ = false;
+    return received;
+  }
   if (std::exchange(data_armed_, false)) {
     LookAtSocket(Interest::kReceive);
   } else if (!ended_.load(std::memory_order_acquire)) {
-    return {};
+    return received;
   }
   // What the peer had written before it rang, or hung up, is to be seen by now.
-  if (const Received now = ReceiveNow(frames); now.frames != 0) return now;
-  return {.ended = ended_.load(std::memory_order_acquire)};
+  received = ReceiveNow(frames);
+  received.ended = received.frames == 0 && ended_.load(std::memory_order_acquire);
+  return received;
 }
 
 Received ShmConnection::ReceiveNow(absl::Span<Frame> frames) {
-  Received received;
   // There is one place to copy to.
-  received.frames = receiver_->Receive(same_user_ ? frames : frames.subspan(0, 1), received.all);
+  const Received received = receiver_->Receive(same_user_ ? frames : frames.subspan(0, 1));
   if (received.frames == 0) {
     if (!receiver_->broken().ok()) GiveUp(receiver_->broken());
-    return received;
+  } else if (!same_user_) {
+    CopyOut(frames[0]);
   }
-  data_armed_ = false;
-  if (!same_user_) CopyOut(frames[0]);
   return received;
 }
 

@@ -45,12 +45,16 @@ enum class Flushed : uint8_t {
   kEnded,
 };
 
-// What came of a Receive. With `ended`, no frames, now or later. With `all`, the frames are all
-// that had come when the medium was looked at; only media with a word for arrivals need to say so.
+// What came of a Receive. With `ended`, no frames, now or later. The rest is said only by media
+// with a word for arrivals: with `all`, the frames are all that had come when the medium was looked
+// at; and `next` is where the next frame will begin, or null. It is not to be read, but whoever
+// looks out for that frame does well to fetch the cache lines there along with the word: the two
+// then travel from the other CPU at the same time.
 struct Received {
   uint32_t frames = 0;
   bool ended = false;
   bool all = false;
+  const std::byte* next = nullptr;
 };
 
 // A Connection carries whole frames, in order, both ways, between two endpoints. It never blocks,

@@ -1,6 +1,8 @@
 #ifndef NIGH_TRANSPORT_FRAME_H_
 #define NIGH_TRANSPORT_FRAME_H_
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -65,12 +67,32 @@ struct Frame {
   ConstByteSpan payload;
 };
 
-// Writes the header's 24 bytes to `to`.
-void EncodeFrameHeader(const FrameHeader& header, std::byte* to);
+// The header's three words, as they lie in memory: its fields are laid out as on the wire.
+using FrameHeaderWords = std::array<uint64_t, 3>;
+static_assert(sizeof(FrameHeaderWords) == kFrameHeaderSize && offsetof(FrameHeader, kind) == 4 &&
+              offsetof(FrameHeader, flags) == 5 && offsetof(FrameHeader, method) == 6 &&
+              offsetof(FrameHeader, call) == 8 && offsetof(FrameHeader, rest) == 12 &&
+              offsetof(FrameHeader, aux) == 16 && sizeof(FrameHeader) == kFrameHeaderSize);
+
+// Writes the header's 24 bytes to `to`. Field by field: whoever sends has just set some, and would
+// wait for those to leave the CPU's store buffer before a word that has them could be read.
+inline void EncodeFrameHeader(const FrameHeader& header, std::byte* to) {
+  StoreLittle(header.length, to);
+  StoreLittle(static_cast<uint8_t>(header.kind), to + 4);
+  StoreLittle(header.flags, to + 5);
+  StoreLittle(header.method, to + 6);
+  StoreLittle(header.call, to + 8);
+  StoreLittle(header.rest, to + 12);
+  StoreLittle(header.aux, to + 16);
+}
 
 // Reads the header's 24 bytes from `from`, each byte exactly once: a peer that still owns the
 // memory can change nothing between check and use. Checks nothing; ValidateFrameHeader does.
-FrameHeader DecodeFrameHeader(const std::byte* from);
+inline FrameHeader DecodeFrameHeader(const std::byte* from) {
+  return std::bit_cast<FrameHeader>(FrameHeaderWords{LoadLittleOnce<uint64_t>(from),
+                                                     LoadLittleOnce<uint64_t>(from + 8),
+                                                     LoadLittleOnce<uint64_t>(from + 16)});
+}
 
 // Whether a received header may be acted upon, as ValidateFrameHeader checks it.
 bool IsLegalFrameHeader(const FrameHeader& header, size_t max_payload);
