@@ -31,6 +31,7 @@ class ClientContext {
   // earlier of the two calls' deadlines. When the parent is cancelled, so is this call. Metadata is
   // not forwarded. `parent` must outlive the call.
   explicit ClientContext(ServerContext& parent);
+  ~ClientContext();
 
   ClientContext(const ClientContext&) = delete;
   ClientContext& operator=(const ClientContext&) = delete;

@@ -1,11 +1,13 @@
 #include "nigh/client_context.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
+#include "nigh/runtime/call/threads_peer.h"
 #include "nigh/server_context.h"
 
 namespace nigh {
@@ -17,6 +19,10 @@ ClientContext::ClientContext(const CallOptions& options)
 
 ClientContext::ClientContext(ServerContext& parent)
     : limit_(parent.deadline()), deadline_(limit_), parent_(&parent) {}
+
+ClientContext::~ClientContext() {
+  if (peer_ != nullptr) ThreadsPeer::GiveBack(std::move(peer_));
+}
 
 void ClientContext::set_deadline(absl::Time deadline) {
   deadline_ = std::min(limit_, Deadline::At(deadline));

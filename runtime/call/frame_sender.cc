@@ -147,37 +147,39 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
 
 }  // namespace
 
-Sent FrameSender::Send(FrameHeader header, absl::string_view sections,
+Sent FrameSender::Send(FrameHeader&& header, absl::string_view sections,
                        const MessageSource* message) {
   MutexLock lock(mutex_);
-  return SendLocked(header, sections, message);
+  return SendLocked(std::move(header), sections, message);
 }
 
-Sent FrameSender::SendText(FrameHeader header, absl::string_view text) {
+Sent FrameSender::SendText(FrameHeader&& header, absl::string_view text) {
   const MessageSource source(text);
   MutexLock lock(mutex_);
-  return SendLocked(header, "", &source);
+  return SendLocked(std::move(header), "", &source);
 }
 
-Sent FrameSender::SendRequestLocked(FrameHeader header, const char* method_name,
+Sent FrameSender::SendRequestLocked(FrameHeader&& header, const char* method_name,
                                     absl::string_view sections, const MessageSource* message) {
   if (header.method >= declared_.size()) declared_.resize(header.method + 1);
   if (!declared_[header.method]) {
     declared_[header.method] = true;
     const MessageSource name((absl::string_view(method_name)));
-    const FrameHeader method = {.kind = FrameKind::kMethod, .method = header.method};
-    if (SendLocked(method, "", &name) == Sent::kFailed) return Sent::kFailed;
+    if (SendLocked({.kind = FrameKind::kMethod, .method = header.method}, "", &name) ==
+        Sent::kFailed) {
+      return Sent::kFailed;
+    }
   }
-  return SendLocked(header, sections, message);
+  return SendLocked(std::move(header), sections, message);
 }
 
-Sent FrameSender::SendLocked(FrameHeader header, absl::string_view sections,
+Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
                              const MessageSource* message) {
   if (broken_) return Sent::kFailed;
   if (!sections.empty()) header.flags |= kSections;
   const size_t size = sections.size() + (message == nullptr ? 0 : message->size());
   const bool alone = idle() || (!AnythingWaits() && serialising_ == 0);
-  const bool fits = size <= connection_.max_payload();
+  const bool fits = size <= max_payload_;
   if (fits && (alone || MayOvertake(header))) {
     if (std::optional<ByteSpan> claim = connection_.Claim(size)) {
       WritePayload(sections, message, claim->data());
@@ -284,8 +286,8 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
     released = true;
     return rest.payload.get();
   };
-  PieceStream pieces(connection_, header, size,
-                     overtaken_ ? kPieceBeside : connection_.max_payload(), gives_way, buffer);
+  PieceStream pieces(connection_, header, size, overtaken_ ? kPieceBeside : max_payload_, gives_way,
+                     buffer);
   message.SerializeTo(pieces);
   const absl::Status status = pieces.Finish();
   if (released) mutex_.Lock();
@@ -317,7 +319,7 @@ FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::str
 }
 
 std::unique_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
-  if (size > spare_size_ || size <= connection_.max_payload()) {
+  if (size > spare_size_ || size <= max_payload_) {
     return std::unique_ptr<std::byte[]>(new std::byte[size]);
   }
   spare_size_ = 0;
@@ -326,7 +328,7 @@ std::unique_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
 
 void FrameSender::GiveBack(Waiting& waiting) {
   if (waiting.size <= spare_size_ || waiting.size > kMaxSpareBuffer ||
-      waiting.size <= connection_.max_payload()) {
+      waiting.size <= max_payload_) {
     return;
   }
   spare_ = std::move(waiting.payload);
@@ -346,7 +348,7 @@ void FrameSender::Break(absl::Status error) {
 
 bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
   const size_t left = waiting.size - waiting.sent;
-  const size_t piece = std::min({left, most, connection_.max_payload()});
+  const size_t piece = std::min({left, most, max_payload_});
   std::optional<ByteSpan> claim = connection_.Claim(piece);
   if (!claim.has_value()) return false;
   std::memcpy(claim->data(), waiting.payload.get() + waiting.sent, piece);
@@ -374,7 +376,7 @@ Sent FrameSender::ResumeLocked() {
   // A flush may itself make room. That room is used at once, for the medium need not announce it.
   for (bool room = true, committed = true; committed;) {
     committed = false;
-    while (!control_.empty() && (room = CommitPiece(control_.front(), connection_.max_payload()))) {
+    while (!control_.empty() && (room = CommitPiece(control_.front(), max_payload_))) {
       control_.pop_front();
       committed = true;
     }
@@ -396,7 +398,7 @@ bool FrameSender::TakeTurn() {
   const uint32_t call = turns.front();
   const auto queue = queues_.find(call);
   std::deque<Waiting>& waiting = queue->second;
-  if (!CommitPiece(waiting.front(), overtaken_ ? kPieceBeside : connection_.max_payload())) {
+  if (!CommitPiece(waiting.front(), overtaken_ ? kPieceBeside : max_payload_)) {
     return false;
   }
   frames_since_piece_ = is_short ? std::min(frames_since_piece_ + 1, kFramesAPiece) : 0;

@@ -45,24 +45,26 @@ enum class Sent : uint8_t {
 class FrameSender {
  public:
   // `connection` must outlive the sender.
-  explicit FrameSender(Connection& connection) : connection_(connection) {}
+  explicit FrameSender(Connection& connection)
+      : connection_(connection), max_payload_(connection.max_payload()) {}
 
   // Sends one frame, or queues it. Fills in header.length and header.rest. `message` may be null,
-  // otherwise it has been measured.
-  Sent Send(FrameHeader header, absl::string_view sections, const MessageSource* message)
+  // otherwise it has been measured. The header is filled in where it is: a copy of fields that have
+  // just been written one by one would wait until they have left the CPU's store buffer.
+  Sent Send(FrameHeader&& header, absl::string_view sections, const MessageSource* message)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Sends a frame whose payload is `text`, as Send does.
-  Sent SendText(FrameHeader header, absl::string_view text);
+  Sent SendText(FrameHeader&& header, absl::string_view text);
 
   // For who has more to do in one section with a send: decide that it is to be sent, say.
   Mutex& mutex() const ABSL_LOCK_RETURNED(mutex_) { return mutex_; }
   // A long message may be serialised with the lock released; what fits a frame is not.
-  Sent SendLocked(FrameHeader header, absl::string_view sections, const MessageSource* message)
+  Sent SendLocked(FrameHeader&& header, absl::string_view sections, const MessageSource* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sends a REQUEST. The first one for header.method follows a METHOD frame, which declares that
   // number to stand for `method_name`.
-  Sent SendRequestLocked(FrameHeader header, const char* method_name, absl::string_view sections,
+  Sent SendRequestLocked(FrameHeader&& header, const char* method_name, absl::string_view sections,
                          const MessageSource* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // As Drop.
   bool DropLocked(uint32_t call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -163,7 +165,7 @@ class FrameSender {
   bool TakeTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Gives a call that has something to send its turn, after the others of its kind.
   void AwaitTurn(uint32_t call, const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    (waiting.size <= connection_.max_payload() ? short_turns_ : turns_).push_back(call);
+    (waiting.size <= max_payload_ ? short_turns_ : turns_).push_back(call);
   }
   // Gives the connection up: drops all that waits, and makes `error` that of all later sends.
   void Break(absl::Status error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -185,6 +187,7 @@ class FrameSender {
   }
 
   Connection& connection_;
+  const size_t max_payload_;
   // Set before anything that stays behind can have an effect: whoever receives an answer to the
   // part that has left sees it.
   std::atomic<bool> busy_ = false;

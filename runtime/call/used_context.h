@@ -11,6 +11,7 @@
 #include "nigh/metadata.h"
 #include "nigh/method.h"
 #include "nigh/peer_identity.h"
+#include "nigh/runtime/call/threads_peer.h"
 
 namespace nigh {
 
@@ -39,8 +40,8 @@ class UsedContext {
   const Metadata& sent() const { return context_.sent_; }
   Metadata& initial() const { return context_.initial_; }
   Metadata& trailing() const { return context_.trailing_; }
-  void set_peer(std::shared_ptr<const PeerIdentity> peer) const {
-    context_.peer_ = std::move(peer);
+  void set_peer(const std::shared_ptr<const PeerIdentity>& peer) const {
+    context_.peer_ = ThreadsPeer::Take(peer);
   }
 
  private:

@@ -96,7 +96,7 @@ void ClientExchange::Expect(MessageTarget target) {
 
 bool ClientExchange::Open(ClientSession& session, uint16_t method_id, const MessageSource* first,
                           bool end) {
-  session.pump().NoticeDeath(SteadyNanos(), /*waits=*/false);
+  session.pump().NoticeDeath(/*waits=*/false);
   ClientLink& link = session.link();
   MutexLock lock(mutex_);
   session_ = &session;
@@ -120,7 +120,7 @@ bool ClientExchange::Open(ClientSession& session, uint16_t method_id, const Mess
   if (first != nullptr) header.flags |= kMessage;
   if (end) header.flags |= kEnd;
   const ClientLink::Opening opening =
-      link.Open(header, method_, sections.block(), first,
+      link.Open(std::move(header), method_, sections.block(), first,
                 [&](Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
                   slot.RenewFor(*this);
                   slot_ = &slot;
@@ -228,7 +228,7 @@ void ClientExchange::PassOn() {
 }
 
 bool ClientExchange::Write(const MessageSource& message, bool end) {
-  session_->pump().NoticeDeath(SteadyNanos(), /*waits=*/false);
+  session_->pump().NoticeDeath(/*waits=*/false);
   MutexLock lock(mutex_);
   if (state_.can_send()) AwaitSender(Event::kRoom);
   const Sent sent = WriteNow(message, end);
@@ -253,7 +253,7 @@ Sent ClientExchange::WriteNow(const MessageSource& message, bool end) {
   window_.Sent(message.size());
   FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = slot_->id};
   if (end) header.flags |= kEnd;
-  return link().Send(header, &message);
+  return link().Send(std::move(header), &message);
 }
 
 bool ClientExchange::WritesDone() {

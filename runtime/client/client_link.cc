@@ -55,7 +55,7 @@ absl::Status ClientLink::TooManyCalls(const Method& method) const {
                    " calls in flight already (raise Limits::max_calls on both sides)"));
 }
 
-ClientLink::Opening ClientLink::Open(FrameHeader header, const Method& method,
+ClientLink::Opening ClientLink::Open(FrameHeader&& header, const Method& method,
                                      absl::string_view sections, const MessageSource* first,
                                      absl::FunctionRef<void(Slot&)> ready) {
   Opening opening;
@@ -69,7 +69,7 @@ ClientLink::Opening ClientLink::Open(FrameHeader header, const Method& method,
     opening.slot->state.Open();
     header.call = opening.slot->id;
     opening.ordinal = requests_++;
-    sent = sender_.SendRequestLocked(header, method.name, sections, first);
+    sent = sender_.SendRequestLocked(std::move(header), method.name, sections, first);
   }
   AfterSend(sent);
   // The server cannot have acted upon a frame that the medium has refused.
@@ -78,8 +78,8 @@ ClientLink::Opening ClientLink::Open(FrameHeader header, const Method& method,
   return opening;
 }
 
-Sent ClientLink::Send(FrameHeader header, const MessageSource* message) {
-  const Sent sent = sender_.Send(header, "", message);
+Sent ClientLink::Send(FrameHeader&& header, const MessageSource* message) {
+  const Sent sent = sender_.Send(std::move(header), "", message);
   AfterSend(sent);
   return sent;
 }

@@ -63,12 +63,12 @@ class ClientLink {
   };
   // Claims a number, has `ready` prepare its slot, and sends the REQUEST, in one section. No
   // slot, and not refused: there are too many calls; TooManyCalls says so.
-  Opening Open(FrameHeader header, const Method& method, absl::string_view sections,
+  Opening Open(FrameHeader&& header, const Method& method, absl::string_view sections,
                const MessageSource* first, absl::FunctionRef<void(Slot&)> ready);
   absl::Status TooManyCalls(const Method& method) const;
 
   // Sends a frame of a call.
-  Sent Send(FrameHeader header, const MessageSource* message = nullptr);
+  Sent Send(FrameHeader&& header, const MessageSource* message = nullptr);
 
   // A call's end.
 

@@ -159,7 +159,7 @@ void ClientSession::Route(Slot& slot, const FrameHeader& header, ConstByteSpan p
       // This thread's own: parsed where it lies.
       slot.unary->Take(link_, header, payload);
       // Nothing more is taken for it, not even in this turn.
-      if (slot.unary->ended()) slot.state.Free();
+      if (slot.unary->ended()) slot.state.EndOwn();
       return;
     }
     if (slot.state.BeginTake()) {
@@ -179,7 +179,7 @@ bool ClientSession::IsWanted(Slot& slot, const FrameHeader& header, ConstByteSpa
     const bool fits = size <= link_.limits().max_message;
     if (own == &slot) {
       if (!fits) slot.unary->Refuse(link_, size, last);
-      if (slot.unary->ended()) slot.state.Free();
+      if (slot.unary->ended()) slot.state.EndOwn();
       return fits;
     }
     if (slot.state.BeginTake()) {

@@ -80,9 +80,9 @@ namespace {
 // At most this many frames are handled in one go by somebody who waits for none of them.
 constexpr int kFramesPerTurn = 64;
 
-// A connection at which nobody has looked for longer than this is looked at before it gets a call:
-// the server may have been restarted.
-constexpr int64_t kStaleNanos = 200'000;
+// A connection at which nobody has looked for longer than this, 40 to 200 us, is looked at before it
+// gets a call: the server may have been restarted.
+constexpr int64_t kStaleTicks = 200'000;
 
 }  // namespace
 
@@ -104,8 +104,9 @@ absl::Status Pump::Open(std::weak_ptr<void> owner, absl::string_view name) {
   return UnavailableErrno(errno, name, "connect: eventfd");
 }
 
-void Pump::NoticeDeath(int64_t now, bool waits) {
-  const bool stale = now - last_looked_.load(std::memory_order_relaxed) >= kStaleNanos;
+void Pump::NoticeDeath(bool waits) {
+  const int64_t now = Ticks();
+  const bool stale = now - last_looked_.load(std::memory_order_relaxed) >= kStaleTicks;
   if (waits) last_looked_.store(now, std::memory_order_relaxed);
   if (!stale || !token_.TryTake()) return;
   // In shared memory, Receive alone does not notice that the peer is gone; arming does.

@@ -15,6 +15,7 @@
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/runtime/base/parking.h"
+#include "nigh/runtime/base/ticks.h"
 #include "nigh/runtime/call/frame_receiver.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/client/call_rhythm.h"
@@ -80,11 +81,11 @@ class Pump final : public Pollable {
   template <class Wait>
   void Await(Wait& wait);
 
-  // Looks at a connection that nobody has looked at for a while, before it is relied on at `now`.
-  // `waits`: this thread waits for a reply next.
-  void NoticeDeath(int64_t now, bool waits);
+  // Looks at a connection that nobody has looked at for a while, before it is relied on. `waits`:
+  // this thread waits for a reply next.
+  void NoticeDeath(bool waits);
   // Somebody has just received.
-  void NoteLook() { last_looked_.store(SteadyNanos(), std::memory_order_relaxed); }
+  void NoteLook() { last_looked_.store(Ticks(), std::memory_order_relaxed); }
 
   // Wakes whoever pumps from its sleep, so that it looks again whether to go on.
   void Interrupt() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -205,7 +206,7 @@ class Pump final : public Pollable {
   // Needed by followers that sleep, by what is unsent, and while a poller is attached.
   PumpToken token_;
   std::atomic<bool> over_ = false;  // the sink has been told of the end
-  // When somebody last received on the connection, or was about to; steady nanoseconds.
+  // When somebody last received on the connection, or was about to; in Ticks.
   std::atomic<int64_t> last_looked_ = 0;
   // How many callers wait for room. Any thread's send may make it, not only the pump's.
   std::atomic<int> writers_ = 0;

@@ -64,6 +64,7 @@ SlotTable::~SlotTable() {
 }
 
 Slot* SlotTable::Claim(uint32_t most) {
+  if (first_ != nullptr && first_->state.value() == SlotState::kFree) return first_;
   if (claimable_ == nullptr) claimable_ = free_.exchange(nullptr, std::memory_order_acquire);
   if (Slot* const slot = claimable_) {
     claimable_ = slot->next;
@@ -76,6 +77,7 @@ Slot* SlotTable::Claim(uint32_t most) {
   Slot& slot = chunk.load(std::memory_order_relaxed)[id % kChunk];
   slot.id = id;
   made_.store(id + 1, std::memory_order_release);
+  if (id == 0) first_ = &slot;
   return &slot;
 }
 

@@ -31,9 +31,9 @@ class UnaryCall;
 //                      +-- Lose (the connection is over) -------> kLost
 //
 //   kTaken ---- LeaveTaken --> kLeft       kTaken ---- Free --> kFree      (an exchange's)
+//   kOpen ----- EndOwn ------> kDone       (a unary call's, whose owner itself is the receiver)
 //
-// A UnaryCall needs no lock for it. While its owner itself is the receiver, the call stays kOpen
-// until it is free. A ClientExchange has several threads for owners, and a mutex of its own: the
+// A UnaryCall needs no lock for it. A ClientExchange has several threads for owners, and a mutex of its own: the
 // receiver ends each take under that, by EndTake, Free, or LeaveTaken if the owner has given up
 // meanwhile.
 //
@@ -64,6 +64,7 @@ class BasicSlotState {
   bool BeginTake() { return Step(kOpen, kTaken); }
   // Sequentially consistent; see ParkingSpot.
   void EndTake(bool last) { value_.store(last ? kDone : kOpen, std::memory_order_seq_cst); }
+  void EndOwn() { value_.store(kDone, std::memory_order_release); }
   void LeaveTaken() { value_.store(kLeft, std::memory_order_seq_cst); }
   bool MeetLeft() { return Step(kLeft, kFree); }
   bool Lose() { return Step(kOpen, kLost); }
@@ -151,7 +152,9 @@ struct alignas(64) Slot {
   }
 };
 
-// The slots of a session, by call number. Those that were given back last are used again first.
+// The slots of a session, by call number. Those that were given back last are used again first. The
+// first slot is in no list: its state alone tells that it is free. A channel that one thread uses
+// needs no other, and is spared two locked instructions a call.
 class SlotTable {
  public:
   // At most `max_calls`.
@@ -169,8 +172,10 @@ class SlotTable {
 
   // Takes a free slot, one thread at a time. Null: `most` are in use.
   Slot* Claim(uint32_t most);
-  // Any thread. Gives back a slot, whose state says that it is free.
+  // Any thread. Gives back a slot whose state says that it is free. If it is the first, it may be in
+  // use again already.
   void GiveBack(Slot& slot) {
+    if (slot.id == 0) return;
     slot.next = free_.load(std::memory_order_relaxed);
     while (!free_.compare_exchange_weak(slot.next, &slot, std::memory_order_release,
                                         std::memory_order_relaxed)) {
@@ -187,7 +192,9 @@ class SlotTable {
   const uint32_t max_calls_;
   std::atomic<uint32_t> made_ = 0;
   std::atomic<Slot*> free_ = nullptr;  // given back by any thread
-  Slot* claimable_ = nullptr;          // taken from there by whoever claims
+  // By whoever claims:
+  Slot* claimable_ = nullptr;  // taken from there
+  Slot* first_ = nullptr;      // null until it has been used
 };
 
 }  // namespace nigh

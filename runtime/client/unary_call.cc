@@ -92,7 +92,7 @@ absl::Status UnaryCall::Run(const MessageSource& request) {
 
 bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
   ClientLink& link = session.link();
-  session.pump().NoticeDeath(SteadyNanos(), /*waits=*/true);
+  session.pump().NoticeDeath(/*waits=*/true);
   const Method& method = *method_.method;
   if (absl::Status status = link.CheckRequest(method, context_, &request); !status.ok()) {
     End(std::move(status));
@@ -101,12 +101,12 @@ bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
   context_.set_peer(link.peer());
   SectionWriter sections;
   AddMetadata(context_.sent(), SectionType::kMetadata, sections);
-  const FrameHeader header{.kind = FrameKind::kRequest,
-                           .flags = kMessage | kEnd,
-                           .method = method_.id,
-                           .aux = TimeLeft(context_.deadline())};
+  FrameHeader header{.kind = FrameKind::kRequest,
+                     .flags = kMessage | kEnd,
+                     .method = method_.id,
+                     .aux = TimeLeft(context_.deadline())};
   const ClientLink::Opening opening =
-      link.Open(header, method, sections.block(), &request, [&](Slot& slot) {
+      link.Open(std::move(header), method, sections.block(), &request, [&](Slot& slot) {
         slot.RenewFor(*this, Window(link.limits().window, link.server().window));
       });
   // It may begin again on another session. The slot goes with this one.
@@ -127,7 +127,7 @@ void UnaryCall::Await(ClientSession& session) {
     session.pump().Await(wait);
     // The receiver is about to hand it over.
     while (slot_->state.value() == SlotState::kTaken) std::this_thread::yield();
-    if (slot_->state.value() == SlotState::kDone) TakeOver(link, /*last=*/true);
+    if (!ended_ && slot_->state.value() == SlotState::kDone) TakeOver(link, /*last=*/true);
     if (ended_) return link.Free(*slot_);
     if (slot_->state.value() == SlotState::kLost) return End(link.EndStatus());
     if (!IsToBeGivenUp()) continue;

@@ -36,7 +36,10 @@ class RegisteredMethod {
   bool IsSlow() const { return slow_.load(std::memory_order_relaxed) > 0; }
   // Whether the next inline run should be timed.
   bool TakesSample() {
-    return samples_.fetch_add(1, std::memory_order_relaxed) % kSampleEvery == 0;
+    // Two pollers at once may count one run instead of two.
+    const uint32_t runs = runs_.load(std::memory_order_relaxed);
+    runs_.store(runs + 1, std::memory_order_relaxed);
+    return runs % kSampleEvery == 0;
   }
   // Whether every run that was timed lately was quick.
   bool IsQuick() const { return quick_.load(std::memory_order_relaxed) >= kProven; }
@@ -63,7 +66,7 @@ class RegisteredMethod {
   const MethodHandler handler_;
   std::atomic<int> slow_ = 0;
   std::atomic<int> quick_ = 0;
-  std::atomic<uint32_t> samples_ = 0;
+  std::atomic<uint32_t> runs_ = 0;
 };
 
 // Finds the handler of a call and the thread that runs it.

@@ -1,6 +1,7 @@
 #include "nigh/runtime/server/server_link.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "nigh/message_io.h"
@@ -19,7 +20,7 @@ void ServerLink::Respond(uint32_t id, const absl::Status& status, const Metadata
   FrameHeader header{
       .kind = FrameKind::kResponse, .call = id, .aux = static_cast<uint64_t>(status.raw_code())};
   if (reply != nullptr) header.flags |= kMessage;
-  Send(header, sections.block(), reply);
+  Send(std::move(header), sections.block(), reply);
 }
 
 void ServerLink::Refuse(uint32_t id, const absl::Status& status) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -45,12 +46,12 @@ class ServerLink {
   void SetClient(const Hello& hello) { client_ = hello; }
 
   // Sends a frame, and sees to what stays behind or to the end of the connection.
-  void Send(FrameHeader header, absl::string_view sections = "",
+  void Send(FrameHeader&& header, absl::string_view sections = "",
             const MessageSource* message = nullptr) {
-    AfterSend(sender_.Send(header, sections, message));
+    AfterSend(sender_.Send(std::move(header), sections, message));
   }
-  void SendText(FrameHeader header, absl::string_view text) {
-    AfterSend(sender_.SendText(header, text));
+  void SendText(FrameHeader&& header, absl::string_view text) {
+    AfterSend(sender_.SendText(std::move(header), text));
   }
   // Sends the RESPONSE of call `id`. `reply` may be null.
   void Respond(uint32_t id, const absl::Status& status, const Metadata& initial,

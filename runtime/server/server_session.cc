@@ -199,8 +199,8 @@ absl::Status ServerSession::Refusal(const FrameHeader& header, ConstByteSpan pay
     return absl::UnimplementedError(
         absl::StrCat(method.name, ": this method takes exactly one request message"));
   }
-  if (const int running = handlers_.load(std::memory_order_relaxed);
-      running >= static_cast<int>(limits.max_calls)) {
+  if (const uint32_t running = handlers_ - returned_handlers_.load(std::memory_order_relaxed);
+      running >= limits.max_calls) {
     return absl::ResourceExhaustedError(absl::StrCat(
         method.name, ": ", running,
         " handlers of this connection run already (raise ServerOptions::limits.max_calls)"));
@@ -260,7 +260,7 @@ bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload) 
   }
   if (header.call >= calls_.size()) calls_.resize(header.call + 1);
   calls_[header.call] = call.get();
-  handlers_.fetch_add(1, std::memory_order_relaxed);
+  ++handlers_;
   call->Open(header.call);
   // Last: whoever refuses calls from now on finds this one open, and counts it.
   if (!count_.Add()) {

@@ -87,9 +87,9 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   const InterceptorChain<InterceptedServerCall>& interceptors() const {
     return dispatcher_.interceptors();
   }
-  // The handler of one call has returned. To be called before its response is sent, for the client
-  // may begin another call at once.
-  void HandlerReturned() { handlers_.fetch_sub(1, std::memory_order_relaxed); }
+  // The handler of one call has returned, or has finished the call before. To be called before the
+  // response is sent, for the client may begin another call at once.
+  void HandlerReturned() { returned_handlers_.fetch_add(1, std::memory_order_relaxed); }
   // Takes back a call that has been served and settled, for another request of its method.
   // `in_role`: the caller has the poller's role. The session may be gone afterwards.
   void TakeBack(std::unique_ptr<ServerCall> call, bool in_role);
@@ -162,10 +162,11 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   std::vector<ServerCall*> calls_;       // by call id; is_open tells whether the id is in use
   std::vector<DeclaredMethod> methods_;  // by method id
   int spares_ = 0;                       // kept in all of methods_
+  uint32_t handlers_ = 0;                // admitted so far
   absl::Status violation_;
 
-  std::atomic<int> handlers_ = 0;  // admitted and not returned yet
-  CallCount count_;                // calls that have not been taken back
+  std::atomic<uint32_t> returned_handlers_ = 0;  // of handlers_
+  CallCount count_;                              // calls that have not been taken back
   // A list, by ServerCall::next, of calls that threads without the role have given back.
   std::atomic<ServerCall*> returned_ = nullptr;
   std::atomic<int> returns_ = 0;  // how many have been left there, approximately

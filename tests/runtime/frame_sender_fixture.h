@@ -1,8 +1,11 @@
 #ifndef NIGH_TESTS_RUNTIME_FRAME_SENDER_FIXTURE_H_
 #define NIGH_TESTS_RUNTIME_FRAME_SENDER_FIXTURE_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -22,30 +25,36 @@ using ::nigh::testing::OwnedFrame;
 // A sender over a connection whose medium the test plays.
 class FrameSenderTest : public ::testing::Test {
  protected:
+  // Before anything is sent.
+  void SetMaxPayload(size_t size) {
+    connection_.set_max_payload(size);
+    sender_.emplace(connection_);
+  }
   Sent Message(uint32_t call, absl::string_view text) {
     return Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = call}, text);
   }
-  Sent Send(const FrameHeader& header, absl::string_view text, absl::string_view sections = "") {
+  Sent Send(FrameHeader header, absl::string_view text, absl::string_view sections = "") {
     MessageSource message(text);
     EXPECT_TRUE(message.Measure().ok());
-    return sender_.Send(header, sections, &message);
+    return sender_->Send(std::move(header), sections, &message);
   }
   Sent Request(uint32_t call, uint16_t method, const std::string& name, absl::string_view text) {
     MessageSource message(text);
     EXPECT_TRUE(message.Measure().ok());
-    MutexLock lock(sender_.mutex());
-    return sender_.SendRequestLocked(
+    FrameSender& sender = *sender_;
+    MutexLock lock(sender.mutex());
+    return sender.SendRequestLocked(
         {.kind = FrameKind::kRequest, .flags = kMessage | kEnd, .method = method, .call = call},
         name.c_str(), "", &message);
   }
   Sent Ping(uint64_t number) {
-    return sender_.Send({.kind = FrameKind::kPing, .aux = number}, "", nullptr);
+    return sender_->Send({.kind = FrameKind::kPing, .aux = number}, "", nullptr);
   }
   // What is held back, too, which leaves after a while in which nothing overtakes it.
   Sent ResumeWithRoom() {
     connection_.room = FakeConnection::kEndless;
-    Sent sent = sender_.Resume();
-    while (sender_.holds_back()) sent = sender_.Resume();
+    Sent sent = sender_->Resume();
+    while (sender_->holds_back()) sent = sender_->Resume();
     return sent;
   }
 
@@ -60,7 +69,7 @@ class FrameSenderTest : public ::testing::Test {
   }
 
   FakeConnection connection_;
-  FrameSender sender_{connection_};
+  std::optional<FrameSender> sender_{std::in_place, connection_};
 };
 
 }  // namespace nigh

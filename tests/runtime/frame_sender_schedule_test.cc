@@ -46,7 +46,7 @@ class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamI
         ASSERT_NE(Request(fresh, method, absl::StrCat("/service/", method), text), Sent::kFailed);
         sent_[fresh].push_back(text);
         if (Pick(4) == 0) {
-          const bool unheard_of = sender_.Drop(fresh);
+          const bool unheard_of = sender_->Drop(fresh);
           (unheard_of ? unheard_of_ : dropped_).insert(fresh);
         }
         break;
@@ -64,11 +64,11 @@ class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamI
         break;
       default:
         connection_.room = std::min<size_t>(connection_.room + Pick(60), 1000);
-        const Sent resumed = sender_.Resume();
+        const Sent resumed = sender_->Resume();
         ASSERT_NE(resumed, Sent::kFailed);
-        EXPECT_EQ(resumed == Sent::kAll, !sender_.Arm().has_value());
-        EXPECT_EQ(sender_.holds_back(), sender_.Arm().value_or(Wake{.fd = 1}).ready());
-        EXPECT_FALSE(resumed == Sent::kAll && sender_.congested());
+        EXPECT_EQ(resumed == Sent::kAll, !sender_->Arm().has_value());
+        EXPECT_EQ(sender_->holds_back(), sender_->Arm().value_or(Wake{.fd = 1}).ready());
+        EXPECT_FALSE(resumed == Sent::kAll && sender_->congested());
     }
   }
 
@@ -128,7 +128,7 @@ class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamI
 };
 
 TEST_P(FrameSenderSchedule, DeliversEverythingWholeAndInOrder) {
-  connection_.set_max_payload(10 + Pick(40));
+  SetMaxPayload(10 + Pick(40));
   connection_.room = 0;
   for (int i = 0; i < 400 && !HasFatalFailure(); ++i) Act();
   connection_.flushes = true;

@@ -31,19 +31,19 @@ TEST_F(FrameSenderTest, FrameThatFitsLeavesAsItIs) {
   expected.length = 15;
   EXPECT_EQ(connection_.frames[0].header, expected);
   EXPECT_EQ(connection_.frames[0].payload, "sectionsmessage");
-  EXPECT_FALSE(sender_.congested());
-  EXPECT_EQ(sender_.Arm(), std::nullopt);
+  EXPECT_FALSE(sender_->congested());
+  EXPECT_EQ(sender_->Arm(), std::nullopt);
 }
 
 TEST_F(FrameSenderTest, PayloadOfTheGreatestLengthIsOneFrameAndALongerOneIsTwo) {
-  connection_.set_max_payload(10);
+  SetMaxPayload(10);
   EXPECT_EQ(Message(1, "0123456789"), Sent::kAll);
   EXPECT_EQ(Message(1, "0123456789a"), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 10+0", "MESSAGE 1 10+1", "PIECE 1 1+0"));
 }
 
 TEST_F(FrameSenderTest, FirstPieceCarriesTheHeaderAndTheOthersOnlyTheCall) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   const FrameHeader header{
       .kind = FrameKind::kRequest, .flags = kMessage | kEnd, .method = 7, .call = 2, .aux = 99};
   EXPECT_EQ(Send(header, "message"), Sent::kAll);
@@ -60,7 +60,7 @@ TEST_F(FrameSenderTest, FirstPieceCarriesTheHeaderAndTheOthersOnlyTheCall) {
 TEST_F(FrameSenderTest, EmptyFrameNeedsRoomOfItsOwn) {
   connection_.room = 0;
   EXPECT_EQ(Message(1, ""), Sent::kSome);
-  EXPECT_TRUE(sender_.congested());
+  EXPECT_TRUE(sender_->congested());
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("MESSAGE 1 0+0"));
 }
@@ -69,20 +69,20 @@ TEST_F(FrameSenderTest, WithoutRoomTheFrameWaitsAndSomebodyMustPoll) {
   connection_.room = 0;
   EXPECT_EQ(Message(1, "later"), Sent::kSome);
   EXPECT_TRUE(connection_.frames.empty());
-  EXPECT_TRUE(sender_.congested());
-  const std::optional<Wake> wake = sender_.Arm();
+  EXPECT_TRUE(sender_->congested());
+  const std::optional<Wake> wake = sender_->Arm();
   ASSERT_TRUE(wake.has_value());
   EXPECT_EQ(wake->fd, 1);
-  EXPECT_EQ(sender_.Resume(), Sent::kSome);
+  EXPECT_EQ(sender_->Resume(), Sent::kSome);
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
-  EXPECT_FALSE(sender_.congested());
-  EXPECT_EQ(sender_.Arm(), std::nullopt);
+  EXPECT_FALSE(sender_->congested());
+  EXPECT_EQ(sender_->Arm(), std::nullopt);
   ASSERT_EQ(connection_.frames.size(), 1u);
   EXPECT_EQ(connection_.frames[0].payload, "later");
 }
 
 TEST_F(FrameSenderTest, RoomThatAFlushMakesIsUsedAtOnce) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 5;
   connection_.room_after_flush = 5;
   EXPECT_EQ(Message(1, "12345678"), Sent::kAll);
@@ -92,16 +92,16 @@ TEST_F(FrameSenderTest, RoomThatAFlushMakesIsUsedAtOnce) {
 TEST_F(FrameSenderTest, PartialFlushAsksForPollingUntilAllHasLeft) {
   connection_.flushes = false;
   EXPECT_EQ(Message(1, "text"), Sent::kSome);
-  EXPECT_FALSE(sender_.congested()) << "the medium took it; writers may go on";
-  EXPECT_TRUE(sender_.Arm().has_value());
-  EXPECT_EQ(sender_.Resume(), Sent::kSome);
+  EXPECT_FALSE(sender_->congested()) << "the medium took it; writers may go on";
+  EXPECT_TRUE(sender_->Arm().has_value());
+  EXPECT_EQ(sender_->Resume(), Sent::kSome);
   connection_.flushes = true;
-  EXPECT_EQ(sender_.Resume(), Sent::kAll);
-  EXPECT_EQ(sender_.Arm(), std::nullopt);
+  EXPECT_EQ(sender_->Resume(), Sent::kAll);
+  EXPECT_EQ(sender_->Arm(), std::nullopt);
 }
 
 TEST_F(FrameSenderTest, MessagesOfOneCallKeepTheirOrder) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 0;
   ASSERT_NE(Message(1, "a"), Sent::kFailed);
   ASSERT_NE(Message(1, "bbbbbb"), Sent::kFailed);
@@ -113,7 +113,7 @@ TEST_F(FrameSenderTest, MessagesOfOneCallKeepTheirOrder) {
 }
 
 TEST_F(FrameSenderTest, CallsTakeTurnsSoThatALongMessageDelaysNoShortOne) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 0;
   ASSERT_NE(Message(1, "1111222233334444"), Sent::kFailed);
   ASSERT_NE(Message(2, "111122223"), Sent::kFailed);
@@ -125,7 +125,7 @@ TEST_F(FrameSenderTest, CallsTakeTurnsSoThatALongMessageDelaysNoShortOne) {
 }
 
 TEST_F(FrameSenderTest, FramesThatFitOvertakeALongMessageWhichGetsAPieceInNowAndThen) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 5;
   ASSERT_EQ(Message(1, "1111222233334444"), Sent::kSome);
   connection_.room = FakeConnection::kEndless;
@@ -133,16 +133,16 @@ TEST_F(FrameSenderTest, FramesThatFitOvertakeALongMessageWhichGetsAPieceInNowAnd
   EXPECT_THAT(Frames(),
               ElementsAre("MESSAGE 1 4+12", "MESSAGE 2 1+0", "MESSAGE 3 1+0", "MESSAGE 4 1+0",
                           "MESSAGE 5 1+0", "PIECE 1 4+8", "MESSAGE 6 1+0"));
-  EXPECT_TRUE(sender_.holds_back());
-  EXPECT_TRUE(sender_.Arm().value().ready()) << "nothing will tell that there is room";
-  EXPECT_EQ(sender_.Resume(), Sent::kSome) << "something has overtaken it just now";
+  EXPECT_TRUE(sender_->holds_back());
+  EXPECT_TRUE(sender_->Arm().value().ready()) << "nothing will tell that there is room";
+  EXPECT_EQ(sender_->Resume(), Sent::kSome) << "something has overtaken it just now";
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
-  EXPECT_FALSE(sender_.holds_back());
+  EXPECT_FALSE(sender_->holds_back());
   EXPECT_THAT(Frames().back(), "PIECE 1 4+0");
 }
 
 TEST_F(FrameSenderTest, NothingOvertakesAMessageOfItsOwnCall) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 5;
   ASSERT_EQ(Message(1, "11112222"), Sent::kSome);
   connection_.room = 1;
@@ -152,7 +152,7 @@ TEST_F(FrameSenderTest, NothingOvertakesAMessageOfItsOwnCall) {
 }
 
 TEST_F(FrameSenderTest, FramesThatFitAndFindNoRoomLeaveFirst) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 5;
   ASSERT_EQ(Message(1, "111122223333"), Sent::kSome);
   connection_.room = 0;
@@ -164,17 +164,17 @@ TEST_F(FrameSenderTest, FramesThatFitAndFindNoRoomLeaveFirst) {
 }
 
 TEST_F(FrameSenderTest, WhoeverEmptiesTheQueueIsTold) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 5;
   ASSERT_EQ(Message(1, "11112222"), Sent::kSome);
   connection_.room = FakeConnection::kEndless;
   for (const uint32_t call : {2u, 3u, 4u}) ASSERT_EQ(Message(call, "s"), Sent::kAll);
   EXPECT_EQ(Message(5, "s"), Sent::kSome) << "the last piece has left with it, writers may go on";
-  EXPECT_FALSE(sender_.congested());
+  EXPECT_FALSE(sender_->congested());
 }
 
 TEST_F(FrameSenderTest, ALongMessageGivesWayWhileItIsSerialised) {
-  connection_.set_max_payload(1000);
+  SetMaxPayload(1000);
   rpctest::Strict message;
   message.set_number(1);
   message.set_data(std::string(10'000, 'x'));
@@ -185,9 +185,9 @@ TEST_F(FrameSenderTest, ALongMessageGivesWayWhileItIsSerialised) {
   connection_.on_flush = [&] {
     connection_.on_flush = nullptr;
     other = std::thread([this] { EXPECT_NE(Message(2, "short"), Sent::kFailed); });
-    while (!sender_.mutex().contended()) std::this_thread::yield();
+    while (!sender_->mutex().contended()) std::this_thread::yield();
   };
-  ASSERT_NE(sender_.Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = 1}, "", &source),
+  ASSERT_NE(sender_->Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = 1}, "", &source),
             Sent::kFailed);
   other.join();
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
@@ -204,7 +204,7 @@ TEST_F(FrameSenderTest, ALongMessageGivesWayWhileItIsSerialised) {
 }
 
 TEST_F(FrameSenderTest, AFrameThatHasLeftIsNotRefusedForThePieceBehindIt) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 5;
   ASSERT_EQ(Message(1, "111122223333"), Sent::kSome);
   connection_.room = FakeConnection::kEndless;
@@ -214,20 +214,20 @@ TEST_F(FrameSenderTest, AFrameThatHasLeftIsNotRefusedForThePieceBehindIt) {
 }
 
 TEST_F(FrameSenderTest, AWriterDoesNotWaitForWhatIsHeldBackOfOthers) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 5;
   ASSERT_EQ(Message(1, "111122223333"), Sent::kSome);
-  EXPECT_FALSE(sender_.HasRoom(2)) << "it waits for room, and others behind it";
+  EXPECT_FALSE(sender_->HasRoom(2)) << "it waits for room, and others behind it";
   connection_.room = FakeConnection::kEndless;
   ASSERT_EQ(Message(2, "s"), Sent::kAll);
-  EXPECT_TRUE(sender_.HasRoom(2));
-  EXPECT_FALSE(sender_.HasRoom(1)) << "its own waits";
+  EXPECT_TRUE(sender_->HasRoom(2));
+  EXPECT_FALSE(sender_->HasRoom(1)) << "its own waits";
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
-  EXPECT_TRUE(sender_.HasRoom(1));
+  EXPECT_TRUE(sender_->HasRoom(1));
 }
 
 TEST_F(FrameSenderTest, LongMessagesTakeTurnsThoughNothingOvertakesThem) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   rpctest::Strict message;
   message.set_number(1);
   message.set_data("12345678");
@@ -236,7 +236,7 @@ TEST_F(FrameSenderTest, LongMessagesTakeTurnsThoughNothingOvertakesThem) {
   connection_.room = 5;
   ASSERT_EQ(Message(1, "11112222"), Sent::kSome);
   connection_.room = 4;
-  ASSERT_EQ(sender_.Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = 2}, "", &source),
+  ASSERT_EQ(sender_->Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = 2}, "", &source),
             Sent::kSome);
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   const std::vector<std::string> frames = Frames();
@@ -245,10 +245,10 @@ TEST_F(FrameSenderTest, LongMessagesTakeTurnsThoughNothingOvertakesThem) {
 
 TEST_F(FrameSenderTest, TellsWhetherARequestHasLeftBeforeAnEarlierOne) {
   const auto in_order = [this] {
-    MutexLock lock(sender_.mutex());
-    return sender_.requests_are_in_order();
+    MutexLock lock(sender_->mutex());
+    return sender_->requests_are_in_order();
   };
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   ASSERT_EQ(Request(1, 0, "/s", "a"), Sent::kAll);
   connection_.room = 5;
   ASSERT_EQ(Request(2, 0, "/s", "a long one"), Sent::kSome);
@@ -266,17 +266,17 @@ TEST_F(FrameSenderTest, ControlFramesOvertakeMessagesButNotEachOther) {
   connection_.room = 0;
   ASSERT_NE(Message(1, "message"), Sent::kFailed);
   ASSERT_NE(Ping(1), Sent::kFailed);
-  ASSERT_NE(sender_.Send({.kind = FrameKind::kCancel, .call = 1}, "", nullptr), Sent::kFailed);
-  ASSERT_NE(sender_.Send({.kind = FrameKind::kCredit, .call = 2, .aux = 5}, "", nullptr),
+  ASSERT_NE(sender_->Send({.kind = FrameKind::kCancel, .call = 1}, "", nullptr), Sent::kFailed);
+  ASSERT_NE(sender_->Send({.kind = FrameKind::kCredit, .call = 2, .aux = 5}, "", nullptr),
             Sent::kFailed);
-  ASSERT_NE(sender_.SendText({.kind = FrameKind::kGoAway}, "bye"), Sent::kFailed);
+  ASSERT_NE(sender_->SendText({.kind = FrameKind::kGoAway}, "bye"), Sent::kFailed);
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("PING 0 0+0", "CANCEL 1 0+0", "CREDIT 2 0+0", "GO_AWAY 0 3+0",
                                     "MESSAGE 1 7+0"));
 }
 
 TEST_F(FrameSenderTest, ControlFrameOvertakesTheRestOfALongMessage) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 5;
   ASSERT_NE(Message(1, "11112222"), Sent::kFailed);
   ASSERT_NE(Ping(1), Sent::kFailed);
@@ -308,37 +308,37 @@ TEST_F(FrameSenderTest, DeclarationThatFindsNoRoomIsNotOvertakenByItsShorterRequ
 TEST_F(FrameSenderTest, DeclarationSurvivesTheCallThatCausedIt) {
   connection_.room = 0;
   ASSERT_NE(Request(0, 1, "/s/M", "a"), Sent::kFailed);
-  EXPECT_TRUE(sender_.Drop(0));
+  EXPECT_TRUE(sender_->Drop(0));
   ASSERT_NE(Request(1, 1, "/s/M", "b"), Sent::kFailed);
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("METHOD 0 4+0", "REQUEST 1 1+0"));
 }
 
 TEST_F(FrameSenderTest, DropTellsWhetherThePeerWillEverHearOfTheCall) {
-  connection_.set_max_payload(4);
+  SetMaxPayload(4);
   connection_.room = 0;
   ASSERT_NE(Request(1, 0, "/s", "untouched"), Sent::kFailed);
   ASSERT_NE(Message(1, "behind it"), Sent::kFailed);
   ASSERT_NE(Message(2, "only a message"), Sent::kFailed);
-  EXPECT_TRUE(sender_.Drop(1));
-  EXPECT_FALSE(sender_.Drop(1)) << "nothing of it waits any more";
-  EXPECT_FALSE(sender_.Drop(2));
-  EXPECT_FALSE(sender_.Drop(3));
+  EXPECT_TRUE(sender_->Drop(1));
+  EXPECT_FALSE(sender_->Drop(1)) << "nothing of it waits any more";
+  EXPECT_FALSE(sender_->Drop(2));
+  EXPECT_FALSE(sender_->Drop(3));
 
   ASSERT_NE(Request(4, 0, "/s", "long request"), Sent::kFailed);
   connection_.room = 3 + 5;  // the declaration and one piece
-  EXPECT_EQ(sender_.Resume(), Sent::kSome);
-  EXPECT_FALSE(sender_.Drop(4)) << "a piece has left";
+  EXPECT_EQ(sender_->Resume(), Sent::kSome);
+  EXPECT_FALSE(sender_->Drop(4)) << "a piece has left";
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("METHOD 0 2+0", "REQUEST 4 4+8"));
-  EXPECT_FALSE(sender_.congested());
+  EXPECT_FALSE(sender_->congested());
 }
 
 TEST_F(FrameSenderTest, DropLeavesOthersTheirTurns) {
   connection_.room = 0;
   for (const uint32_t call : {1u, 2u, 3u}) ASSERT_NE(Message(call, "m"), Sent::kFailed);
   ASSERT_NE(Ping(1), Sent::kFailed);
-  sender_.Drop(2);
+  sender_->Drop(2);
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
   EXPECT_THAT(Frames(), ElementsAre("PING 0 0+0", "MESSAGE 1 1+0", "MESSAGE 3 1+0"));
 }
@@ -357,12 +357,12 @@ TEST_F(FrameSenderTest, ErrorIsFinal) {
   EXPECT_EQ(Message(2, "text"), Sent::kFailed);
   EXPECT_EQ(Ping(1), Sent::kFailed);
   EXPECT_EQ(Request(3, 0, "/s", "text"), Sent::kFailed);
-  EXPECT_EQ(sender_.Resume(), Sent::kFailed);
-  EXPECT_EQ(sender_.end(), error);
+  EXPECT_EQ(sender_->Resume(), Sent::kFailed);
+  EXPECT_EQ(sender_->end(), error);
   EXPECT_TRUE(connection_.frames.empty());
-  EXPECT_EQ(sender_.Arm(), std::nullopt);
-  EXPECT_FALSE(sender_.congested());
-  EXPECT_FALSE(sender_.Drop(1));
+  EXPECT_EQ(sender_->Arm(), std::nullopt);
+  EXPECT_FALSE(sender_->congested());
+  EXPECT_FALSE(sender_->Drop(1));
 }
 
 }  // namespace

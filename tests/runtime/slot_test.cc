@@ -39,7 +39,7 @@ constexpr size_t kTimeIsUp = kReceived + 1;  // for the call that has a deadline
 constexpr size_t kParked = kTimeIsUp + 1;    // the calls in the list, the oldest in the lowest bits
 constexpr size_t kWords = kParked + 1;
 
-enum Result : uint64_t { kNone, kReply, kGaveUp, kConnectionLost };
+enum Result : uint64_t { kNone, kReply, kGaveUp, kConnectionLost, kFreeAlready };
 
 // A frame stands for the RESPONSE of a call, or for the end of the connection.
 constexpr size_t kEnd = kCalls;
@@ -103,7 +103,10 @@ class World {
         break;
       }
     }
-    if (result_ == kReply) State(call).Free();
+    if (result_ == kReply) {
+      if (State(call).value() != SlotValue::kDone) result_ = kFreeAlready;
+      State(call).Free();
+    }
     replay_.Do(
         [call, result = result_](Memory& memory) { return memory[kResult + call] = result; });
   }
@@ -209,7 +212,6 @@ class World {
       });
       if (frame != 0) Dispatch(call, frames_[frame - 1]);
     }
-    if (result_ == kReply) State(call).Free();
     LeaveToken();
   }
 
@@ -223,6 +225,7 @@ class World {
     }
     const SlotValue state = State(frame).value();
     if (state == SlotValue::kOpen && frame == self) {
+      State(frame).EndOwn();
       result_ = kReply;
       return;
     }
