@@ -266,7 +266,9 @@ template <class Wait>
 void Pump::Follow(Wait& wait) {
   const bool patient = wait.is_patient();
   bool slept = false;
-  Waiter waiter(wait_policy_);
+  // It does not spin: whoever leads has more to do than to receive for this thread, and may need
+  // its CPU.
+  Waiter waiter({.spins = 0, .yields = wait_policy_.yields});
   if (!patient) rhythm_.BeginToFollow();
   while (wait.waits()) {
     const bool stands_back = StandsBack(wait);
