@@ -294,12 +294,12 @@ Outcome Explore(size_t calls, const std::vector<size_t>& frames, size_t with_dea
                 Flaw flaw = Flaw::kNone) {
   std::vector<Interleaver::Thread> threads;
   for (size_t call = 0; call < calls; ++call) {
-    threads.push_back(
+    threads.emplace_back(
         [=](Replay& replay) { World(replay, frames, with_deadline, flaw).Call(call); });
   }
-  threads.push_back([=](Replay& replay) { World(replay, frames, with_deadline, flaw).Serve(); });
+  threads.emplace_back([=](Replay& replay) { World(replay, frames, with_deadline, flaw).Serve(); });
   if (with_deadline != kNobody) {
-    threads.push_back(
+    threads.emplace_back(
         [=](Replay& replay) { World(replay, frames, with_deadline, flaw).RunOutOfTime(); });
   }
   Memory memory(kWords, 0);
