@@ -1,5 +1,7 @@
 // Stands in front of libc's functions: a definition in the program comes before that in a library.
 
+#undef _FORTIFY_SOURCE  // with which libc's headers define some of them, too
+
 #include "benchmarks/costs/counted.h"
 
 #include <dlfcn.h>
@@ -118,6 +120,12 @@ int ppoll(pollfd* fds, nfds_t size, const timespec* timeout, const sigset_t* mas
 int epoll_wait(int fd, epoll_event* events, int size, int timeout) {
   Count(timeout == 0 ? counts.looks : counts.sleeps);
   return static_cast<int>(::syscall(SYS_epoll_pwait, fd, events, size, timeout, nullptr, 0));
+}
+
+int epoll_pwait2(int fd, epoll_event* events, int size, const timespec* timeout,
+                 const sigset_t* mask) {
+  Count(counts.sleeps);
+  return static_cast<int>(::syscall(SYS_epoll_pwait2, fd, events, size, timeout, mask, _NSIG / 8));
 }
 
 int timerfd_settime(int fd, int flags, const itimerspec* time, itimerspec* old) noexcept {

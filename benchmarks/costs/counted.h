@@ -15,7 +15,7 @@ struct Counts {
   std::atomic<int64_t> receives = 0;  // that moved bytes
   std::atomic<int64_t> blocked = 0;   // sends and receives that moved nothing
   std::atomic<int64_t> yields = 0;    // sched_yield
-  std::atomic<int64_t> sleeps = 0;    // poll, ppoll and epoll_wait that may block
+  std::atomic<int64_t> sleeps = 0;    // ppoll and epoll_wait(2) that may block
   std::atomic<int64_t> looks = 0;     // the same functions with a timeout of 0
   std::atomic<int64_t> wakeups = 0;   // reads and writes of eventfds
   std::atomic<int64_t> timers = 0;    // timerfd_settime

@@ -41,6 +41,10 @@ class FrameReceiver {
     return arrivals_->load(std::memory_order_relaxed) == seen_;
   }
 
+  // Whether Next would find nothing, as far as can be told without a look at the medium: by one load
+  // where it has a word for arrivals, else by what the last look found.
+  bool SeemsDrained() const { return arrivals_ != nullptr ? Silent() : drained_ && next_ == count_; }
+
   // As Connection's, for kReceive. The next Next looks, whatever Silent said before.
   Wake Arm() {
     if (next_ != count_) return Wake::Ready();
@@ -74,7 +78,7 @@ class FrameReceiver {
   void AskForArrivals() {
     asked_ = true;
     arrivals_ = connection_.arrivals();
-    drained_ = false;  // seen_ is not known yet
+    if (arrivals_ != nullptr) drained_ = false;  // seen_ is not known yet
   }
 
   Connection& connection_;
@@ -82,7 +86,7 @@ class FrameReceiver {
   uint64_t seen_ = 0;
   const std::byte* ahead_ = nullptr;  // where the next frame will be, as of the last look
   bool asked_ = false;
-  bool drained_ = false;  // the last look has found all that there was when seen_ was read
+  bool drained_ = false;  // the last look has found all that there was
   bool ended_ = false;
   uint32_t next_ = 0;
   uint32_t count_ = 0;

@@ -1,15 +1,9 @@
 #include "nigh/runtime/client/pump.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -47,8 +41,7 @@
 //    | TakeFrame, a message of                                                          A
 //    |   a call with waiters --------------------------->    runs the callback as a
 //    |                         Await: follows                task
-//    | Sleep: ppoll(2)         :  any thread: Interrupt                                 A
-//    |                         :  writes interrupt_
+//    | Sleep                   :  any thread: Interrupt                                 A
 //    | ready, or deadline      :                                                        A
 //   Leave: leaves the token    :                                                        nobody
 //   PromoteFollower -------->  unparked                                                 nobody
@@ -57,7 +50,7 @@
 //   returns                    wakes: ready, or Lead         a turn: kEnded if B leads, B
 //                                                            else it pumps
 //
-// Deadline. A leader's ends its ppoll(2), a follower's its wait. If nobody pumps then, the caller
+// Deadline. A leader's ends its sleep, a follower's its wait. If nobody pumps then, the caller
 // takes the pump once more without waiting, because what has arrived in time counts.
 //
 // The poller has the pump's turns from an Add to a turn that says kEnded. It has the token only
@@ -99,9 +92,8 @@ Pump::Pump(Connection& connection, FrameSender& sender, Sink& sink, const Channe
 
 absl::Status Pump::Open(std::weak_ptr<void> owner, absl::string_view name) {
   owner_ = std::move(owner);
-  interrupt_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (interrupt_) return absl::OkStatus();
-  return UnavailableErrno(errno, name, "connect: eventfd");
+  if (wake_set_.Open(poll_cost_ == Waiter::PollCost::kCheap)) return absl::OkStatus();
+  return UnavailableErrno(errno, name, "connect: eventfd, epoll_create");
 }
 
 void Pump::NoticeDeath(bool waits) {
@@ -146,6 +138,9 @@ int Pump::PumpSome() {
 }
 
 bool Pump::LookOut() {
+  // The reply to a request that has just been sent is not there yet. Where a look is a system call,
+  // the first one comes after a yield, or after the sleep.
+  if (sender_.idle() && receiver_.SeemsDrained() && !waiter_.PollAgain(poll_cost_)) return false;
   do {
     if (MayFind() && PumpOne()) {
       waiter_.Found();
@@ -157,42 +152,19 @@ bool Pump::LookOut() {
 
 void Pump::Sleep(Deadline deadline, absl::FunctionRef<bool()> waits) {
   {
-    // From here on, whoever changes something for the pump writes to interrupt_, which keeps that
-    // until ppoll(2).
+    // From here on, whoever changes something for the pump interrupts its sleep, be it ahead of it.
     MutexLock lock(mutex_);
     sleeping_ = true;
   }
   if (waits()) {
     const Wake frames = receiver_.Arm();
     const std::optional<Wake> room = sender_.Arm();
-    if (!frames.ready() && !(room.has_value() && room->ready())) SleepOn(frames, room, deadline);
+    if (!frames.ready() && !(room.has_value() && room->ready())) {
+      wake_set_.Sleep(frames, room, deadline);
+    }
   }
   MutexLock lock(mutex_);
   sleeping_ = false;
-}
-
-void Pump::SleepOn(const Wake& frames, const std::optional<Wake>& room, Deadline deadline) {
-  std::array<pollfd, 4> fds;
-  size_t count = 0;
-  const auto watch = [&](int fd, short events) {
-    fds[count++] = {.fd = fd, .events = events, .revents = 0};
-  };
-  watch(interrupt_.get(), POLLIN);
-  watch(frames.fd, frames.events);
-  // That of most media is -1, which ppoll(2) ignores.
-  watch(frames.end_fd, frames.end_events);
-  if (room.has_value()) watch(room->fd, room->events);
-  timespec timeout{};
-  if (!deadline.is_infinite()) timeout = deadline.RemainingTimespec();
-  ::ppoll(fds.data(), count, deadline.is_infinite() ? nullptr : &timeout, nullptr);
-  // ppoll(2) is level-triggered: a signal that stays unread would end the next sleep at once.
-  const auto take = [](const pollfd& signal) {
-    eventfd_t ignored;
-    if (signal.revents != 0) (void)::eventfd_read(signal.fd, &ignored);
-  };
-  take(fds[0]);
-  if (frames.edge_triggered) take(fds[1]);
-  if (room.has_value() && room->edge_triggered) take(fds[3]);
 }
 
 void Pump::Park(const Parked& parked, Deadline deadline, absl::FunctionRef<bool()> waits) {
@@ -288,7 +260,7 @@ void Pump::Interrupt() {
 }
 
 void Pump::WakePump() {
-  if (sleeping_) (void)::eventfd_write(interrupt_.get(), 1);
+  if (sleeping_) wake_set_.Interrupt();
 }
 
 void Pump::SetUnsent(bool unsent) {

@@ -20,11 +20,11 @@
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/client/call_rhythm.h"
 #include "nigh/runtime/client/pump_token.h"
+#include "nigh/runtime/client/wake_set.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
-#include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
 
 namespace nigh {
@@ -157,7 +157,6 @@ class Pump final : public Pollable {
   // Sleeps until there may be something to do, or until Interrupt or `deadline`. `waits` is asked
   // once whoever wants to wake the pump sees it asleep.
   void Sleep(Deadline deadline, absl::FunctionRef<bool()> waits) ABSL_LOCKS_EXCLUDED(mutex_);
-  void SleepOn(const Wake& frames, const std::optional<Wake>& room, Deadline deadline);
 
   // A patient wait stands back where callers make one call after the other. If it led, they would
   // need its thread on a CPU for each of their replies; and if it followed like others, each of
@@ -194,7 +193,7 @@ class Pump final : public Pollable {
   const WaitPolicy wait_policy_;
   const Waiter::PollCost poll_cost_;
   const bool own_loop_;  // the program drives poller_, from ChannelOptions::event_loop
-  UniqueFd interrupt_;
+  WakeSet wake_set_;
   std::weak_ptr<void> owner_;
 
   // Only whoever has the token touches these.

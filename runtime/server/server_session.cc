@@ -59,7 +59,7 @@ void ServerSession::Open() {
 ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
   if (link_.sender().holds_back()) (void)ResumeSending();
   for (int frames = 0; frames < kFramesPerTurn; ++frames) {
-    if (frames > 0 && receiver_.Silent()) return Turn::kDrained;
+    if (frames > 0 && receiver_.SeemsDrained()) return Turn::kDrained;
     const Frame* const frame = receiver_.Next();
     if (frame == nullptr) {
       if (!receiver_.ended()) {

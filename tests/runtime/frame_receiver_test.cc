@@ -1,12 +1,18 @@
 #include "nigh/runtime/call/frame_receiver.h"
 
+#include <sys/socket.h>
+
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/inproc/inproc.h"
+#include "nigh/transports/stream/socket_stream.h"
+#include "nigh/transports/stream/stream_connection.h"
 #include "tests/contract/frames.h"
 
 namespace nigh {
@@ -45,6 +51,42 @@ TEST_F(FrameReceiverTest, IsNotSilentWhileFramesLieInTheMedium) {
   EXPECT_FALSE(receiver_.Silent());
   EXPECT_EQ(Next(), 7);
   EXPECT_TRUE(receiver_.Silent()) << "that was all";
+}
+
+TEST_F(FrameReceiverTest, SeemsDrainedByOneLoadWhereTheMediumHasAWord) {
+  Send(1);
+  EXPECT_FALSE(receiver_.SeemsDrained()) << "it has not looked yet";
+  EXPECT_EQ(Next(), 1);
+  EXPECT_EQ(Next(), -1);
+  EXPECT_TRUE(receiver_.SeemsDrained());
+  Send(2);
+  EXPECT_FALSE(receiver_.SeemsDrained());
+}
+
+TEST_F(FrameReceiverTest, SeemsDrainedByTheLastLookWhereItHasNone) {
+  int sockets[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets), 0);
+  StreamConnection here(std::make_unique<SocketStream>(UniqueFd(sockets[0])), {});
+  StreamConnection there(std::make_unique<SocketStream>(UniqueFd(sockets[1])), {});
+  FrameReceiver receiver(here);
+  const auto next = [&] {
+    const bool found = receiver.Next() != nullptr;
+    if (found) receiver.Release();
+    return found;
+  };
+  EXPECT_FALSE(receiver.SeemsDrained());
+  for (uint32_t call = 0; call < 2; ++call) {
+    ASSERT_EQ(testing::Send(there, call, "text"), absl::OkStatus());
+  }
+  EXPECT_TRUE(next());
+  EXPECT_FALSE(receiver.SeemsDrained()) << "the same look has found another frame";
+  EXPECT_TRUE(next());
+  EXPECT_TRUE(receiver.SeemsDrained());
+  ASSERT_EQ(testing::Send(there, 2, "text"), absl::OkStatus());
+  EXPECT_TRUE(receiver.SeemsDrained()) << "it has not looked since";
+  (void)receiver.Arm();
+  EXPECT_FALSE(receiver.SeemsDrained());
+  EXPECT_TRUE(next());
 }
 
 TEST_F(FrameReceiverTest, LooksAgainOnceItHasBeenArmed) {

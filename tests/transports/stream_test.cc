@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <fstream>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "gtest/gtest.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -85,6 +87,41 @@ TEST_F(StreamFraming, OneReadTakesInAllFramesThatAreThere) {
   EXPECT_EQ(AsText(testing::TryReceive(*connection_).value()->payload), "two");
   connection_->Release(1);
   EXPECT_FALSE(ReadyToReceive());
+}
+
+TEST_F(StreamFraming, ALookSaysWhetherThatWasAll) {
+  std::array<Frame, 2> frames;
+  const auto look = [&] {
+    const Received received = connection_->Receive(absl::MakeSpan(frames));
+    if (received.frames > 0) connection_->Release(received.frames);
+    return received;
+  };
+  const std::string bytes = FrameBytes(kHeader, "payload");
+  PeerWrites(bytes + bytes + bytes);
+  EXPECT_EQ(look().frames, 2u);
+  PeerWrites(bytes);
+  const Received rest = look();
+  EXPECT_EQ(rest.frames, 1u);
+  EXPECT_TRUE(rest.all) << "more had come since, but not by the time of that read";
+  EXPECT_EQ(look().frames, 1u);
+  PeerWrites(bytes + bytes.substr(0, 5));
+  const Received begun = look();
+  EXPECT_TRUE(begun.frames == 1 && begun.all) << "the rest of the next frame is still to come";
+  PeerWrites(bytes.substr(5));
+  EXPECT_EQ(look().frames, 1u);
+}
+
+// A read that has filled the buffer may have left something behind.
+TEST_F(StreamFraming, AReadThatTookAllThereWasRoomForWasNotAll) {
+  std::string bytes;
+  while (bytes.size() <= 2 * StreamConnection::kMaxFrame) {
+    bytes += FrameBytes(kHeader, std::string(1000, 'x'));
+  }
+  PeerWrites(bytes);
+  std::array<Frame, 200> frames;
+  const Received received = connection_->Receive(absl::MakeSpan(frames));
+  EXPECT_GT(received.frames, 100u);
+  EXPECT_FALSE(received.all);
 }
 
 TEST_F(StreamFraming, FrameMayArriveInAnyTwoParts) {

@@ -108,7 +108,9 @@ void StreamConnection::ReadMore() {
   }
   // What is left is the beginning of one frame at most, and one move of it a read.
   in_.Compact();
-  const ssize_t count = stream_->Read(ByteSpan(in_.bytes.get() + in_.end, kBufferSize - in_.end));
+  const size_t room = kBufferSize - in_.end;
+  const ssize_t count = stream_->Read(ByteSpan(in_.bytes.get() + in_.end, room));
+  drained_ = count < static_cast<ssize_t>(room);
   if (count > 0) {
     in_.end += static_cast<size_t>(count);
   } else if (count != -EAGAIN) {
@@ -123,14 +125,16 @@ Received StreamConnection::Receive(absl::Span<Frame> frames) {
   }
   received_frame_ = true;
   uint32_t count = 0;
+  bool more = true;
   do {
     const std::byte* const at = in_.bytes.get() + in_.begin;
     Frame& frame = frames[count++];
     frame.header = DecodeFrameHeader(at);
     frame.payload = ConstByteSpan(at + kFrameHeaderSize, frame.header.length);
     in_.begin += kFrameHeaderSize + frame.header.length;
-  } while (count < frames.size() && HasWholeFrame());
-  return {.frames = count};
+    more = HasWholeFrame();
+  } while (more && count < frames.size());
+  return {.frames = count, .all = drained_ && !more};
 }
 
 Wake StreamConnection::Arm(Interest interest) {

@@ -78,6 +78,7 @@ class StreamConnection final : public Connection {
 
   // The receiving thread's.
   Buffer in_;                    // begins behind the frames that have been received
+  bool drained_ = false;         // the last read found less than there was room for
   bool received_frame_ = false;  // ever
   absl::Status receive_status_;  // final once it is not OK
 

@@ -45,9 +45,9 @@ enum class Flushed : uint8_t {
   kEnded,
 };
 
-// What came of a Receive. With `ended`, no frames, now or later. The rest is said only by media
-// with a word for arrivals: with `all`, the frames are all that had come when the medium was looked
-// at; and `next` is where the next frame will begin, or null. It is not to be read, but whoever
+// What came of a Receive. With `ended`, no frames, now or later. With `all`, the frames are all that
+// had come when the medium was looked at, so another look would be in vain. `next`, of media with a
+// word for arrivals, is where the next frame will begin, or null. It is not to be read, but whoever
 // looks out for that frame does well to fetch the cache lines there along with the word: the two
 // then travel from the other CPU at the same time.
 struct Received {
@@ -101,7 +101,7 @@ class Connection {
   // of the connection. It is a hint, and the peer may write it. It need not tell of the end.
   virtual const std::atomic<uint64_t>* arrivals() const { return nullptr; }
 
-  // Prepares to sleep. For kReceive: call it when Receive has found nothing. For kSend: call it
+  // Prepares to sleep. For kReceive: call it when Receive has found nothing, or all. For kSend: call it
   // when Flush has left something behind, or when a claim fails even after a Flush, which may
   // itself make room. The descriptor is the same for the life of the connection, one for each
   // interest or one for both. It stays quiet until there is something to do; the end of the
