@@ -7,6 +7,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "benchmarks/echo.nigh.h"
 #include "benchmarks/harness/check.h"
 #include "nigh/nigh.h"
@@ -15,7 +17,13 @@ namespace nigh::benchmarks {
 
 // The service of every benchmark of nigh.
 class EchoService : public Echo::Service {
+ public:
+  // Each echo begins with a sleep of `delay`.
+  explicit EchoService(absl::Duration delay = absl::ZeroDuration()) : delay_(delay) {}
+
+ private:
   absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
+    if (delay_ != absl::ZeroDuration()) absl::SleepFor(delay_);
     reply->set_data(request.data());
     return absl::OkStatus();
   }
@@ -27,6 +35,8 @@ class EchoService : public Echo::Service {
     }
     return absl::OkStatus();
   }
+
+  const absl::Duration delay_;
 };
 
 // Serves `service` at `address` until the process ends: for a server that is a child of its own.

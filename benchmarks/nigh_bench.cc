@@ -25,6 +25,7 @@
 
 ABSL_FLAG(int, spins, -1, "WaitPolicy::spins of both ends; -1: the default.");
 ABSL_FLAG(int, yields, -1, "WaitPolicy::yields of both ends; -1: the default.");
+ABSL_FLAG(absl::Duration, delay, absl::ZeroDuration(), "How long each handler sleeps.");
 ABSL_FLAG(int, pollers, 0, "ServerOptions::pollers.");
 
 namespace nigh::benchmarks {
@@ -133,7 +134,7 @@ class NighSubject final : public Subject {
   }
 
   absl::Status Serve(const std::string& address, const Ready& ready) override {
-    EchoService echo;
+    EchoService echo(absl::GetFlag(FLAGS_delay));
     Server server({.limits = kLimits, .wait = Policy(), .pollers = absl::GetFlag(FLAGS_pollers)});
     server.Register(echo);
     if (absl::Status status = server.Listen(address); !status.ok()) return status;

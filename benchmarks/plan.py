@@ -50,12 +50,25 @@ DOORBELLS = ("futex", "posix-sem", "sysv-sem", "signal")
 HAND_TUNED_YIELDS = (0, 4, 12, 100, 400)
 HAND_TUNED_SPINS = (0, 400)
 
+# How long a handler sleeps in whose client one wants to see no CPU burnt.
+SLOW_SERVERS = ("100us", "1ms")
+
 # What may run beside a measurement, to disturb it: a command whose {programs} and {address} run.py
 # fills in, the latter with what follows the scheme.
 BESIDE = {
     "hostile peer": ("{programs}/../tests/shm/hostile_peer", "{address}", "1", "1000000000"),
     "busy process": ("sh", "-c", "while :; do :; done"),
 }
+
+
+# Where policies are compared: the group, the placement, and what else there is.
+WAIT_POLICY = (
+    ("wait policy", "split", {}),
+    ("wait policy", "stacked", {}),
+    ("wait policy", "free", {}),
+    ("wait policy, 4 pairs", "free", {"copies": 4}),
+    ("wait policy, beside a busy process", "free", {"beside": "busy process"}),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,14 +154,17 @@ def make_plan(quick):
     for rate in (1000,) if quick else (1000, 5000, 20000):
         add("open loop, %d/s" % rate, ("nigh shm", "nigh unix", "gRPC unix"), ("split", "free"),
             "--rate=%d" % rate, "--threads=4", "--channels=4")
-    for placement, copies in (("split", 1), ("stacked", 1), ("free", 1), ("free", 4)):
-        group = "wait policy" + (", %d pairs" % copies) * (copies > 1)
+    for delay in SLOW_SERVERS:
+        for label, flags in (("default", ()), ("that never looks", ("--spins=0", "--yields=0"))):
+            add("slow server, " + delay, ("nigh shm", "nigh unix"), PLACEMENTS, "--delay=" + delay,
+                *flags, label=label)
+    for group, placement, how in WAIT_POLICY:
         subjects = ("nigh shm", "nigh unix")
-        add(group, subjects, (placement,), copies=copies, label="default")
+        add(group, subjects, (placement,), label="default", **how)
         for yields in HAND_TUNED_YIELDS:
-            add(group, subjects, (placement,), "--yields=%d" % yields, copies=copies,
-                label="yields=%d" % yields)
+            add(group, subjects, (placement,), "--yields=%d" % yields, label="yields=%d" % yields,
+                **how)
         for spins in HAND_TUNED_SPINS:
-            add(group, ("nigh shm",), (placement,), "--spins=%d" % spins, copies=copies,
-                label="spins=%d" % spins)
+            add(group, ("nigh shm",), (placement,), "--spins=%d" % spins, label="spins=%d" % spins,
+                **how)
     return plan

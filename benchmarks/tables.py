@@ -6,7 +6,8 @@ usage: tables.py FILE
 import json
 import sys
 
-from plan import BESIDE, NOW_AND_THEN, PLACEMENTS, SUBJECTS, threads_name
+from plan import (BESIDE, NOW_AND_THEN, PLACEMENTS, SLOW_SERVERS, SUBJECTS, WAIT_POLICY,
+                  threads_name)
 from report import Results, hand_tuned, number
 
 SIZES = ("0 B", "1 KiB", "4 KiB", "64 KiB", "1 MiB", "16 MiB")
@@ -100,11 +101,22 @@ def print_wait_policy(results):
     rows = [["%s: %s" % (subject, what)]
             + [number(results.median((group, "%s %s" % (subject, label), placement), "p50"))
                for label in labels]
-            for subject in ("nigh shm", "nigh unix") for what, group, placement in (
-                ("split", "wait policy", "split"), ("stacked", "wait policy", "stacked"),
-                ("free", "wait policy", "free"),
-                ("4 pairs, free", "wait policy, 4 pairs", "free"))]
+            for subject in ("nigh shm", "nigh unix") for group, placement, _ in WAIT_POLICY
+            for what in [", ".join(filter(None, (group[len("wait policy, "):], placement)))]]
     print_rows("Wait policy: p50 by WaitPolicy", ["40 spins, 40 yields"] + labels[1:], rows)
+
+
+def print_slow_servers(results):
+    rows = [["%s, handler of %s" % (subject, delay)]
+            + [number(results.median(("slow server, " + delay, "%s %s" % (subject, label), placement), field))
+               for placement in PLACEMENTS
+               for field, label in (("p50", "default"), ("client_cpu", "default"),
+                                    ("client_cpu", "that never looks"))]
+            for delay in SLOW_SERVERS for subject in ("nigh shm", "nigh unix")]
+    print_rows("A handler that sleeps: p50, and CPU a call of a client that waits by default and of one "
+               "that never looks",
+               [head for placement in PLACEMENTS
+                for head in (placement + " p50", "client CPU", "never looks")], rows)
 
 
 def main():
@@ -142,6 +154,7 @@ def main():
                [(placement, "asleep, 64 B", placement) for placement in ("split", "stacked")], "p50")
     print_beside(results)
     print_open_loop(results)
+    print_slow_servers(results)
     print_wait_policy(results)
 
 
