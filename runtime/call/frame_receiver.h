@@ -41,9 +41,11 @@ class FrameReceiver {
     return arrivals_->load(std::memory_order_relaxed) == seen_;
   }
 
-  // Whether Next would find nothing, as far as can be told without a look at the medium: by one load
-  // where it has a word for arrivals, else by what the last look found.
-  bool SeemsDrained() const { return arrivals_ != nullptr ? Silent() : drained_ && next_ == count_; }
+  // Whether Next would find nothing, as far as can be told without a look at the medium: by one
+  // load where it has a word for arrivals, else by what the last look found.
+  bool SeemsDrained() const {
+    return arrivals_ != nullptr ? Silent() : drained_ && next_ == count_;
+  }
 
   // As Connection's, for kReceive. The next Next looks, whatever Silent said before.
   Wake Arm() {
@@ -57,8 +59,9 @@ class FrameReceiver {
   // A short frame has one or two cache lines.
   static constexpr size_t kLine = 64;
 
-  // Has the CPU fetch a short frame that may be on its way. Never faults.
+  // Has the CPU fetch a short frame that may be on its way, if it is known where. Never faults.
   static void Fetch(const std::byte* frame) {
+    if (frame == nullptr) return;
     __builtin_prefetch(frame);
     __builtin_prefetch(frame + kLine);
   }

@@ -73,8 +73,8 @@ namespace {
 // At most this many frames are handled in one go by somebody who waits for none of them.
 constexpr int kFramesPerTurn = 64;
 
-// A connection at which nobody has looked for longer than this, 40 to 200 us, is looked at before it
-// gets a call: the server may have been restarted.
+// A connection at which nobody has looked for longer than this, 40 to 200 us, is looked at before
+// it gets a call: the server may have been restarted.
 constexpr int64_t kStaleTicks = 200'000;
 
 }  // namespace
@@ -93,7 +93,7 @@ Pump::Pump(Connection& connection, FrameSender& sender, Sink& sink, const Channe
 absl::Status Pump::Open(std::weak_ptr<void> owner, absl::string_view name) {
   owner_ = std::move(owner);
   if (wake_set_.Open(poll_cost_ == Waiter::PollCost::kCheap)) return absl::OkStatus();
-  return UnavailableErrno(errno, name, "connect: eventfd, epoll_create");
+  return UnavailableErrno(errno, name, "connect: eventfd");
 }
 
 void Pump::NoticeDeath(bool waits) {

@@ -33,9 +33,9 @@ class UnaryCall;
 //   kTaken ---- LeaveTaken --> kLeft       kTaken ---- Free --> kFree      (an exchange's)
 //   kOpen ----- EndOwn ------> kDone       (a unary call's, whose owner itself is the receiver)
 //
-// A UnaryCall needs no lock for it. A ClientExchange has several threads for owners, and a mutex of its own: the
-// receiver ends each take under that, by EndTake, Free, or LeaveTaken if the owner has given up
-// meanwhile.
+// A UnaryCall needs no lock for it. A ClientExchange has several threads for owners, and a mutex of
+// its own: the receiver ends each take under that, by EndTake, Free, or LeaveTaken if the owner has
+// given up meanwhile.
 //
 // `Word` is an atomic one; a test takes it through every interleaving with one of its own.
 enum class SlotValue : uint32_t { kFree, kOpen, kTaken, kDone, kLeft, kLost };
@@ -172,8 +172,8 @@ class SlotTable {
 
   // Takes a free slot, one thread at a time. Null: `most` are in use.
   Slot* Claim(uint32_t most);
-  // Any thread. Gives back a slot whose state says that it is free. If it is the first, it may be in
-  // use again already.
+  // Any thread. Gives back a slot whose state says that it is free. If it is the first, it may be
+  // in use again already.
   void GiveBack(Slot& slot) {
     if (slot.id == 0) return;
     slot.next = free_.load(std::memory_order_relaxed);

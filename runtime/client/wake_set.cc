@@ -19,10 +19,12 @@ namespace nigh {
 
 bool WakeSet::Open(bool bell) {
   interrupt_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!interrupt_ || !bell) return static_cast<bool>(interrupt_);
-  // Here and not at the first sleep: nobody wants to find out then that there is none.
-  set_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
-  return set_ && Add(interrupt_.get(), EPOLLIN | EPOLLET);
+  if (!interrupt_) return false;
+  // Here and not at the first sleep, so that a connection has its descriptors from the beginning.
+  // Without a set it polls.
+  if (bell) set_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  if (set_ && !Add(interrupt_.get(), EPOLLIN | EPOLLET)) set_.reset();
+  return true;
 }
 
 bool WakeSet::Add(int fd, uint32_t events) {

@@ -12,22 +12,23 @@ namespace nigh {
 
 // Where the thread sleeps that pumps a connection.
 //
-// A medium of memory has a bell, which is edge-triggered and rings only for who sleeps. It is in an
+// Shared memory has a bell, which is edge-triggered and rings only for who sleeps. It is in an
 // epoll set of the connection's own from the first sleep on, so a sleep is one system call, and no
-// ring has to be taken out. The descriptors of other media become ready with every frame. In a set,
-// each frame that comes while nobody sleeps would cost the kernel some work, so they are polled.
+// ring has to be taken out, unless something waits for room. The descriptors of other media become
+// ready with every frame. In a set, each frame that comes while nobody sleeps would cost the kernel
+// some work, so they are polled.
 class WakeSet {
  public:
-  // Must be called first. `bell`: the connection's medium is memory. False: the system has no
-  // descriptor to give; errno says why.
+  // Must be called first. `bell`: the connection may have one. False: the system has no descriptor
+  // to give; errno says why.
   bool Open(bool bell);
 
   // Any thread. Ends the sleep of now, or else the next one.
   void Interrupt();
 
   // One thread at a time. Sleeps until there may be something to receive, or room for what waits,
-  // or until Interrupt or `deadline`. May also return for no reason. Both are of one connection, and
-  // armed.
+  // or until Interrupt or `deadline`. May also return for no reason. Both are of one connection,
+  // and armed.
   void Sleep(const Wake& frames, const std::optional<Wake>& room, Deadline deadline);
 
  private:

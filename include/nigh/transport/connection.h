@@ -45,11 +45,11 @@ enum class Flushed : uint8_t {
   kEnded,
 };
 
-// What came of a Receive. With `ended`, no frames, now or later. With `all`, the frames are all that
-// had come when the medium was looked at, so another look would be in vain. `next`, of media with a
-// word for arrivals, is where the next frame will begin, or null. It is not to be read, but whoever
-// looks out for that frame does well to fetch the cache lines there along with the word: the two
-// then travel from the other CPU at the same time.
+// What came of a Receive. With `ended`, no frames, now or later. With `all`, the frames are all
+// that had come when the medium was looked at, so another look would be in vain. `next`, of media
+// with a word for arrivals, is where the next frame will begin, or null. It is not to be read, but
+// whoever looks out for that frame does well to fetch the cache lines there along with the word:
+// the two then travel from the other CPU at the same time.
 struct Received {
   uint32_t frames = 0;
   bool ended = false;
@@ -101,9 +101,9 @@ class Connection {
   // of the connection. It is a hint, and the peer may write it. It need not tell of the end.
   virtual const std::atomic<uint64_t>* arrivals() const { return nullptr; }
 
-  // Prepares to sleep. For kReceive: call it when Receive has found nothing, or all. For kSend: call it
-  // when Flush has left something behind, or when a claim fails even after a Flush, which may
-  // itself make room. The descriptor is the same for the life of the connection, one for each
+  // Prepares to sleep. For kReceive: call it when Receive has found nothing, or all. For kSend:
+  // call it when Flush has left something behind, or when a claim fails even after a Flush, which
+  // may itself make room. The descriptor is the same for the life of the connection, one for each
   // interest or one for both. It stays quiet until there is something to do; the end of the
   // connection is something.
   virtual Wake Arm(Interest interest) = 0;

@@ -7,7 +7,8 @@
 namespace nigh {
 
 // How long a thread polls before it goes to sleep. The defaults suit every placement that was
-// measured (docs/architecture.md, "Waiting"). A program that owns its CPUs may raise `spins`.
+// measured (docs/architecture.md, "Waiting"). A program that owns its CPUs may raise `spins`; a
+// caller does not spin while another one receives for it.
 struct WaitPolicy {
   // The number of polls with only a pause between them, for media that are polled without a system
   // call.
