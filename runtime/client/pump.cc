@@ -140,14 +140,13 @@ int Pump::PumpSome() {
 bool Pump::LookOut() {
   // The reply to a request that has just been sent is not there yet. Where a look is a system call,
   // the first one comes after a yield, or after the sleep.
-  if (sender_.idle() && receiver_.SeemsDrained() && !waiter_.PollAgain(poll_cost_)) return false;
-  do {
-    if (MayFind() && PumpOne()) {
+  for (bool may_find = !receiver_.SeemsDrained() || !sender_.idle();; may_find = MayFind()) {
+    if (may_find && PumpOne()) {
       waiter_.Found();
       return true;
     }
-  } while (waiter_.PollAgain(poll_cost_));
-  return false;
+    if (!waiter_.PollAgain(poll_cost_)) return false;
+  }
 }
 
 void Pump::Sleep(Deadline deadline, absl::FunctionRef<bool()> waits) {
