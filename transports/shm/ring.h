@@ -45,6 +45,9 @@ constexpr uint64_t RecordSize(size_t payload) {
   return (kFrameHeaderSize + payload + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
 }
 
+// Where `position` lies in the data of a ring of that size.
+constexpr size_t OffsetInRing(uint64_t position, size_t ring) { return position & (ring - 1); }
+
 // One thread at a time.
 class RingSender {
  public:
@@ -92,7 +95,7 @@ class RingSender {
   const absl::Status& broken() const { return broken_; }
 
  private:
-  size_t Offset(uint64_t position) const { return position & (data_.size() - 1); }
+  size_t Offset(uint64_t position) const { return OffsetInRing(position, data_.size()); }
   // Looks up the peer's head.
   void LookAtHead(uint64_t head);
   // Whether the ring has room up to `end`, by what the peer says now.
@@ -143,7 +146,7 @@ class RingReceiver {
   // The most frames that await Release.
   static constexpr size_t kMaxFrames = 16;
 
-  size_t Offset(uint64_t position) const { return position & (data_.size() - 1); }
+  size_t Offset(uint64_t position) const { return OffsetInRing(position, data_.size()); }
   // Looks up the peer's tail. False: it is where it was, or broken.
   bool LookAtTail() {
     // Acquire pairs with the store in MovePast: the records before the tail are there.
