@@ -60,7 +60,6 @@ BESIDE = {
     "busy process": ("sh", "-c", "while :; do :; done"),
 }
 
-
 # Where policies are compared: the group, the placement, and what else there is.
 WAIT_POLICY = (
     ("wait policy", "split", {}),

@@ -108,13 +108,13 @@ def print_wait_policy(results):
 
 def print_slow_servers(results):
     rows = [["%s, handler of %s" % (subject, delay)]
-            + [number(results.median(("slow server, " + delay, "%s %s" % (subject, label), placement), field))
+            + [number(results.median(("slow server, " + delay, subject + " " + label, placement),
+                                     field))
                for placement in PLACEMENTS
                for field, label in (("p50", "default"), ("client_cpu", "default"),
                                     ("client_cpu", "that never looks"))]
             for delay in SLOW_SERVERS for subject in ("nigh shm", "nigh unix")]
-    print_rows("A handler that sleeps: p50, and CPU a call of a client that waits by default and of one "
-               "that never looks",
+    print_rows("A handler that sleeps: p50, and CPU a call of a client that looks by default or never",
                [head for placement in PLACEMENTS
                 for head in (placement + " p50", "client CPU", "never looks")], rows)
 
