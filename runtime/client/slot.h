@@ -59,8 +59,8 @@ class BasicSlotState {
   bool Leave() { return Step(kOpen, kLeft); }
   void Free() { value_.store(kFree, std::memory_order_release); }
 
-  // The receiver's. BeginTake fails if the owner has left. MeetLeft: the server's last frame has
-  // come, and nobody waits for it.
+  // The receiver's. BeginTake fails if the owner has left. EndOwn: the receiver is the owner, and
+  // has taken the last frame. MeetLeft: the server's last frame has come, and nobody waits for it.
   bool BeginTake() { return Step(kOpen, kTaken); }
   // Sequentially consistent; see ParkingSpot.
   void EndTake(bool last) { value_.store(last ? kDone : kOpen, std::memory_order_seq_cst); }

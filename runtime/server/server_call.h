@@ -155,7 +155,7 @@ class ServerCall final : public HandlerCall {
   bool Await(Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends the call with what the handler has returned, unless it has called Finish.
   void Return(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
-  // What both do.
+  // What Finish and Return do.
   void Conclude(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
   // What Read, Write and Conclude do once interceptors have had their say.
   bool ReadMessage(MessageTarget target) ABSL_LOCKS_EXCLUDED(mutex_);
