@@ -14,6 +14,7 @@ ZEROMQ = "peers/zeromq_bench"
 # What a table calls it -> program and address.
 SUBJECTS = {
     "cache lines": (RAW, "cache-lines"),
+    "raw ring": (RAW, "ring"),
     "raw socketpair": (RAW, "socketpair"),
     "raw pipe": (RAW, "pipe"),
     "raw mqueue": (RAW, "mqueue"),
@@ -42,6 +43,10 @@ SUBJECTS = {
 }
 
 NOW_AND_THEN = "1 call a millisecond"
+OPEN_LOOP_RATES = (1000, 5000, 20000)
+# Calls a second of one thread. The latter is what no framework over a socket keeps up with.
+RATES = (100, 1000, 5000, 20000, 100000)
+THREADS = (1, 4, 16)
 
 DOORBELLS = ("futex", "posix-sem", "sysv-sem", "signal")
 
@@ -101,13 +106,17 @@ def threads_name(threads, channels):
                                           "s" * (channels > 1))
 
 
+def rate_name(rate):
+    return "1 thread, %d calls a second" % rate
+
+
 def make_plan(quick):
     plan = []
 
     def add(group, subjects, placements, *flags, **more):
         for placement in placements:
             for subject in subjects:
-                if subject == "cache lines" and placement == "stacked":
+                if subject in ("cache lines", "raw ring") and placement == "stacked":
                     continue  # each burns its whole time slice: that is known
                 plan.append(Measurement(group, subject, placement, flags, **more))
 
@@ -123,13 +132,17 @@ def make_plan(quick):
     add(NOW_AND_THEN, ("raw socketpair", "raw pipe", "nigh shm", "nigh unix", "nigh pipe", "nigh fifo",
                        "nigh mqueue", "nigh tcp", "gRPC unix", "Cap'n Proto unix", "Thrift unix",
                        "ZeroMQ ipc"), PLACEMENTS, "--rate=1000")
+    for rate in () if quick else RATES:
+        add(rate_name(rate), ("raw socketpair", "nigh shm", "nigh unix", "gRPC unix"),
+            ("split", "stacked"), "--rate=%d" % rate)
     # Each call sleeps, and so is woken by a doorbell.
     add("asleep, 64 B", ["nigh shm"] + ["nigh shm " + bell for bell in DOORBELLS] + ["nigh unix"],
         ("split", "stacked"), "--spins=0", "--yields=0")
     for disturber in ("", *BESIDE):
         add("beside others", ("nigh shm",), PLACEMENTS, label="beside a " + disturber if disturber
             else "alone", beside=disturber)
-    for threads, channels in ((1, 1), (4, 1), (4, 4), (16, 1), (16, 16), (64, 64)):
+    for threads, channels in (*((each, 1) for each in THREADS),
+                              *((each, each) for each in THREADS[1:]), (64, 64)):
         add(threads_name(threads, channels),
             ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"), ("free",),
             "--threads=%d" % threads, "--channels=%d" % channels)
@@ -150,7 +163,7 @@ def make_plan(quick):
             "--idle=%d" % idle)
     add("100 idle connections", ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"), ("free",),
         "--workload=idle", "--idle=100")
-    for rate in (1000,) if quick else (1000, 5000, 20000):
+    for rate in OPEN_LOOP_RATES[:1] if quick else OPEN_LOOP_RATES:
         add("open loop, %d/s" % rate, ("nigh shm", "nigh unix", "gRPC unix"), ("split", "free"),
             "--rate=%d" % rate, "--threads=4", "--channels=4")
     for delay in SLOW_SERVERS:

@@ -1,5 +1,7 @@
 """Draws the pictures of docs/performance.md from what ./dev bench --json wrote.
 
+A picture of which FILE has no numbers stays as it is.
+
 usage: plots.py FILE FOLDER
 """
 
@@ -14,6 +16,7 @@ matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "nigh", "fon
                             "axes.spines.right": False})
 import matplotlib.pyplot as plt  # noqa: E402: after the backend is chosen
 
+from plan import RATES, THREADS, rate_name, threads_name
 from tables import SIZES, load
 
 # What is drawn, from the fastest on; nigh's own in one colour, by shade.
@@ -26,8 +29,10 @@ COLOURS = {
 
 
 def save(figure, path):
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
+    """A picture of nothing that was measured is left as it is."""
+    if any(axis.has_data() for axis in figure.axes):
+        figure.tight_layout()
+        figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
 
@@ -86,15 +91,84 @@ def plot_in_flight(results, path):
     save(figure, path)
 
 
+def both_sides_cpu(results, key):
+    """Microseconds of CPU a call, client and server together."""
+    sides = [results.median(key, side) for side in ("client_cpu", "server_cpu")]
+    return sum(sides) if None not in sides else None
+
+
+def lines(axis, styles, points_of):
+    """A line for each subject, in its colour, and each style, where there are points."""
+    for name, colour in COLOURS.items():
+        for style, what in styles.items():
+            points = [(x, y) for x, y in points_of(name, what) if y]
+            if points:
+                axis.plot(*zip(*points), style, marker="o", markersize=3, color=colour,
+                          label="%s, %s" % (name, what))
+
+
+def plot_rates(results, path):
+    """One thread that calls at a rate: p50, and how much of a CPU both processes take."""
+    def kept_up(name, placement):
+        for rate in RATES:
+            key = (rate_name(rate), name, placement)
+            if (results.median(key, "per_s") or 0) > 0.9 * rate:
+                yield rate, key
+
+    figure, (latency, cpu) = plt.subplots(1, 2, figsize=(9, 3.4), sharex=True)
+    styles = {"-": "split", ":": "stacked"}
+    lines(latency, styles, lambda name, placement: (
+        (rate, results.median(key, "p50")) for rate, key in kept_up(name, placement)))
+    lines(cpu, styles, lambda name, placement: (
+        (rate, both_sides_cpu(results, key) * rate / 1e6) for rate, key in kept_up(name, placement)))
+    for axis in (latency, cpu):
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_xlabel("calls a second, one thread")
+    latency.set_title("Microseconds, median, from when the call is due")
+    cpu.set_title("CPUs taken by both processes")
+    cpu.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    save(figure, path)
+
+
+def plot_threads(results, path):
+    """Threads that call back to back, over one channel or one each: rate, and CPU a call."""
+    channels = {"one channel": lambda threads: 1, "a channel each": lambda threads: threads}
+    figure, (rate, cpu) = plt.subplots(1, 2, figsize=(9, 3.4), sharex=True)
+    styles = {"-": "one channel", ":": "a channel each"}
+
+    def values(read):
+        return lambda name, what: (
+            (threads, read((threads_name(threads, channels[what](threads)), name, "free")))
+            for threads in THREADS)
+
+    lines(rate, styles, values(lambda key: (results.median(key, "per_s") or 0) / 1000))
+    lines(cpu, styles, values(lambda key: both_sides_cpu(results, key)))
+    for axis in (rate, cpu):
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log")
+        axis.set_xticks(THREADS, [str(each) for each in THREADS])
+        axis.set_xlabel("threads, placed by the kernel")
+    rate.set_title("Thousand calls a second")
+    cpu.set_title("Microseconds of CPU a call, both processes")
+    cpu.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    save(figure, path)
+
+
+PLOTS = {
+    plot_latencies: "latency.svg", plot_sizes: "sizes.svg", plot_in_flight: "in_flight.svg",
+    plot_rates: "rates.svg", plot_threads: "threads.svg",
+}
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     results = load(sys.argv[1])
     folder = pathlib.Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
-    plot_latencies(results, folder / "latency.svg")
-    plot_sizes(results, folder / "sizes.svg")
-    plot_in_flight(results, folder / "in_flight.svg")
+    for plot, name in PLOTS.items():
+        plot(results, folder / name)
 
 
 if __name__ == "__main__":

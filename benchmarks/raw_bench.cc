@@ -3,6 +3,7 @@
 //   bazel run -c opt //benchmarks:raw_bench -- --address=socketpair --placement=stacked
 //
 // --address=cache-lines: a cache line each way in shared memory, both sides spinning
+//           ring: the rings of shm:, one each way, both sides spinning
 //           socketpair: a Unix stream socket pair, both sides blocking
 //           pipe: two pipes, both sides blocking
 //           mqueue, sysvmq: two POSIX or System V message queues, both sides blocking
@@ -32,6 +33,7 @@
 #include "benchmarks/harness/main.h"
 #include "benchmarks/harness/subject.h"
 #include "benchmarks/raw_queue.h"
+#include "benchmarks/raw_ring.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh::benchmarks {
@@ -195,8 +197,13 @@ class RawSubject final : public Subject {
       if (!in_ || ::ftruncate(in_.get(), sizeof(CacheLines)) != 0) return Errno(medium);
       return absl::StrCat(medium, ":", in_.get(), ":", in_.get());
     }
+    if (medium == "ring") {
+      in_ = UniqueFd(MakeRings());
+      if (!in_) return Errno(medium);
+      return absl::StrCat(medium, ":", in_.get(), ":", in_.get());
+    }
     return absl::InvalidArgumentError(absl::StrCat(
-        "--address=", medium, ": not socketpair, pipe, mqueue, sysvmq or cache-lines"));
+        "--address=", medium, ": not socketpair, pipe, mqueue, sysvmq, ring or cache-lines"));
   }
 
   absl::Status Serve(const std::string& address, const Ready& ready) override {
@@ -211,6 +218,8 @@ class RawSubject final : public Subject {
     std::thread([=] {
       if (parts[0] == "cache-lines") {
         EchoCacheLines(in);
+      } else if (parts[0] == "ring") {
+        EchoFrames(in);
       } else if (IsQueue(parts[0])) {
         EchoMessages(parts[0], in, out);
       } else {
@@ -224,6 +233,7 @@ class RawSubject final : public Subject {
   absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& medium) override {
     server_ends_.clear();
     if (IsQueue(medium)) return queues_->Connect();
+    if (medium == "ring") return ConnectRings(in_.get());
     if (medium == "cache-lines") {
       CacheLines* const lines = MapCacheLines(in_.get());
       if (lines == nullptr) return Errno("mmap");

@@ -2,7 +2,8 @@
 
 import statistics
 
-from plan import HAND_TUNED_SPINS, HAND_TUNED_YIELDS, SLOW_SERVERS, WAIT_POLICY
+from plan import (HAND_TUNED_SPINS, HAND_TUNED_YIELDS, NOW_AND_THEN, OPEN_LOOP_RATES, PLACEMENTS,
+                  SLOW_SERVERS, WAIT_POLICY, threads_name)
 
 COLUMNS = (("p50", "p50 us"), ("p90", "p90"), ("p99", "p99"), ("p999", "p99.9"),
            ("per_s", "a second"), ("client_cpu", "client CPU us"), ("server_cpu", "server CPU us"))
@@ -204,6 +205,32 @@ def other_media_targets(results):
                results.costs.get("%s_system_calls_busy_carrying" % name), "<=", 4)
 
 
+def waiting_targets(results):
+    for placement in PLACEMENTS:
+        for name in ("shm", "unix"):
+            yield ("a call each ms: nigh %s / raw socketpair, %s" % (name, placement),
+                   results.ratio((NOW_AND_THEN, "nigh " + name, placement),
+                                 (NOW_AND_THEN, "raw socketpair", placement)), "<=", 1.15)
+        yield ("a call each ms: nigh shm / nigh unix, " + placement,
+               results.ratio((NOW_AND_THEN, "nigh shm", placement),
+                             (NOW_AND_THEN, "nigh unix", placement)), "<=", 1)
+    for rate in OPEN_LOOP_RATES:
+        for placement in ("split", "free"):
+            group = "open loop, %d/s" % rate
+            yield ("%s, 4 channels: nigh shm / nigh unix, %s" % (group, placement),
+                   results.ratio((group, "nigh shm", placement), (group, "nigh unix", placement)),
+                   "<=", 1)
+    yield ("shm / raw pipe, stacked", results.ratio(("unary 64 B", "nigh shm", "stacked"),
+                                                    ("unary 64 B", "raw pipe", "stacked")), "<=", 1.1)
+    for name in ("shm", "unix"):
+        for threads in (4, 16):
+            together = (threads_name(threads, 1), "nigh " + name, "free")
+            for what, other, limit in (("on channels of their own", threads_name(threads, threads), 0.6),
+                                       ("one thread", threads_name(1, 1), 1)):
+                yield ("%s, %d threads on one channel / %s, calls a second" % (name, threads, what),
+                       results.ratio(together, (other, "nigh " + name, "free"), "per_s"), ">=", limit)
+
+
 def shared_targets(results):
     for name in ("unix", "shm"):
         subject = "nigh " + name
@@ -224,7 +251,8 @@ def shared_targets(results):
 def targets(results):
     """(what, value, limit, verdict) of each of nigh's targets."""
     for what, value, relation, limit in (*shm_targets(results), *unix_targets(results),
-                                         *other_media_targets(results), *shared_targets(results)):
+                                         *other_media_targets(results), *waiting_targets(results),
+                                         *shared_targets(results)):
         if value is None:
             verdict = "not measured"
         else:

@@ -6,7 +6,7 @@ usage: tables.py FILE
 import json
 import sys
 
-from plan import (BESIDE, NOW_AND_THEN, PLACEMENTS, SLOW_SERVERS, SUBJECTS, WAIT_POLICY,
+from plan import (BESIDE, NOW_AND_THEN, OPEN_LOOP_RATES, PLACEMENTS, SLOW_SERVERS, SUBJECTS, WAIT_POLICY,
                   threads_name)
 from report import Results, hand_tuned, number
 
@@ -81,7 +81,7 @@ def print_open_loop(results):
     rows = [["%d a second: %s" % (rate, name)]
             + [number(results.median(("open loop, %d/s" % rate, name, placement), field))
                for placement in ("split", "free") for field in ("p50", "p99", "p999")]
-            for rate in (1000, 5000, 20000) for name in ("nigh shm", "nigh unix", "gRPC unix")]
+            for rate in OPEN_LOOP_RATES for name in ("nigh shm", "nigh unix", "gRPC unix")]
     print_rows("Open loop: 4 threads and channels, latency from the intended start",
                ("split p50", "p99", "p99.9", "free p50", "p99", "p99.9"), rows)
 
