@@ -84,7 +84,7 @@ class Channel {
  private:
   explicit Channel(std::shared_ptr<Connector> connector);
 
-  const std::shared_ptr<Connector> connector_;
+  std::shared_ptr<Connector> connector_;
 };
 
 // Returns a channel to `address`. It does not connect before the first call. INVALID_ARGUMENT: the

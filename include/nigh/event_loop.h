@@ -51,7 +51,7 @@ class EventLoop {
   const std::shared_ptr<Poller>& poller() const { return poller_; }
 
  private:
-  const std::shared_ptr<Poller> poller_;
+  std::shared_ptr<Poller> poller_;
 };
 
 // The poller of all channels without an event loop. One thread drives it, and ends when nobody

@@ -70,7 +70,8 @@ struct ServerOptions {
   // The limit for all threads together: pollers, slow handlers and synchronous stream handlers.
   // Calls that would need another thread wait.
   int max_threads = 4096;
-  // How long Run() lets running calls go on once it is told to stop.
+  // How long Run() lets running calls go on once it is told to stop. A second SIGINT or SIGTERM
+  // ends it at once.
   absl::Duration grace = absl::Seconds(5);
   // Called for an error that no caller can be told: a connection broke the protocol, or a listener
   // failed. Runs in threads of the server and must not block.

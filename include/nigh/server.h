@@ -53,8 +53,8 @@ class Server {
   absl::Status Start();
 
   // Calls Start unless it has been called, and then waits for Shutdown, SIGINT or SIGTERM. A signal
-  // shuts the server down with ServerOptions::grace. Run replaces the handlers of both signals
-  // while it runs. Some addresses (pipe:, stdio:) only ever bring one connection: if all addresses
+  // shuts the server down with ServerOptions::grace; a second one ends the grace, and a third one
+  // the process. Run replaces the handlers of both signals while it runs. Some addresses (pipe:, stdio:) only ever bring one connection: if all addresses
   // are such, Run returns when those connections have ended. An error is Start's.
   absl::Status Run();
 
@@ -70,7 +70,7 @@ class Server {
 
  private:
   class State;
-  const std::unique_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace nigh

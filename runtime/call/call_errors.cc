@@ -16,6 +16,12 @@ absl::Status DeadlineExceeded(absl::string_view call) {
   return absl::DeadlineExceededError(absl::StrCat(call, ": deadline exceeded"));
 }
 
+absl::Status InheritedByFork(absl::string_view prefix, absl::string_view what) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      prefix, ": this process is a fork of the one that made the ", what, " (make another ", what,
+      " after the fork; or start programs with posix_spawn)"));
+}
+
 absl::Status TooLargeToSend(absl::string_view call, absl::string_view what, uint64_t size,
                             Peer peer, uint64_t limit) {
   const bool client = peer == Peer::kClient;

@@ -16,6 +16,9 @@ absl::Status Prefixed(absl::string_view prefix, const absl::Status& status);
 // DEADLINE_EXCEEDED.
 absl::Status DeadlineExceeded(absl::string_view call);
 
+// FAILED_PRECONDITION: a child of fork(2) uses `what` ("channel") of its parent.
+absl::Status InheritedByFork(absl::string_view prefix, absl::string_view what);
+
 enum class Peer { kClient, kServer };
 
 // RESOURCE_EXHAUSTED: `what` ("a message") of `size` bytes cannot be sent, because `peer` accepts

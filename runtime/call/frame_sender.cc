@@ -149,12 +149,15 @@ class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
 
 Sent FrameSender::Send(FrameHeader&& header, absl::string_view sections,
                        const MessageSource* message) {
+  // A handler that has forked must not answer twice.
+  if (!birth_.is_this()) return Sent::kFailed;
   MutexLock lock(mutex_);
   return SendLocked(std::move(header), sections, message);
 }
 
 Sent FrameSender::SendText(FrameHeader&& header, absl::string_view text) {
   const MessageSource source(text);
+  if (!birth_.is_this()) return Sent::kFailed;
   MutexLock lock(mutex_);
   return SendLocked(std::move(header), "", &source);
 }

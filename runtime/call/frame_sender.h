@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
 
@@ -186,6 +187,7 @@ class FrameSender {
     return !control_.empty() || !short_turns_.empty() || !turns_.empty();
   }
 
+  const BirthProcess birth_;
   Connection& connection_;
   const size_t max_payload_;
   // Set before anything that stays behind can have an effect: whoever receives an answer to the

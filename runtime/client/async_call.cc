@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/event_loop.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
@@ -47,7 +48,8 @@ AsyncClientCall::AsyncClientCall(BoundMethod method, const CallOptions& options)
 
 void AsyncClientCall::Start(const google::protobuf::MessageLite* first, bool end) {
   const std::shared_ptr<Connector> connector = method_.connector->shared_from_this();
-  waiters_.poller = connector->poller();
+  // A child of fork(2) has no thread of its parent's pollers, but is to hear of the failure.
+  waiters_.poller = connector->is_of_this_process() ? connector->poller() : SharedPoller();
   call_.exchange_.SetWaiters(&waiters_);
   std::optional<MessageSource> source;
   if (first != nullptr) {
@@ -329,6 +331,7 @@ void AsyncClientCall::Finish(absl::AnyInvocable<void(absl::Status)> done) {
 }
 
 void AsyncClientCall::Abandon() {
+  if (!call_.is_of_this_process()) return;
   std::array<absl::AnyInvocable<void()>, kCallEvents> early;
   {
     MutexLock lock(mutex_);

@@ -50,18 +50,34 @@ absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(absl::string_view text,
 }
 
 Channel::Channel(std::shared_ptr<Connector> connector) : connector_(std::move(connector)) {}
-Channel::~Channel() = default;
-ChannelState Channel::state() const { return connector_->state(); }
-void Channel::OnStateChange(std::function<void(ChannelState)> callback) {
-  connector_->OnStateChange(std::move(callback));
+
+// What a child of fork(2) inherits is its parent's: it is neither asked nor destroyed here.
+
+Channel::~Channel() {
+  if (!connector_->is_of_this_process()) new std::shared_ptr<Connector>(std::move(connector_));
 }
+
+ChannelState Channel::state() const {
+  return connector_->is_of_this_process() ? connector_->state() : ChannelState::kTransientFailure;
+}
+
+void Channel::OnStateChange(std::function<void(ChannelState)> callback) {
+  if (connector_->is_of_this_process()) connector_->OnStateChange(std::move(callback));
+}
+
 absl::Status Channel::WaitForReady(absl::Duration timeout) {
   return connector_->WaitForReady(timeout);
 }
+
 const Address& Channel::address() const { return connector_->address(); }
-PeerIdentity Channel::peer() const { return connector_->peer(); }
+
+PeerIdentity Channel::peer() const {
+  return connector_->is_of_this_process() ? connector_->peer() : PeerIdentity();
+}
 
 BoundMethod Channel::Bind(absl::Span<const Method> methods) {
+  // Calls fail before they need a number.
+  if (!connector_->is_of_this_process()) return {connector_.get(), methods.data(), 0};
   const MethodTable::Entry first = connector_->methods().Bind(methods);
   return {connector_.get(), first.method, first.id};
 }

@@ -24,6 +24,11 @@ ClientCall::ClientCall(BoundMethod method, ClientContext& context)
     : method_(method), context_(context), exchange_(*method.method, context_) {}
 
 ClientCall::~ClientCall() {
+  // In a child of fork(2), it is the parent's call.
+  if (!is_of_this_process()) {
+    new std::shared_ptr<ClientSession>(std::move(session_));
+    return;
+  }
   // A call that is finished must not touch its context, which may be gone by now.
   if (!finished_) Drop();
 }
@@ -45,6 +50,7 @@ void ClientCall::Drop() {
 
 std::optional<absl::Status> ClientCall::Prepare(const MessageSource* first) {
   const Method& method = *method_.method;
+  if (absl::Status here = method_.connector->CheckProcess(method); !here.ok()) return here;
   if (absl::Status status = context_.Begin(method); !status.ok()) return status;
   if (method_.connector->interceptors() != nullptr) {
     interception_ = std::make_unique<Interception<InterceptedClientCall>>(

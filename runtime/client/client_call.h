@@ -9,6 +9,7 @@
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/client_exchange.h"
 #include "nigh/runtime/client/client_session.h"
@@ -35,6 +36,9 @@ class ClientCall {
   ClientCall& operator=(const ClientCall&) = delete;
   // Cancels a call that is not over.
   ~ClientCall();
+
+  // False in a child of fork(2): the call is its parent's, and only to be destroyed.
+  bool is_of_this_process() const { return birth_.is_this(); }
 
   // Says in advance where the first message goes, so that it can be parsed in place, with no copy.
   // To be called before Start, or by the reader.
@@ -90,6 +94,7 @@ class ClientCall {
   bool TakeAnswer(MessageTarget target);
   absl::Status FinishIntercepted(absl::Status status);
 
+  const BirthProcess birth_;
   const BoundMethod method_;
   UsedContext context_;
   std::shared_ptr<ClientSession> session_;  // null: not started, or failed before it reached one

@@ -79,6 +79,7 @@ ClientExchange::ClientExchange(const Method& method, const UsedContext& context)
       reader_(method, context) {}
 
 ClientExchange::~ClientExchange() {
+  if (!birth_.is_this()) return;
   bool awaited_room = false;
   {
     MutexLock lock(mutex_);

@@ -15,6 +15,7 @@
 #include "nigh/message_io.h"
 #include "nigh/method.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/fifo.h"
 #include "nigh/runtime/call/frame_sender.h"
@@ -143,6 +144,7 @@ class ClientExchange {
   ClientLink& link() const { return session_->link(); }
   std::string Name() const { return link().NameOf(method_); }
 
+  const BirthProcess birth_;
   const Method& method_;
   const UsedContext& context_;
   // Written by Open, before anybody else knows the call. Null: it is not open.

@@ -46,13 +46,21 @@ absl::Status CallUnary(BoundMethod method, ClientContext& context, MessageSource
 struct ClientStreamBase::Open {
   Open(BoundMethod method, const CallOptions& options)
       : connector(method.connector->shared_from_this()),
+        method(method.method->name),
         own(std::in_place, options),
         context(*own),
         call(method, context) {}
   Open(BoundMethod method, ClientContext& given)
-      : connector(method.connector->shared_from_this()), context(given), call(method, context) {}
+      : connector(method.connector->shared_from_this()),
+        method(method.method->name),
+        context(given),
+        call(method, context) {}
+
+  // A call that a child of fork(2) has inherited is over for the child.
+  bool is_of_this_process() const { return call.is_of_this_process(); }
 
   const std::shared_ptr<Connector> connector;  // its table holds a method that goes by its name
+  const absl::string_view method;
   std::optional<ClientContext> own;
   ClientContext& context;
   ClientCall call;
@@ -66,13 +74,29 @@ ClientStreamBase::ClientStreamBase(ClientStreamBase&&) noexcept = default;
 ClientStreamBase& ClientStreamBase::operator=(ClientStreamBase&&) noexcept = default;
 ClientStreamBase::~ClientStreamBase() = default;
 
-void ClientStreamBase::TryCancel() { open_->context.TryCancel(); }
-void ClientStreamBase::WaitForInitialMetadata() { open_->call.WaitForInitialMetadata(); }
 const ClientContext& ClientStreamBase::context() const { return open_->context; }
 void ClientStreamBase::Expect(MessageTarget reply) { open_->call.Expect(reply); }
-bool ClientStreamBase::WritesDone() { return open_->call.WritesDone(); }
-bool ClientStreamBase::Read(MessageTarget target) { return open_->call.Read(target); }
-absl::Status ClientStreamBase::Finish() { return open_->call.Finish(); }
+
+void ClientStreamBase::TryCancel() {
+  if (open_->is_of_this_process()) open_->context.TryCancel();
+}
+
+void ClientStreamBase::WaitForInitialMetadata() {
+  if (open_->is_of_this_process()) open_->call.WaitForInitialMetadata();
+}
+
+bool ClientStreamBase::WritesDone() {
+  return open_->is_of_this_process() && open_->call.WritesDone();
+}
+
+bool ClientStreamBase::Read(MessageTarget target) {
+  return open_->is_of_this_process() && open_->call.Read(target);
+}
+
+absl::Status ClientStreamBase::Finish() {
+  if (!open_->is_of_this_process()) return InheritedByFork(open_->method, "call");
+  return open_->call.Finish();
+}
 
 void ClientStreamBase::Start() { open_->call.Start(nullptr, /*end=*/false); }
 
@@ -82,6 +106,7 @@ void ClientStreamBase::Start(MessageSource request) {
 }
 
 bool ClientStreamBase::Write(MessageSource message, bool last) {
+  if (!open_->is_of_this_process()) return false;
   if (absl::Status measured = message.Measure(); !measured.ok()) {
     open_->call.Fail(measured);
     return false;

@@ -77,6 +77,7 @@ absl::Status Connector::WaitForReady(absl::Duration timeout) {
   ClientContext own({.timeout = timeout, .wait_for_ready = true});
   UsedContext context(own);
   static constexpr Method kNone{"connect", MethodKind::kUnary};
+  if (absl::Status here = CheckProcess(kNone); !here.ok()) return here;
   return Connect({this, &kNone, 0}, context).status();
 }
 

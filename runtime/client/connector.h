@@ -22,6 +22,8 @@
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
+#include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/client_session.h"
@@ -61,6 +63,15 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   PeerIdentity peer() const ABSL_LOCKS_EXCLUDED(mutex_);
   const Address& address() const { return address_; }
   MethodTable& methods() { return methods_; }
+
+  // Fails in a child of fork(2), which has inherited the channel and must leave it alone. To be
+  // asked before all else: in a child, locks may never be released.
+  absl::Status CheckProcess(const Method& method) const {
+    if (is_of_this_process()) [[likely]]
+      return absl::OkStatus();
+    return InheritedByFork(absl::StrCat(name_, ": ", method.name), "channel");
+  }
+  bool is_of_this_process() const { return birth_.is_this(); }
 
   const InterceptorChain<InterceptedClientCall>& interceptors() const { return interceptors_; }
 
@@ -138,6 +149,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   // Tells the state callbacks of the changes that they have not heard of.
   void Announce() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  const BirthProcess birth_;
   const Address address_;
   const std::string name_;  // the address, for messages
   const Transport* const transport_;

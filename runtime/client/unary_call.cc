@@ -55,6 +55,7 @@ class UnaryCall::Wait {
 };
 
 absl::Status UnaryCall::Run(const MessageSource& request) {
+  if (absl::Status here = method_.connector->CheckProcess(*method_.method); !here.ok()) return here;
   if (absl::Status status = context_.Begin(*method_.method); !status.ok()) return status;
   if (absl::Status status = context_.Ready(*method_.method); !status.ok()) End(std::move(status));
   Connector& connector = *method_.connector;

@@ -18,11 +18,11 @@
 namespace nigh {
 
 bool WakeSet::Open(bool bell) {
-  interrupt_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  interrupt_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren();
   if (!interrupt_) return false;
   // Here and not at the first sleep, so that a connection has its descriptors from the beginning.
   // Without a set it polls.
-  if (bell) set_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  if (bell) set_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
   if (set_ && !Add(interrupt_.get(), EPOLLIN | EPOLLET)) set_.reset();
   return true;
 }

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/waiter.h"
 
@@ -26,6 +28,11 @@ class PollerThread {
         thread_([poller = poller_] { poller->Drive(); }) {}
 
   ~PollerThread() {
+    // A child of fork(2) has inherited the object, not the thread.
+    if (!birth_.is_this()) {
+      new std::thread(std::move(thread_));
+      return;
+    }
     poller_->Stop();
     // A thread cannot join itself.
     if (thread_.get_id() == std::this_thread::get_id()) {
@@ -38,6 +45,7 @@ class PollerThread {
   Poller* poller() const { return poller_.get(); }
 
  private:
+  const BirthProcess birth_;
   const std::shared_ptr<Poller> poller_;
   std::thread thread_;
 };
@@ -45,6 +53,7 @@ class PollerThread {
 // The weak pointer lets the thread end with the last channel that holds it. The object is never
 // destroyed: somebody may still be calling at exit.
 struct Shared {
+  const BirthProcess birth;
   Mutex mutex;
   std::weak_ptr<PollerThread> thread ABSL_GUARDED_BY(mutex);
 };
@@ -52,7 +61,16 @@ struct Shared {
 }  // namespace
 
 std::shared_ptr<Poller> SharedPoller() {
-  static Shared& shared = *new Shared();
+  static std::atomic<Shared*> current = nullptr;
+  Shared* known = current.load(std::memory_order_acquire);
+  // A child of fork(2) begins anew.
+  if (known == nullptr || !known->birth.is_this()) {
+    auto fresh = std::make_unique<Shared>();
+    if (current.compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) {
+      known = fresh.release();
+    }
+  }
+  Shared& shared = *known;
   MutexLock lock(shared.mutex);
   std::shared_ptr<PollerThread> thread = shared.thread.lock();
   if (thread == nullptr) {
@@ -66,19 +84,26 @@ std::shared_ptr<Poller> SharedPoller() {
 
 EventLoop::EventLoop() : poller_(std::make_shared<Poller>(WaitPolicy())) {}
 
-EventLoop::~EventLoop() = default;
+EventLoop::~EventLoop() {
+  if (!poller_->is_of_this_process()) new std::shared_ptr<Poller>(std::move(poller_));
+}
 
 int EventLoop::fd() const { return poller_->fd(); }
 
-void EventLoop::Poll() { poller_->Poll(); }
+void EventLoop::Poll() {
+  if (poller_->is_of_this_process()) poller_->Poll();
+}
 
 void EventLoop::WaitAndPoll(Deadline deadline) {
+  if (!poller_->is_of_this_process()) return;
   pollfd wait{.fd = fd(), .events = POLLIN, .revents = 0};
   const timespec timeout = absl::ToTimespec(absl::Nanoseconds(deadline.RemainingNanos()));
   (void)::ppoll(&wait, 1, deadline.is_infinite() ? nullptr : &timeout, nullptr);
   Poll();
 }
 
-void EventLoop::Post(absl::AnyInvocable<void()> task) { poller_->Post(nullptr, std::move(task)); }
+void EventLoop::Post(absl::AnyInvocable<void()> task) {
+  if (poller_->is_of_this_process()) poller_->Post(nullptr, std::move(task));
+}
 
 }  // namespace nigh

@@ -97,7 +97,8 @@ constexpr uint64_t kRoomBit = uint64_t{1} << 63;
 
 }  // namespace
 
-Poller::Poller(const WaitPolicy& policy) : epoll_(::epoll_create1(EPOLL_CLOEXEC)), waiter_(policy) {
+Poller::Poller(const WaitPolicy& policy)
+    : epoll_(UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren()), waiter_(policy) {
   Control(EPOLL_CTL_ADD, tasks_.wake_fd(), kTasksToken, EPOLLIN);
   Control(EPOLL_CTL_ADD, tasks_.timer_fd(), kTasksToken, EPOLLIN);
   // As between two Polls: a task that is posted before the first one must make fd() readable.
@@ -372,7 +373,9 @@ bool Poller::Drive() {
   // The constructor has left tasks_ asleep.
   tasks_.EndSleep();
   while (!stopping_) {
-    switch (TakePass()) {
+    const Pass pass = TakePass();
+    birth_.ExitIfInherited();
+    switch (pass) {
       case Pass::kRoleLost:
         return false;
       case Pass::kBusy:

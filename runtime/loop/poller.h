@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "nigh/deadline.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/task_queue.h"
 #include "nigh/runtime/loop/watchdog.h"
@@ -62,6 +63,9 @@ class Poller {
   }
   void RemoveTimer(TimerId id) { tasks_.RemoveTimer(id); }
   void Revoke(Owner owner) { tasks_.Revoke(owner); }
+
+  // False in a child of fork(2), which has inherited the poller and must leave it alone.
+  bool is_of_this_process() const { return birth_.is_this(); }
 
   // For a watchdog. The role is inside the mark while it runs a task or a handler.
   InlineMark& mark() { return mark_; }
@@ -119,6 +123,7 @@ class Poller {
   void Control(int operation, int fd, Token token, uint32_t events);
   Waiter::PollCost PollCostOfHot() const;
 
+  const BirthProcess birth_;
   std::atomic<size_t> load_ = 0;
   std::atomic<bool> polling_ = false;
 

@@ -3,11 +3,20 @@
 
 #include <signal.h>
 
+#include <atomic>
+
+#include "nigh/runtime/base/birth_process.h"
+#include "nigh/transport/unique_fd.h"
+
 namespace nigh {
 
 // While an object of this class lives, SIGINT and SIGTERM make a descriptor readable instead of
-// ending the process, whichever thread they are delivered to. Its destructor restores the previous
-// handlers. If there are several, the last one made gets the signals.
+// ending the process, whichever thread they are delivered to. Who sends them once more is in a
+// hurry, and the third one ends the process as it would have without this. The destructor restores
+// the previous handlers. If there are several objects, the last one made gets the signals.
+//
+// A child of fork(2) inherits the handlers, but not what they stand for: there, signals do what
+// they do by default.
 class StopSignals {
  public:
   StopSignals();
@@ -15,11 +24,20 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  int fd() const { return fd_; }
+  // Readable once a signal has come.
+  int fd() const { return fd_.get(); }
+  // How many have come.
+  int count() const { return count_.load(std::memory_order_relaxed); }
 
  private:
-  int fd_;
-  int previous_fd_;
+  static void Handle(int signal);
+  // False: the signal is to do what it does by default. Async-signal-safe.
+  bool Take();
+
+  const BirthProcess birth_;
+  const UniqueFd fd_;
+  std::atomic<int> count_ = 0;
+  StopSignals* const previous_;
   struct sigaction previous_interrupt_;
   struct sigaction previous_terminate_;
 };

@@ -20,8 +20,9 @@
 namespace nigh {
 
 TaskQueue::TaskQueue()
-    : wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {}
+    : wake_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()),
+      timer_(UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC))
+                 .KeptFromChildren()) {}
 
 TaskQueue::~TaskQueue() {
   // An object that a task holds may post another task from its destructor. So the lock is released

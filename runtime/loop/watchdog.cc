@@ -71,12 +71,13 @@ void InlineMark::StartTimer(Alarm alarm, int64_t nanos, int64_t now) {
 }
 
 void Watchdog::Watch(InlineMark& mark, absl::AnyInvocable<void()> taken) {
-  mark.alarm_ = UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  mark.alarm_ =
+      UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)).KeptFromChildren();
   watched_.push_back({.mark = &mark, .taken = std::move(taken)});
 }
 
 absl::Status Watchdog::Start() {
-  stop_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  stop_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren();
   bool opened = static_cast<bool>(stop_);
   for (const Watched& watched : watched_) opened = opened && watched.mark->alarm_;
   if (!opened) {

@@ -61,6 +61,7 @@ void WorkerPool::Work() {
     tasks_.pop_front();
     MutexUnlock unlock(mutex_);
     task();
+    birth_.ExitIfInherited();
     // Destroyed without the lock: what the task holds may submit another.
     task = nullptr;
   }

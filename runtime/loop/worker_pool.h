@@ -7,6 +7,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/birth_process.h"
 
 namespace nigh {
 
@@ -37,6 +38,7 @@ class WorkerPool {
   bool Staff(int max_threads) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int max_threads_;
+  const BirthProcess birth_;
   Mutex mutex_;
   CondVar work_;
   CondVar gone_;

@@ -25,6 +25,8 @@
 #include "nigh/event_loop.h"
 #include "nigh/mutex.h"
 #include "nigh/options.h"
+#include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/loop/stop_signals.h"
@@ -39,6 +41,8 @@ namespace nigh {
 
 namespace {
 
+constexpr absl::Duration kHurryEvery = absl::Milliseconds(20);
+
 int PollerCount(const ServerOptions& options) {
   if (options.pollers > 0) return options.pollers;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 2);
@@ -49,7 +53,14 @@ int PollerCount(const ServerOptions& options) {
 class Server::State {
  public:
   explicit State(ServerOptions options);
-  ~State() { Shutdown(absl::ZeroDuration()); }
+  ~State() {
+    Shutdown(absl::ZeroDuration(), [] { return false; });
+  }
+
+  // Fails in a child of fork(2), which has inherited the server.
+  absl::Status CheckProcess(absl::string_view operation) const {
+    return birth_.is_this() ? absl::OkStatus() : InheritedByFork(operation, "server");
+  }
 
   void Register(Service& service) { registered_.Update(dispatcher_.Register(service)); }
   void RegisterFallback(GenericService& service) {
@@ -59,7 +70,9 @@ class Server::State {
   std::vector<std::string> addresses() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Start() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Run() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Shutdown(absl::Duration grace) ABSL_LOCKS_EXCLUDED(mutex_);
+  // `hurries` says that the rest of the grace is not wanted; it is asked every kHurryEvery.
+  void Shutdown(absl::Duration grace, absl::FunctionRef<bool()> hurries)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   enum class Phase { kNew, kServing, kDraining, kStopped };
@@ -90,6 +103,7 @@ class Server::State {
   }
   std::vector<std::shared_ptr<ServerSession>> Sessions() const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  const BirthProcess birth_;
   const ServerOptions options_;
   Dispatcher dispatcher_;
   std::vector<std::shared_ptr<Poller>> pollers_;  // or only the event loop's
@@ -117,7 +131,7 @@ Server::State::State(ServerOptions options)
                       ? std::optional<int>()
                       : std::max(options_.max_threads, PollerCount(options_) + 1),
                   Compose(options_.interceptors)),
-      stopped_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+      stopped_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()) {
   if (options_.event_loop != nullptr) {
     pollers_.push_back(options_.event_loop->poller());
     return;
@@ -303,11 +317,11 @@ absl::Status Server::State::Run() {
   while (fds[0].revents == 0 && fds[1].revents == 0) {
     if (::poll(fds, std::size(fds), -1) > 0 && fds[2].revents != 0) loop->Poll();
   }
-  Shutdown(options_.grace);
+  Shutdown(options_.grace, [&signals] { return signals.count() > 1; });
   return absl::OkStatus();
 }
 
-void Server::State::Shutdown(absl::Duration grace) {
+void Server::State::Shutdown(absl::Duration grace, absl::FunctionRef<bool()> hurries) {
   {
     MutexLock lock(mutex_);
     // Another thread is shutting the server down.
@@ -332,9 +346,13 @@ void Server::State::Shutdown(absl::Duration grace) {
   for (const auto& session : sessions) session->Drain();
   {
     MutexLock lock(mutex_);
-    WaitUntil(Deadline::After(grace), [&] {
+    const auto drained = [&] {
       return absl::c_all_of(sessions, [](const auto& session) { return session->Drained(); });
-    });
+    };
+    const Deadline deadline = Deadline::After(grace);
+    while (!drained() && !deadline.HasPassed() && !hurries()) {
+      WaitUntil(std::min(deadline, Deadline::After(kHurryEvery)), drained);
+    }
   }
   CloseSessions(sessions);
   if (options_.event_loop == nullptr) StopThreads();
@@ -347,13 +365,37 @@ void Server::State::Shutdown(absl::Duration grace) {
 }
 
 Server::Server(ServerOptions options) : state_(std::make_unique<State>(std::move(options))) {}
-Server::~Server() = default;
+
+Server::~Server() {
+  // All of it is the parent's.
+  if (!state_->CheckProcess("").ok()) (void)state_.release();
+}
+
 void Server::Register(Service& service) { state_->Register(service); }
 void Server::RegisterFallback(GenericService& service) { state_->RegisterFallback(service); }
-absl::Status Server::Listen(absl::string_view address) { return state_->Listen(address); }
-std::vector<std::string> Server::addresses() const { return state_->addresses(); }
-absl::Status Server::Start() { return state_->Start(); }
-absl::Status Server::Run() { return state_->Run(); }
-void Server::Shutdown(absl::Duration grace) { state_->Shutdown(grace); }
+
+absl::Status Server::Listen(absl::string_view address) {
+  absl::Status here = state_->CheckProcess(absl::StrCat(address, ": listen"));
+  return here.ok() ? state_->Listen(address) : here;
+}
+
+std::vector<std::string> Server::addresses() const {
+  if (!state_->CheckProcess("").ok()) return {};
+  return state_->addresses();
+}
+
+absl::Status Server::Start() {
+  absl::Status here = state_->CheckProcess("start");
+  return here.ok() ? state_->Start() : here;
+}
+
+absl::Status Server::Run() {
+  absl::Status here = state_->CheckProcess("run");
+  return here.ok() ? state_->Run() : here;
+}
+
+void Server::Shutdown(absl::Duration grace) {
+  if (state_->CheckProcess("").ok()) state_->Shutdown(grace, [] { return false; });
+}
 
 }  // namespace nigh

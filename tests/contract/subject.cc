@@ -48,12 +48,15 @@ class TemporaryDirectory {
     if (::mkdtemp(pattern) != nullptr) path_ = pattern;
   }
   ~TemporaryDirectory() {
+    // A child of fork(2) that calls exit(3) does not remove it.
+    if (::getpid() != owner_) return;
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
   const std::string& path() const { return path_; }
 
  private:
+  const pid_t owner_ = ::getpid();
   std::string path_;
 };
 

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -56,10 +58,33 @@ TEST_F(StopSignalsTest, SignalOnAnyThreadCounts) {
   EXPECT_TRUE(IsReadable(signals.fd()));
 }
 
-TEST_F(StopSignalsTest, ManySignalsAreHarmless) {
+TEST_F(StopSignalsTest, TheThirdSignalEndsTheProcess) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const StopSignals signals;
+    ::raise(SIGTERM);
+    ::raise(SIGINT);
+    if (signals.count() != 2) ::_exit(2);
+    ::raise(SIGTERM);
+    ::_exit(3);
+  }
+  int end = 0;
+  ASSERT_EQ(::waitpid(child, &end, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(end));
+  EXPECT_EQ(WTERMSIG(end), SIGTERM);
+}
+
+TEST_F(StopSignalsTest, AChildOfForkIsNotItsParent) {
   const StopSignals signals;
-  for (int i = 0; i < 1000; ++i) ASSERT_EQ(::raise(SIGTERM), 0);
-  Drain(signals.fd());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::raise(SIGTERM);
+    ::_exit(2);
+  }
+  int end = 0;
+  ASSERT_EQ(::waitpid(child, &end, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(end));
+  EXPECT_EQ(signals.count(), 0);
   EXPECT_FALSE(IsReadable(signals.fd()));
 }
 

@@ -21,6 +21,7 @@ TemporaryFolder::TemporaryFolder() : path_("/tmp/nigh_XXXXXX") {
 }
 
 TemporaryFolder::~TemporaryFolder() {
+  if (!birth_.is_this()) return;
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/birth_process.h"
 
 namespace nigh::testing {
 
@@ -24,6 +25,7 @@ class TemporaryFolder {
   std::string PathOf(absl::string_view name) const;
 
  private:
+  const BirthProcess birth_;  // a child of fork(2) does not remove it
   std::string path_;
 };
 

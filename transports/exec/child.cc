@@ -132,7 +132,7 @@ absl::Status Child::Keeper::Prepare(absl::string_view where) {
     *pipe = *std::move(made);
   }
   ::fcntl(error_.out.get(), F_SETFL, O_NONBLOCK);
-  left_.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  left_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren();
   return left_ ? absl::OkStatus() : UnavailableErrno(errno, where, "eventfd");
 }
 

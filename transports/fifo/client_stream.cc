@@ -23,6 +23,7 @@ FifoClientStream::FifoClientStream(std::unique_ptr<PipeStream> pipes, Waiting wa
       waiting_(std::move(waiting)),
       own_reader_(own_reader.release()),
       ends_(std::move(ends)) {
+  KeepFromChildren(own_reader_);
   // Errors and hang-ups are always told.
   epoll_event event = {};
   for (const int fd : {ForwardingStream::end_fd(), read_fd(), waiting_.arrivals.get()}) {
@@ -32,14 +33,16 @@ FifoClientStream::FifoClientStream(std::unique_ptr<PipeStream> pipes, Waiting wa
 
 FifoClientStream::~FifoClientStream() {
   DropOwnReader();
-  if (connected()) return;
+  if (connected() || !birth_.is_this()) return;
   ::unlink(waiting_.in.c_str());
   ::unlink(waiting_.out.c_str());
 }
 
 void FifoClientStream::DropOwnReader() {
   const int fd = own_reader_.exchange(-1, std::memory_order_acq_rel);
-  if (fd >= 0) ::close(fd);
+  if (fd < 0) return;
+  ForgetKeptFromChildren(fd);
+  ::close(fd);
 }
 
 bool FifoClientStream::ServerIsGone() const {

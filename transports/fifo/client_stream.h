@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/forwarding_stream.h"
@@ -45,6 +46,7 @@ class FifoClientStream final : public ForwardingStream {
   // From now on a write fails when the server no longer reads.
   void DropOwnReader();
 
+  const BirthProcess birth_;
   const Waiting waiting_;
   std::atomic<int> own_reader_;  // until dropped
   const UniqueFd ends_;

@@ -154,7 +154,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
   if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
   const std::string path = AbsolutePath(address.name);
   FifoClientStream::Waiting waiting;
-  waiting.arrivals = OpenFifo(path, O_WRONLY);
+  waiting.arrivals = OpenFifo(path, O_WRONLY).KeptFromChildren();
   if (!waiting.arrivals && errno == ENXIO) errno = ECONNREFUSED;
   if (!waiting.arrivals) return UnavailableErrno(errno, where, "connect");
   PeerIdentity peer = IdentifyOwner(waiting.arrivals.get(), where, kMedium);
@@ -173,7 +173,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
   UniqueFd in = OpenFifo(names.to_client, O_RDONLY);
   UniqueFd own_reader = OpenFifo(names.to_server, O_RDONLY);
   UniqueFd out = OpenFifo(names.to_server, O_WRONLY);
-  UniqueFd ends(::epoll_create1(EPOLL_CLOEXEC));
+  UniqueFd ends = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
   if (!in || !out || !ends) return failed("connect: open a FIFO");
   const std::string bytes = arrival.Encode();
   absl::StatusOr<std::unique_ptr<PipeStream>> pipes =

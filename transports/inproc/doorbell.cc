@@ -14,7 +14,7 @@
 namespace nigh {
 
 absl::StatusOr<Doorbell> Doorbell::Create(absl::string_view where) {
-  UniqueFd event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  UniqueFd event = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren();
   if (!event) return UnavailableErrno(errno, where, "eventfd");
   return Doorbell(std::move(event));
 }

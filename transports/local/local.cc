@@ -150,7 +150,7 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenLocal(const Address& address) {
     return std::make_unique<LocalListener>(address, *std::move(place), std::nullopt,
                                            std::string(shm_place.status().message()), UniqueFd());
   }
-  UniqueFd both(::epoll_create1(EPOLL_CLOEXEC));
+  UniqueFd both = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
   for (const int fd : {place->fd(), shm_place->fd()}) {
     epoll_event event = {.events = EPOLLIN, .data = {}};
     if (::epoll_ctl(both.get(), EPOLL_CTL_ADD, fd, &event) != 0) {

@@ -43,7 +43,10 @@ class PosixQueue final : public MessageQueue {
   static absl::StatusOr<std::unique_ptr<MessageQueue>> Make(UniqueFd fd, std::string name,
                                                             bool receives);
   PosixQueue(UniqueFd fd, std::string name, QueueSize size, bool receives)
-      : fd_(std::move(fd)), name_(std::move(name)), size_(size), receives_(receives) {}
+      : fd_(std::move(fd).KeptFromChildren()),
+        name_(std::move(name)),
+        size_(size),
+        receives_(receives) {}
 
   size_t max_message() const override { return static_cast<size_t>(size_.bytes); }
   int Send(ConstByteSpan message, Urgency urgency) override;

@@ -12,9 +12,11 @@
 namespace nigh {
 
 BlockingHelper::BlockingHelper(std::function<void()> call)
-    : call_(std::move(call)), returned_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+    : call_(std::move(call)),
+      returned_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()) {}
 
 BlockingHelper::~BlockingHelper() {
+  if (!birth_.is_this()) return;
   {
     MutexLock lock(mutex_);
     if (!started_) return;

@@ -8,6 +8,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
@@ -41,6 +42,7 @@ class BlockingHelper {
   static void* Run(void* self);
   void Serve() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  const BirthProcess birth_;
   const std::function<void()> call_;
   const UniqueFd returned_;  // an eventfd
 

@@ -81,7 +81,8 @@ absl::StatusOr<std::unique_ptr<Connection>> QueueConnection::Announce(
   const std::string& where = connection->peer_.address;
   const timespec tick = absl::ToTimespec(kLookAfterServer);
   const itimerspec ticks = {.it_interval = tick, .it_value = tick};
-  connection->timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  connection->timer_ =
+      UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)).KeptFromChildren();
   if (!connection->timer_ || !connection->Open() ||
       ::timerfd_settime(connection->timer_.get(), 0, &ticks, nullptr) != 0) {
     return UnavailableErrno(errno, where, "connect");
@@ -101,14 +102,15 @@ QueueConnection::QueueConnection(std::unique_ptr<MessageQueue> in,
     : in_(std::move(in)),
       out_(std::move(out)),
       peer_(std::move(peer)),
-      ends_(::epoll_create1(EPOLL_CLOEXEC)),
-      closed_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      ends_(UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren()),
+      closed_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()),
       arrivals_(std::move(arrivals)),
       greeted_(arrivals_ == nullptr),
       buffer_(kBufferedFrames * out_->max_message()),
       message_(in_->max_message()) {}
 
 QueueConnection::~QueueConnection() {
+  if (!birth_.is_this()) return;
   Close();
   // A living peer still reads what was sent, and removes the queue then.
   const bool met =
@@ -306,7 +308,7 @@ Wake QueueConnection::Arm(Interest interest) {
 }
 
 void QueueConnection::Close() {
-  if (closing_.exchange(true, std::memory_order_acq_rel)) return;
+  if (!birth_.is_this() || closing_.exchange(true, std::memory_order_acq_rel)) return;
   // Never read: whoever polls on this side wakes, and goes on waking.
   (void)::eventfd_write(closed_.get(), 1);
   if (!out_->SayFarewell(ConstByteSpan(&kFarewell, 1))) {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -86,6 +87,7 @@ class QueueConnection final : public Connection {
   bool ServerHasGone() const;
   absl::Status Ended(absl::string_view operation, absl::string_view why) const;
 
+  const BirthProcess birth_;
   const std::unique_ptr<MessageQueue> in_;
   const std::unique_ptr<MessageQueue> out_;
   const PeerIdentity peer_;

@@ -63,10 +63,10 @@ absl::StatusOr<ClaimedName> ClaimedName::Claim(NameSpace space, std::string name
 }
 
 ClaimedName::ClaimedName(NameSpace space, std::string name, UniqueFd fd)
-    : space_(std::move(space)), name_(std::move(name)), fd_(std::move(fd)) {}
+    : space_(std::move(space)), name_(std::move(name)), fd_(std::move(fd).KeptFromChildren()) {}
 
 ClaimedName::~ClaimedName() {
-  if (!fd_) return;
+  if (!fd_ || !birth_.is_this()) return;
   // The lock is held until the descriptor is closed: nobody else can have taken the name, unless
   // somebody has removed it first.
   const UniqueFd again = space_.open(name_, /*make=*/false);

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
@@ -47,6 +48,7 @@ class ClaimedName {
  private:
   ClaimedName(NameSpace space, std::string name, UniqueFd fd);
 
+  BirthProcess birth_;
   NameSpace space_;
   std::string name_;
   UniqueFd fd_;

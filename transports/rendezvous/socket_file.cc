@@ -133,12 +133,13 @@ SocketFile::SocketFile(std::string path, dev_t device, ino_t inode)
     : path_(std::move(path)), device_(device), inode_(inode) {}
 
 SocketFile::SocketFile(SocketFile&& other) noexcept
-    : path_(std::exchange(other.path_, std::string())),
+    : birth_(other.birth_),
+      path_(std::exchange(other.path_, std::string())),
       device_(other.device_),
       inode_(other.inode_) {}
 
 SocketFile::~SocketFile() {
-  if (path_.empty()) return;
+  if (path_.empty() || !birth_.is_this()) return;
   struct stat file;
   if (::lstat(path_.c_str(), &file) != 0) return;
   if (file.st_dev == device_ && file.st_ino == inode_) ::unlink(path_.c_str());

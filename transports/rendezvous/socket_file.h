@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/birth_process.h"
 
 namespace nigh {
 
@@ -40,6 +41,7 @@ class SocketFile {
  private:
   SocketFile(std::string path, dev_t device, ino_t inode);
 
+  BirthProcess birth_;
   std::string path_;  // absolute; empty: moved from
   dev_t device_;
   ino_t inode_;

@@ -49,8 +49,8 @@ std::optional<BellKind> ParseBellKind(absl::string_view name) {
 }
 
 Sleepers::Sleepers()
-    : data_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      room_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+    : data_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()),
+      room_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()) {}
 
 void Sleepers::Wake(BellLetter which) const { (void)::eventfd_write(fd(which), 1); }
 

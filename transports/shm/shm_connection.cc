@@ -80,7 +80,7 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
 }
 
 ShmConnection::ShmConnection(UniqueFd socket, PeerIdentity peer, OwnMemory memory)
-    : socket_(std::move(socket)),
+    : socket_(std::move(socket).KeptFromChildren()),
       peer_(std::move(peer)),
       same_user_(peer_.uid == ::geteuid()),
       memory_(std::move(memory.mapping)),
@@ -89,6 +89,7 @@ ShmConnection::ShmConnection(UniqueFd socket, PeerIdentity peer, OwnMemory memor
       sender_(memory_.bytes().subspan(kControlSize), own_page_) {}
 
 ShmConnection::~ShmConnection() {
+  if (!birth_.is_this()) return;
   Close();
   MutexLock lock(mutex_);
   // What has an identifier goes with the last who could attach it. A peer that is still there may

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -85,6 +86,7 @@ class ShmConnection final : public Connection {
   void GiveUp(const absl::Status& reason) ABSL_LOCKS_EXCLUDED(mutex_);
   void GiveUpLocked(const absl::Status& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const BirthProcess birth_;
   const UniqueFd socket_;
   const PeerIdentity peer_;
   const bool same_user_;

@@ -84,6 +84,14 @@ absl::StatusOr<std::unique_ptr<PipeStream>> PipeStream::Make(UniqueFd in, Unique
                                       UniqueFd(ends[1]));
 }
 
+PipeStream::PipeStream(UniqueFd in, UniqueFd out, UniqueFd ended, UniqueFd open)
+    : in_(std::move(in).KeptFromChildren()),
+      out_(std::move(out).KeptFromChildren()),
+      ended_(std::move(ended).KeptFromChildren()),
+      open_(open.release()) {
+  KeepFromChildren(open_);
+}
+
 // Not read(2) and write(2) of the C library: see socket_stream.cc.
 
 ssize_t PipeStream::Read(ByteSpan to) {
@@ -106,6 +114,7 @@ void PipeStream::Shutdown() {
   // Of several threads that shut down, one does it all.
   const int open = open_.exchange(-1, std::memory_order_acq_rel);
   if (open < 0) return;
+  ForgetKeptFromChildren(open);
   ::close(open);  // from now on the third pipe is at its end
   (void)::dup3(ended_.get(), in_.get(), O_CLOEXEC);
   (void)::dup3(ended_.get(), out_.get(), O_CLOEXEC);

@@ -36,8 +36,7 @@ class PipeStream final : public ByteStream {
   // says.
   static absl::StatusOr<std::unique_ptr<PipeStream>> Make(UniqueFd in, UniqueFd out,
                                                           absl::string_view where);
-  PipeStream(UniqueFd in, UniqueFd out, UniqueFd ended, UniqueFd open)
-      : in_(std::move(in)), out_(std::move(out)), ended_(std::move(ended)), open_(open.release()) {}
+  PipeStream(UniqueFd in, UniqueFd out, UniqueFd ended, UniqueFd open);
   ~PipeStream() override { Shutdown(); }
 
   ssize_t Read(ByteSpan to) override;

@@ -24,8 +24,8 @@ UniqueFd AcceptOnce(int listening) {
 }  // namespace
 
 SocketAcceptor::SocketAcceptor(UniqueFd listening, absl::string_view address)
-    : listening_(std::move(listening)),
-      reserve_(DuplicateFd(listening_.get())),
+    : listening_(std::move(listening).KeptFromChildren()),
+      reserve_(DuplicateFd(listening_.get()).KeptFromChildren()),
       address_(address) {}
 
 absl::StatusOr<UniqueFd> SocketAcceptor::Accept() {
@@ -56,7 +56,7 @@ void SocketAcceptor::TurnAway() {
   UniqueFd turned_away = AcceptOnce(listening_.get());
   const bool stuck = !turned_away && errno != EAGAIN;
   turned_away.reset();
-  reserve_ = DuplicateFd(listening_.get());
+  reserve_ = DuplicateFd(listening_.get()).KeptFromChildren();
   if (!stuck) return;
   // Another thread took the descriptor, or it is memory that has run out. There is nothing to wait
   // for; pausing keeps the poller from using up the CPU that others need to free something.

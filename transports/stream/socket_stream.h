@@ -14,7 +14,7 @@ namespace nigh {
 // A connected stream socket that does not block.
 class SocketStream final : public ByteStream {
  public:
-  explicit SocketStream(UniqueFd socket) : socket_(std::move(socket)) {}
+  explicit SocketStream(UniqueFd socket) : socket_(std::move(socket).KeptFromChildren()) {}
 
   ssize_t Read(ByteSpan to) override;
   ssize_t Write(ConstByteSpan from) override;

@@ -143,12 +143,14 @@ absl::StatusOr<std::unique_ptr<MessageQueue>> SysvQueue::Make(SysvQueueId id, Un
 }
 
 SysvQueue::SysvQueue(SysvQueueId id, UniqueFd file, size_t capacity, bool receives)
-    : id_(id), file_(std::move(file)), capacity_(capacity), receives_(receives), helper_([this] {
-        Block();
-      }) {}
+    : id_(id),
+      file_(std::move(file).KeptFromChildren()),
+      capacity_(capacity),
+      receives_(receives),
+      helper_([this] { Block(); }) {}
 
 SysvQueue::~SysvQueue() {
-  if (receives_) id_.Remove();
+  if (receives_ && birth_.is_this()) id_.Remove();
 }
 
 void SysvQueue::Block() {

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
@@ -80,6 +81,7 @@ class SysvQueue final : public MessageQueue {
   // The helper's call.
   void Block();
 
+  const BirthProcess birth_;
   const SysvQueueId id_;
   const UniqueFd file_;
   const size_t capacity_;  // bytes, without a note

@@ -36,12 +36,15 @@ bool PeerHasClosed(int socket) {
 
 }  // namespace
 
-TcpStream::TcpStream(UniqueFd socket) : socket_(std::move(socket)), connected_(true) {
+TcpStream::TcpStream(UniqueFd socket)
+    : socket_(std::move(socket).KeptFromChildren()), connected_(true) {
   SendAtOnce(socket_.get());
 }
 
 TcpStream::TcpStream(UniqueFd socket, std::vector<Endpoint> candidates)
-    : socket_(std::move(socket)), connected_(false), candidates_(std::move(candidates)) {
+    : socket_(std::move(socket).KeptFromChildren()),
+      connected_(false),
+      candidates_(std::move(candidates)) {
   SendAtOnce(socket_.get());
 }
 

@@ -23,6 +23,11 @@ constexpr uint32_t kOneForRoom = uint32_t{1} << 16;
 
 Ear::~Ear() {
   if (!thread_.joinable()) return;
+  // A child of fork(2) has inherited the object, not the thread.
+  if (!birth_.is_this()) {
+    new std::thread(std::move(thread_));
+    return;
+  }
   stopping_.store(true, std::memory_order_release);
   // Again and again: the thread may have looked at stopping_ before, and be about to block.
   while (!stopped_.load(std::memory_order_acquire)) {

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "absl/status/status.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transports/shm/bell.h"
 
 namespace nigh {
@@ -33,6 +34,7 @@ class Ear {
  private:
   void Run(const std::atomic<uint32_t>& rung);
 
+  const BirthProcess birth_;
   const Sleepers& sleepers_;
   const int socket_;
   const std::function<bool(uint32_t)> block_;

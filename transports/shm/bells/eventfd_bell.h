@@ -29,7 +29,8 @@ class PeerEventfdBell final : public PeerBell {
  public:
   // Nothing: one of the two descriptors is no eventfd, or one that may block.
   static std::unique_ptr<PeerBell> Attach(BellHandle handle);
-  PeerEventfdBell(UniqueFd data, UniqueFd room) : data_(std::move(data)), room_(std::move(room)) {}
+  PeerEventfdBell(UniqueFd data, UniqueFd room)
+      : data_(std::move(data).KeptFromChildren()), room_(std::move(room).KeptFromChildren()) {}
 
   bool Ring(BellLetter which) override;
 

@@ -23,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/base/signals_blocked.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
@@ -72,11 +73,12 @@ class SignalEar {
   void Run(std::promise<pid_t> started);
   void Hear(int32_t value) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  const BirthProcess birth_;
   Mutex mutex_;
   absl::flat_hash_map<uint32_t, const Sleepers*> sleepers_ ABSL_GUARDED_BY(mutex_);
   uint32_t last_key_ ABSL_GUARDED_BY(mutex_) = 0;
   // Not a signal: there may be no room in the queue for one.
-  const UniqueFd stop_{::eventfd(0, EFD_CLOEXEC)};
+  const UniqueFd stop_ = UniqueFd(::eventfd(0, EFD_CLOEXEC)).KeptFromChildren();
   std::thread thread_;
   pid_t thread_id_ = -1;
 };
@@ -109,6 +111,11 @@ absl::StatusOr<std::shared_ptr<SignalEar>> SignalEar::Get() {
 
 SignalEar::~SignalEar() {
   if (!thread_.joinable()) return;
+  // A child of fork(2) has inherited the object, not the thread.
+  if (!birth_.is_this()) {
+    new std::thread(std::move(thread_));
+    return;
+  }
   (void)::eventfd_write(stop_.get(), 1);
   thread_.join();
 }

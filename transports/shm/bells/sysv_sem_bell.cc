@@ -66,6 +66,7 @@ SysvSemBell::SysvSemBell(const Sleepers& sleepers, int socket, int id)
 
 SysvSemBell::~SysvSemBell() {
   ear_.reset();
+  if (!birth_.is_this()) return;
   ::semctl(id_, 0, IPC_RMID);
 }
 

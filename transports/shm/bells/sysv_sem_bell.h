@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/bells/ear.h"
 
@@ -28,6 +29,7 @@ class SysvSemBell final : public OwnBell {
   static int Sweep();
 
  private:
+  const BirthProcess birth_;
   const int id_;
   std::unique_ptr<Ear> ear_;  // gone before the set is
 };

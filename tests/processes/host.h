@@ -1,0 +1,48 @@
+#ifndef NIGH_TESTS_PROCESSES_HOST_H_
+#define NIGH_TESTS_PROCESSES_HOST_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "nigh/channel.h"
+#include "nigh/options.h"
+#include "nigh/server_context.h"
+#include "nigh/server_stream.h"
+#include "tests/processes/host.nigh.h"
+
+namespace nigh::testing {
+
+// The ways in which a test has a child end.
+inline constexpr Way kEnds[] = {EXIT, QUIT, EXEC, ABORT, RETURN};
+
+// Ends this process. Returns only where `way` is RETURN.
+void EndAs(Way way);
+
+// Waits until the child has ended: "exit 0", "signal 6". A child that has not ended within ten
+// seconds is killed: "hangs".
+std::string AwaitEnd(pid_t child);
+
+class HostService final : public Host::Service {
+  absl::Status Echo(ServerContext& context, const Text& request, Text* reply) override;
+  absl::Status Chat(ServerContext& context, ServerStream<Text, Text>& stream) override;
+  absl::Status Fork(ServerContext& context, const ForkRequest& request, ForkReply* reply) override;
+  absl::Status ForkInline(ServerContext& context, const ForkRequest& request,
+                          ForkReply* reply) override {
+    return Fork(context, request, reply);
+  }
+  absl::Status End(ServerContext& context, const ForkRequest& request, Text* reply) override;
+};
+
+// Options for TheSubject().
+ServerOptions OptionsOfServer();
+ChannelOptions OptionsOfChannel();
+
+// Calls Echo with "hello". Returns the reply, or the status that the call has ended with.
+std::string Hello(const std::shared_ptr<Channel>& channel);
+
+}  // namespace nigh::testing
+
+#endif  // NIGH_TESTS_PROCESSES_HOST_H_
