@@ -41,6 +41,8 @@ class ClientLink {
   SlotTable& slots() { return slots_; }
   const Limits& limits() const { return limits_; }
   const std::string& name() const { return name_; }
+  // The server has said that it goes.
+  bool going_away() const { return going_away_.load(std::memory_order_relaxed); }
   // The beginning of messages about a call: the address and the method.
   std::string NameOf(const Method& method) const;
   const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }

@@ -207,7 +207,10 @@ bool ClientSession::TakeCredit(const FrameHeader& header, const void* own) {
 void ClientSession::TakeEnd() {
   absl::Status why;
   if (violation_.ok()) {
-    why = link_.connection().End(Interest::kReceive);
+    // A server that has said that it goes is not asked how it died, which may take a while.
+    why = link_.going_away()
+              ? absl::UnavailableError(absl::StrCat(link_.name(), ": the server has gone away"))
+              : link_.connection().End(Interest::kReceive);
   } else {
     // The server is told why; whether that arrives makes no difference.
     (void)link_.sender().SendText({.kind = FrameKind::kGoAway},

@@ -102,7 +102,7 @@ void Pump::NoticeDeath(bool waits) {
   if (waits) last_looked_.store(now, std::memory_order_relaxed);
   if (!stale || !token_.TryTake()) return;
   // In shared memory, Receive alone does not notice that the peer is gone; arming does.
-  (void)receiver_.Arm();
+  if (poll_cost_ == Waiter::PollCost::kCheap) (void)receiver_.Arm();
   (void)PumpSome();
   Leave();
 }

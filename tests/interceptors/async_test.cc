@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <deque>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -209,11 +210,17 @@ TEST_F(InterceptorTest, RejectAndAnswerBeforeACoroutine) {
 
 TEST_F(InterceptorTest, AnAnswerBeforeACoroutineThatDoesNotFitTheWindowIsResourceExhausted) {
   Serve(std::make_unique<CoEcho>());
-  AddServer().start = [](InterceptedServerCall& call) {
+  std::promise<void> answered;
+  auto& server = AddServer();
+  server.start = [](InterceptedServerCall& call) {
     call.Answer(std::deque<std::string>(20, BlobOf(100'000).SerializeAsString()));
     return absl::OkStatus();
   };
-  EXPECT_THAT(stub().Both().Finish(), HasCode(kResourceExhausted));
+  server.finish = [&answered](InterceptedServerCall&, absl::Status&) { answered.set_value(); };
+  auto call = stub().Both();
+  // Who finishes takes in what has come, and makes the window as wide as it was.
+  answered.get_future().wait();
+  EXPECT_THAT(call.Finish(), HasCode(kResourceExhausted));
 }
 
 }  // namespace

@@ -16,8 +16,13 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "nigh/channel.h"
+#include "nigh/server.h"
 #include "nigh/transport/unique_fd.h"
+#include "tests/conformance/child.h"
 #include "tests/contract/subject.h"
 
 namespace nigh::testing {
@@ -71,11 +76,12 @@ absl::Status HostService::Chat(ServerContext&, ServerStream<Text, Text>& stream)
   while (std::optional<Text> text = stream.Read()) {
     if (!stream.Write(*text)) break;
   }
+  board.Raise("chat ended");
   return absl::OkStatus();
 }
 
 absl::Status HostService::Fork(ServerContext&, const ForkRequest& request, ForkReply* reply) {
-  const pid_t child = ::fork();
+  const pid_t child = testing::Fork(request.raw());
   if (child < 0) return absl::ErrnoToStatus(errno, "fork");
   if (child == 0) {
     EndAs(request.way());
@@ -89,6 +95,39 @@ absl::Status HostService::Fork(ServerContext&, const ForkRequest& request, ForkR
 absl::Status HostService::End(ServerContext&, const ForkRequest& request, Text*) {
   EndAs(request.way());
   return absl::OkStatus();
+}
+
+pid_t Fork(bool raw) {
+  return raw ? static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr))
+             : ::fork();
+}
+
+std::optional<int> ActIfAsked(int argc, char** argv) {
+  absl::string_view address = argc == 2 ? argv[1] : "";
+  if (absl::ConsumePrefix(&address, "--serve=")) {
+    DieWithParent();
+    HostService service;
+    Server server(OptionsOfServer());
+    server.Register(service);
+    if (absl::Status status = server.Listen(address); !status.ok()) {
+      Say(status.ToString());
+      return 1;
+    }
+    if (!server.Start().ok()) return 1;
+    Say(server.addresses().front());
+    return server.Run().ok() ? 0 : 1;
+  }
+  const bool raw = absl::ConsumePrefix(&address, "--call-raw=");
+  if (!raw && !absl::ConsumePrefix(&address, "--call=")) return std::nullopt;
+  DieWithParent();
+  const std::shared_ptr<Channel> channel = Dial(address, OptionsOfChannel()).value();
+  auto chat = Host::Stub(channel).Chat();
+  if (!chat.Write(Text()) || !chat.Read().has_value()) return 1;
+  const pid_t child = Fork(raw);
+  if (child == 0) EndAs(LIVE_ON);
+  Say(absl::StrCat(child));
+  EndAs(ABORT);
+  return 1;
 }
 
 ServerOptions OptionsOfServer() { return {.transports = {&TheSubject().transport, 1}}; }

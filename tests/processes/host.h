@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -11,6 +12,7 @@
 #include "nigh/options.h"
 #include "nigh/server_context.h"
 #include "nigh/server_stream.h"
+#include "tests/conformance/board.h"
 #include "tests/processes/host.nigh.h"
 
 namespace nigh::testing {
@@ -25,7 +27,15 @@ void EndAs(Way way);
 // seconds is killed: "hangs".
 std::string AwaitEnd(pid_t child);
 
+// As fork(2); `raw`: without the C library's handlers.
+pid_t Fork(bool raw);
+
 class HostService final : public Host::Service {
+ public:
+  // "chat ended" is raised whenever a call of Chat has.
+  Board board;
+
+ private:
   absl::Status Echo(ServerContext& context, const Text& request, Text* reply) override;
   absl::Status Chat(ServerContext& context, ServerStream<Text, Text>& stream) override;
   absl::Status Fork(ServerContext& context, const ForkRequest& request, ForkReply* reply) override;
@@ -35,6 +45,12 @@ class HostService final : public Host::Service {
   }
   absl::Status End(ServerContext& context, const ForkRequest& request, Text* reply) override;
 };
+
+// If this process was started to be a server (--serve=ADDRESS) or a client (--call=ADDRESS, or
+// --call-raw=ADDRESS), acts as one, and returns what main() is to return. A server says its address
+// (Say) and serves. A client opens a call of Chat, forks a child that lives on, says its number, and
+// aborts.
+std::optional<int> ActIfAsked(int argc, char** argv);
 
 // Options for TheSubject().
 ServerOptions OptionsOfServer();

@@ -95,6 +95,8 @@ class Child::Keeper {
     MutexLock lock(mutex_);
     return pid_;
   }
+  // Once the child runs: the thread opens it before, and never closes it.
+  UniqueFd Watch() const { return DuplicateFd(death_.get()); }
   UniqueFd TakeInput() { return std::move(input_.in); }
   UniqueFd TakeOutput() { return std::move(output_.out); }
   std::string DescribeEnd(absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -267,6 +269,7 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::vector<std::string> wor
 Child::Child(std::shared_ptr<Keeper> keeper) : keeper_(std::move(keeper)) {}
 Child::~Child() { Leave(); }
 pid_t Child::pid() const { return keeper_->pid(); }
+UniqueFd Child::Watch() const { return keeper_->Watch(); }
 UniqueFd Child::TakeInput() { return keeper_->TakeInput(); }
 UniqueFd Child::TakeOutput() { return keeper_->TakeOutput(); }
 std::string Child::DescribeEnd(absl::Duration patience) { return keeper_->DescribeEnd(patience); }

@@ -29,6 +29,8 @@ class Child {
   ~Child();
 
   pid_t pid() const;
+  // Readable once the child has died: a pidfd. No descriptor: the system has none to give.
+  UniqueFd Watch() const;
   // This side's ends of two pipes: the child reads from one, and writes to the other. Each can be
   // taken once.
   UniqueFd TakeInput();

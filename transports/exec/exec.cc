@@ -13,6 +13,7 @@
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transports/exec/child.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/stream/forwarding_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
@@ -34,7 +35,9 @@ class ChildStream final : public ForwardingStream {
     ForwardingStream::Shutdown();
     child_->Leave();
   }
-  std::string PeerEnd() override { return child_->DescribeEnd(kBetweenPipesAndDeath); }
+  std::optional<std::string> PeerEnd() override {
+    return child_->DescribeEnd(kBetweenPipesAndDeath);
+  }
 
  private:
   const std::unique_ptr<Child> child_;
@@ -72,8 +75,10 @@ absl::StatusOr<std::unique_ptr<Connection>> DialExec(const Address& address) {
   if (!pipes.ok()) return pipes.status();
   // Whose it is depends on the program, which may change that.
   PeerIdentity identity = {.address = where, .medium = "pipe", .pid = (*child)->pid()};
+  PeerProcess process((*child)->Watch());
   return std::make_unique<StreamConnection>(
-      std::make_unique<ChildStream>(*std::move(child), *std::move(pipes)), std::move(identity));
+      std::make_unique<ChildStream>(*std::move(child), *std::move(pipes)), std::move(identity),
+      StreamConnection::Side::kClient, std::move(process));
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenExec(const Address& address) {

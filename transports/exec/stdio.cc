@@ -17,6 +17,7 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/stream/pipe_stream.h"
 #include "nigh/transports/stream/single_listener.h"
 #include "nigh/transports/stream/stream_connection.h"
@@ -54,7 +55,9 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenStdio(const Address& address) {
   std::fflush(stdout);
   PeerIdentity parent = {.address = where, .medium = "pipe", .pid = ::getppid()};
   return std::make_unique<SingleListener>(
-      address, std::make_unique<StreamConnection>(*std::move(stream), std::move(parent)));
+      address,
+      std::make_unique<StreamConnection>(*std::move(stream), std::move(parent),
+                                         StreamConnection::Side::kServer, PeerProcess::OfParent()));
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> DialStdio(const Address& address) {

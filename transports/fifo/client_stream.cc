@@ -17,6 +17,27 @@
 
 namespace nigh {
 
+namespace {
+
+constexpr std::byte kLetter{'n'};
+constexpr size_t kPidAt = 1;
+constexpr size_t kSpaceAt = 5;
+
+}  // namespace
+
+std::array<std::byte, FifoGreeting::kSize> FifoGreeting::Encode() const {
+  std::array<std::byte, kSize> bytes = {kLetter};
+  StoreLittle(static_cast<uint32_t>(server.pid), &bytes[kPidAt]);
+  StoreLittle(server.space, &bytes[kSpaceAt]);
+  return bytes;
+}
+
+std::optional<FifoGreeting> FifoGreeting::Decode(const std::byte* bytes) {
+  if (bytes[0] != kLetter) return std::nullopt;
+  return FifoGreeting{{.pid = static_cast<pid_t>(LoadLittle<uint32_t>(bytes + kPidAt)),
+                       .space = LoadLittle<uint32_t>(bytes + kSpaceAt)}};
+}
+
 FifoClientStream::FifoClientStream(std::unique_ptr<PipeStream> pipes, Waiting waiting,
                                    UniqueFd own_reader, UniqueFd ends)
     : ForwardingStream(std::move(pipes)),
@@ -54,13 +75,17 @@ bool FifoClientStream::ServerIsGone() const {
 
 ssize_t FifoClientStream::Read(ByteSpan to) {
   if (connected()) return ForwardingStream::Read(to);
-  std::byte greeting;
+  std::array<std::byte, FifoGreeting::kSize> bytes;
   // Asked first: what a server writes before it goes is there by then.
   const bool gone = ServerIsGone();
-  const ssize_t size = ForwardingStream::Read(ByteSpan(&greeting, 1));
+  // It comes in one piece.
+  const ssize_t size = ForwardingStream::Read(ByteSpan(bytes));
   if (size == 0) return gone ? 0 : -EAGAIN;
   if (size < 0) return size;
-  if (greeting != static_cast<std::byte>(kFifoGreeting)) return -EPROTO;
+  const std::optional<FifoGreeting> greeting =
+      size == ssize_t{FifoGreeting::kSize} ? FifoGreeting::Decode(bytes.data()) : std::nullopt;
+  if (!greeting.has_value()) return -EPROTO;
+  server_ = WatchProcess(greeting->server);
   // Relaxed: the sending thread reads it for the text of an error only.
   connected_.store(true, std::memory_order_relaxed);
   // The connection outlives the place where it began.

@@ -3,21 +3,32 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/process_name.h"
 #include "nigh/transports/stream/forwarding_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"
 
 namespace nigh {
 
-// The first byte that a server sends through a client's FIFO.
-inline constexpr char kFifoGreeting = 'n';
+// What a server sends through a client's FIFO first: a letter, and who it is.
+struct FifoGreeting {
+  ProcessName server;
+
+  static constexpr size_t kSize = 9;
+  std::array<std::byte, kSize> Encode() const;
+  // Nothing if `bytes`, of that size, are none.
+  static std::optional<FifoGreeting> Decode(const std::byte* bytes);
+};
 
 // A client's two FIFOs. Before the server has opened them they look as if it had closed them, and
 // that means nothing; the stream is connected when the server's greeting has come. Until then, the
@@ -38,6 +49,8 @@ class FifoClientStream final : public ForwardingStream {
   ssize_t Write(ConstByteSpan from) override;
   bool connected() const override { return connected_.load(std::memory_order_relaxed); }
   int end_fd() const override { return ends_.get(); }
+  // Who has greeted.
+  UniqueFd TakeSender() override { return std::move(server_); }
 
  private:
   // Whether the server has gone: nobody reads announcements any more, or it had opened this
@@ -51,6 +64,7 @@ class FifoClientStream final : public ForwardingStream {
   std::atomic<int> own_reader_;  // until dropped
   const UniqueFd ends_;
   std::atomic<bool> connected_ = false;
+  UniqueFd server_;  // a pidfd
 };
 
 }  // namespace nigh

@@ -28,6 +28,8 @@
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/fifo/client_stream.h"
+#include "nigh/transports/process/peer_process.h"
+#include "nigh/transports/process/process_name.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
 #include "nigh/transports/rendezvous/peer_credentials.h"
@@ -135,9 +137,12 @@ class FifoListener final : public Listener {
     if (peer.uid != IdentifyOwner(out.get(), where_, kMedium).uid) return nullptr;
     absl::StatusOr<std::unique_ptr<PipeStream>> stream =
         PipeStream::Make(std::move(in), std::move(out), where_);
-    const auto greeting = static_cast<std::byte>(kFifoGreeting);
-    if (!stream.ok() || (*stream)->Write(ConstByteSpan(&greeting, 1)) != 1) return nullptr;
-    return std::make_unique<StreamConnection>(*std::move(stream), std::move(peer));
+    const std::array<std::byte, FifoGreeting::kSize> greeting =
+        FifoGreeting{ProcessName::OfThisProcess()}.Encode();
+    if (!stream.ok() || (*stream)->Write(greeting) != ssize_t{FifoGreeting::kSize}) return nullptr;
+    return std::make_unique<StreamConnection>(*std::move(stream), std::move(peer),
+                                              StreamConnection::Side::kServer,
+                                              PeerProcess(WatchProcess(arrival.client)));
   }
 
   const Address address_;
@@ -188,7 +193,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
   return std::make_unique<StreamConnection>(
       std::make_unique<FifoClientStream>(*std::move(pipes), std::move(waiting),
                                          std::move(own_reader), std::move(ends)),
-      std::move(peer));
+      std::move(peer), StreamConnection::Side::kClient, PeerProcess());
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Address& address) {

@@ -19,6 +19,7 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
@@ -58,12 +59,15 @@ absl::StatusOr<Meeting> FindMeeting(const Address& address) {
 
 constexpr absl::string_view kTurnedOff = "this side's address says shm=off";
 
-std::unique_ptr<Connection> StayOnSocket(UniqueFd socket, const std::string& address,
-                                         absl::string_view why) {
+std::unique_ptr<Connection> StayOnSocket(UniqueFd socket, StreamConnection::Side side,
+                                         const std::string& address, absl::string_view why) {
   PeerIdentity peer = IdentifyPeer(socket.get(), address,
                                    absl::StrCat("Unix socket, without shared memory: ", why));
-  return std::make_unique<StreamConnection>(std::make_unique<SocketStream>(std::move(socket)),
-                                            std::move(peer));
+  PeerProcess process = PeerProcess::OfSocket(socket.get());
+  return std::make_unique<StreamConnection>(
+      std::make_unique<SocketStream>(std::move(socket),
+                                     /*asked_for_senders=*/side == StreamConnection::Side::kClient),
+      std::move(peer), side, std::move(process));
 }
 
 class LocalListener final : public Listener {
@@ -85,13 +89,15 @@ class LocalListener final : public Listener {
       if (!socket.ok()) return socket.status();
       // Who comes when there is no memory left is turned away, and may come to the other socket.
       if (*socket) {
-        return ShmConnection::Make(*std::move(socket), where_, ShmOptions()).value_or(nullptr);
+        return ShmConnection::Make(*std::move(socket), ShmConnection::Side::kServer, where_,
+                                   ShmOptions())
+            .value_or(nullptr);
       }
     }
     absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
-    return StayOnSocket(*std::move(socket), where_,
+    return StayOnSocket(*std::move(socket), StreamConnection::Side::kServer, where_,
                         shm_place_.has_value() ? "the client came without" : why_no_shm_);
   }
 
@@ -126,8 +132,8 @@ absl::StatusOr<std::unique_ptr<Connection>> DialLocal(const Address& address) {
   if (meeting->shm) {
     absl::StatusOr<UniqueFd> socket = Meet(meeting->shm_socket);
     if (socket.ok()) {
-      absl::StatusOr<std::unique_ptr<Connection>> connection =
-          ShmConnection::Make(*std::move(socket), where, ShmOptions());
+      absl::StatusOr<std::unique_ptr<Connection>> connection = ShmConnection::Make(
+          *std::move(socket), ShmConnection::Side::kClient, where, ShmOptions());
       if (connection.ok()) return connection;
       why = std::string(connection.status().message());
     } else {
@@ -136,7 +142,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialLocal(const Address& address) {
   }
   absl::StatusOr<UniqueFd> socket = Meet(meeting->socket);
   if (!socket.ok()) return socket.status();
-  return StayOnSocket(*std::move(socket), where, why);
+  return StayOnSocket(*std::move(socket), StreamConnection::Side::kClient, where, why);
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenLocal(const Address& address) {

@@ -32,9 +32,9 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/process_name.h"
 #include "nigh/transports/queue/message_queue.h"
 #include "nigh/transports/rendezvous/arrival.h"
-#include "nigh/transports/rendezvous/process_name.h"
 
 namespace nigh {
 namespace {
@@ -48,11 +48,6 @@ constexpr std::byte kFarewell{'b'};
 constexpr size_t kGreetingSize = 9;  // the letter, the process, its namespace
 
 Urgency UrgencyOf(FrameKind kind) { return MayOvertake(kind) ? Urgency::kControl : Urgency::kBulk; }
-
-bool IsReadable(int fd) {
-  pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
-  return fd >= 0 && ::poll(&entry, 1, 0) > 0;
-}
 
 }  // namespace
 
@@ -132,13 +127,13 @@ bool QueueConnection::Open() {
 }
 
 bool QueueConnection::WatchPeer(const ProcessName& name) {
-  process_ = WatchProcess(name);
-  if (!process_ && errno == ESRCH) {
+  UniqueFd process = WatchProcess(name);
+  if (!process && errno == ESRCH) {
     peer_died_.store(true, std::memory_order_release);
     return false;
   }
-  Watch(process_.get());
-  process_fd_.store(process_.get(), std::memory_order_release);
+  Watch(process.get());
+  process_.Become(std::move(process));
   return true;
 }
 
@@ -158,7 +153,7 @@ bool QueueConnection::ServerHasGone() const {
 
 bool QueueConnection::LookForDeath() {
   if (greeted_.load(std::memory_order_acquire)) {
-    return IsReadable(process_fd_.load(std::memory_order_acquire));
+    return process_.HasDied();
   }
   uint64_t ticks;
   const bool due = ::read(timer_.get(), &ticks, sizeof(ticks)) == sizeof(ticks);
@@ -188,7 +183,7 @@ Flushed QueueConnection::Flush() {
     } else if (peer_left_.load(std::memory_order_acquire)) {
       send_status_ = Ended("send", "the peer closed the connection");
     } else if (peer_died_.load(std::memory_order_acquire)) {
-      send_status_ = Ended("send", "the peer's process has died");
+      send_status_ = Ended("send", Obituary());
     }
     if (!send_status_.ok()) break;
     const std::byte* const at = &buffer_[begin_];
@@ -259,7 +254,7 @@ Received QueueConnection::Receive(absl::Span<Frame> frames) {
         if (message_[0] == kFarewell && size == 1) {
           if (!last_look_) peer_left_.store(true, std::memory_order_release);
           receive_status_ = Ended("receive", peer_died_.load(std::memory_order_acquire)
-                                                 ? "the peer's process has died"
+                                                 ? Obituary()
                                                  : "the peer closed the connection");
           continue;
         }
@@ -324,6 +319,11 @@ void QueueConnection::Close() {
 
 absl::Status QueueConnection::Ended(absl::string_view operation, absl::string_view why) const {
   return absl::UnavailableError(absl::StrCat(peer_.address, ": ", operation, ": ", why));
+}
+
+std::string QueueConnection::Obituary() const {
+  const std::string told = process_.Obituary(absl::ZeroDuration());
+  return told.empty() ? "the peer's process has died" : told;
 }
 
 }  // namespace nigh

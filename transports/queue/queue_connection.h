@@ -17,9 +17,10 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
+#include "nigh/transports/process/peer_process.h"
+#include "nigh/transports/process/process_name.h"
 #include "nigh/transports/queue/message_queue.h"
 #include "nigh/transports/rendezvous/arrival.h"
-#include "nigh/transports/rendezvous/process_name.h"
 
 namespace nigh {
 
@@ -86,6 +87,8 @@ class QueueConnection final : public Connection {
   // there, from `arrivals_`.
   bool ServerHasGone() const;
   absl::Status Ended(absl::string_view operation, absl::string_view why) const;
+  // How the peer, which has died, has done so.
+  std::string Obituary() const;
 
   const BirthProcess birth_;
   const std::unique_ptr<MessageQueue> in_;
@@ -93,11 +96,10 @@ class QueueConnection final : public Connection {
   const PeerIdentity peer_;
   UniqueFd ends_;    // an epoll set of the next three
   UniqueFd closed_;  // an eventfd: by this side
-  UniqueFd process_;
+  PeerProcess process_;
   UniqueFd timer_;                                // until the greeting
   const std::unique_ptr<MessageQueue> arrivals_;  // the client's
 
-  std::atomic<int> process_fd_ = -1;  // of process_, for the sending thread
   std::atomic<bool> greeted_;
   std::atomic<bool> closing_ = false;
   std::atomic<bool> peer_left_ = false;  // it closed

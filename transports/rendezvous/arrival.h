@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/transports/rendezvous/process_name.h"
+#include "nigh/transports/process/process_name.h"
 
 namespace nigh {
 

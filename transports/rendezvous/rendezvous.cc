@@ -16,6 +16,7 @@
 #include "nigh/deadline.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/rendezvous/socket_file.h"
 #include "nigh/transports/rendezvous/socket_name.h"
 #include "nigh/transports/stream/socket_acceptor.h"
@@ -74,6 +75,8 @@ absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point) {
   if (!name.ok()) return name.status();
   UniqueFd socket = MakeSocket(point.type);
   if (!socket) return UnavailableErrno(errno, point.address, "socket");
+  // Before it is connected: the server may send at once.
+  (void)AskForSenders(socket.get(), true);
   int error = ::connect(socket.get(), name->get(), name->size) == 0 ? 0 : errno;
   if (error == EAGAIN) error = ConnectWhenQueueIsFull(socket.get(), *name);
   if (error == EAGAIN || error == EINTR) {
@@ -83,6 +86,12 @@ absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point) {
                      "stopped, or does it get more connections than it can take in?)"));
   }
   if (error != 0) return ConnectError(error, point);
+  if (PeerProcess::OfSocket(socket.get()).HasDied()) {
+    return absl::UnavailableError(
+        absl::StrCat(point.address,
+                     ": connect: the server has died; another process holds its socket, a child of "
+                     "the server as a rule, and does not serve (start the server again)"));
+  }
   return socket;
 }
 

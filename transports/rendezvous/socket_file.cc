@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/rendezvous/socket_name.h"
 
@@ -73,8 +74,17 @@ absl::StatusOr<UniqueFd> LockDirectory(const std::string& directory, absl::strin
                    directory, ")"));
 }
 
-// Removes `path` if it is a socket that nobody listens on. OK: there is no such file any more.
-absl::Status RemoveStale(const std::string& path, absl::string_view where) {
+// Whether the process has died that listens at `path` with a socket of that type. A live one sees a
+// connection that has gone when it is accepted.
+bool ListenerHasDied(const SocketName& name, int type) {
+  const UniqueFd probe(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return probe && ::connect(probe.get(), name.get(), name.size) == 0 &&
+         PeerProcess::OfSocket(probe.get()).HasDied();
+}
+
+// Removes `path` if it is a socket that nobody listens on, or of a process that has died. `type`:
+// what a server there has. OK: there is no such file any more.
+absl::Status RemoveStale(const std::string& path, int type, absl::string_view where) {
   struct stat file;
   if (::lstat(path.c_str(), &file) != 0) {
     return errno == ENOENT ? absl::OkStatus() : ListenError(errno, where, "");
@@ -93,7 +103,8 @@ absl::Status RemoveStale(const std::string& path, absl::string_view where) {
   if (result != 0 && errno == EACCES) {
     return ListenError(errno, where, " (the socket there belongs to another user)");
   }
-  if (result == 0 || errno != ECONNREFUSED) {
+  const bool somebody = result == 0 || errno != ECONNREFUSED;
+  if (somebody && !ListenerHasDied(name, type)) {
     return absl::AlreadyExistsError(
         absl::StrCat(where, ": listen: a live server is there (stop it, or choose another path)"));
   }
@@ -112,6 +123,10 @@ absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
   std::string absolute = AbsolutePath(path);
   const std::string directory = std::filesystem::path(absolute).parent_path().string();
 
+  int type = SOCK_STREAM;
+  socklen_t size = sizeof(type);
+  (void)::getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size);
+
   UniqueFd lock;
   // Each further turn means that another server came or went in between.
   constexpr int kTurns = 100;
@@ -122,7 +137,7 @@ absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
       if (!taken.ok()) return taken.status();
       lock = *std::move(taken);
     }
-    if (absl::Status status = RemoveStale(path, address); !status.ok()) return status;
+    if (absl::Status status = RemoveStale(path, type, address); !status.ok()) return status;
   }
   struct stat made;
   if (::lstat(path.c_str(), &made) != 0) return ListenError(errno, address, "");

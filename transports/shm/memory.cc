@@ -32,7 +32,7 @@
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
-#include "nigh/transports/rendezvous/process_name.h"
+#include "nigh/transports/process/process_name.h"
 #include "nigh/transports/rendezvous/sysv_family.h"
 
 namespace nigh {

@@ -24,6 +24,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
@@ -47,6 +48,7 @@ struct Message {
   ssize_t size = 0;  // as sent, even if it was more than fits; negative: errno
   std::array<std::byte, kOfferSize> bytes;
   std::vector<UniqueFd> descriptors;
+  UniqueFd sender;
   bool truncated = false;  // descriptors are missing
 };
 
@@ -54,7 +56,9 @@ Message ReceiveMessage(int socket) {
   Message message;
   iovec part = {.iov_base = message.bytes.data(), .iov_len = message.bytes.size()};
   // Room for one more than may come, so that too many are noticed and closed.
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE((kMaxDescriptors + 1) * sizeof(int))> control;
+  alignas(cmsghdr)
+      std::array<std::byte, CMSG_SPACE((kMaxDescriptors + 1) * sizeof(int)) + kSenderSpace>
+          control;
   msghdr header = {};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
@@ -64,6 +68,7 @@ Message ReceiveMessage(int socket) {
   message.size = size < 0 ? -errno : size;
   if (size < 0) return message;
   message.truncated = (header.msg_flags & MSG_CTRUNC) != 0;
+  message.sender = SenderOf(header);
   for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr;
        entry = CMSG_NXTHDR(&header, entry)) {
     if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_RIGHTS) continue;
@@ -128,6 +133,7 @@ absl::StatusOr<Offer> Parse(Message message) {
     return Broken(absl::StrCat("has ", message.truncated ? "more than " : "",
                                message.descriptors.size(), " descriptors instead of ", expected));
   }
+  offer.sender = std::move(message.sender);
   auto next = message.descriptors.begin();
   if (has_fd) offer.memory.fd = std::move(*next++);
   offer.bell.fds.assign(std::move_iterator(next), std::move_iterator(message.descriptors.end()));

@@ -41,7 +41,9 @@ class ShmListener final : public Listener {
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
     // Who comes when there is no memory left is turned away; the next may be luckier.
-    return ShmConnection::Make(*std::move(socket), address_.ToString(), options_).value_or(nullptr);
+    return ShmConnection::Make(*std::move(socket), ShmConnection::Side::kServer,
+                               address_.ToString(), options_)
+        .value_or(nullptr);
   }
 
   Wake Arm() override { return Wake{.fd = place_.fd(), .events = POLLIN}; }
@@ -62,7 +64,8 @@ absl::StatusOr<std::unique_ptr<Connection>> DialShm(const Address& address) {
   if (!point.ok()) return point.status();
   absl::StatusOr<UniqueFd> socket = Meet(*point);
   if (!socket.ok()) return socket.status();
-  return ShmConnection::Make(*std::move(socket), address.ToString(), *options);
+  return ShmConnection::Make(*std::move(socket), ShmConnection::Side::kClient, address.ToString(),
+                             *options);
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address) {

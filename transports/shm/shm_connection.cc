@@ -1,9 +1,11 @@
 #include "nigh/transports/shm/shm_connection.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -21,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
@@ -47,11 +50,17 @@ void DiscardUnreadOffer(int socket) {
   if (unread.ok() && unread->has_value()) DiscardMemory((*unread)->memory);
 }
 
-absl::Status PeerHungUp() { return absl::UnavailableError("the peer closed the connection"); }
+// A dying process's descriptors are closed a moment before it can be told dead.
+constexpr absl::Duration kBetweenEndAndDeath = absl::Milliseconds(100);
+
+void Watch(int set, int fd) {
+  epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+  if (fd >= 0) ::epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
+}
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
+absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket, Side side,
                                                                 std::string address,
                                                                 const ShmOptions& options) {
   absl::StatusOr<OwnMemory> memory = CreateMemory(options.memory, kControlSize + options.ring_size);
@@ -61,10 +70,10 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
   }
   PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address), "shared memory");
   auto connection = std::unique_ptr<ShmConnection>(
-      new ShmConnection(std::move(socket), std::move(peer), *std::move(memory)));
+      new ShmConnection(std::move(socket), side, std::move(peer), *std::move(memory)));
   ShmConnection& made = *connection;
   const absl::string_view where = made.peer_.address;
-  if (!made.sleepers_.ok()) return UnavailableErrno(errno, where, "eventfd");
+  if (!made.sleepers_.ok() || !made.ends_) return UnavailableErrno(errno, where, "eventfd");
   const absl::StatusOr<BellHandle> bell = made.HangBell(options.doorbell);
   if (!bell.ok()) {
     return absl::UnavailableError(absl::StrCat(where, ": connect: ", bell.status().message()));
@@ -79,14 +88,20 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
   return connection;
 }
 
-ShmConnection::ShmConnection(UniqueFd socket, PeerIdentity peer, OwnMemory memory)
+ShmConnection::ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnMemory memory)
     : socket_(std::move(socket).KeptFromChildren()),
+      side_(side),
+      process_(PeerProcess::OfSocket(socket_.get())),
+      ends_(UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren()),
       peer_(std::move(peer)),
       same_user_(peer_.uid == ::geteuid()),
       memory_(std::move(memory.mapping)),
       offered_(std::move(memory.handle)),
       own_page_(*new (memory_.bytes().data()) ControlPage()),
-      sender_(memory_.bytes().subspan(kControlSize), own_page_) {}
+      sender_(memory_.bytes().subspan(kControlSize), own_page_) {
+  Watch(ends_.get(), socket_.get());
+  Watch(ends_.get(), process_.fd());
+}
 
 ShmConnection::~ShmConnection() {
   if (!birth_.is_this()) return;
@@ -116,6 +131,7 @@ bool ShmConnection::Joined() {
   if (offer.ok() && !offer->has_value()) return false;
   const absl::Status joined = offer.ok() ? TakeOffer(**std::move(offer)) : offer.status();
   if (!joined.ok()) {
+    by_peer_ = absl::IsUnavailable(offer.status());
     GiveUpLocked(joined);
     return false;
   }
@@ -137,6 +153,13 @@ absl::Status ShmConnection::TakeOffer(Offer offer) {
   absl::StatusOr<Mapping> memory = AttachMemory(offer.memory, kControlSize + offer.ring_size);
   if (absl::IsInvalidArgument(memory.status())) {
     return absl::InternalError(memory.status().message());
+  }
+  if (side_ == Side::kClient && offer.sender) {
+    // Who serves need not be who listened.
+    Watch(ends_.get(), offer.sender.get());
+    ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, process_.fd(), nullptr);
+    process_.Become(std::move(offer.sender));
+    (void)AskForSenders(socket_.get(), false);
   }
   if (!memory.ok()) return absl::UnavailableError(memory.status().message());
   peer_memory_ = *std::move(memory);
@@ -189,7 +212,10 @@ Flushed ShmConnection::Flush() {
 
 Received ShmConnection::Receive(absl::Span<Frame> frames) {
   if (closed_.load(std::memory_order_acquire)) return {.ended = true};
-  if (!ReceiverJoined()) return {.ended = ended_.load(std::memory_order_acquire)};
+  if (!ReceiverJoined()) {
+    if (std::exchange(data_armed_, false) && process_.HasDied()) GiveUpPeer();
+    return {.ended = ended_.load(std::memory_order_acquire)};
+  }
   Received received = ReceiveNow(frames);
   if (received.frames != 0) {
     data_armed_ = false;
@@ -242,7 +268,7 @@ Wake ShmConnection::SleepFor(Interest interest) {
       .fd = sleepers_.fd(interest == Interest::kSend ? BellLetter::kRoom : BellLetter::kData),
       .events = POLLIN,
       .edge_triggered = true,
-      .end_fd = socket_.get(),
+      .end_fd = ends_.get(),
       .end_events = POLLIN};
 }
 
@@ -263,11 +289,17 @@ Wake ShmConnection::Arm(Interest interest) {
 }
 
 void ShmConnection::LookAtSocket(Interest interest) {
-  if (!joined_.load(std::memory_order_acquire)) return;
+  std::array<epoll_event, 2> ends;
+  const int count = ::epoll_wait(ends_.get(), ends.data(), ends.size(), 0);
+  const bool died =
+      std::any_of(ends.begin(), ends.begin() + std::max(count, 0),
+                  [&](const epoll_event& end) { return end.data.fd != socket_.get(); });
+  if (died) return GiveUpPeer();
+  if (count <= 0 || !joined_.load(std::memory_order_acquire)) return;
   for (int i = 0; i < kLettersPerLook; ++i) {
     std::array<char, 2> letter;
     const ssize_t size = ::recv(socket_.get(), letter.data(), letter.size(), MSG_DONTWAIT);
-    if (size == 0) return GiveUp(PeerHungUp());
+    if (size == 0) return GiveUpPeer();
     // The peer went without having read our letters; its own come before its end.
     if (size < 0 && errno == ECONNRESET) continue;
     if (size < 0) {
@@ -292,6 +324,14 @@ void ShmConnection::GiveUp(const absl::Status& reason) {
   GiveUpLocked(reason);
 }
 
+void ShmConnection::GiveUpPeer() {
+  MutexLock lock(mutex_);
+  if (!end_.ok()) return;
+  by_peer_ = true;
+  GiveUpLocked(absl::UnavailableError("the peer closed the connection"));
+  peer_gone_ = true;
+}
+
 void ShmConnection::GiveUpLocked(const absl::Status& reason) {
   if (!end_.ok()) return;
   end_ = reason;
@@ -311,9 +351,16 @@ absl::Status ShmConnection::End(Interest direction) const {
   if (end_.ok()) return end_;
   absl::string_view operation = direction == Interest::kSend ? "send" : "receive";
   if (!joined_.load(std::memory_order_relaxed)) operation = "connect";
+  if (!obituary_.has_value()) {
+    // Nobody waits for the clients of a server to die.
+    obituary_ = by_peer_ ? process_.Obituary(side_ == Side::kClient ? kBetweenEndAndDeath
+                                                                    : absl::ZeroDuration())
+                         : "";
+  }
   // A copy of its own for each: what shares a status's text shares a count between threads.
   return absl::Status(end_.code(),
-                      absl::StrCat(peer_.address, ": ", operation, ": ", end_.message()));
+                      absl::StrCat(peer_.address, ": ", operation, ": ", end_.message(),
+                                   obituary_->empty() ? "" : ": ", *obituary_));
 }
 
 }  // namespace nigh

@@ -20,6 +20,7 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
@@ -34,13 +35,18 @@ namespace nigh {
 // Each side makes its own memory and offers it as soon as there is a socket, so that neither waits
 // for the other. Frames can be sent into the own ring at once. Whichever thread first needs the
 // peer's memory takes the peer's offer in, under a lock. From then on the socket carries nothing
-// but letters (bell.h), and its end says that the peer is gone. Nobody looks at the socket while
-// frames come: a thread does so when it has been armed and then finds nothing.
+// but letters (bell.h), and its end says that the peer is gone. So does the death of the peer's
+// process, whoever else may have the socket open. Nobody looks at the two while frames come: a
+// thread does so when it has been armed and then finds nothing.
 class ShmConnection final : public Connection {
  public:
+  // Whose end it is: a client's peer is the server.
+  enum class Side { kClient, kServer };
+
   // `socket` is of type SOCK_SEQPACKET. Offers memory of its own; an error is this process's or the
   // system's.
-  static absl::StatusOr<std::unique_ptr<Connection>> Make(UniqueFd socket, std::string address,
+  static absl::StatusOr<std::unique_ptr<Connection>> Make(UniqueFd socket, Side side,
+                                                          std::string address,
                                                           const ShmOptions& options);
   ~ShmConnection() override;
 
@@ -58,7 +64,7 @@ class ShmConnection final : public Connection {
   const PeerIdentity& peer() const override { return peer_; }
 
  private:
-  ShmConnection(UniqueFd socket, PeerIdentity peer, OwnMemory memory);
+  ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnMemory memory);
 
   // Makes this side's bell, of `kind` for a peer that may ring one.
   absl::StatusOr<BellHandle> HangBell(BellKind kind);
@@ -76,7 +82,7 @@ class ShmConnection final : public Connection {
   Received ReceiveNow(absl::Span<Frame> frames);
   // Moves the payload to where the peer cannot change it.
   void CopyOut(Frame& frame);
-  // Sees whether the peer has hung up, and takes letters out of the socket: those for the other
+  // Sees whether the peer has died or hung up, and takes letters out of the socket: those for the other
   // interest, whose thread may sleep, become a ring of this side's own bell.
   void LookAtSocket(Interest interest);
   // How to sleep for `interest`.
@@ -85,9 +91,14 @@ class ShmConnection final : public Connection {
   // The connection is no more; the first reason stays.
   void GiveUp(const absl::Status& reason) ABSL_LOCKS_EXCLUDED(mutex_);
   void GiveUpLocked(const absl::Status& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Because the peer has hung up, or died.
+  void GiveUpPeer() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const BirthProcess birth_;
   const UniqueFd socket_;
+  const Side side_;
+  PeerProcess process_;
+  const UniqueFd ends_;  // an epoll set of both
   const PeerIdentity peer_;
   const bool same_user_;
   const Mapping memory_;
@@ -101,6 +112,9 @@ class ShmConnection final : public Connection {
   std::atomic<bool> closed_ = false;  // by Close; ended_ is set before
   absl::Status end_ ABSL_GUARDED_BY(mutex_);
   bool peer_gone_ ABSL_GUARDED_BY(mutex_) = false;  // when this connection ended
+  bool by_peer_ ABSL_GUARDED_BY(mutex_) = false;    // it has ended so, and how is not known
+  // How the peer died, once that has been asked for; empty: it has not, or it is not known.
+  mutable std::optional<std::string> obituary_ ABSL_GUARDED_BY(mutex_);
   // An honest peer sends one letter for a sleep at most.
   std::atomic<uint64_t> sleeps_ = 0;
   std::atomic<uint64_t> letters_ = 0;

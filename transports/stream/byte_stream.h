@@ -5,9 +5,11 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 
@@ -42,8 +44,12 @@ class ByteStream {
   // was written still reaches the peer.
   virtual void Shutdown() = 0;
 
-  // After a Read of 0 or a Write of -EPIPE: what happened, as far as the medium knows.
-  virtual std::string PeerEnd() { return "the peer closed the connection"; }
+  // After the first Read that has brought bytes, by the same thread: a pidfd of the process that has
+  // sent them, if the medium tells and it was asked to. Once.
+  virtual UniqueFd TakeSender() { return UniqueFd(); }
+
+  // After a Read of 0 or a Write of -EPIPE: what happened, if the medium knows more than that.
+  virtual std::optional<std::string> PeerEnd() { return std::nullopt; }
 };
 
 // Puts something between a connection and its stream; tests degrade a medium with it.

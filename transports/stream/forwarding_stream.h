@@ -4,10 +4,12 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/byte_stream.h"
 
 namespace nigh {
@@ -25,7 +27,8 @@ class ForwardingStream : public ByteStream {
   short write_events() const override { return stream_->write_events(); }
   int end_fd() const override { return stream_->end_fd(); }
   void Shutdown() override { stream_->Shutdown(); }
-  std::string PeerEnd() override { return stream_->PeerEnd(); }
+  UniqueFd TakeSender() override { return stream_->TakeSender(); }
+  std::optional<std::string> PeerEnd() override { return stream_->PeerEnd(); }
 
  private:
   const std::unique_ptr<ByteStream> stream_;

@@ -5,9 +5,12 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
 
 #include "nigh/transport/bytes.h"
+#include "nigh/transports/process/peer_process.h"
 
 namespace nigh {
 
@@ -32,7 +35,28 @@ ssize_t WriteSocket(int socket, ConstByteSpan from) {
   }
 }
 
-ssize_t SocketStream::Read(ByteSpan to) { return ReadSocket(socket_.get(), to); }
+ssize_t SocketStream::Read(ByteSpan to) {
+  return asks_ ? ReadFirst(to) : ReadSocket(socket_.get(), to);
+}
+
+ssize_t SocketStream::ReadFirst(ByteSpan to) {
+  iovec part = {.iov_base = to.data(), .iov_len = to.size()};
+  alignas(cmsghdr) std::array<std::byte, kSenderSpace> control = {};
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t count;
+  do {
+    count = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) return -errno;
+  asks_ = false;
+  sender_ = SenderOf(message);
+  (void)AskForSenders(socket_.get(), false);
+  return count;
+}
 
 ssize_t SocketStream::Write(ConstByteSpan from) { return WriteSocket(socket_.get(), from); }
 

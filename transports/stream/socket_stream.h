@@ -11,19 +11,26 @@
 
 namespace nigh {
 
-// A connected stream socket that does not block.
+// A connected stream socket that does not block. `asked_for_senders`: it was, by AskForSenders.
 class SocketStream final : public ByteStream {
  public:
-  explicit SocketStream(UniqueFd socket) : socket_(std::move(socket).KeptFromChildren()) {}
+  explicit SocketStream(UniqueFd socket, bool asked_for_senders = false)
+      : socket_(std::move(socket).KeptFromChildren()), asks_(asked_for_senders) {}
 
   ssize_t Read(ByteSpan to) override;
   ssize_t Write(ConstByteSpan from) override;
   int read_fd() const override { return socket_.get(); }
   int write_fd() const override { return socket_.get(); }
+  UniqueFd TakeSender() override { return std::move(sender_); }
   void Shutdown() override;
 
  private:
+  // The first read that brings something, and who has sent it.
+  ssize_t ReadFirst(ByteSpan to);
+
   const UniqueFd socket_;
+  bool asks_;
+  UniqueFd sender_;
 };
 
 // recv(2) and send(2) with ByteStream's results.

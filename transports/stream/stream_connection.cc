@@ -1,6 +1,7 @@
 #include "nigh/transports/stream/stream_connection.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/types.h>
 
 #include <algorithm>
@@ -12,12 +13,14 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
@@ -37,6 +40,14 @@ constexpr size_t kBufferSize = 2 * StreamConnection::kMaxFrame;
 // four.
 constexpr size_t kLengthSize = sizeof(uint32_t);
 
+// A dying process's descriptors are closed a moment before it can be told dead.
+constexpr absl::Duration kBetweenEndAndDeath = absl::Milliseconds(100);
+
+void Watch(int set, int fd) {
+  epoll_event event = {.events = EPOLLIN, .data = {}};
+  if (set >= 0 && fd >= 0) ::epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
+}
+
 }  // namespace
 
 // Not zeroed: pages that are never used are never touched.
@@ -49,8 +60,18 @@ void StreamConnection::Buffer::Compact() {
   begin = 0;
 }
 
-StreamConnection::StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdentity peer)
-    : stream_(std::move(stream)), peer_(std::move(peer)) {}
+StreamConnection::StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdentity peer, Side side,
+                                   PeerProcess process)
+    : stream_(std::move(stream)),
+      peer_(std::move(peer)),
+      side_(side),
+      process_(std::move(process)) {
+  // A set is wanted where there are two descriptors, or one may come or change.
+  if (side == Side::kServer && (process_.fd() < 0 || stream_->end_fd() < 0)) return;
+  ends_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
+  Watch(ends_.get(), process_.fd());
+  Watch(ends_.get(), stream_->end_fd());
+}
 
 StreamConnection::~StreamConnection() { Close(); }
 
@@ -71,15 +92,15 @@ void StreamConnection::Commit(const FrameHeader& header) {
 }
 
 Flushed StreamConnection::Flush() {
-  if (!send_status_.ok()) return Flushed::kEnded;
+  if (!send_end_.ok()) return Flushed::kEnded;
   while (out_.begin != out_.end) {
     const ssize_t count = stream_->Write(ConstByteSpan(out_.bytes.get() + out_.begin, out_.size()));
     if (count > 0) {
       out_.begin += static_cast<size_t>(count);
-    } else if (count == -EAGAIN) {
+    } else if (count == -EAGAIN && !(std::exchange(slept_for_room_, false) && process_.HasDied())) {
       return Flushed::kSome;
     } else {
-      send_status_ = Ended("send", static_cast<int>(-count));
+      send_end_ = Ended("send", count == -EAGAIN ? EPIPE : static_cast<int>(-count));
       return Flushed::kEnded;
     }
   }
@@ -91,11 +112,11 @@ bool StreamConnection::HasWholeFrame() {
   if (in_.size() < kLengthSize) return false;
   const size_t length = LoadLittle<uint32_t>(in_.bytes.get() + in_.begin);
   if (length <= kMaxPayload) return in_.size() >= kFrameHeaderSize + length;
-  receive_status_ = BrokenFraming(length);
+  receive_end_.status = BrokenFraming(length);
   in_.begin = in_.end = 0;
   {
     MutexLock lock(mutex_);
-    broken_ = receive_status_;
+    broken_ = receive_end_.status;
   }
   Close();
   return false;
@@ -103,25 +124,50 @@ bool StreamConnection::HasWholeFrame() {
 
 void StreamConnection::ReadMore() {
   if (closed_.load(std::memory_order_acquire)) {
-    receive_status_ = Ended("receive", 0);
+    receive_end_ = Ended("receive", 0);
     return;
   }
   // What is left is the beginning of one frame at most, and one move of it a read.
   in_.Compact();
+  ssize_t count = ReadOnce();
+  if (count == -EAGAIN && std::exchange(slept_, false) && process_.HasDied()) {
+    // What it had sent is there by now.
+    count = ReadOnce();
+    if (count == -EAGAIN) count = 0;
+  }
+  if (count > 0) {
+    slept_ = false;
+    in_.end += static_cast<size_t>(count);
+    if (side_ == Side::kClient && !received_frame_) Meet(stream_->TakeSender());
+  } else if (count != -EAGAIN) {
+    receive_end_ = Ended("receive", static_cast<int>(-count));
+  }
+}
+
+ssize_t StreamConnection::ReadOnce() {
   const size_t room = kBufferSize - in_.end;
   const ssize_t count = stream_->Read(ByteSpan(in_.bytes.get() + in_.end, room));
   drained_ = count < static_cast<ssize_t>(room);
-  if (count > 0) {
-    in_.end += static_cast<size_t>(count);
-  } else if (count != -EAGAIN) {
-    receive_status_ = Ended("receive", static_cast<int>(-count));
-  }
+  return count;
+}
+
+void StreamConnection::Meet(UniqueFd sender) {
+  if (!sender || !ends_) return;
+  // Before the former one is forgotten, which nobody polls from then on.
+  Watch(ends_.get(), sender.get());
+  if (process_.fd() >= 0) ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, process_.fd(), nullptr);
+  process_.Become(std::move(sender));
+}
+
+int StreamConnection::end_fd() const {
+  if (ends_) return ends_.get();
+  return process_.fd() >= 0 ? process_.fd() : stream_->end_fd();
 }
 
 Received StreamConnection::Receive(absl::Span<Frame> frames) {
   if (!HasWholeFrame()) {
-    if (receive_status_.ok()) ReadMore();
-    if (!HasWholeFrame()) return {.ended = !receive_status_.ok()};
+    if (receive_end_.ok()) ReadMore();
+    if (!HasWholeFrame()) return {.ended = !receive_end_.ok()};
   }
   received_frame_ = true;
   uint32_t count = 0;
@@ -139,17 +185,16 @@ Received StreamConnection::Receive(absl::Span<Frame> frames) {
 
 Wake StreamConnection::Arm(Interest interest) {
   if (interest == Interest::kSend) {
-    if (!send_status_.ok() || out_.size() == 0) return Wake::Ready();
+    if (!send_end_.ok() || out_.size() == 0) return Wake::Ready();
+    slept_for_room_ = true;
     return Wake{.fd = stream_->write_fd(),
                 .events = stream_->write_events(),
-                .end_fd = stream_->end_fd(),
+                .end_fd = end_fd(),
                 .end_events = POLLIN};
   }
-  if (HasWholeFrame() || !receive_status_.ok()) return Wake::Ready();
-  return Wake{.fd = stream_->read_fd(),
-              .events = POLLIN,
-              .end_fd = stream_->end_fd(),
-              .end_events = POLLIN};
+  if (HasWholeFrame() || !receive_end_.ok()) return Wake::Ready();
+  slept_ = true;
+  return Wake{.fd = stream_->read_fd(), .events = POLLIN, .end_fd = end_fd(), .end_events = POLLIN};
 }
 
 void StreamConnection::Close() {
@@ -157,20 +202,37 @@ void StreamConnection::Close() {
   stream_->Shutdown();
 }
 
-absl::Status StreamConnection::Ended(absl::string_view operation, int error_number) {
+StreamConnection::Ending StreamConnection::Ended(absl::string_view operation, int error_number) {
   if (closed_.load(std::memory_order_acquire)) {
     MutexLock lock(mutex_);
-    if (!broken_.ok()) return broken_;
-    return absl::UnavailableError(
-        absl::StrCat(peer_.address, ": ", operation, ": this side closed the connection"));
+    if (!broken_.ok()) return {.status = broken_};
+    return {.status = absl::UnavailableError(
+                absl::StrCat(peer_.address, ": ", operation, ": this side closed the connection"))};
   }
   if (!stream_->connected()) operation = "connect";
   if (error_number != 0 && error_number != EPIPE) {
-    return UnavailableErrno(error_number, peer_.address, operation);
+    return {.status = UnavailableErrno(error_number, peer_.address, operation),
+            .by_peer = error_number == ECONNRESET};
   }
-  return absl::UnavailableError(
-      absl::StrCat(peer_.address, ": ", operation, ": ", stream_->PeerEnd(),
-                   operation == "receive" && in_.size() != 0 ? " in the middle of a frame" : ""));
+  const std::optional<std::string> known = stream_->PeerEnd();
+  return {
+      .status = absl::UnavailableError(absl::StrCat(
+          peer_.address, ": ", operation, ": ", known.value_or("the peer closed the connection"),
+          operation == "receive" && in_.size() != 0 ? " in the middle of a frame" : "")),
+      .by_peer = !known.has_value()};
+}
+
+absl::Status StreamConnection::End(Interest direction) const {
+  const Ending& ending = direction == Interest::kSend ? send_end_ : receive_end_;
+  if (!ending.by_peer) return ending.status;
+  MutexLock lock(mutex_);
+  if (!obituary_.has_value()) {
+    // Nobody waits for the clients of a server to die.
+    obituary_ =
+        process_.Obituary(side_ == Side::kClient ? kBetweenEndAndDeath : absl::ZeroDuration());
+  }
+  if (obituary_->empty()) return ending.status;
+  return absl::UnavailableError(absl::StrCat(ending.status.message(), ": ", *obituary_));
 }
 
 absl::Status StreamConnection::BrokenFraming(size_t length) const {

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -14,7 +16,9 @@
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/stream/byte_stream.h"
 
 namespace nigh {
@@ -25,12 +29,24 @@ namespace nigh {
 // A claim is a part of the out-buffer, right behind where the header goes, so that a message is
 // serialised where send(2) takes it from. A received frame is a part of the in-buffer, where
 // recv(2) put it. One recv(2) takes in whatever is there, however many frames that is.
+//
+// The end of the stream is the end of the connection, and so is the death of the peer's process,
+// whoever else may have the stream open. Whether it has died is asked after a sleep in vain, so it
+// costs nothing while frames come.
 class StreamConnection final : public Connection {
  public:
   static constexpr size_t kMaxFrame = 64 * 1024;
   static constexpr size_t kMaxPayload = kMaxFrame - kFrameHeaderSize;
 
-  StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdentity peer);
+  // Whose end it is: a client's peer is the server.
+  enum class Side { kClient, kServer };
+
+  StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdentity peer)
+      : StreamConnection(std::move(stream), std::move(peer), Side::kServer, PeerProcess()) {}
+  // `process` is the peer's. A client's may turn out to be another when the server has sent its
+  // first bytes (ByteStream::TakeSender).
+  StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdentity peer, Side side,
+                   PeerProcess process);
   ~StreamConnection() override;
 
   std::optional<ByteSpan> Claim(size_t payload) override;
@@ -39,9 +55,7 @@ class StreamConnection final : public Connection {
   Received Receive(absl::Span<Frame> frames) override;
   // Nothing to do: the next read from the stream overwrites them.
   void Release(size_t /*count*/) override {}
-  absl::Status End(Interest direction) const override {
-    return direction == Interest::kSend ? send_status_ : receive_status_;
-  }
+  absl::Status End(Interest direction) const override;
   Wake Arm(Interest interest) override;
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kSystemCall; }
   void Close() override;
@@ -63,27 +77,48 @@ class StreamConnection final : public Connection {
     size_t end = 0;
   };
 
+  // How a direction has ended.
+  struct Ending {
+    bool ok() const { return status.ok(); }
+
+    absl::Status status;   // final once it is not OK
+    bool by_peer = false;  // and nothing is known but that
+  };
+
   bool HasWholeFrame();
   void ReadMore();
+  // Reads once. 0: there is an end.
+  ssize_t ReadOnce();
+  // Begins to watch the process that has sent the first bytes.
+  void Meet(UniqueFd sender);
+  // What to poll for the end, or -1.
+  int end_fd() const;
   // What `error_number`, or the peer's end when it is 0, means for `operation`.
-  absl::Status Ended(absl::string_view operation, int error_number);
+  Ending Ended(absl::string_view operation, int error_number);
   absl::Status BrokenFraming(size_t length) const;
 
   const std::unique_ptr<ByteStream> stream_;
   const PeerIdentity peer_;
+  const Side side_;
+  PeerProcess process_;
+  UniqueFd ends_;  // an epoll set, where the end has more than one descriptor, or may get another
 
   // The sending thread's.
   Buffer out_;
-  absl::Status send_status_;  // final once it is not OK
+  bool slept_for_room_ = false;
+  Ending send_end_;
 
   // The receiving thread's.
   Buffer in_;                    // begins behind the frames that have been received
   bool drained_ = false;         // the last read found less than there was room for
   bool received_frame_ = false;  // ever
-  absl::Status receive_status_;  // final once it is not OK
+  bool slept_ = false;           // since the last read that found something
+  Ending receive_end_;
 
   std::atomic<bool> closed_ = false;  // by this side
-  Mutex mutex_;
+  mutable Mutex mutex_;
+  // How the peer died, once that has been asked for; empty: it has not, or it is not known.
+  mutable std::optional<std::string> obituary_ ABSL_GUARDED_BY(mutex_);
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);  // why this side gave the connection up
 };
 

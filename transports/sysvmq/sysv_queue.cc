@@ -25,8 +25,8 @@
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/process_name.h"
 #include "nigh/transports/queue/message_queue.h"
-#include "nigh/transports/rendezvous/process_name.h"
 #include "nigh/transports/rendezvous/sysv_family.h"
 
 namespace nigh {

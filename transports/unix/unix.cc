@@ -12,6 +12,7 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 #include "nigh/transports/rendezvous/socket_name.h"
@@ -22,12 +23,15 @@
 namespace nigh {
 namespace {
 
-std::unique_ptr<Connection> MakeConnection(UniqueFd socket, std::string address,
-                                           StreamFilter filter) {
+std::unique_ptr<Connection> MakeConnection(UniqueFd socket, StreamConnection::Side side,
+                                           std::string address, StreamFilter filter) {
   PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address));
-  std::unique_ptr<ByteStream> stream = std::make_unique<SocketStream>(std::move(socket));
+  PeerProcess process = PeerProcess::OfSocket(socket.get());
+  std::unique_ptr<ByteStream> stream = std::make_unique<SocketStream>(
+      std::move(socket), /*asked_for_senders=*/side == StreamConnection::Side::kClient);
   if (filter != nullptr) stream = filter(std::move(stream));
-  return std::make_unique<StreamConnection>(std::move(stream), std::move(peer));
+  return std::make_unique<StreamConnection>(std::move(stream), std::move(peer), side,
+                                            std::move(process));
 }
 
 absl::StatusOr<MeetingPoint> PointOf(const Address& address, SocketNameKind kind) {
@@ -41,7 +45,8 @@ absl::StatusOr<std::unique_ptr<Connection>> Dial(const Address& address, SocketN
   if (!point.ok()) return point.status();
   absl::StatusOr<UniqueFd> socket = Meet(*point);
   if (!socket.ok()) return socket.status();
-  return MakeConnection(*std::move(socket), address.ToString(), filter);
+  return MakeConnection(*std::move(socket), StreamConnection::Side::kClient, address.ToString(),
+                        filter);
 }
 
 class UnixListener final : public Listener {
@@ -56,7 +61,7 @@ class UnixListener final : public Listener {
     absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
-    return MakeConnection(*std::move(socket), where_, filter_);
+    return MakeConnection(*std::move(socket), StreamConnection::Side::kServer, where_, filter_);
   }
 
   Wake Arm() override { return Wake{.fd = place_.fd(), .events = POLLIN}; }

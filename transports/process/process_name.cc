@@ -1,4 +1,4 @@
-#include "nigh/transports/rendezvous/process_name.h"
+#include "nigh/transports/process/process_name.h"
 
 #include <signal.h>
 #include <sys/stat.h>

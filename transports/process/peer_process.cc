@@ -1,0 +1,191 @@
+#include "nigh/transports/process/peer_process.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "nigh/transport/unique_fd.h"
+
+namespace nigh {
+namespace {
+
+// Of Linux 6.5, newer than the C library's headers: include/uapi/asm-generic/socket.h, socket.h.
+constexpr int kPassPidfd = 76;
+constexpr int kPeerPidfd = 77;
+constexpr int kScmPidfd = 0x04;
+
+// struct pidfd_info of Linux 6.13, include/uapi/linux/pidfd.h; exit_code is filled in since 6.15.
+struct PidfdInfo {
+  uint64_t mask = 0;
+  uint64_t cgroup = 0;
+  std::array<uint32_t, 11> ids = {};
+  int32_t exit_code = 0;
+};
+constexpr uint64_t kInfoExit = uint64_t{1} << 3;
+constexpr unsigned long kGetInfo = _IOWR(0xff, 11, PidfdInfo);
+
+bool IsReadable(int fd, absl::Duration patience) {
+  pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
+  return fd >= 0 && ::poll(&entry, 1, static_cast<int>(absl::ToInt64Milliseconds(patience))) > 0;
+}
+
+// The number of a process that is not reaped, in this process's namespace.
+std::optional<pid_t> NumberOf(int pidfd) {
+  std::ifstream file(absl::StrCat("/proc/self/fdinfo/", pidfd));
+  std::string line;
+  while (std::getline(file, line)) {
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(line, absl::ByAnyChar("\t: "), absl::SkipEmpty());
+    pid_t number = -1;
+    if (words.size() == 2 && words[0] == "Pid" && absl::SimpleAtoi(words[1], &number) &&
+        number > 0) {
+      return number;
+    }
+  }
+  return std::nullopt;
+}
+
+// The last field of proc(5)'s stat, of a process that has died and is not reaped.
+std::optional<int> StatusOfUnreaped(pid_t number) {
+  std::ifstream file(absl::StrCat("/proc/", number, "/stat"));
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  // Its name may have anything in it.
+  const size_t name_ends = text.rfind(')');
+  if (name_ends == std::string::npos) return std::nullopt;
+  const std::vector<absl::string_view> fields = absl::StrSplit(
+      absl::string_view(text).substr(name_ends + 1), absl::ByAnyChar(" \n"), absl::SkipEmpty());
+  int status = 0;
+  if (fields.empty() || fields[0] != "Z" || !absl::SimpleAtoi(fields.back(), &status)) {
+    return std::nullopt;
+  }
+  return status;
+}
+
+std::optional<int> StatusOfReaped(int pidfd) {
+  PidfdInfo info;
+  info.mask = kInfoExit;
+  if (::ioctl(pidfd, kGetInfo, &info) != 0 || (info.mask & kInfoExit) == 0) return std::nullopt;
+  return info.exit_code;
+}
+
+UniqueFd OpenPidfd(pid_t number) {
+  return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, number, 0)));
+}
+
+}  // namespace
+
+std::string DescribeWaitStatus(int status) {
+  if (WIFSIGNALED(status)) {
+    return absl::StrCat("was killed by signal ", WTERMSIG(status), " (",
+                        ::strsignal(WTERMSIG(status)), ")");
+  }
+  return absl::StrCat("exited with status ", WEXITSTATUS(status));
+}
+
+PeerProcess::PeerProcess(PeerProcess&& other) noexcept
+    : first_(std::move(other.first_)),
+      second_(std::move(other.second_)),
+      fd_(other.fd_.exchange(-1, std::memory_order_relaxed)) {}
+
+PeerProcess PeerProcess::OfSocket(int socket) {
+  int pidfd = -1;
+  socklen_t size = sizeof(pidfd);
+  if (::getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0) {
+    return PeerProcess(UniqueFd(pidfd));
+  }
+  PeerProcess unwatched;
+  ucred credentials = {};
+  size = sizeof(credentials);
+  switch (errno) {
+    case ESRCH:
+    case EINVAL:
+      // It has been reaped, which only newer kernels have a pidfd for.
+      unwatched.fd_ = kGone;
+      return unwatched;
+    case ENOPROTOOPT:
+      if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 &&
+          credentials.pid > 0) {
+        UniqueFd process = OpenPidfd(credentials.pid);
+        if (process) return PeerProcess(std::move(process));
+        if (errno == ESRCH) unwatched.fd_ = kGone;
+      }
+      return unwatched;
+    default:
+      return unwatched;
+  }
+}
+
+PeerProcess PeerProcess::OfParent() {
+  const pid_t parent = ::getppid();
+  // 0: it is of another namespace. 1: whoever adopts orphans, as a rule.
+  if (parent == 0) return PeerProcess();
+  PeerProcess found(OpenPidfd(parent));
+  // Its number may have been another's by then.
+  if (::getppid() != parent) found.fd_ = kGone;
+  return found;
+}
+
+void PeerProcess::Become(UniqueFd pidfd) {
+  if (!pidfd || second_) return;
+  second_ = std::move(pidfd).KeptFromChildren();
+  fd_.store(second_.get(), std::memory_order_release);
+}
+
+bool PeerProcess::HasDied() const {
+  const int fd = fd_.load(std::memory_order_acquire);
+  return fd == kGone || IsReadable(fd, absl::ZeroDuration());
+}
+
+std::string PeerProcess::Obituary(absl::Duration patience) const {
+  const int pidfd = fd();
+  if (fd_.load(std::memory_order_acquire) != kGone && !IsReadable(pidfd, patience)) return "";
+  const std::optional<pid_t> number = pidfd < 0 ? std::nullopt : NumberOf(pidfd);
+  std::optional<int> status;
+  if (number.has_value()) status = StatusOfUnreaped(*number);
+  if (!status.has_value() && pidfd >= 0) status = StatusOfReaped(pidfd);
+  return absl::StrCat(
+      "the peer's process ", number.has_value() ? absl::StrCat("(", *number, ") ") : "",
+      status.has_value() ? DescribeWaitStatus(*status) : "has died; the system does not tell how");
+}
+
+bool AskForSenders(int socket, bool ask) {
+  const int on = ask ? 1 : 0;
+  return ::setsockopt(socket, SOL_SOCKET, kPassPidfd, &on, sizeof(on)) == 0;
+}
+
+UniqueFd SenderOf(const msghdr& message) {
+  auto& header = const_cast<msghdr&>(message);  // CMSG_NXTHDR wants it so
+  for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr;
+       entry = CMSG_NXTHDR(&header, entry)) {
+    if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != kScmPidfd) continue;
+    int pidfd = -1;
+    std::memcpy(&pidfd, CMSG_DATA(entry), sizeof(pidfd));
+    // Negative: the sender cannot be told.
+    if (pidfd >= 0) return UniqueFd(pidfd);
+  }
+  return UniqueFd();
+}
+
+}  // namespace nigh

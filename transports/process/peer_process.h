@@ -1,0 +1,74 @@
+#ifndef NIGH_TRANSPORTS_PROCESS_PEER_PROCESS_H_
+#define NIGH_TRANSPORTS_PROCESS_PEER_PROCESS_H_
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "nigh/transport/unique_fd.h"
+
+namespace nigh {
+
+// The process at the other end of a connection, by a pidfd. A connection ends with it: that a
+// descriptor is still open says nothing, for a child may have inherited it, or somebody been handed
+// it.
+//
+// The kernel names it where it can, across namespaces of process ids, too. Linux before 6.5 names a
+// socket's peer by its number only, which says nothing in another namespace.
+//
+// Any thread may ask; one thread at a time calls Become.
+class PeerProcess {
+ public:
+  // Not known: it never dies.
+  PeerProcess() = default;
+  explicit PeerProcess(UniqueFd pidfd) : first_(std::move(pidfd).KeptFromChildren()) {}
+  PeerProcess(PeerProcess&& other) noexcept;
+  PeerProcess& operator=(PeerProcess&&) = delete;
+
+  // Who connected, or listened, at the other end of a Unix socket.
+  static PeerProcess OfSocket(int socket);
+  // The parent of this process.
+  static PeerProcess OfParent();
+
+  // It is another one than it seemed to be: who listened is not who serves. Once. Null: it stays.
+  void Become(UniqueFd pidfd);
+
+  // Readable once it has died; -1 where nothing can be polled.
+  int fd() const { return std::max(fd_.load(std::memory_order_acquire), -1); }
+  bool HasDied() const;
+
+  // How it died: "the peer's process (12) was killed by signal 9 (Killed)". Waits for `patience` at
+  // most, since its descriptors are closed a moment before it can be told dead. Empty: it lives, or
+  // is not known. Where the system does not tell how (before Linux 6.15, once others have reaped
+  // it), says so.
+  std::string Obituary(absl::Duration patience) const;
+
+ private:
+  static constexpr int kGone = -2;  // it had died before it could be watched
+
+  UniqueFd first_;
+  UniqueFd second_;
+  std::atomic<int> fd_ = first_.get();
+};
+
+// What the kernel is asked for on a socket, before it connects: the sender of what is received.
+// False: it does not tell (before Linux 6.5).
+bool AskForSenders(int socket, bool ask);
+
+// Of a message that recvmsg(2) has brought: who has sent it, a pidfd. Nothing: the kernel does not
+// tell.
+UniqueFd SenderOf(const msghdr& message);
+// The room that this takes among a message's control data.
+inline constexpr size_t kSenderSpace = CMSG_SPACE(sizeof(int));
+
+// "exited with status 3", "was killed by signal 9 (Killed)"; of a status as wait(2) gives it.
+std::string DescribeWaitStatus(int status);
+
+}  // namespace nigh
+
+#endif  // NIGH_TRANSPORTS_PROCESS_PEER_PROCESS_H_
