@@ -78,7 +78,7 @@ absl::Status Connector::WaitForReady(absl::Duration timeout) {
   UsedContext context(own);
   static constexpr Method kNone{"connect", MethodKind::kUnary};
   if (absl::Status here = CheckProcess(kNone); !here.ok()) return here;
-  return Connect({this, &kNone, 0}, context).status();
+  return Connect({this, &kNone, 0}, context, absl::ZeroDuration()).status();
 }
 
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Session(const BoundMethod& method,
@@ -88,15 +88,16 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Session(const BoundMet
     MutexLock lock(mutex_);
     if (session_ != nullptr) return session_;
   }
-  return Connect(method, context);
+  return Connect(method, context, absl::ZeroDuration());
 }
 
-absl::StatusOr<SessionLease> Connector::Lease(const BoundMethod& method, UsedContext& context) {
+absl::StatusOr<SessionLease> Connector::Lease(const BoundMethod& method, UsedContext& context,
+                                              absl::Duration patience) {
   if (absl::Status status = Check(method); !status.ok()) return status;
   for (;;) {
     SessionLease lease(seat_);
     if (lease) return lease;
-    const absl::Status connected = Connect(method, context).status();
+    const absl::Status connected = Connect(method, context, patience).status();
     if (!connected.ok()) return connected;
   }
 }
@@ -126,7 +127,8 @@ void Connector::Retire(const ClientSession& session) {
 }
 
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Connect(const BoundMethod& method,
-                                                                  UsedContext& context) {
+                                                                  UsedContext& context,
+                                                                  absl::Duration patience) {
   // A state callback may drop the last other reference.
   const std::shared_ptr<Connector> self = shared_from_this();
   // Cancelling wakes this thread, whether it waits for another's attempt or makes its own.
@@ -135,14 +137,17 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Connect(const BoundMet
     changed_.SignalAll();
     if (attempt_ != nullptr) attempt_->pump().Interrupt();
   });
-  absl::StatusOr<std::shared_ptr<ClientSession>> session = ConnectOrWait(method, context);
+  const Deadline waits =
+      context.wait_for_ready() ? Deadline::Infinite() : Deadline::After(patience);
+  absl::StatusOr<std::shared_ptr<ClientSession>> session = ConnectOrWait(method, context, waits);
   context.cancellation().Remove(hook);
   Announce();
   return session;
 }
 
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const BoundMethod& method,
-                                                                        UsedContext& context) {
+                                                                        UsedContext& context,
+                                                                        Deadline patience) {
   const Deadline deadline = context.deadline();
   const auto describe = [&](absl::string_view what, const absl::Status& why) {
     return absl::StrCat(name_, ": ", method.method->name, ": ", what,
@@ -167,8 +172,8 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const Bo
     } else if (connecting_) {
       changed_.WaitUntil(mutex_, deadline);
     } else if (!next_attempt_.HasPassed()) {
-      if (!context.wait_for_ready()) return last_error_;
-      changed_.WaitUntil(mutex_, std::min(deadline, next_attempt_));
+      if (patience.HasPassed()) return last_error_;
+      changed_.WaitUntil(mutex_, std::min({deadline, next_attempt_, patience}));
     } else {
       connecting_ = true;
       SetState(ChannelState::kConnecting);
@@ -190,7 +195,7 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const Bo
         ServeWaiters();
       } else {
         FailedToConnect(session.status());
-        if (!context.wait_for_ready()) return last_error_;
+        if (patience.HasPassed()) return last_error_;
       }
     }
   }

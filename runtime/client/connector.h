@@ -87,9 +87,12 @@ class Connector final : public std::enable_shared_from_this<Connector> {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Borrows the session, if there is one.
   SessionLease LeaseIfReady() const { return SessionLease(seat_); }
-  // As Session, borrowed.
-  absl::StatusOr<SessionLease> Lease(const BoundMethod& method, UsedContext& context)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  // As Session, borrowed. A call that does not wait for its server to come up waits for `patience`
+  // all the same.
+  absl::StatusOr<SessionLease> Lease(const BoundMethod& method, UsedContext& context,
+                                     absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
+  // How long a call that a server has sent away waits for the next one.
+  static constexpr absl::Duration kComeback = absl::Seconds(1);
   // Returns the session, or null if there is none.
   std::shared_ptr<ClientSession> SessionIfReady() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Forgets `session`, which takes no calls any more.
@@ -120,10 +123,12 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   // For callers that wait. ConnectOrWait holds the mutex except while it waits or connects; Attempt
   // makes one attempt.
   absl::StatusOr<std::shared_ptr<ClientSession>> Connect(const BoundMethod& method,
-                                                         UsedContext& context)
+                                                         UsedContext& context,
+                                                         absl::Duration patience)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<std::shared_ptr<ClientSession>> ConnectOrWait(const BoundMethod& method,
-                                                               UsedContext& context)
+                                                               UsedContext& context,
+                                                               Deadline patience)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<std::shared_ptr<ClientSession>> Attempt(UsedContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);

@@ -24,6 +24,12 @@
 #include "nigh/transport/frame.h"
 
 namespace nigh {
+namespace {
+
+// A server that refuses all that it gets is not asked for ever.
+constexpr int kMostBegins = 16;
+
+}  // namespace
 
 // What the call's thread waits for; see Pump::Await.
 class UnaryCall::Wait {
@@ -67,7 +73,8 @@ absl::Status UnaryCall::Run(const MessageSource& request) {
     SessionLease lease = connector.LeaseIfReady();
     if (!lease) {
       alive = connector.shared_from_this();
-      absl::StatusOr<SessionLease> connected = connector.Lease(method_, context_);
+      absl::StatusOr<SessionLease> connected = connector.Lease(
+          method_, context_, begun_again_ > 0 ? Connector::kComeback : absl::ZeroDuration());
       if (!connected.ok()) {
         End(connected.status());
         break;
@@ -142,15 +149,15 @@ void UnaryCall::Await(ClientSession& session) {
 bool UnaryCall::MayBeginAgain(const ClientLink& link) {
   // Nearly no call goes further than this.
   if (status_.code() != absl::StatusCode::kUnavailable || slot_ == nullptr ||
-      link.MayHaveTaken(ordinal_) || reader_.got_message()) {
+      reader_.got_message()) {
     return false;
   }
-  return !std::exchange(again_, true);
+  return (never_begun_ || !link.MayHaveTaken(ordinal_)) && begun_again_++ < kMostBegins;
 }
 
 void UnaryCall::BeginAgain() {
   slot_ = nullptr;
-  ended_ = false;
+  ended_ = never_begun_ = false;
   reader_.Reset();
   status_ = absl::OkStatus();
 }
@@ -169,6 +176,7 @@ void UnaryCall::Take(const ClientLink& link, const FrameHeader& header, ConstByt
 void UnaryCall::TakeSlowly(const ClientLink& link, const FrameHeader& header,
                            ConstByteSpan payload) {
   const bool ends = header.kind == FrameKind::kResponse;
+  never_begun_ = ends && (header.flags & kNeverBegun) != 0;
   if (!broken_.ok()) return ends ? End(broken_) : void();
   if (const size_t size = MessageSize(header, payload); size > link.limits().max_message) {
     return Refuse(link, size, ends);

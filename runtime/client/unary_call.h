@@ -67,8 +67,7 @@ class UnaryCall {
     status_ = std::move(status);
     ended_ = true;
   }
-  // Whether the call may begin again: the server says that it has not acted upon it, for the first
-  // time.
+  // Whether the call is to begin again: the server says that no handler has seen it.
   bool MayBeginAgain(const ClientLink& link);
   void BeginAgain();
 
@@ -80,7 +79,8 @@ class UnaryCall {
   uint64_t ordinal_ = 0;  // of its request on the session
   Cancellation::Id cancel_hook_ = 0;
   bool ended_ = false;
-  bool again_ = false;  // it has begun for the second time
+  bool never_begun_ = false;  // the server says so
+  int begun_again_ = 0;       // how often
   absl::Status status_;
   absl::Status broken_;
 };

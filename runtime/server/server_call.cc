@@ -410,7 +410,9 @@ void ServerCall::Terminate(const absl::Status& status) {
   const bool callbacks = context_.cancellation_.Mark();
   Changed();
   link_.Drop(id_);
-  link_.Refuse(id_, status);
+  // Either the handler has seen that the call is over, or it is seen here that it has begun.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  link_.Refuse(id_, status, begun_.load(std::memory_order_relaxed));
   if (!callbacks) return;
   // Callbacks are somebody else's code and may take their time, so they run as a task, without the
   // mutex. The pin keeps the call until they have run.

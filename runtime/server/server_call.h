@@ -86,6 +86,9 @@ class ServerCall final : public HandlerCall {
   absl::Status TakeRequest(const FrameHeader& header, ConstByteSpan payload);
   // Becomes the open call `id`, whose request has been taken.
   void Open(uint32_t id);
+  // Whether the handler may run. If it may not, the client is told so as the call ends, and makes
+  // it elsewhere. In the role; between this and the handler there is an atomic read-modify-write.
+  void SetBegun(bool begun) { begun_.store(begun, std::memory_order_relaxed); }
   // Whether the client still waits for the answer of call id().
   bool is_open() const { return phase_.load(std::memory_order_acquire) == Phase::kOpen; }
   // Takes a MESSAGE frame. `owned`: the string that holds `payload`, to be taken over, if there is
@@ -181,6 +184,7 @@ class ServerCall final : public HandlerCall {
   RegisteredMethod& method_;
   const uint16_t method_id_;
   std::atomic<Phase> phase_ = Phase::kSpare;
+  std::atomic<bool> begun_ = false;     // the handler may have seen the request
   std::atomic<bool> finished_ = false;  // by Finish
 
   // The handler's.

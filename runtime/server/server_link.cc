@@ -23,10 +23,16 @@ void ServerLink::Respond(uint32_t id, const absl::Status& status, const Metadata
   Send(std::move(header), sections.block(), reply);
 }
 
-void ServerLink::Refuse(uint32_t id, const absl::Status& status) {
+void ServerLink::Refuse(uint32_t id, const absl::Status& status, bool begun) {
   // Never destroyed: threads may still run while the process exits.
   static const Metadata& none = *new Metadata();
-  Respond(id, status, none, none, nullptr);
+  SectionWriter sections;
+  AddStatus(status, none, client_.max_metadata, sections);
+  Send({.kind = FrameKind::kResponse,
+        .flags = begun ? uint8_t{0} : static_cast<uint8_t>(kNeverBegun),
+        .call = id,
+        .aux = static_cast<uint64_t>(status.raw_code())},
+       sections.block());
 }
 
 }  // namespace nigh

@@ -56,8 +56,8 @@ class ServerLink {
   // Sends the RESPONSE of call `id`. `reply` may be null.
   void Respond(uint32_t id, const absl::Status& status, const Metadata& initial,
                const Metadata& trailing, const MessageSource* reply);
-  // Sends a RESPONSE that has a status alone.
-  void Refuse(uint32_t id, const absl::Status& status);
+  // Sends a RESPONSE that has a status alone. `begun`: a handler may have seen the request.
+  void Refuse(uint32_t id, const absl::Status& status, bool begun = true);
 
   // Drops what waits to be sent for call `id`, which others may have waited behind.
   void Drop(uint32_t id) {

@@ -216,7 +216,8 @@ bool ServerSession::BeginPieces(const Frame& frame) {
     refusal = count_.Is(CallCount::kDraining) ? absl::UnavailableError(kShuttingDown)
                                               : Refusal(header, frame.payload);
     if (!refusal.ok()) {
-      link_.Refuse(header.call, refusal);  // the pieces to come continue nothing and are dropped
+      // The pieces to come continue nothing and are dropped.
+      link_.Refuse(header.call, refusal, /*begun=*/!count_.Is(CallCount::kDraining));
       return true;
     }
   } else {
@@ -262,8 +263,10 @@ bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload) 
   calls_[header.call] = call.get();
   ++handlers_;
   call->Open(header.call);
+  call->SetBegun(true);
   // Last: whoever refuses calls from now on finds this one open, and counts it.
   if (!count_.Add()) {
+    call->SetBegun(false);
     TurnAway(std::move(call));
     return true;
   }

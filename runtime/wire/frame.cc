@@ -49,7 +49,7 @@ constexpr KindRules kRules[] = {
      .message = true},
     {.name = "RESPONSE",
      .bits = {.length = kAny<uint32_t>,
-              .flags = kSections | kMessage,
+              .flags = kSections | kMessage | kNeverBegun,
               .call = kAny<uint32_t>,
               .rest = kAny<uint32_t>,
               .aux = kAny<uint64_t>},

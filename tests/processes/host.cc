@@ -18,8 +18,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "nigh/channel.h"
+#include "nigh/deadline.h"
 #include "nigh/server.h"
 #include "nigh/transport/unique_fd.h"
 #include "tests/conformance/child.h"
@@ -72,6 +74,12 @@ absl::Status HostService::Echo(ServerContext&, const Text& request, Text* reply)
   return absl::OkStatus();
 }
 
+absl::Status HostService::Count(ServerContext&, const Number& request, Number* reply) {
+  if (tally_ != nullptr) tally_->Count(request.number());
+  *reply = request;
+  return absl::OkStatus();
+}
+
 absl::Status HostService::Chat(ServerContext&, ServerStream<Text, Text>& stream) {
   while (std::optional<Text> text = stream.Read()) {
     if (!stream.Write(*text)) break;
@@ -103,19 +111,38 @@ pid_t Fork(bool raw) {
 }
 
 std::optional<int> ActIfAsked(int argc, char** argv) {
-  absl::string_view address = argc == 2 ? argv[1] : "";
+  std::unique_ptr<Tally> tally;
+  absl::string_view address = argc > 1 ? argv[argc - 1] : "";
   if (absl::ConsumePrefix(&address, "--serve=")) {
     DieWithParent();
-    HostService service;
+    if (absl::string_view path = argv[1]; absl::ConsumePrefix(&path, "--tally=")) {
+      tally = std::make_unique<Tally>(std::string(path));
+    }
+    HostService service(tally.get());
     Server server(OptionsOfServer());
     server.Register(service);
-    if (absl::Status status = server.Listen(address); !status.ok()) {
-      Say(status.ToString());
+    const Deadline patience = Deadline::After(absl::Milliseconds(kPatienceMillis));
+    absl::Status listens = server.Listen(address);
+    while (absl::IsAlreadyExists(listens) && !patience.HasPassed()) {
+      // Nobody tells when an address is free.
+      absl::SleepFor(absl::Milliseconds(1));
+      listens = server.Listen(address);
+    }
+    if (!listens.ok()) {
+      Say(listens.ToString());
       return 1;
     }
+    // Before there are threads: whenever the signal comes, it is not lost.
+    sigset_t stop;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &stop, nullptr);
     if (!server.Start().ok()) return 1;
     Say(server.addresses().front());
-    return server.Run().ok() ? 0 : 1;
+    int signal = 0;
+    ::sigwait(&stop, &signal);
+    server.Shutdown(absl::Milliseconds(kPatienceMillis));
+    return 0;
   }
   const bool raw = absl::ConsumePrefix(&address, "--call-raw=");
   if (!raw && !absl::ConsumePrefix(&address, "--call=")) return std::nullopt;

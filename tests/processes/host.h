@@ -14,6 +14,7 @@
 #include "nigh/server_stream.h"
 #include "tests/conformance/board.h"
 #include "tests/processes/host.nigh.h"
+#include "tests/processes/tally.h"
 
 namespace nigh::testing {
 
@@ -32,11 +33,15 @@ pid_t Fork(bool raw);
 
 class HostService final : public Host::Service {
  public:
+  // Where Count counts; may be null.
+  explicit HostService(Tally* tally = nullptr) : tally_(tally) {}
+
   // "chat ended" is raised whenever a call of Chat has.
   Board board;
 
  private:
   absl::Status Echo(ServerContext& context, const Text& request, Text* reply) override;
+  absl::Status Count(ServerContext& context, const Number& request, Number* reply) override;
   absl::Status Chat(ServerContext& context, ServerStream<Text, Text>& stream) override;
   absl::Status Fork(ServerContext& context, const ForkRequest& request, ForkReply* reply) override;
   absl::Status ForkInline(ServerContext& context, const ForkRequest& request,
@@ -44,11 +49,14 @@ class HostService final : public Host::Service {
     return Fork(context, request, reply);
   }
   absl::Status End(ServerContext& context, const ForkRequest& request, Text* reply) override;
+
+  Tally* const tally_;
 };
 
 // If this process was started to be a server (--serve=ADDRESS) or a client (--call=ADDRESS, or
 // --call-raw=ADDRESS), acts as one, and returns what main() is to return. A server says its address
-// (Say) and serves. A client opens a call of Chat, forks a child that lives on, says its number, and
+// (Say) and serves; if another server has the address, once that one has let go of it.
+// --tally=PATH says before where it counts. A client opens a call of Chat, forks a child that lives on, says its number, and
 // aborts.
 std::optional<int> ActIfAsked(int argc, char** argv);
 

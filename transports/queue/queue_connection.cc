@@ -269,13 +269,11 @@ Received QueueConnection::Receive(absl::Span<Frame> frames) {
     }
     const bool may_have_been_full = in_->MayHaveBeenFull(messages_, bytes_);
     messages_ = bytes_ = 0;
+    if (last_look_) return {};
     if (may_have_been_full && in_->HasNote()) {
       peer_left_.store(true, std::memory_order_release);
-      receive_status_ = Ended("receive", "the peer closed the connection");
-      continue;
-    }
-    if (last_look_) return {};
-    if (!peer_died_.load(std::memory_order_acquire)) {
+    } else if (!peer_left_.load(std::memory_order_acquire) &&
+               !peer_died_.load(std::memory_order_acquire)) {
       if (!std::exchange(slept_, false) || !LookForDeath()) return {};
       peer_died_.store(true, std::memory_order_release);
     }

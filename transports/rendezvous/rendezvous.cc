@@ -98,6 +98,14 @@ absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point) {
 MeetingPlace::MeetingPlace(SocketAcceptor acceptor, std::optional<SocketFile> file)
     : acceptor_(std::move(acceptor)), file_(std::move(file)) {}
 
+absl::StatusOr<UniqueFd> MeetingPlace::Accept() {
+  absl::StatusOr<UniqueFd> socket = acceptor_.Accept();
+  if (!socket.ok() || !*socket) return socket;
+  char first;
+  if (::recv(socket->get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0) socket->reset();
+  return socket;
+}
+
 absl::StatusOr<MeetingPlace> MeetingPlace::Open(const MeetingPoint& point) {
   UniqueFd socket = MakeSocket(point.type);
   if (!socket) return UnavailableErrno(errno, point.address, "socket");

@@ -35,8 +35,9 @@ class MeetingPlace {
   // SocketFile::Bind or the system says.
   static absl::StatusOr<MeetingPlace> Open(const MeetingPoint& point);
 
-  // As SocketAcceptor's.
-  absl::StatusOr<UniqueFd> Accept() { return acceptor_.Accept(); }
+  // As SocketAcceptor's. Who has come and gone without a word is passed over: it may have asked
+  // whether a server is there (SocketFile).
+  absl::StatusOr<UniqueFd> Accept();
   int fd() const { return acceptor_.fd(); }
 
  private:
