@@ -19,6 +19,12 @@
 #include "nigh/transport/bytes.h"
 
 namespace nigh {
+namespace {
+
+// A server that refuses all that it gets is not asked for ever.
+constexpr int kMostBegins = 16;
+
+}  // namespace
 
 ClientCall::ClientCall(BoundMethod method, ClientContext& context)
     : method_(method), context_(context), exchange_(*method.method, context_) {}
@@ -76,21 +82,51 @@ void ClientCall::FailToStart(absl::Status status) { exchange_.FailToOpen(std::mo
 
 void ClientCall::Start(const MessageSource* first, bool end) {
   std::optional<absl::Status> status = Prepare(first);
-  // A state callback of the channel may drop the last reference to the connector.
-  std::shared_ptr<Connector> alive;
-  while (!status.has_value()) {
-    absl::StatusOr<std::shared_ptr<ClientSession>> session =
-        method_.connector->Session(method_, context_);
-    if (!session.ok()) {
-      status = session.status();
-    } else if (StartOn(*session, first, end)) {
-      return;
-    } else {
-      alive = method_.connector->shared_from_this();
-      alive->Retire(**session);
-    }
+  if (!status.has_value()) {
+    if (first != nullptr && end) KeepRequest(*first);
+    absl::Status opened = OpenOnSome(first, end, absl::ZeroDuration());
+    if (opened.ok()) return;
+    status = std::move(opened);
   }
   FailToStart(*std::move(status));
+}
+
+absl::Status ClientCall::OpenOnSome(const MessageSource* first, bool end, absl::Duration patience) {
+  // A state callback of the channel may drop the last reference to the connector.
+  std::shared_ptr<Connector> alive;
+  for (;;) {
+    absl::StatusOr<std::shared_ptr<ClientSession>> session =
+        method_.connector->Session(method_, context_, patience);
+    if (!session.ok()) return session.status();
+    if (StartOn(*session, first, end)) return absl::OkStatus();
+    alive = method_.connector->shared_from_this();
+    alive->Retire(**session);
+  }
+}
+
+void ClientCall::KeepRequest(const MessageSource& request) {
+  if (method_.method->kind == MethodKind::kUnary) {
+    request_ = request;
+    return;
+  }
+  request_bytes_.resize(request.size());
+  request.SerializeTo(reinterpret_cast<std::byte*>(request_bytes_.data()));
+  request_.emplace(absl::string_view(request_bytes_));
+}
+
+bool ClientCall::BeginAgain() {
+  if (!request_.has_value() || begun_again_ == kMostBegins || session_ == nullptr ||
+      !exchange_.ReopenIfNeverBegun()) {
+    return false;
+  }
+  ++begun_again_;
+  context_.cancellation().Remove(std::exchange(cancel_hook_, 0));
+  const std::shared_ptr<ClientSession> former = std::exchange(session_, nullptr);
+  method_.connector->Retire(*former);
+  exchange_.Expect(expected_);
+  absl::Status opened = OpenOnSome(&*request_, /*end=*/true, Connector::kComeback);
+  if (!opened.ok()) FailToStart(std::move(opened));
+  return true;
 }
 
 void ClientCall::Unbind() {
@@ -119,7 +155,15 @@ bool ClientCall::WritesDone() { return session_ != nullptr && exchange_.WritesDo
 
 bool ClientCall::Read(MessageTarget target) {
   if (interception_ != nullptr) return ReadIntercepted(target);
-  return session_ != nullptr && exchange_.Read(target);
+  return ReadMessage(target);
+}
+
+bool ClientCall::ReadMessage(MessageTarget target) {
+  while (session_ != nullptr) {
+    if (exchange_.Read(target)) return true;
+    if (!BeginAgain()) return false;
+  }
+  return false;
 }
 
 void ClientCall::WaitForInitialMetadata() {
@@ -128,6 +172,7 @@ void ClientCall::WaitForInitialMetadata() {
 
 absl::Status ClientCall::Finish() {
   absl::Status status = exchange_.Finish();
+  while (BeginAgain()) status = exchange_.Finish();
   if (interception_ != nullptr) status = FinishIntercepted(std::move(status));
   Unbind();
   finished_ = true;
@@ -155,7 +200,7 @@ bool ClientCall::EndRejected() {
 
 bool ClientCall::ReadIntercepted(MessageTarget target) {
   if (!interception_->rejection().ok()) return false;
-  const bool read = session_ == nullptr ? TakeAnswer(target) : exchange_.Read(target);
+  const bool read = session_ == nullptr ? TakeAnswer(target) : ReadMessage(target);
   return read && (interception_->Receive(target.view()) || EndRejected());
 }
 

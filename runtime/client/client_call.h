@@ -45,7 +45,10 @@ class ClientCall {
   void Expect(MessageTarget target);
 
   // Opens the call, with its first message unless that is null. `end`: no more messages follow.
-  // Blocks while it connects.
+  // Blocks while it connects. A unary call's message must last until Finish.
+  //
+  // A call of which this is all that it sends begins anew, on the next connection, if the server
+  // goes away before a handler has seen it. A copy of a stream's message is kept for that.
   void Start(const MessageSource* first, bool end);
 
   // Sends a message, which has been measured. False: the call or its sending side is over; Finish
@@ -86,6 +89,15 @@ class ClientCall {
   // As Write, but returns nothing where it would have to wait.
   std::optional<bool> TryWrite(const MessageSource& message, bool end);
 
+  // As Read, without interceptors.
+  bool ReadMessage(MessageTarget target);
+  // Keeps what the call may have to begin anew with.
+  void KeepRequest(const MessageSource& request);
+  // Opens the call on a session. Fails if there is none.
+  absl::Status OpenOnSome(const MessageSource* first, bool end, absl::Duration patience);
+  // Opens a call anew that has ended and that no handler has seen. False: it stays as it is.
+  bool BeginAgain();
+
   // These pass messages to the interceptors. False: an interceptor has rejected the call.
   bool PassSend(const MessageSource& message);
   bool EndRejected();
@@ -103,7 +115,11 @@ class ClientCall {
   bool finished_ = false;
   std::unique_ptr<Interception<InterceptedClientCall>> interception_;  // null: no interceptors
   MessageTarget expected_;  // where they find the one reply
-  bool send_seen_ = false;  // they have seen the message that waits to be written
+  // What the call begins anew with.
+  std::optional<MessageSource> request_;
+  std::string request_bytes_;  // of a stream's
+  int begun_again_ = 0;        // how often
+  bool send_seen_ = false;     // they have seen the message that waits to be written
 };
 
 }  // namespace nigh

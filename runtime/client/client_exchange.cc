@@ -126,6 +126,7 @@ bool ClientExchange::Open(ClientSession& session, uint16_t method_id, const Mess
                   slot.RenewFor(*this);
                   slot_ = &slot;
                 });
+  ordinal_ = opening.ordinal;
   if (!opening.refused) {
     if (opening.slot == nullptr) End(link.TooManyCalls(method_));
     // The caller of a unary method waits for its reply next, and pumps then.
@@ -139,12 +140,28 @@ bool ClientExchange::Open(ClientSession& session, uint16_t method_id, const Mess
     link.MeetLeft(*slot_);
     slot_ = nullptr;
   }
-  while (slot_ != nullptr) slot_lost_.Wait(mutex_);
   if (std::exchange(attached_, false)) session.pump().Detach();
+  Renew();
+  return false;
+}
+
+void ClientExchange::Renew() {
+  while (slot_ != nullptr) slot_lost_.Wait(mutex_);
   session_ = nullptr;
   state_ = CallState(method_.kind, CallState::End::kClient);
   status_ = absl::OkStatus();
-  return false;
+  never_begun_ = false;
+}
+
+bool ClientExchange::ReopenIfNeverBegun() {
+  MutexLock lock(mutex_);
+  if (session_ == nullptr || !state_.closed() || !absl::IsUnavailable(status_) ||
+      reader_.got_message() || !(never_begun_ || !link().MayHaveTaken(ordinal_))) {
+    return false;
+  }
+  Renew();
+  reader_.Reset();
+  return true;
 }
 
 void ClientExchange::FailToOpen(absl::Status status) {
@@ -408,6 +425,7 @@ void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload,
     if (!reply.status.ok()) return End(std::move(reply.status));
     return reply.has_message ? Deliver(reply.message, owned, in_place) : Changed();
   }
+  never_begun_ = (header.flags & kNeverBegun) != 0;
   // From here on nobody sends for the call any more. The last message may still be parsed.
   status_ = std::move(reply.status);
   state_.Close();

@@ -65,6 +65,9 @@ class ClientExchange {
   bool Open(ClientSession& session, uint16_t method_id, const MessageSource* first, bool end);
   // Ends a call that is not open.
   void FailToOpen(absl::Status status);
+  // Whether the call is over without any handler having seen it, as the server says. If so, it may
+  // be opened again, on another session. By the call's only thread.
+  bool ReopenIfNeverBegun();
 
   // As those of ClientCall. They block.
   bool Write(const MessageSource& message, bool end);
@@ -107,6 +110,8 @@ class ClientExchange {
   enum class Role { kReader, kOther };
   class Wait;
 
+  // Makes a call that is closed one that is not open.
+  void Renew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsReady(Event event) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Waits for `event`. At the call's deadline the call ends.
   void Await(Event event, Role role) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -159,6 +164,8 @@ class ClientExchange {
   // From Open until the number is free, given up, or lost. The receiver may still have it when the
   // call is over.
   Slot* slot_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  uint64_t ordinal_ ABSL_GUARDED_BY(mutex_) = 0;      // of its request on the session
+  bool never_begun_ ABSL_GUARDED_BY(mutex_) = false;  // the server says so
   ReplyReader reader_ ABSL_GUARDED_BY(mutex_);
   MessageTarget target_ ABSL_GUARDED_BY(mutex_);  // where the reader wants the next message
   // The target holds a message that Read has not returned yet.

@@ -41,8 +41,11 @@ class ClientLink {
   SlotTable& slots() { return slots_; }
   const Limits& limits() const { return limits_; }
   const std::string& name() const { return name_; }
-  // The server has said that it goes.
-  bool going_away() const { return going_away_.load(std::memory_order_relaxed); }
+  // Whether the server has said that it goes.
+  bool has_farewell() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    return !farewell_.empty();
+  }
   // The beginning of messages about a call: the address and the method.
   std::string NameOf(const Method& method) const;
   const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }

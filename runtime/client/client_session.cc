@@ -208,7 +208,7 @@ void ClientSession::TakeEnd() {
   absl::Status why;
   if (violation_.ok()) {
     // A server that has said that it goes is not asked how it died, which may take a while.
-    why = link_.going_away()
+    why = link_.has_farewell()
               ? absl::UnavailableError(absl::StrCat(link_.name(), ": the server has gone away"))
               : link_.connection().End(Interest::kReceive);
   } else {

@@ -82,13 +82,14 @@ absl::Status Connector::WaitForReady(absl::Duration timeout) {
 }
 
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Session(const BoundMethod& method,
-                                                                  UsedContext& context) {
+                                                                  UsedContext& context,
+                                                                  absl::Duration patience) {
   if (absl::Status status = Check(method); !status.ok()) return status;
   {
     MutexLock lock(mutex_);
     if (session_ != nullptr) return session_;
   }
-  return Connect(method, context, absl::ZeroDuration());
+  return Connect(method, context, patience);
 }
 
 absl::StatusOr<SessionLease> Connector::Lease(const BoundMethod& method, UsedContext& context,

@@ -81,14 +81,15 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   }
 
   // Returns a session that accepts calls. Connects if need be, and blocks meanwhile, until the
-  // context's deadline or cancellation at most. Fails with the status that the call ends with.
+  // context's deadline or cancellation at most. A call that does not wait for its server to come up
+  // waits for `patience` all the same. Fails with the status that the call ends with.
   absl::StatusOr<std::shared_ptr<ClientSession>> Session(const BoundMethod& method,
-                                                         UsedContext& context)
+                                                         UsedContext& context,
+                                                         absl::Duration patience)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Borrows the session, if there is one.
   SessionLease LeaseIfReady() const { return SessionLease(seat_); }
-  // As Session, borrowed. A call that does not wait for its server to come up waits for `patience`
-  // all the same.
+  // As Session, borrowed.
   absl::StatusOr<SessionLease> Lease(const BoundMethod& method, UsedContext& context,
                                      absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
   // How long a call that a server has sent away waits for the next one.

@@ -42,6 +42,9 @@ namespace nigh {
 namespace {
 
 constexpr absl::Duration kHurryEvery = absl::Milliseconds(20);
+// How long a server that has nothing left to do waits for its clients to leave, the grace at most.
+// One that sleeps does not hear of it; what was sent to it has arrived by then.
+constexpr absl::Duration kFarewell = absl::Milliseconds(200);
 
 int PollerCount(const ServerOptions& options) {
   if (options.pollers > 0) return options.pollers;
@@ -235,6 +238,7 @@ void Server::State::NoMoreArrivals() {
 void Server::State::Forget(ServerSession& session) {
   MutexLock lock(mutex_);
   sessions_.erase(&session);
+  changed_.SignalAll();
   StopIfNobodyCanCome();
 }
 
@@ -353,6 +357,11 @@ void Server::State::Shutdown(absl::Duration grace, absl::FunctionRef<bool()> hur
     while (!drained() && !deadline.HasPassed() && !hurries()) {
       WaitUntil(std::min(deadline, Deadline::After(kHurryEvery)), drained);
     }
+    // A client that is awake hears of it, takes its calls elsewhere and leaves. What is on its way
+    // to a connection that closes might undo what is on its way back: over TCP, the farewell.
+    WaitUntil(std::min(deadline, Deadline::After(kFarewell)), [&] {
+      return absl::c_all_of(sessions, [](const auto& session) { return session->ClientHasLeft(); });
+    });
   }
   CloseSessions(sessions);
   if (options_.event_loop == nullptr) StopThreads();

@@ -74,6 +74,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   bool Drained() const {
     return count_.none() && (count_.Is(CallCount::kEnded) || link_.sender().idle());
   }
+  // Whether the client has left.
+  bool ClientHasLeft() const { return count_.Is(CallCount::kEnded); }
   // Whether all handlers have returned and none of their callbacks is still to run.
   bool Idle() const { return count_.none(); }
   // Ends all calls with `status`, and those that still come.

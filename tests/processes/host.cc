@@ -80,6 +80,15 @@ absl::Status HostService::Count(ServerContext&, const Number& request, Number* r
   return absl::OkStatus();
 }
 
+absl::Status HostService::Repeat(ServerContext&, const Number& request,
+                                 ServerWriter<Number>& replies) {
+  if (tally_ != nullptr) tally_->Count(request.number());
+  for (int i = 0; i < 3; ++i) {
+    if (!replies.Write(request)) return absl::CancelledError("nobody reads");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status HostService::Chat(ServerContext&, ServerStream<Text, Text>& stream) {
   while (std::optional<Text> text = stream.Read()) {
     if (!stream.Write(*text)) break;

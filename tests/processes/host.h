@@ -42,6 +42,8 @@ class HostService final : public Host::Service {
  private:
   absl::Status Echo(ServerContext& context, const Text& request, Text* reply) override;
   absl::Status Count(ServerContext& context, const Number& request, Number* reply) override;
+  absl::Status Repeat(ServerContext& context, const Number& request,
+                      ServerWriter<Number>& replies) override;
   absl::Status Chat(ServerContext& context, ServerStream<Text, Text>& stream) override;
   absl::Status Fork(ServerContext& context, const ForkRequest& request, ForkReply* reply) override;
   absl::Status ForkInline(ServerContext& context, const ForkRequest& request,

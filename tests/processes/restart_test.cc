@@ -61,12 +61,32 @@ std::unique_ptr<Child> StartServer(const std::string& address, const Tally& tall
       std::vector<std::string>{absl::StrCat("--tally=", tally.path()), "--serve=" + address});
 }
 
-TEST(RestartTest, NoCallIsLostAndNoneIsHandledTwice) {
+class Onlooker final : public ClientInterceptor {};
+
+// The ways in which calls are made. With interceptors they go another way.
+enum class Kind { kUnary, kIntercepted, kStream };
+
+absl::Status Call(Kind kind, const Host::Stub& stub, const Number& request, Number* reply) {
+  ClientContext context({.timeout = absl::Seconds(60), .wait_for_ready = true});
+  if (kind != Kind::kStream) return stub.Count(context, request, reply);
+  auto replies = stub.Repeat(context, request);
+  int count = 0;
+  while (replies.Read(reply)) ++count;
+  absl::Status end = replies.Finish();
+  if (end.ok() && count != 3) return absl::DataLossError(absl::StrCat(count, " replies"));
+  return end;
+}
+
+class RestartTest : public ::testing::TestWithParam<Kind> {};
+
+TEST_P(RestartTest, NoCallIsLostAndNoneIsHandledTwice) {
   if (!ComesBack()) return;
-  Tally tally(2 * Calls() + kThreads);
+  Tally tally(3 * Calls());
   std::unique_ptr<Child> server = StartServer(FreshAddress().ToString(), tally);
   const std::string address = server->Hear();
-  const std::shared_ptr<Channel> channel = Dial(address, OptionsOfChannel()).value();
+  ChannelOptions options = OptionsOfChannel();
+  if (GetParam() == Kind::kIntercepted) options.interceptors = {std::make_shared<Onlooker>()};
+  const std::shared_ptr<Channel> channel = Dial(address, options).value();
 
   std::atomic<uint64_t> next = 0;
   std::atomic<bool> restarted = false;
@@ -76,21 +96,21 @@ TEST(RestartTest, NoCallIsLostAndNoneIsHandledTwice) {
     callers.emplace_back([&] {
       const Host::Stub stub(channel);
       Number request;
+      Number reply;
       for (uint64_t id = next++; id < tally.size() && !(restarted && id >= Calls()); id = next++) {
         request.set_number(id);
-        const absl::StatusOr<Number> reply =
-            stub.Count(request, {.timeout = absl::Seconds(60), .wait_for_ready = true});
-        if (!reply.ok()) {
-          complaints.Add(absl::StrCat(id, ": ", reply.status().ToString()));
-        } else if (reply->number() != id || tally[id] != 1) {
-          complaints.Add(absl::StrCat(id, ": got ", reply->number(), ", handled ", tally[id]));
+        const absl::Status end = Call(GetParam(), stub, request, &reply);
+        if (!end.ok()) {
+          complaints.Add(absl::StrCat(id, ": ", end.ToString()));
+        } else if (reply.number() != id || tally[id] != 1) {
+          complaints.Add(absl::StrCat(id, ": got ", reply.number(), ", handled ", tally[id]));
         }
       }
     });
   }
   for (int i = 1; i <= kRestarts; ++i) {
     // Between two restarts calls are made.
-    while (next < Calls() * i / kRestarts && complaints.count() == 0) std::this_thread::yield();
+    while (next < Calls() * i / kRestarts) std::this_thread::yield();
     std::unique_ptr<Child> successor = StartServer(address, tally);
     server->Signal(SIGTERM);
     EXPECT_EQ(successor->Hear(), address);
@@ -105,6 +125,15 @@ TEST(RestartTest, NoCallIsLostAndNoneIsHandledTwice) {
   EXPECT_EQ(twice, 0);
   EXPECT_GE(next, Calls());
 }
+
+std::string NameOf(const ::testing::TestParamInfo<Kind>& info) {
+  constexpr const char* kNames[] = {"Unary", "Intercepted", "Stream"};
+  return kNames[static_cast<int>(info.param)];
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, RestartTest,
+                         ::testing::Values(Kind::kUnary, Kind::kIntercepted, Kind::kStream),
+                         &NameOf);
 
 }  // namespace
 }  // namespace nigh::testing
