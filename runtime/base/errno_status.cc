@@ -23,6 +23,8 @@ absl::string_view Remedy(int error_number) {
     case EMFILE:
     case ENFILE:
       return " (raise the limit on open files, ulimit -n)";
+    case EFBIG:
+      return " (raise the limit on the size of files, ulimit -f)";
     case ENAMETOOLONG:
       return " (use a shorter path)";
     default:

@@ -21,6 +21,7 @@
 #include "nigh/event_loop.h"
 #include "nigh/method.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/standard_descriptors.h"
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/transport.h"
@@ -233,6 +234,7 @@ std::shared_ptr<ClientSession> Connector::NewSession(std::unique_ptr<Connection>
 }
 
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Attempt(UsedContext& context) {
+  FillStandardDescriptors();
   absl::StatusOr<std::unique_ptr<Connection>> connection = transport_->dial(address_);
   if (!connection.ok()) return absl::UnavailableError(connection.status().message());
   const std::shared_ptr<ClientSession> session = NewSession(*std::move(connection));

@@ -12,6 +12,7 @@
 #include "nigh/deadline.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/base/standard_descriptors.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/waiter.h"
 
@@ -82,7 +83,10 @@ std::shared_ptr<Poller> SharedPoller() {
   return std::shared_ptr<Poller>(std::move(thread), poller);
 }
 
-EventLoop::EventLoop() : poller_(std::make_shared<Poller>(WaitPolicy())) {}
+EventLoop::EventLoop() {
+  FillStandardDescriptors();
+  poller_ = std::make_shared<Poller>(WaitPolicy());
+}
 
 EventLoop::~EventLoop() {
   if (!poller_->is_of_this_process()) new std::shared_ptr<Poller>(std::move(poller_));

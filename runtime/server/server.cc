@@ -26,6 +26,7 @@
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/base/standard_descriptors.h"
 #include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
@@ -147,6 +148,7 @@ Server::State::State(ServerOptions options)
 }
 
 absl::Status Server::State::Listen(absl::string_view text) {
+  FillStandardDescriptors();
   absl::StatusOr<Address> address = Address::Parse(text);
   if (!address.ok()) return address.status();
   absl::StatusOr<const Transport*> transport = FindTransport(options_.transports, *address);
@@ -373,7 +375,10 @@ void Server::State::Shutdown(absl::Duration grace, absl::FunctionRef<bool()> hur
   Changed();
 }
 
-Server::Server(ServerOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+Server::Server(ServerOptions options) {
+  FillStandardDescriptors();
+  state_ = std::make_unique<State>(std::move(options));
+}
 
 Server::~Server() {
   // All of it is the parent's.

@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 
@@ -43,7 +44,8 @@ absl::StatusOr<Address> Address::Parse(absl::string_view text) {
   address.scheme = std::string(text.substr(0, colon));
   const std::pair<absl::string_view, absl::string_view> parts =
       absl::StrSplit(text.substr(colon + 1), absl::MaxSplits('?', 1));
-  address.name = std::string(parts.first);
+  // Left to right, so that "%253F" is "%3F".
+  address.name = absl::StrReplaceAll(parts.first, {{"%25", "%"}, {"%3F", "?"}, {"%3f", "?"}});
   for (const absl::string_view parameter : absl::StrSplit(parts.second, '&', absl::SkipEmpty())) {
     const std::pair<absl::string_view, absl::string_view> entry =
         absl::StrSplit(parameter, absl::MaxSplits('=', 1));
@@ -77,7 +79,9 @@ absl::Status Address::CheckParameters(std::initializer_list<absl::string_view> k
 }
 
 std::string Address::ToString() const {
-  std::string text = absl::StrCat(scheme, ":", name);
+  std::string text = absl::StrCat(
+      scheme, ":",
+      absl::StrReplaceAll(name, {{"%25", "%2525"}, {"%3F", "%253F"}, {"%3f", "%253f"}, {"?", "%3F"}}));
   char separator = '?';
   for (const auto& [key, value] : parameters) {
     absl::StrAppend(&text, absl::string_view(&separator, 1), key, "=", value);

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <random>
 #include <string>
@@ -66,7 +67,8 @@ class ScriptedServer {
   }
 
   explicit ScriptedServer(std::vector<ScriptFrame> script, int silent_calls)
-      : script_(std::move(script)), silent_calls_(silent_calls) {
+      : silent_calls_(silent_calls) {
+    Then(std::move(script));
     last = this;
   }
   ~ScriptedServer() {
@@ -74,8 +76,8 @@ class ScriptedServer {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  // What it says on the next connection.
-  void Then(std::vector<ScriptFrame> script) { next_script_ = std::move(script); }
+  // What it says on the next connection; the last goes for all further ones.
+  void Then(std::vector<ScriptFrame> script) { scripts_.push_back(std::move(script)); }
   int connections() const { return static_cast<int>(connections_.size()); }
 
   void AwaitRequest() {
@@ -96,8 +98,8 @@ class ScriptedServer {
     EncodeHello({.window = 1 << 16, .max_message = 1 << 16, .max_metadata = 1024, .max_calls = 4},
                 reinterpret_cast<std::byte*>(hello.data()));
     EXPECT_EQ(testing::Send(mine, {.kind = FrameKind::kHello}, hello), absl::OkStatus());
-    threads_.emplace_back(
-        [this, &mine, script = std::exchange(script_, next_script_)] { Serve(mine, script); });
+    threads_.emplace_back([this, &mine, script = scripts_.front()] { Serve(mine, script); });
+    if (scripts_.size() > 1) scripts_.pop_front();
   }
 
   void Serve(Connection& connection, const std::vector<ScriptFrame>& script) {
@@ -115,8 +117,7 @@ class ScriptedServer {
     }
   }
 
-  std::vector<ScriptFrame> script_;
-  std::vector<ScriptFrame> next_script_;
+  std::deque<std::vector<ScriptFrame>> scripts_;
   std::atomic<int> silent_calls_;
   std::atomic<bool> requested_ = false;
   std::vector<std::unique_ptr<Connection>> connections_;
@@ -219,12 +220,30 @@ TEST(UnaryCall, BeginsAgainWhereTheServerSaysThatItHasNotTakenIt) {
   EXPECT_EQ(server.connections(), 2);
 }
 
-TEST(UnaryCall, BeginsAgainOnce) {
+TEST(UnaryCall, BeginsAgainAsOftenAsItIsSentAway) {
   ScriptedServer server(Leaving(0), /*silent_calls=*/0);
-  server.Then(Leaving(0));
+  for (int i = 0; i < 4; ++i) server.Then(Leaving(0));
+  server.Then({{{.kind = FrameKind::kResponse, .flags = kMessage}, "reply"}});
   std::string reply;
-  EXPECT_EQ(CallOnce(&reply).code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(server.connections(), 2);
+  EXPECT_EQ(CallOnce(&reply).code(), absl::StatusCode::kOk);
+  EXPECT_EQ(server.connections(), 6);
+}
+
+TEST(UnaryCall, ARefusalThatSaysSoWasNeverBegun) {
+  const auto refusal = [](uint8_t flags) {
+    return std::vector<ScriptFrame>{{{.kind = FrameKind::kResponse,
+                                      .flags = flags,
+                                      .aux = static_cast<uint64_t>(absl::StatusCode::kUnavailable)},
+                                     ""}};
+  };
+  for (const uint8_t flags : {uint8_t{0}, static_cast<uint8_t>(kNeverBegun)}) {
+    ScriptedServer server(refusal(flags), /*silent_calls=*/0);
+    server.Then({{{.kind = FrameKind::kResponse, .flags = kMessage}, "reply"}});
+    std::string reply;
+    EXPECT_EQ(CallOnce(&reply).code(),
+              flags == 0 ? absl::StatusCode::kUnavailable : absl::StatusCode::kOk);
+    EXPECT_EQ(server.connections(), flags == 0 ? 1 : 2);
+  }
 }
 
 TEST(UnaryCall, DoesNotBeginAgainWhereAHandlerMayHaveSeenIt) {

@@ -289,7 +289,7 @@ TEST_F(HostileMeetingTest, DescriptorsThatAreNotWhatTheyAreSaidToBeAreRefused) {
   const UniqueFd good = MakeMemfd(kMemory, kAllSeals);
   refuse({}, "has 0 descriptors instead of 1");
   refuse({good.get(), good.get()}, "has 2 descriptors instead of 1");
-  refuse(std::vector<int>(10, good.get()), "has more than 4 descriptors instead of 1");
+  refuse(std::vector<int>(10, good.get()), "descriptors instead of 1");
   refuse({unsealed.get()}, "is not sealed");
   refuse({half_sealed.get()}, "is not sealed");
   refuse({shrinkable.get()}, "is not sealed");

@@ -38,6 +38,15 @@ TEST(Address, ReadsBackAsItWasWritten) {
   }
 }
 
+TEST(Address, AQuestionMarkIsWrittenOtherwise) {
+  const Address address = Address::Parse("unix:/tmp/what%3F%253f%25%x?key=value").value();
+  EXPECT_EQ(address.name, "/tmp/what?%3f%%x");
+  EXPECT_EQ(address.Parameter("key"), "value");
+  EXPECT_EQ(Address::Parse(address.ToString()).value().name, address.name);
+  EXPECT_EQ((Address{.scheme = "unix", .name = "a?%25%3F", .parameters = {}}.ToString()),
+            "unix:a%3F%2525%253F");
+}
+
 TEST(Address, TheLastOfSeveralParametersCounts) {
   EXPECT_EQ(Address::Parse("shm:x?ring=1&ring=2").value().Parameter("ring"), "2");
 }

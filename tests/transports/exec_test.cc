@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
@@ -204,6 +205,20 @@ TEST(Exec, TheChildDiesWithItsParent) {
   ASSERT_EQ(::waitpid(parent, nullptr, 0), parent);
   EXPECT_TRUE(HasEnded(process, kPatience));
   for (const int fd : ends) ::close(fd);
+}
+
+// Programs that let the kernel reap their children, or do so themselves.
+TEST(Exec, WhatIsNotKnownIsNotInvented) {
+  struct sigaction ignored = {};
+  struct sigaction before;
+  ignored.sa_handler = SIG_IGN;
+  ASSERT_EQ(::sigaction(SIGCHLD, &ignored, &before), 0);
+  const std::string end = EndOf("exit 7");
+  ASSERT_EQ(::sigaction(SIGCHLD, &before, nullptr), 0);
+  // Linux 6.15 and later know.
+  EXPECT_TRUE(absl::StrContains(end, "exited with status 7") ||
+              absl::StrContains(end, "how is not known"))
+      << end;
 }
 
 // What this process ignores or blocks is not inherited.

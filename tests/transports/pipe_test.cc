@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +48,27 @@ TEST(Pipe, FramesTravelThroughAPairAcrossForkAndExec) {
   EXPECT_EQ(testing::ReceiveEnd(*connection).code(), absl::StatusCode::kUnavailable);
 }
 
+// Some programs give their children socket pairs.
+TEST(Pipe, ASocketPairIsAsGood) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const auto address = [](int socket) {
+    struct stat file;
+    EXPECT_EQ(::fstat(socket, &file), 0);
+    return MakeAddress(
+        absl::StrCat("pipe:", socket, ",", socket, "?inodes=", file.st_ino, ",", file.st_ino));
+  };
+  auto listener = ListenPipe(address(ends[0])).value();
+  auto server = testing::Accept(*listener).value();
+  auto client = DialPipe(address(ends[1])).value();
+  for (uint32_t call = 0; call < 10; ++call) {
+    ASSERT_TRUE(testing::Send(*client, call, testing::Pattern(call, 9000)).ok());
+    EXPECT_EQ(testing::Receive(*server).value().payload, testing::Pattern(call, 9000));
+  }
+  server->Close();
+  EXPECT_EQ(testing::ReceiveEnd(*client).code(), absl::StatusCode::kUnavailable);
+}
+
 TEST(Pipe, ListensAtTheOtherEnds) {
   auto [ours, theirs] = MakePipes().value();
   auto listener = ListenPipe(MakeAddress(theirs.Release())).value();
@@ -70,8 +93,8 @@ TEST(Pipe, AServerThatNobodyCanReachAnyMoreIsDone) {
 }
 
 TEST(Pipe, AddressesThatAreNoneAreRefused) {
-  for (const char* text : {"pipe:5", "pipe:5,", "pipe:a,b", "pipe:5,6,7", "pipe:-1,6", "pipe:5,5",
-                           "pipe:5,6?size=1"}) {
+  for (const char* text :
+       {"pipe:5", "pipe:5,", "pipe:a,b", "pipe:5,6,7", "pipe:-1,6", "pipe:5,6?size=1"}) {
     EXPECT_EQ(DialPipe(MakeAddress(text)).status().code(), absl::StatusCode::kInvalidArgument)
         << text;
     EXPECT_EQ(ListenPipe(MakeAddress(text)).status().code(), absl::StatusCode::kInvalidArgument)

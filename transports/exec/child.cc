@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -32,10 +33,13 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/exec/last_words.h"
+#include "nigh/transports/process/peer_process.h"
 
 namespace nigh {
 namespace {
 
+constexpr absl::string_view kReapedByOthers =
+    "has ended; how is not known, because this program reaps its children itself";
 constexpr absl::Duration kGrace = absl::Seconds(5);
 
 struct Pipe {
@@ -73,10 +77,15 @@ int BecomeProgram(char* const* words, int input, int output, int error, pid_t pa
   return errno;
 }
 
-std::string DescribeExit(const siginfo_t& end) {
-  if (end.si_code == CLD_EXITED) return absl::StrCat("exited with status ", end.si_status);
-  return absl::StrCat("was killed by signal ", end.si_status, " (", ::strsignal(end.si_status),
-                      ")");
+// The child's status as wait(2) gives it; nothing: somebody else has reaped it, or the program
+// ignores SIGCHLD, and the system does not tell.
+std::optional<int> Reap(pid_t pid, int pidfd) {
+  int status = 0;
+  pid_t reaped;
+  do {
+    reaped = ::waitpid(pid, &status, 0);
+  } while (reaped < 0 && errno == EINTR);
+  return reaped == pid ? std::optional(status) : StatusOfReaped(pidfd);
 }
 
 }  // namespace
@@ -123,7 +132,7 @@ class Child::Keeper {
   Stage stage_ ABSL_GUARDED_BY(mutex_) = Stage::kStarting;
   int failure_ ABSL_GUARDED_BY(mutex_) = 0;
   pid_t pid_ ABSL_GUARDED_BY(mutex_) = -1;
-  siginfo_t end_ ABSL_GUARDED_BY(mutex_) = {};
+  std::optional<int> end_ ABSL_GUARDED_BY(mutex_);  // its status, if that is known
   LastWords last_words_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -148,7 +157,9 @@ void Child::Keeper::Become(Stage stage, int error) {
 int Child::Keeper::Fork() {
   // Closed on exec: the child writes errno there if exec fails; otherwise this side reads its end.
   absl::StatusOr<Pipe> report = MakePipe("");
-  if (!report.ok()) return EMFILE;
+  // The child waits for the end of this one: once it is watched, it may end, and others reap it.
+  absl::StatusOr<Pipe> go = MakePipe("");
+  if (!report.ok() || !go.ok()) return EMFILE;
   // Before fork: the child may not allocate, since another thread may have held the heap's lock.
   std::vector<char*> words;
   for (const std::string& word : words_) words.push_back(const_cast<char*>(word.c_str()));
@@ -156,12 +167,18 @@ int Child::Keeper::Fork() {
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid == 0) {
+    ::close(go->in.get());
+    char ignored;
+    (void)!::read(go->out.get(), &ignored, 1);
     const int error =
         BecomeProgram(words.data(), input_.out.get(), output_.in.get(), error_.in.get(), parent);
     (void)!::write(report->in.get(), &error, sizeof(error));
     ::_exit(127);
   }
   if (pid < 0) return errno;
+  death_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  const int unwatched = death_ ? 0 : errno;
+  go->in.reset();
   input_.out.reset();
   output_.in.reset();
   error_.in.reset();
@@ -171,10 +188,7 @@ int Child::Keeper::Fork() {
   do {
     size = ::read(report->out.get(), &error, sizeof(error));
   } while (size < 0 && errno == EINTR);
-  if (size == 0) {
-    death_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-    if (!death_) error = errno;
-  }
+  if (error == 0) error = unwatched;
   if (error != 0) {
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
@@ -226,9 +240,7 @@ void Child::Keeper::StandBy(pid_t pid) {
   // What it said last may be there still; a child of its own may go on saying more.
   while (error_.out && PassOn()) {
   }
-  siginfo_t end = {};
-  while (::waitid(P_PID, static_cast<id_t>(pid), &end, WEXITED) != 0 && errno == EINTR) {
-  }
+  const std::optional<int> end = Reap(pid, death_.get());
   MutexLock lock(mutex_);
   end_ = end;
   stage_ = Stage::kEnded;
@@ -247,7 +259,9 @@ std::string Child::Keeper::DescribeEnd(absl::Duration patience) {
   MutexLock lock(mutex_);
   while (stage_ != Stage::kEnded && !deadline.HasPassed()) changed_.WaitUntil(mutex_, deadline);
   return absl::StrCat("the server ", words_[0], " (process ", pid_, ") ",
-                      stage_ == Stage::kEnded ? DescribeExit(end_) : "closed the connection",
+                      stage_ != Stage::kEnded ? "closed the connection"
+                      : end_.has_value()      ? DescribeWaitStatus(*end_)
+                                              : std::string(kReapedByOthers),
                       last_words_.Quoted());
 }
 

@@ -20,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -76,7 +77,7 @@ absl::StatusOr<std::unique_ptr<Connection>> TakeOver(const Address& address) {
   int in = -1;
   int out = -1;
   if (numbers.size() != 2 || !absl::SimpleAtoi(numbers[0], &in) ||
-      !absl::SimpleAtoi(numbers[1], &out) || in < 0 || out < 0 || in == out) {
+      !absl::SimpleAtoi(numbers[1], &out) || in < 0 || out < 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "address \"", where,
         "\": two descriptors are wanted, one to read from and one to write to, as in pipe:5,6"));
@@ -86,8 +87,12 @@ absl::StatusOr<std::unique_ptr<Connection>> TakeOver(const Address& address) {
       !taken.ok()) {
     return taken;
   }
+  UniqueFd reads(in);
+  // One socket, both ways.
+  UniqueFd writes = in == out ? DuplicateFd(in) : UniqueFd(out);
+  if (!writes) return UnavailableErrno(errno, where, "connect: dup");
   absl::StatusOr<std::unique_ptr<PipeStream>> stream =
-      PipeStream::Make(UniqueFd(in), UniqueFd(out), where);
+      PipeStream::Make(std::move(reads), std::move(writes), where);
   if (!stream.ok()) return stream.status();
   return std::make_unique<StreamConnection>(*std::move(stream),
                                             PeerIdentity{.address = where, .medium = "pipe"});

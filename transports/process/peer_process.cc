@@ -1,5 +1,6 @@
 #include "nigh/transports/process/peer_process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -12,10 +13,9 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,6 +25,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "nigh/transport/unique_fd.h"
 
@@ -51,16 +52,20 @@ bool IsReadable(int fd, absl::Duration patience) {
   return fd >= 0 && ::poll(&entry, 1, static_cast<int>(absl::ToInt64Milliseconds(patience))) > 0;
 }
 
+// The beginning of a file of proc(5), which is short. Empty: the process has been reaped meanwhile.
+std::string ReadProc(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 4096> text;
+  const ssize_t size = file ? ::read(file.get(), text.data(), text.size()) : -1;
+  return std::string(text.data(), size < 0 ? 0 : static_cast<size_t>(size));
+}
+
 // The number of a process that is not reaped, in this process's namespace.
 std::optional<pid_t> NumberOf(int pidfd) {
-  std::ifstream file(absl::StrCat("/proc/self/fdinfo/", pidfd));
-  std::string line;
-  while (std::getline(file, line)) {
-    const std::vector<absl::string_view> words =
-        absl::StrSplit(line, absl::ByAnyChar("\t: "), absl::SkipEmpty());
+  const std::string text = ReadProc(absl::StrCat("/proc/self/fdinfo/", pidfd));
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
     pid_t number = -1;
-    if (words.size() == 2 && words[0] == "Pid" && absl::SimpleAtoi(words[1], &number) &&
-        number > 0) {
+    if (absl::ConsumePrefix(&line, "Pid:") && absl::SimpleAtoi(line, &number) && number > 0) {
       return number;
     }
   }
@@ -69,8 +74,7 @@ std::optional<pid_t> NumberOf(int pidfd) {
 
 // The last field of proc(5)'s stat, of a process that has died and is not reaped.
 std::optional<int> StatusOfUnreaped(pid_t number) {
-  std::ifstream file(absl::StrCat("/proc/", number, "/stat"));
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const std::string text = ReadProc(absl::StrCat("/proc/", number, "/stat"));
   // Its name may have anything in it.
   const size_t name_ends = text.rfind(')');
   if (name_ends == std::string::npos) return std::nullopt;
@@ -83,18 +87,18 @@ std::optional<int> StatusOfUnreaped(pid_t number) {
   return status;
 }
 
+UniqueFd OpenPidfd(pid_t number) {
+  return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, number, 0)));
+}
+
+}  // namespace
+
 std::optional<int> StatusOfReaped(int pidfd) {
   PidfdInfo info;
   info.mask = kInfoExit;
   if (::ioctl(pidfd, kGetInfo, &info) != 0 || (info.mask & kInfoExit) == 0) return std::nullopt;
   return info.exit_code;
 }
-
-UniqueFd OpenPidfd(pid_t number) {
-  return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, number, 0)));
-}
-
-}  // namespace
 
 std::string DescribeWaitStatus(int status) {
   if (WIFSIGNALED(status)) {

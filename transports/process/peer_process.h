@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -65,6 +66,10 @@ bool AskForSenders(int socket, bool ask);
 UniqueFd SenderOf(const msghdr& message);
 // The room that this takes among a message's control data.
 inline constexpr size_t kSenderSpace = CMSG_SPACE(sizeof(int));
+
+// The status, as wait(2) gives it, of a process that somebody else has reaped. Nothing: the system
+// does not tell (before Linux 6.15).
+std::optional<int> StatusOfReaped(int pidfd);
 
 // "exited with status 3", "was killed by signal 9 (Killed)"; of a status as wait(2) gives it.
 std::string DescribeWaitStatus(int status);

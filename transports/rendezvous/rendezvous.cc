@@ -101,8 +101,7 @@ MeetingPlace::MeetingPlace(SocketAcceptor acceptor, std::optional<SocketFile> fi
 absl::StatusOr<UniqueFd> MeetingPlace::Accept() {
   absl::StatusOr<UniqueFd> socket = acceptor_.Accept();
   if (!socket.ok() || !*socket) return socket;
-  char first;
-  if (::recv(socket->get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0) socket->reset();
+  if (SocketFile::IsQuestion(socket->get())) socket->reset();
   return socket;
 }
 

@@ -35,8 +35,7 @@ class MeetingPlace {
   // SocketFile::Bind or the system says.
   static absl::StatusOr<MeetingPlace> Open(const MeetingPoint& point);
 
-  // As SocketAcceptor's. Who has come and gone without a word is passed over: it may have asked
-  // whether a server is there (SocketFile).
+  // As SocketAcceptor's. Who only asks whether a live server is there (SocketFile) is passed over.
   absl::StatusOr<UniqueFd> Accept();
   int fd() const { return acceptor_.fd(); }
 

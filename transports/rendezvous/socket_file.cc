@@ -4,16 +4,20 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <filesystem>
+#include <random>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
@@ -74,11 +78,17 @@ absl::StatusOr<UniqueFd> LockDirectory(const std::string& directory, absl::strin
                    directory, ")"));
 }
 
-// Whether the process has died that listens at `path` with a socket of that type. A live one sees a
-// connection that has gone when it is accepted.
+// The abstract name of a socket that asks, up to a random number.
+constexpr absl::string_view kQuestion = "nigh-question-";
+
+// Whether the process has died that listens at `path` with a socket of that type.
 bool ListenerHasDied(const SocketName& name, int type) {
   const UniqueFd probe(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  return probe && ::connect(probe.get(), name.get(), name.size) == 0 &&
+  std::random_device random;
+  const SocketName own = MakeSocketName(
+      absl::StrCat(kQuestion, absl::Hex(random()), ".", ::getpid()), SocketNameKind::kAbstract);
+  return probe && ::bind(probe.get(), own.get(), own.size) == 0 &&
+         ::connect(probe.get(), name.get(), name.size) == 0 &&
          PeerProcess::OfSocket(probe.get()).HasDied();
 }
 
@@ -142,6 +152,15 @@ absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
   struct stat made;
   if (::lstat(path.c_str(), &made) != 0) return ListenError(errno, address, "");
   return SocketFile(std::move(absolute), made.st_dev, made.st_ino);
+}
+
+bool SocketFile::IsQuestion(int socket) {
+  sockaddr_un peer = {};
+  socklen_t size = sizeof(peer);
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return false;
+  constexpr size_t kNameAt = offsetof(sockaddr_un, sun_path) + 1;  // behind a NUL
+  return size > kNameAt && peer.sun_path[0] == '\0' &&
+         absl::StartsWith(absl::string_view(peer.sun_path + 1, size - kNameAt), kQuestion);
 }
 
 SocketFile::SocketFile(std::string path, dev_t device, ino_t inode)

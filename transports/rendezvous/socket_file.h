@@ -20,7 +20,8 @@ namespace nigh {
 //  * A file that is there is removed only when the kernel says that no socket stands behind it. The
 //    question is a connect(2) with another socket type. It is refused when nobody is there, and
 //    fails with EPROTOTYPE when somebody is. Whether the process that listens there has died, and
-//    only a child of it still has the socket, a connection tells, which goes at once.
+//    only a child of it still has the socket, a connection tells. It comes from a socket with a name
+//    by which the server knows it for a question, and goes at once.
 //  * Asking and removing happen under flock(2) of the directory, so that an answer cannot be stale
 //    when the file is removed. The lock leaves no file behind and ends with its holder.
 //  * A server removes its own file while its socket still stands behind it: until then nobody can
@@ -35,6 +36,10 @@ class SocketFile {
 
   SocketFile(SocketFile&& other) noexcept;
   SocketFile& operator=(SocketFile&&) = delete;
+  // Whether the peer of an accepted socket has come for nothing but to ask whether the process that
+  // listens is alive.
+  static bool IsQuestion(int socket);
+
   // Removes the file if it is still the one that Bind made. Must run before the socket is closed.
   ~SocketFile();
 

@@ -29,6 +29,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/file_size_limit.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
@@ -64,7 +65,9 @@ absl::StatusOr<OwnMemory> CreateMemfd(size_t size) {
                    .fd = UniqueFd(::memfd_create("nigh", MFD_CLOEXEC | MFD_ALLOW_SEALING))};
   const int fd = memory.handle.fd.get();
   if (fd < 0) return Failed("memfd_create");
-  if (::ftruncate(fd, static_cast<off_t>(size)) != 0) return Failed("ftruncate");
+  if (!MayHaveFileOf(size) || ::ftruncate(fd, static_cast<off_t>(size)) != 0) {
+    return Failed("ftruncate");
+  }
   absl::StatusOr<Mapping> mapping = Map(fd, size, PROT_READ | PROT_WRITE);
   if (!mapping.ok()) return mapping.status();
   memory.mapping = *std::move(mapping);
@@ -85,7 +88,9 @@ absl::StatusOr<OwnMemory> CreatePosix(size_t size) {
                      .fd = UniqueFd(::shm_open(name.c_str(), O_RDONLY, 0))};
     ::shm_unlink(name.c_str());
     if (!memory.handle.fd) return Failed("shm_open");
-    if (::ftruncate(writable.get(), static_cast<off_t>(size)) != 0) return Failed("ftruncate");
+    if (!MayHaveFileOf(size) || ::ftruncate(writable.get(), static_cast<off_t>(size)) != 0) {
+      return Failed("ftruncate");
+    }
     absl::StatusOr<Mapping> mapping = Map(writable.get(), size, PROT_READ | PROT_WRITE);
     if (!mapping.ok()) return mapping.status();
     memory.mapping = *std::move(mapping);

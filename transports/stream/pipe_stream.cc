@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -36,6 +37,12 @@ void IgnoreBrokenPipes() {
   ::sigaction(SIGPIPE, &action, nullptr);
 }
 
+bool IsStreamSocket(int fd) {
+  int type = 0;
+  socklen_t size = sizeof(type);
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 // `access` is O_RDONLY or O_WRONLY.
 absl::Status CheckEnd(int fd, int access, absl::string_view where) {
   struct stat file;
@@ -45,11 +52,12 @@ absl::Status CheckEnd(int fd, int access, absl::string_view where) {
         where, ": connect: descriptor ", fd,
         " is not open (was the pipe passed on to this process, and not closed on exec?)"));
   }
+  if (IsStreamSocket(fd)) return absl::OkStatus();
   const int mode = flags & O_ACCMODE;
   if (!S_ISFIFO(file.st_mode) || (mode != access && mode != O_RDWR)) {
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": connect: descriptor ", fd, " is not the ",
-                     access == O_RDONLY ? "read" : "write", " end of a pipe"));
+                     access == O_RDONLY ? "read" : "write", " end of a pipe, and no stream socket"));
   }
   return absl::OkStatus();
 }

@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "nigh/runtime/base/duplicate_fd.h"
+#include "nigh/runtime/base/file_size_limit.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -56,7 +57,7 @@ std::optional<SysvQueueId> ReadFile(int fd) {
 
 bool WriteFile(int fd, SysvQueueId id) {
   const std::string text = absl::StrCat(kFileBegins, id.get(), "\n");
-  return ::ftruncate(fd, 0) == 0 &&
+  return MayHaveFileOf(text.size()) && ::ftruncate(fd, 0) == 0 &&
          ::pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
 }
 

@@ -12,7 +12,8 @@ namespace nigh {
 
 // An address, SCHEME:NAME?KEY=VALUE&KEY=VALUE: "unix:/run/greeter.sock", "tcp://[::1]:0",
 // "shm:greeter?ring=1MiB". The transport defines what NAME and the parameters may be, and whether
-// NAME may be empty, as in "stdio:".
+// NAME may be empty, as in "stdio:". A question mark in it is written %3F, and a percent sign that
+// would be read as the beginning of that, or of itself, %25.
 struct Address {
   std::string scheme;
   std::string name;  // what stands between the colon and the question mark

@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "nigh/runtime/base/duplicate_fd.h"
+#include "nigh/runtime/base/file_size_limit.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
@@ -41,7 +42,7 @@ absl::StatusOr<std::unique_ptr<OwnBell>> PosixSemBell::Make(const Sleepers& slee
   constexpr char kWhere[] = "POSIX semaphore";
   UniqueFd fd(::memfd_create("nigh-bell", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return UnavailableErrno(errno, kWhere, "memfd_create");
-  if (::ftruncate(fd.get(), kPage) != 0 || ::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) {
+  if (!MayHaveFileOf(kPage) || ::ftruncate(fd.get(), kPage) != 0 || ::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) {
     return UnavailableErrno(errno, kWhere, "ftruncate");
   }
   Mapping page = MapPage(fd.get());
