@@ -61,6 +61,11 @@ class ClientContext {
   const Metadata& initial_metadata() const { return initial_; }
   const Metadata& trailing_metadata() const { return trailing_; }
 
+  // How often the request has been sent: more than once, if the server went away before a handler
+  // had seen it, or if the channel has repeated the call (ChannelOptions::retry). Valid once the call
+  // is over; interceptors find it in OnFinish.
+  int attempts() const { return attempts_; }
+
   // Who serves the call, as the kernel tells. Valid once the call has begun.
   const PeerIdentity& peer() const;
 
@@ -72,6 +77,7 @@ class ClientContext {
   Deadline deadline_ = limit_;
   bool wait_for_ready_ = false;
   bool used_ = false;
+  int attempts_ = 0;
   Metadata sent_;
   Metadata initial_;
   Metadata trailing_;

@@ -43,6 +43,23 @@ struct CallOptions {
   const Metadata* metadata = nullptr;
 };
 
+// Which calls a channel makes once more. A call that no handler has seen always is. This is about
+// the others: those of methods whose .proto says that it does no harm, idempotency_level
+// NO_SIDE_EFFECTS or IDEMPOTENT. They are unary calls and server streams that a thread waits for and
+// that have got no message yet.
+//
+// A channel has a budget for these: a server that fails all calls gets few of them twice.
+struct RetryPolicy {
+  // How often a call is made at most. 1: nothing is repeated.
+  int attempts = 3;
+  // The pause before the second attempt. It grows by a factor of 1.6 up to `max_backoff`, and is
+  // jittered by +-20 %. Beyond that, an attempt waits up to a second for a server to come up.
+  absl::Duration min_backoff = absl::Milliseconds(20);
+  absl::Duration max_backoff = absl::Seconds(1);
+  // The ends that are worth it. UNAVAILABLE: the connection was lost, the server went away.
+  std::vector<absl::StatusCode> codes = {absl::StatusCode::kUnavailable};
+};
+
 struct ChannelOptions {
   Limits limits = {};
   WaitPolicy wait = {};
@@ -52,6 +69,7 @@ struct ChannelOptions {
   // `max_backoff`. Each pause is jittered by +-20 %.
   absl::Duration min_backoff = absl::Milliseconds(50);
   absl::Duration max_backoff = absl::Seconds(5);
+  RetryPolicy retry = {};
   // The transports that addresses may name. A program that lists its own need not link the others.
   // The array must outlive the channel. Empty: all of nigh's transports, which //:nigh links.
   absl::Span<const Transport> transports = {};

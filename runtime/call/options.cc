@@ -60,6 +60,15 @@ absl::Status CheckOptions(const ChannelOptions& options) {
     return Refuse("min_backoff, max_backoff",
                   "must be positive, and the first not above the second");
   }
+  const RetryPolicy& retry = options.retry;
+  if (retry.attempts < 1) return Refuse("retry.attempts", "must be at least 1");
+  if (retry.min_backoff <= absl::ZeroDuration() || retry.max_backoff < retry.min_backoff) {
+    return Refuse("retry.min_backoff, retry.max_backoff",
+                  "must be positive, and the first not above the second");
+  }
+  if (absl::c_linear_search(retry.codes, absl::StatusCode::kOk)) {
+    return Refuse("retry.codes", "OK is not to be repeated");
+  }
   return absl::OkStatus();
 }
 

@@ -37,6 +37,9 @@ class UsedContext {
   Deadline deadline() const { return context_.deadline_; }
   bool wait_for_ready() const { return context_.wait_for_ready_; }
   Cancellation& cancellation() const { return context_.cancellation_; }
+  // The request is about to be sent.
+  void CountAttempt() const { ++context_.attempts_; }
+  int attempts() const { return context_.attempts_; }
   const Metadata& sent() const { return context_.sent_; }
   Metadata& initial() const { return context_.initial_; }
   Metadata& trailing() const { return context_.trailing_; }

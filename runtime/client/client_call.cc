@@ -114,12 +114,21 @@ void ClientCall::KeepRequest(const MessageSource& request) {
   request_.emplace(absl::string_view(request_bytes_));
 }
 
+bool ClientCall::Repeats() {
+  const std::optional<absl::Status> end = exchange_.SilentEnd();
+  // One that has brought messages is over. It counts, if it has gone well.
+  const std::optional<absl::Duration> pause = method_.connector->retry().Next(
+      *method_.method, context_.attempts(), end.value_or(absl::OkStatus()));
+  if (!pause.has_value() || !Retry::Pause(context_, *pause)) return false;
+  exchange_.Reopen();
+  return true;
+}
+
 bool ClientCall::BeginAgain() {
-  if (!request_.has_value() || begun_again_ == kMostBegins || session_ == nullptr ||
-      !exchange_.ReopenIfNeverBegun()) {
-    return false;
-  }
-  ++begun_again_;
+  if (!request_.has_value() || session_ == nullptr) return false;
+  const bool anew = begun_again_ < kMostBegins && exchange_.ReopenIfNeverBegun();
+  if (!anew && !Repeats()) return false;
+  if (anew) ++begun_again_;
   context_.cancellation().Remove(std::exchange(cancel_hook_, 0));
   const std::shared_ptr<ClientSession> former = std::exchange(session_, nullptr);
   method_.connector->Retire(*former);

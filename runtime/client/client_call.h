@@ -95,8 +95,10 @@ class ClientCall {
   void KeepRequest(const MessageSource& request);
   // Opens the call on a session. Fails if there is none.
   absl::Status OpenOnSome(const MessageSource* first, bool end, absl::Duration patience);
-  // Opens a call anew that has ended and that no handler has seen. False: it stays as it is.
+  // Opens a call anew that has ended: no handler has seen it, or the channel repeats it. False: it
+  // stays as it is.
   bool BeginAgain();
+  bool Repeats();
 
   // These pass messages to the interceptors. False: an interceptor has rejected the call.
   bool PassSend(const MessageSource& message);

@@ -110,6 +110,7 @@ bool ClientExchange::Open(ClientSession& session, uint16_t method_id, const Mess
   if (first != nullptr) window_.Sent(first->size());
   (void)state_.Send(first != nullptr, end);
   context_.set_peer(link.peer());
+  context_.CountAttempt();
   if (waiters_ != nullptr) {
     session.pump().Attach(waiters_->poller);
     attached_ = true;
@@ -162,6 +163,18 @@ bool ClientExchange::ReopenIfNeverBegun() {
   Renew();
   reader_.Reset();
   return true;
+}
+
+std::optional<absl::Status> ClientExchange::SilentEnd() const {
+  MutexLock lock(mutex_);
+  if (session_ == nullptr || !state_.closed() || reader_.got_message()) return std::nullopt;
+  return status_;
+}
+
+void ClientExchange::Reopen() {
+  MutexLock lock(mutex_);
+  Renew();
+  reader_.Reset();
 }
 
 void ClientExchange::FailToOpen(absl::Status status) {

@@ -28,6 +28,7 @@
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/client/method_table.h"
+#include "nigh/runtime/client/retry.h"
 #include "nigh/runtime/client/session_lease.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
@@ -51,7 +52,8 @@ class Connector final : public std::enable_shared_from_this<Connector> {
         name_(address_.ToString()),
         transport_(transport),
         options_(options),
-        interceptors_(Compose(options.interceptors)) {}
+        interceptors_(Compose(options.interceptors)),
+        retry_(options.retry) {}
   ~Connector();
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
@@ -72,6 +74,8 @@ class Connector final : public std::enable_shared_from_this<Connector> {
     return InheritedByFork(absl::StrCat(name_, ": ", method.name), "channel");
   }
   bool is_of_this_process() const { return birth_.is_this(); }
+
+  Retry& retry() { return retry_; }
 
   const InterceptorChain<InterceptedClientCall>& interceptors() const { return interceptors_; }
 
@@ -162,6 +166,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   const ChannelOptions options_;
   const InterceptorChain<InterceptedClientCall> interceptors_;
   MethodTable methods_;
+  Retry retry_;
 
   mutable Mutex mutex_;
   CondVar changed_;

@@ -18,6 +18,7 @@
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/client/connector.h"
 #include "nigh/runtime/client/pump.h"
+#include "nigh/runtime/client/retry.h"
 #include "nigh/runtime/client/session_lease.h"
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
@@ -69,12 +70,29 @@ absl::Status UnaryCall::Run(const MessageSource& request) {
   // reference.
   std::shared_ptr<const void> alive;
   if (absl::Status status = connector.Check(method_); !status.ok()) End(std::move(status));
+  do {
+    RunOnSessions(connector, request, alive);
+  } while (Repeats(connector));
+  context_.End();
+  return std::move(status_);
+}
+
+bool UnaryCall::Repeats(Connector& connector) {
+  const std::optional<absl::Duration> pause =
+      connector.retry().Next(*method_.method, context_.attempts(), status_);
+  if (!pause.has_value() || !Retry::Pause(context_, *pause)) return false;
+  BeginAgain();
+  return true;
+}
+
+void UnaryCall::RunOnSessions(Connector& connector, const MessageSource& request,
+                              std::shared_ptr<const void>& alive) {
   while (!ended_) {
     SessionLease lease = connector.LeaseIfReady();
     if (!lease) {
       alive = connector.shared_from_this();
       absl::StatusOr<SessionLease> connected = connector.Lease(
-          method_, context_, begun_again_ > 0 ? Connector::kComeback : absl::ZeroDuration());
+          method_, context_, context_.attempts() > 0 ? Connector::kComeback : absl::ZeroDuration());
       if (!connected.ok()) {
         End(connected.status());
         break;
@@ -94,8 +112,6 @@ absl::Status UnaryCall::Run(const MessageSource& request) {
     BeginAgain();
     connector.Retire(session);
   }
-  context_.End();
-  return std::move(status_);
 }
 
 bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
@@ -107,6 +123,7 @@ bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
     return true;
   }
   context_.set_peer(link.peer());
+  context_.CountAttempt();
   SectionWriter sections;
   AddMetadata(context_.sent(), SectionType::kMetadata, sections);
   FrameHeader header{.kind = FrameKind::kRequest,
@@ -159,7 +176,7 @@ void UnaryCall::BeginAgain() {
   slot_ = nullptr;
   ended_ = never_begun_ = false;
   reader_.Reset();
-  status_ = absl::OkStatus();
+  status_ = broken_ = absl::OkStatus();
 }
 
 void UnaryCall::Take(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload) {

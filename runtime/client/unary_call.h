@@ -47,6 +47,12 @@ class UnaryCall {
  private:
   class Wait;
 
+  // Makes the call, on as many sessions as it takes until a handler may have seen it. `alive` keeps
+  // the connector.
+  void RunOnSessions(Connector& connector, const MessageSource& request,
+                     std::shared_ptr<const void>& alive);
+  // Whether the call, which is over, is made once more. Waits as long as that takes.
+  bool Repeats(Connector& connector);
   // Sends the request. False: the session takes no calls. True: the call may have ended already.
   bool Start(ClientSession& session, const MessageSource& request);
   // Waits for the call's end.

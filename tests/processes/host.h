@@ -42,6 +42,9 @@ class HostService final : public Host::Service {
  private:
   absl::Status Echo(ServerContext& context, const Text& request, Text* reply) override;
   absl::Status Count(ServerContext& context, const Number& request, Number* reply) override;
+  absl::Status Query(ServerContext& context, const Number& request, Number* reply) override {
+    return Count(context, request, reply);
+  }
   absl::Status Repeat(ServerContext& context, const Number& request,
                       ServerWriter<Number>& replies) override;
   absl::Status Chat(ServerContext& context, ServerStream<Text, Text>& stream) override;

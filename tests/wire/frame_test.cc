@@ -56,7 +56,7 @@ constexpr Rules kRules[] = {
     {FrameKind::kMethod, 0, true, false, true, false, false},
     {FrameKind::kRequest, kAllOfAMessage, true, true, true, true, true},
     {FrameKind::kMessage, kAllOfAMessage, false, true, true, true, false},
-    {FrameKind::kResponse, kSections | kMessage, false, true, true, true, true},
+    {FrameKind::kResponse, kSections | kMessage | kNeverBegun, false, true, true, true, true},
     {FrameKind::kCancel, 0, false, true, false, false, false},
     {FrameKind::kCredit, 0, false, true, false, false, true},
     {FrameKind::kPing, kAck, false, false, false, false, true},

@@ -1,0 +1,69 @@
+#include "nigh/runtime/client/retry.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <optional>
+
+#include "absl/algorithm/container.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "nigh/cancellation.h"
+#include "nigh/deadline.h"
+#include "nigh/mutex.h"
+#include "nigh/options.h"
+#include "nigh/runtime/call/used_context.h"
+
+namespace nigh {
+namespace {
+
+constexpr double kGrowth = 1.6;
+
+}  // namespace
+
+std::optional<absl::Duration> Retry::NextOfRepeatable(int attempts, const absl::Status& status) {
+  if (status.ok()) {
+    if (tokens_.load(std::memory_order_relaxed) < kMaxTokens) (void)AddTokens(kToken / 10);
+    return std::nullopt;
+  }
+  if (!absl::c_linear_search(policy_.codes, status.code())) return std::nullopt;
+  const int left = AddTokens(-kToken);
+  // A call that has never been sent is the channel's to wait for, or not.
+  if (attempts < 1 || attempts >= policy_.attempts || left <= kMaxTokens / 2) return std::nullopt;
+  // Jitter keeps callers that have failed together from coming back together.
+  static thread_local absl::BitGen random;
+  const absl::Duration usual =
+      std::min(policy_.max_backoff, policy_.min_backoff * std::pow(kGrowth, attempts - 1));
+  return usual * absl::Uniform(random, 0.8, 1.2);
+}
+
+int Retry::AddTokens(int thousandths) {
+  int tokens = tokens_.load(std::memory_order_relaxed);
+  int sum;
+  do {
+    sum = std::clamp(tokens + thousandths, 0, kMaxTokens);
+  } while (!tokens_.compare_exchange_weak(tokens, sum, std::memory_order_relaxed));
+  return sum;
+}
+
+bool Retry::Pause(const UsedContext& context, absl::Duration pause) {
+  const Deadline end = Deadline::After(pause);
+  if (!(end < context.deadline())) return false;
+  Mutex mutex;
+  CondVar cancelled;
+  const Cancellation::Id hook = context.cancellation().Add([&] {
+    MutexLock lock(mutex);
+    cancelled.SignalAll();
+  });
+  {
+    MutexLock lock(mutex);
+    while (!end.HasPassed() && !context.cancellation().requested()) {
+      cancelled.WaitUntil(mutex, end);
+    }
+  }
+  context.cancellation().Remove(hook);
+  return !context.cancellation().requested();
+}
+
+}  // namespace nigh

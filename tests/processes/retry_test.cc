@@ -1,0 +1,177 @@
+// Calls that do no harm are made once more when a server dies over them, within a budget.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "nigh/channel.h"
+#include "nigh/client_context.h"
+#include "nigh/interceptor.h"
+#include "nigh/server.h"
+#include "tests/conformance/child.h"
+#include "tests/contract/subject.h"
+#include "tests/processes/host.h"
+
+namespace nigh::testing {
+namespace {
+
+bool ComesBack() { return TheSubject().processes && TheSubject().name != std::string("pipe"); }
+
+std::unique_ptr<Child> StartServer(const std::string& address) {
+  return std::make_unique<Child>(std::vector<std::string>{"--serve=" + address});
+}
+
+// What interceptors see of a call's end.
+class Counting final : public ClientInterceptor {
+ public:
+  void OnFinish(InterceptedClientCall& call, absl::Status&) override {
+    attempts = call.context().attempts();
+  }
+  std::atomic<int> attempts = 0;
+};
+
+// A server that is killed again and again under calls that may be repeated.
+TEST(RetryTest, CallsThatDoNoHarmOutliveTheirServers) {
+  if (!ComesBack()) return;
+  constexpr int kDeaths = 5;
+  std::unique_ptr<Child> server = StartServer(FreshAddress().ToString());
+  const std::string address = server->Hear();
+  ChannelOptions options = OptionsOfChannel();
+  options.retry.attempts = 20;
+  const std::shared_ptr<Channel> channel = Dial(address, options).value();
+  std::atomic<bool> over = false;
+  std::atomic<int> calls = 0;
+  std::atomic<int> repeated = 0;
+  std::thread caller([&] {
+    const Host::Stub stub(channel);
+    Number request;
+    Number reply;
+    while (!over) {
+      ClientContext context({.timeout = absl::Seconds(60), .wait_for_ready = true});
+      EXPECT_EQ(stub.Query(context, request, &reply), absl::OkStatus());
+      if (context.attempts() > 1) ++repeated;
+      ++calls;
+    }
+  });
+  for (int i = 0; i < kDeaths; ++i) {
+    // The budget is full again.
+    for (const int before = calls; calls < before + 200;) std::this_thread::yield();
+    server->Signal(SIGKILL);
+    (void)server->Wait();
+    server = StartServer(address);
+    ASSERT_EQ(server->Hear(), address);
+  }
+  for (const int before = calls; calls < before + 10;) std::this_thread::yield();
+  over = true;
+  caller.join();
+  EXPECT_GT(repeated, 0);
+}
+
+// A handler that fails as if its server went away.
+class Failing final : public Host::Service {
+ public:
+  absl::Status Query(ServerContext&, const Number&, Number*) override { return Fail(); }
+  absl::Status Count(ServerContext&, const Number&, Number*) override { return Fail(); }
+  absl::Status Fail() {
+    ++calls;
+    return failures-- > 0 ? absl::UnavailableError("not now") : absl::OkStatus();
+  }
+  std::atomic<int> calls = 0;
+  std::atomic<int> failures = 0;
+};
+
+class FailingServer : public ::testing::Test {
+ protected:
+  FailingServer() {
+    server_.Register(service_);
+    EXPECT_EQ(server_.Listen(FreshAddress().ToString()), absl::OkStatus());
+    EXPECT_EQ(server_.Start(), absl::OkStatus());
+  }
+  std::shared_ptr<Channel> NewChannel(const std::shared_ptr<ClientInterceptor>& interceptor = {}) {
+    ChannelOptions options = OptionsOfChannel();
+    options.retry = {
+        .attempts = 3, .min_backoff = absl::Milliseconds(1), .max_backoff = absl::Milliseconds(1)};
+    if (interceptor != nullptr) options.interceptors = {interceptor};
+    return Dial(server_.addresses().front(), options).value();
+  }
+
+  Failing service_;
+  Server server_{OptionsOfServer()};
+};
+
+TEST_F(FailingServer, IsAskedAgainWhereThatDoesNoHarm) {
+  const auto counting = std::make_shared<Counting>();
+  for (const bool intercepted : {false, true}) {
+    const std::shared_ptr<Channel> channel = NewChannel(intercepted ? counting : nullptr);
+    Number number;
+    service_.failures = 2;
+    service_.calls = 0;
+    ClientContext context;
+    EXPECT_EQ(Host::Stub(channel).Query(context, number, &number), absl::OkStatus());
+    EXPECT_EQ(service_.calls, 3);
+    EXPECT_EQ(context.attempts(), 3);
+    // As often as the policy says.
+    service_.failures = 3;
+    service_.calls = 0;
+    EXPECT_TRUE(absl::IsUnavailable(Host::Stub(channel).Query(number).status()));
+    EXPECT_EQ(service_.calls, 3);
+    // Not where nobody has said that it does no harm.
+    service_.failures = 1;
+    service_.calls = 0;
+    EXPECT_TRUE(absl::IsUnavailable(Host::Stub(channel).Count(number).status()));
+    EXPECT_EQ(service_.calls, 1);
+    service_.failures = 0;
+  }
+  EXPECT_EQ(counting->attempts, 1);
+}
+
+TEST_F(FailingServer, IsNotFlooded) {
+  const std::shared_ptr<Channel> channel = NewChannel();
+  service_.failures = 1'000'000;
+  constexpr int kCalls = 100;
+  Number number;
+  for (int i = 0; i < kCalls; ++i) (void)Host::Stub(channel).Query(number);
+  // Half of ten tokens.
+  EXPECT_LE(service_.calls, kCalls + 5);
+  EXPECT_GT(service_.calls, kCalls);
+  // What goes well pays back.
+  service_.failures = 0;
+  for (int i = 0; i < kCalls; ++i) ASSERT_TRUE(Host::Stub(channel).Query(number).ok());
+  service_.failures = 1;
+  service_.calls = 0;
+  EXPECT_TRUE(Host::Stub(channel).Query(number).ok());
+  EXPECT_EQ(service_.calls, 2);
+}
+
+TEST_F(FailingServer, ADeadlineIsNotOutlived) {
+  ChannelOptions options = OptionsOfChannel();
+  options.retry.min_backoff = options.retry.max_backoff = absl::Minutes(10);
+  const std::shared_ptr<Channel> channel = Dial(server_.addresses().front(), options).value();
+  service_.failures = 1;
+  Number number;
+  // A pause that it would not live to see the end of is none.
+  EXPECT_TRUE(absl::IsUnavailable(
+      Host::Stub(channel).Query(number, {.timeout = absl::Minutes(5)}).status()));
+  service_.failures = 1;
+  ClientContext context;
+  std::thread canceller([&] {
+    while (service_.failures > 0) std::this_thread::yield();
+    context.TryCancel();
+  });
+  // The caller lets go in the midst of the pause.
+  EXPECT_FALSE(Host::Stub(channel).Query(context, number, &number).ok());
+  canceller.join();
+}
+
+}  // namespace
+}  // namespace nigh::testing
