@@ -62,8 +62,8 @@ class ClientContext {
   const Metadata& trailing_metadata() const { return trailing_; }
 
   // How often the request has been sent: more than once, if the server went away before a handler
-  // had seen it, or if the channel has repeated the call (ChannelOptions::retry). Valid once the call
-  // is over; interceptors find it in OnFinish.
+  // had seen it, or if the channel has repeated the call (ChannelOptions::retry). Valid once the
+  // call is over; interceptors find it in OnFinish.
   int attempts() const { return attempts_; }
 
   // Who serves the call, as the kernel tells. Valid once the call has begun.

@@ -26,10 +26,13 @@ bool IsWithin(int fd) { return fd >= 0 && static_cast<size_t>(fd) < kMaxKept; }
 std::atomic<uint64_t>& WordOf(int fd) { return kept[static_cast<size_t>(fd) / kBits]; }
 uint64_t BitOf(int fd) { return uint64_t{1} << (static_cast<size_t>(fd) % kBits); }
 
+// Forgets them all.
 template <class Visit>
-void ForEachKept(Visit visit) {
-  for (size_t word = 0; word < words_in_use.load(std::memory_order_relaxed); ++word) {
-    for (uint64_t bits = kept[word].load(std::memory_order_relaxed); bits != 0; bits &= bits - 1) {
+void TakeEachKept(Visit visit) {
+  const size_t words = words_in_use.exchange(0, std::memory_order_relaxed);
+  for (size_t word = 0; word < words; ++word) {
+    for (uint64_t bits = kept[word].exchange(0, std::memory_order_relaxed); bits != 0;
+         bits &= bits - 1) {
       visit(static_cast<int>(word * kBits) + std::countr_zero(bits));
     }
   }
@@ -40,29 +43,33 @@ void ForEachKept(Visit visit) {
 void ReplaceKept() {
   const auto open = [] { return ::open("/dev/null", O_RDWR | O_CLOEXEC); };
   int null = open();
-  ForEachKept([&](int fd) {
+  bool takes_a_place = false;
+  TakeEachKept([&](int fd) {
     // With no descriptor left, the first one makes room. Without a /dev/null, all are just closed.
     if (null < 0) {
       ::close(fd);
       null = open();
     }
-    if (null >= 0 && null != fd) ::dup3(null, fd, O_CLOEXEC);
+    if (null == fd) {
+      takes_a_place = true;
+    } else if (null >= 0) {
+      ::dup3(null, fd, O_CLOEXEC);
+    }
   });
-  if (IsWithin(null) && (WordOf(null).load(std::memory_order_relaxed) & BitOf(null)) == 0) {
-    ::close(null);
-  }
+  if (null >= 0 && !takes_a_place) ::close(null);
 }
+
+[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, &ReplaceKept);
 
 }  // namespace
 
 void KeepFromChildren(int fd) {
-  [[maybe_unused]] static const int once = ::pthread_atfork(nullptr, nullptr, &ReplaceKept);
   if (!IsWithin(fd)) return;
-  WordOf(fd).fetch_or(BitOf(fd), std::memory_order_relaxed);
   const size_t needed = static_cast<size_t>(fd) / kBits + 1;
   size_t words = words_in_use.load(std::memory_order_relaxed);
   while (words < needed && !words_in_use.compare_exchange_weak(words, needed)) {
   }
+  WordOf(fd).fetch_or(BitOf(fd), std::memory_order_relaxed);
 }
 
 void ForgetKeptFromChildren(int fd) {

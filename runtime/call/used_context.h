@@ -37,7 +37,7 @@ class UsedContext {
   Deadline deadline() const { return context_.deadline_; }
   bool wait_for_ready() const { return context_.wait_for_ready_; }
   Cancellation& cancellation() const { return context_.cancellation_; }
-  // The request is about to be sent.
+  // The request has been sent. The receiver may have the reply by then.
   void CountAttempt() const { ++context_.attempts_; }
   int attempts() const { return context_.attempts_; }
   const Metadata& sent() const { return context_.sent_; }

@@ -115,23 +115,28 @@ void ClientCall::KeepRequest(const MessageSource& request) {
 }
 
 bool ClientCall::Repeats() {
-  const std::optional<absl::Status> end = exchange_.SilentEnd();
-  // One that has brought messages is over. It counts, if it has gone well.
+  const ClientExchange::Outcome end = exchange_.outcome();
   const std::optional<absl::Duration> pause = method_.connector->retry().Next(
-      *method_.method, context_.attempts(), end.value_or(absl::OkStatus()));
-  if (!pause.has_value() || !Retry::Pause(context_, *pause)) return false;
-  exchange_.Reopen();
-  return true;
+      *method_.method, end.silent ? context_.attempts() : Retry::kNoMore, end.status);
+  return pause.has_value() && Retry::Pause(context_, *pause);
 }
 
 bool ClientCall::BeginAgain() {
-  if (!request_.has_value() || session_ == nullptr) return false;
+  // Asked once for each attempt: what Read has called over is over for Finish.
+  if (!request_.has_value() || session_ == nullptr || settled_) return false;
   const bool anew = begun_again_ < kMostBegins && exchange_.ReopenIfNeverBegun();
-  if (!anew && !Repeats()) return false;
-  if (anew) ++begun_again_;
+  if (!anew && !Repeats()) {
+    settled_ = true;
+    return false;
+  }
   context_.cancellation().Remove(std::exchange(cancel_hook_, 0));
   const std::shared_ptr<ClientSession> former = std::exchange(session_, nullptr);
-  method_.connector->Retire(*former);
+  if (anew) {
+    ++begun_again_;
+    method_.connector->Retire(*former);
+  } else {
+    exchange_.Reopen();
+  }
   exchange_.Expect(expected_);
   absl::Status opened = OpenOnSome(&*request_, /*end=*/true, Connector::kComeback);
   if (!opened.ok()) FailToStart(std::move(opened));
@@ -176,7 +181,9 @@ bool ClientCall::ReadMessage(MessageTarget target) {
 }
 
 void ClientCall::WaitForInitialMetadata() {
-  if (session_ != nullptr) exchange_.WaitForInitialMetadata();
+  do {
+    if (session_ != nullptr) exchange_.WaitForInitialMetadata();
+  } while (exchange_.outcome().silent && BeginAgain());
 }
 
 absl::Status ClientCall::Finish() {

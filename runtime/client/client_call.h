@@ -121,6 +121,7 @@ class ClientCall {
   std::optional<MessageSource> request_;
   std::string request_bytes_;  // of a stream's
   int begun_again_ = 0;        // how often
+  bool settled_ = false;       // it does not begin anew any more
   bool send_seen_ = false;     // they have seen the message that waits to be written
 };
 

@@ -110,7 +110,6 @@ bool ClientExchange::Open(ClientSession& session, uint16_t method_id, const Mess
   if (first != nullptr) window_.Sent(first->size());
   (void)state_.Send(first != nullptr, end);
   context_.set_peer(link.peer());
-  context_.CountAttempt();
   if (waiters_ != nullptr) {
     session.pump().Attach(waiters_->poller);
     attached_ = true;
@@ -129,6 +128,7 @@ bool ClientExchange::Open(ClientSession& session, uint16_t method_id, const Mess
                 });
   ordinal_ = opening.ordinal;
   if (!opening.refused) {
+    context_.CountAttempt();
     if (opening.slot == nullptr) End(link.TooManyCalls(method_));
     // The caller of a unary method waits for its reply next, and pumps then.
     if (method_.kind != MethodKind::kUnary) PassOn();
@@ -165,10 +165,9 @@ bool ClientExchange::ReopenIfNeverBegun() {
   return true;
 }
 
-std::optional<absl::Status> ClientExchange::SilentEnd() const {
+ClientExchange::Outcome ClientExchange::outcome() const {
   MutexLock lock(mutex_);
-  if (session_ == nullptr || !state_.closed() || reader_.got_message()) return std::nullopt;
-  return status_;
+  return {.status = status_, .silent = state_.closed() && !reader_.got_message()};
 }
 
 void ClientExchange::Reopen() {
@@ -368,7 +367,8 @@ absl::Status ClientExchange::Finish() {
 
 void ClientExchange::Cancel(absl::Status status) {
   MutexLock lock(mutex_);
-  if (state_.closed()) return;
+  // One that is being opened again is not open: whoever opens it finds the cancellation.
+  if (state_.closed() || session_ == nullptr) return;
   Abandon(std::move(status));
   PassOn();
 }

@@ -68,8 +68,13 @@ class ClientExchange {
   // Whether the call is over without any handler having seen it, as the server says. If so, it may
   // be opened again, on another session. By the call's only thread.
   bool ReopenIfNeverBegun();
-  // What a call has ended with that has brought no message, or nothing. It may be opened again, too.
-  std::optional<absl::Status> SilentEnd() const;
+  // What a call that is over has ended with, and whether without any message; then it may be opened
+  // again, too.
+  struct Outcome {
+    absl::Status status;
+    bool silent = false;
+  };
+  Outcome outcome() const;
   void Reopen();
 
   // As those of ClientCall. They block.

@@ -208,9 +208,9 @@ void ClientSession::TakeEnd() {
   absl::Status why;
   if (violation_.ok()) {
     // A server that has said that it goes is not asked how it died, which may take a while.
-    why = link_.has_farewell()
-              ? absl::UnavailableError(absl::StrCat(link_.name(), ": the server has gone away"))
-              : link_.connection().End(Interest::kReceive);
+    why = link_.has_farewell() ? absl::UnavailableError(absl::StrCat(
+                                     link_.name(), ": receive: the server closed the connection"))
+                               : link_.connection().End(Interest::kReceive);
   } else {
     // The server is told why; whether that arrives makes no difference.
     (void)link_.sender().SendText({.kind = FrameKind::kGoAway},

@@ -35,6 +35,8 @@ absl::Status CallUnary(BoundMethod method, ClientContext& context, MessageSource
   if (method.connector->interceptors() == nullptr) {
     return UnaryCall(method, context, reply).Run(request);
   }
+  // A call that begins anew needs it, whatever callbacks do to the channel.
+  const std::shared_ptr<Connector> connector = method.connector->shared_from_this();
   ClientCall call(method, context);
   call.Expect(reply);
   call.Start(&request, /*end=*/true);

@@ -333,6 +333,7 @@ void Connector::ServeWaiters() {
 
 void Connector::AttemptOnPoller(uint64_t attempt) {
   Announce();
+  FillStandardDescriptors();
   absl::StatusOr<std::unique_ptr<Connection>> connection = transport_->dial(address_);
   if (!connection.ok()) {
     return EndAttemptOnPoller(attempt, nullptr,

@@ -101,7 +101,8 @@ void Pump::NoticeDeath(bool waits) {
   const bool stale = now - last_looked_.load(std::memory_order_relaxed) >= kStaleTicks;
   if (waits) last_looked_.store(now, std::memory_order_relaxed);
   if (!stale || !token_.TryTake()) return;
-  // In shared memory, Receive alone does not notice that the peer is gone; arming does.
+  // In shared memory, Receive alone does not notice that the peer is gone; arming does. Over a
+  // socket it does, unless another process has the socket, too: that is not worth a system call.
   if (poll_cost_ == Waiter::PollCost::kCheap) (void)receiver_.Arm();
   (void)PumpSome();
   Leave();

@@ -28,9 +28,10 @@ std::optional<absl::Duration> Retry::NextOfRepeatable(int attempts, const absl::
     return std::nullopt;
   }
   if (!absl::c_linear_search(policy_.codes, status.code())) return std::nullopt;
-  const int left = AddTokens(-kToken);
   // A call that has never been sent is the channel's to wait for, or not.
-  if (attempts < 1 || attempts >= policy_.attempts || left <= kMaxTokens / 2) return std::nullopt;
+  if (attempts < 1) return std::nullopt;
+  const int left = AddTokens(-kToken);
+  if (attempts >= policy_.attempts || left <= kMaxTokens / 2) return std::nullopt;
   // Jitter keeps callers that have failed together from coming back together.
   static thread_local absl::BitGen random;
   const absl::Duration usual =

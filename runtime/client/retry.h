@@ -2,6 +2,7 @@
 #define NIGH_RUNTIME_CLIENT_RETRY_H_
 
 #include <atomic>
+#include <limits>
 #include <optional>
 
 #include "absl/status/status.h"
@@ -22,7 +23,11 @@ class Retry {
  public:
   explicit Retry(const RetryPolicy& policy) : policy_(policy) {}
 
-  // To be asked after each attempt. How long to wait before the next one; nothing: there is none.
+  // In place of the attempts of a call that is not to be made again, whatever the policy says.
+  static constexpr int kNoMore = std::numeric_limits<int>::max();
+
+  // To be asked after each attempt, once. How long to wait before the next one; nothing: there is
+  // none.
   std::optional<absl::Duration> Next(const Method& method, int attempts,
                                      const absl::Status& status) {
     if (method.idempotency == Idempotency::kUnknown) return std::nullopt;

@@ -69,10 +69,13 @@ absl::Status UnaryCall::Run(const MessageSource& request) {
   // Once it connects or begins again: a state callback of the channel may drop the last other
   // reference.
   std::shared_ptr<const void> alive;
+  // It is asked once more when the call is over.
+  std::shared_ptr<const void> repeats;
+  if (method_.method->idempotency != Idempotency::kUnknown) repeats = connector.shared_from_this();
   if (absl::Status status = connector.Check(method_); !status.ok()) End(std::move(status));
   do {
     RunOnSessions(connector, request, alive);
-  } while (Repeats(connector));
+  } while (repeats != nullptr && Repeats(connector));
   context_.End();
   return std::move(status_);
 }
@@ -123,7 +126,6 @@ bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
     return true;
   }
   context_.set_peer(link.peer());
-  context_.CountAttempt();
   SectionWriter sections;
   AddMetadata(context_.sent(), SectionType::kMetadata, sections);
   FrameHeader header{.kind = FrameKind::kRequest,
@@ -136,6 +138,7 @@ bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
       });
   // It may begin again on another session. The slot goes with this one.
   if (opening.refused) return false;
+  context_.CountAttempt();
   if (opening.slot == nullptr) {
     End(link.TooManyCalls(method));
     return true;

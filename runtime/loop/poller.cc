@@ -184,6 +184,7 @@ Poller::Pass Poller::RunTasks() {
       if (owner == this) return task();
       const uint64_t entered = mark_.Enter();
       task();
+      birth_.ExitIfInherited();
       kept = mark_.Leave(entered);
     });
     if (!ran) break;
@@ -373,9 +374,7 @@ bool Poller::Drive() {
   // The constructor has left tasks_ asleep.
   tasks_.EndSleep();
   while (!stopping_) {
-    const Pass pass = TakePass();
-    birth_.ExitIfInherited();
-    switch (pass) {
+    switch (TakePass()) {
       case Pass::kRoleLost:
         return false;
       case Pass::kBusy:

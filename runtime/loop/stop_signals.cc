@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "nigh/mutex.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
@@ -15,10 +16,20 @@ namespace {
 
 constexpr int kMostSignals = 2;  // that are taken; the next one ends the process
 
-// Whom the signal handler tells. A handler has no argument to find it by. Only a lock-free atomic
-// may be read in a handler.
+// Whom the signal handler tells: the object that was made last. A handler has no argument to find
+// it by. Only a lock-free atomic may be read in a handler.
 std::atomic<StopSignals*> target = nullptr;
 static_assert(std::atomic<StopSignals*>::is_always_lock_free);
+
+// What the signals did before the first of the objects. Written before the handlers are there.
+struct sigaction before_interrupt;
+struct sigaction before_terminate;
+
+// Guards the list that begins at `target`.
+Mutex& ListMutex() {
+  static Mutex& mutex = *new Mutex;
+  return mutex;
+}
 
 }  // namespace
 
@@ -27,9 +38,7 @@ void StopSignals::Handle(int signal) {
   const int saved = errno;
   StopSignals* const signals = target.load();
   if (signals == nullptr || !signals->Take()) {
-    struct sigaction usual = {};
-    usual.sa_handler = SIG_DFL;
-    ::sigaction(signal, &usual, nullptr);
+    ::sigaction(signal, signal == SIGINT ? &before_interrupt : &before_terminate, nullptr);
     // Takes effect when this handler returns.
     ::raise(signal);
   }
@@ -45,20 +54,35 @@ bool StopSignals::Take() {
 }
 
 StopSignals::StopSignals()
-    : fd_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()),
-      // Before the handlers, which tell it; the destructor goes the other way round.
-      previous_(target.exchange(this)) {
+    : fd_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()) {
+  MutexLock lock(ListMutex());
+  // Before the handlers, which tell it; the destructor goes the other way round.
+  previous_ = target.exchange(this);
+  if (previous_ != nullptr) return;
   struct sigaction action = {};
   action.sa_handler = Handle;
   action.sa_flags = SA_RESTART;  // the program's other system calls must not fail with EINTR
-  ::sigaction(SIGINT, &action, &previous_interrupt_);
-  ::sigaction(SIGTERM, &action, &previous_terminate_);
+  ::sigaction(SIGINT, nullptr, &before_interrupt);
+  ::sigaction(SIGTERM, nullptr, &before_terminate);
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
 }
 
 StopSignals::~StopSignals() {
-  ::sigaction(SIGINT, &previous_interrupt_, nullptr);
-  ::sigaction(SIGTERM, &previous_terminate_, nullptr);
-  target.store(previous_);
+  MutexLock lock(ListMutex());
+  StopSignals* const last = target.load();
+  if (last == this && previous_ == nullptr) {
+    ::sigaction(SIGINT, &before_interrupt, nullptr);
+    ::sigaction(SIGTERM, &before_terminate, nullptr);
+  }
+  if (last == this) {
+    target.store(previous_);
+    return;
+  }
+  // They need not end in the order in which they began.
+  StopSignals* next = last;
+  while (next->previous_ != this) next = next->previous_;
+  next->previous_ = previous_;
 }
 
 }  // namespace nigh

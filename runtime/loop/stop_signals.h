@@ -12,11 +12,12 @@ namespace nigh {
 
 // While an object of this class lives, SIGINT and SIGTERM make a descriptor readable instead of
 // ending the process, whichever thread they are delivered to. Who sends them once more is in a
-// hurry, and the third one ends the process as it would have without this. The destructor restores
-// the previous handlers. If there are several objects, the last one made gets the signals.
+// hurry, and the third one does what it would have done without this. The destructor of the last
+// object restores the previous handlers. If there are several objects, the last one made gets the
+// signals.
 //
 // A child of fork(2) inherits the handlers, but not what they stand for: there, signals do what
-// they do by default.
+// they did before.
 class StopSignals {
  public:
   StopSignals();
@@ -37,9 +38,7 @@ class StopSignals {
   const BirthProcess birth_;
   const UniqueFd fd_;
   std::atomic<int> count_ = 0;
-  StopSignals* const previous_;
-  struct sigaction previous_interrupt_;
-  struct sigaction previous_terminate_;
+  StopSignals* previous_ = nullptr;  // made before this one
 };
 
 }  // namespace nigh

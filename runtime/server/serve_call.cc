@@ -11,6 +11,7 @@
 #include "nigh/interceptor.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/exception_status.h"
 #include "nigh/runtime/call/interception.h"
@@ -76,11 +77,16 @@ HandlerArguments ServerCall::Arguments() {
 absl::Status ServerCall::RunHandler() {
   if (std::optional<absl::Status> end = Begin()) return *std::move(end);
   const MethodHandler& handler = method_.handler();
+  // A handler that has forked comes back in the child, too, which must not answer, nor serve.
+  const BirthProcess here;
+  absl::Status status;
   try {
-    return handler.run(*handler.service, Arguments());
+    status = handler.run(*handler.service, Arguments());
   } catch (...) {
-    return ExceptionStatus(context_.method(), "the handler");
+    status = ExceptionStatus(context_.method(), "the handler");
   }
+  here.ExitIfInherited();
+  return status;
 }
 
 RunningTask ServerCall::ServeCoroutine(std::unique_ptr<ServerCall> call) {

@@ -361,9 +361,13 @@ void Server::State::Shutdown(absl::Duration grace, absl::FunctionRef<bool()> hur
     }
     // A client that is awake hears of it, takes its calls elsewhere and leaves. What is on its way
     // to a connection that closes might undo what is on its way back: over TCP, the farewell.
-    WaitUntil(std::min(deadline, Deadline::After(kFarewell)), [&] {
+    const auto left = [&] {
       return absl::c_all_of(sessions, [](const auto& session) { return session->ClientHasLeft(); });
-    });
+    };
+    const Deadline patience = std::min(deadline, Deadline::After(kFarewell));
+    while (!left() && !patience.HasPassed() && !hurries()) {
+      WaitUntil(std::min(patience, Deadline::After(kHurryEvery)), left);
+    }
   }
   CloseSessions(sessions);
   if (options_.event_loop == nullptr) StopThreads();

@@ -126,6 +126,7 @@ void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   request_size_ = reply_size_ = 0;
   initial_sent_ = send_seen_ = false;
   finished_.store(false, std::memory_order_relaxed);
+  begun_.store(false, std::memory_order_relaxed);
   context_.deadline_ = Deadline::Infinite();
   context_.client_metadata_.Clear();
   context_.initial_.Clear();
@@ -410,8 +411,6 @@ void ServerCall::Terminate(const absl::Status& status) {
   const bool callbacks = context_.cancellation_.Mark();
   Changed();
   link_.Drop(id_);
-  // Either the handler has seen that the call is over, or it is seen here that it has begun.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   link_.Refuse(id_, status, begun_.load(std::memory_order_relaxed));
   if (!callbacks) return;
   // Callbacks are somebody else's code and may take their time, so they run as a task, without the

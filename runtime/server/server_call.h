@@ -87,7 +87,8 @@ class ServerCall final : public HandlerCall {
   // Becomes the open call `id`, whose request has been taken.
   void Open(uint32_t id);
   // Whether the handler may run. If it may not, the client is told so as the call ends, and makes
-  // it elsewhere. In the role; between this and the handler there is an atomic read-modify-write.
+  // it elsewhere. In the role, before the call is counted: whoever ends all calls refuses further
+  // ones first (CallCount), so it sees this of every one that was counted.
   void SetBegun(bool begun) { begun_.store(begun, std::memory_order_relaxed); }
   // Whether the client still waits for the answer of call id().
   bool is_open() const { return phase_.load(std::memory_order_acquire) == Phase::kOpen; }

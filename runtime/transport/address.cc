@@ -79,9 +79,10 @@ absl::Status Address::CheckParameters(std::initializer_list<absl::string_view> k
 }
 
 std::string Address::ToString() const {
-  std::string text = absl::StrCat(
-      scheme, ":",
-      absl::StrReplaceAll(name, {{"%25", "%2525"}, {"%3F", "%253F"}, {"%3f", "%253f"}, {"?", "%3F"}}));
+  std::string text =
+      absl::StrCat(scheme, ":",
+                   absl::StrReplaceAll(
+                       name, {{"%25", "%2525"}, {"%3F", "%253F"}, {"%3f", "%253f"}, {"?", "%3F"}}));
   char separator = '?';
   for (const auto& [key, value] : parameters) {
     absl::StrAppend(&text, absl::string_view(&separator, 1), key, "=", value);

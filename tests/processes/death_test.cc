@@ -49,8 +49,8 @@ bool NamesPeers() {
   const std::string name = TheSubject().name;
   return name != "tcp" && name != "pipe";
 }
-// Whether a server that has died is told from one that lives, whoever holds its descriptors. A claim
-// is a lock on an open file, and does not tell whose.
+// Whether a server that has died is told from one that lives, whoever holds its descriptors. A
+// claim is a lock on an open file, and does not tell whose.
 bool NamesListeners() {
   const std::string name = TheSubject().name;
   return NamesPeers() && name != "fifo" && name != "mqueue" && name != "sysvmq";

@@ -12,6 +12,8 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -81,12 +83,23 @@ std::string EndOf(Way way, absl::string_view returned) {
   return way == ABORT ? absl::StrCat("signal ", SIGABRT) : "exit 0";
 }
 
+// Each way to end, of a child of fork(3) and of one that has its parent's descriptors.
+std::vector<std::pair<Way, bool>> AllEnds() {
+  std::vector<std::pair<Way, bool>> ends;
+  for (const Way way : kEnds) {
+    ends.emplace_back(way, false);
+    ends.emplace_back(way, true);
+  }
+  return ends;
+}
+
 TEST_F(ForkTest, AHandlerForks) {
   const Host::Stub stub(global->channel);
-  for (const Way way : kEnds) {
-    SCOPED_TRACE(Way_Name(way));
+  for (const auto& [way, raw] : AllEnds()) {
+    SCOPED_TRACE(absl::StrCat(Way_Name(way), raw ? ", raw" : ""));
     ForkRequest request;
     request.set_way(way);
+    request.set_raw(raw);
     const absl::StatusOr<ForkReply> pooled = stub.Fork(request);
     ASSERT_EQ(pooled.status(), absl::OkStatus());
     // A child that returns from the handler has no server to go on with.
@@ -100,9 +113,9 @@ TEST_F(ForkTest, AHandlerForks) {
 }
 
 TEST_F(ForkTest, AClientForks) {
-  for (const Way way : kEnds) {
-    SCOPED_TRACE(Way_Name(way));
-    const pid_t child = ::fork();
+  for (const auto& [way, raw] : AllEnds()) {
+    SCOPED_TRACE(absl::StrCat(Way_Name(way), raw ? ", raw" : ""));
+    const pid_t child = Fork(raw);
     if (child == 0) {
       EndAs(way);
       // What a program does that leaves the scope of its objects.
@@ -168,12 +181,12 @@ TEST_F(ForkTest, AChildCalls) {
 TEST_F(ForkTest, AChildOfAServerThatRunsDiesOfSignals) {
   // As in a program whose main thread is in Run.
   std::thread runner([] { EXPECT_EQ(global->server.Run(), absl::OkStatus()); });
-  Talk();
+  struct sigaction handler = {};
+  while (handler.sa_handler == SIG_DFL) ::sigaction(SIGTERM, nullptr, &handler);
   ForkRequest request;
   request.set_way(LIVE_ON);
   const absl::StatusOr<ForkReply> reply = Host::Stub(global->channel).Fork(request);
   ASSERT_EQ(reply.status(), absl::OkStatus());
-  // Run may not have its handlers yet; then the signal does what it does without them.
   ::kill(reply->pid(), SIGTERM);
   EXPECT_EQ(AwaitEnd(reply->pid()), absl::StrCat("signal ", SIGTERM));
   Talk();

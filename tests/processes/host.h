@@ -60,9 +60,9 @@ class HostService final : public Host::Service {
 
 // If this process was started to be a server (--serve=ADDRESS) or a client (--call=ADDRESS, or
 // --call-raw=ADDRESS), acts as one, and returns what main() is to return. A server says its address
-// (Say) and serves; if another server has the address, once that one has let go of it.
-// --tally=PATH says before where it counts. A client opens a call of Chat, forks a child that lives on, says its number, and
-// aborts.
+// (Say) and serves; if another server has the address, once that one has let go of it. --tally=PATH
+// says before where it counts. A client opens a call of Chat, forks a child that lives on, says its
+// number, and aborts.
 std::optional<int> ActIfAsked(int argc, char** argv);
 
 // Options for TheSubject().

@@ -34,8 +34,6 @@ constexpr int kRestarts = 30;
 constexpr uint64_t kCalls = 100'000;
 constexpr uint64_t kCallsOfSlowMedia = 5'000;
 
-// Pipes are handed over and nobody comes back to them.
-bool ComesBack() { return TheSubject().processes && TheSubject().name != std::string("pipe"); }
 uint64_t Calls() { return TheSubject().slow ? kCallsOfSlowMedia : kCalls; }
 
 // What goes wrong in several threads.
@@ -80,7 +78,6 @@ absl::Status Call(Kind kind, const Host::Stub& stub, const Number& request, Numb
 class RestartTest : public ::testing::TestWithParam<Kind> {};
 
 TEST_P(RestartTest, NoCallIsLostAndNoneIsHandledTwice) {
-  if (!ComesBack()) return;
   Tally tally(3 * Calls());
   std::unique_ptr<Child> server = StartServer(FreshAddress().ToString(), tally);
   const std::string address = server->Hear();

@@ -60,9 +60,12 @@ absl::StatusOr<Pipe> MakePipe(absl::string_view where) {
 }
 
 // In the child, between fork and exec: nothing but system calls. Returns errno.
-int BecomeProgram(char* const* words, int input, int output, int error, pid_t parent) {
+int BecomeProgram(char* const* words, int go, int input, int output, int error, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it has died meanwhile
+  char ignored;
+  while (::read(go, &ignored, 1) < 0 && errno == EINTR) {
+  }
   // What this process may ignore or block is not the program's business.
   struct sigaction usual = {};
   usual.sa_handler = SIG_DFL;
@@ -79,13 +82,14 @@ int BecomeProgram(char* const* words, int input, int output, int error, pid_t pa
 
 // The child's status as wait(2) gives it; nothing: somebody else has reaped it, or the program
 // ignores SIGCHLD, and the system does not tell.
-std::optional<int> Reap(pid_t pid, int pidfd) {
-  int status = 0;
-  pid_t reaped;
+std::optional<int> Reap(int pidfd) {
+  siginfo_t end = {};
+  int result;
   do {
-    reaped = ::waitpid(pid, &status, 0);
-  } while (reaped < 0 && errno == EINTR);
-  return reaped == pid ? std::optional(status) : StatusOfReaped(pidfd);
+    result = ::waitid(P_PIDFD, static_cast<id_t>(pidfd), &end, WEXITED);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return StatusOfReaped(pidfd);
+  return end.si_code == CLD_EXITED ? W_EXITCODE(end.si_status, 0) : W_EXITCODE(0, end.si_status);
 }
 
 }  // namespace
@@ -118,7 +122,7 @@ class Child::Keeper {
   // Forks; what its exec failed with, or 0.
   int Fork() ABSL_LOCKS_EXCLUDED(mutex_);
   // Passes on what the child says until it has died, then says how.
-  void StandBy(pid_t pid) ABSL_LOCKS_EXCLUDED(mutex_);
+  void StandBy() ABSL_LOCKS_EXCLUDED(mutex_);
   // False: there is nothing more for now.
   bool PassOn() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -143,6 +147,8 @@ absl::Status Child::Keeper::Prepare(absl::string_view where) {
     *pipe = *std::move(made);
   }
   ::fcntl(error_.out.get(), F_SETFL, O_NONBLOCK);
+  // Another thread's child must not keep this one's from seeing an end.
+  for (const UniqueFd* own : {&input_.in, &output_.out, &error_.out}) KeepFromChildren(own->get());
   left_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren();
   return left_ ? absl::OkStatus() : UnavailableErrno(errno, where, "eventfd");
 }
@@ -157,9 +163,11 @@ void Child::Keeper::Become(Stage stage, int error) {
 int Child::Keeper::Fork() {
   // Closed on exec: the child writes errno there if exec fails; otherwise this side reads its end.
   absl::StatusOr<Pipe> report = MakePipe("");
-  // The child waits for the end of this one: once it is watched, it may end, and others reap it.
+  // The child waits for a byte here: once it is watched, it may end, and others reap it.
   absl::StatusOr<Pipe> go = MakePipe("");
   if (!report.ok() || !go.ok()) return EMFILE;
+  KeepFromChildren(report->out.get());
+  KeepFromChildren(go->in.get());
   // Before fork: the child may not allocate, since another thread may have held the heap's lock.
   std::vector<char*> words;
   for (const std::string& word : words_) words.push_back(const_cast<char*>(word.c_str()));
@@ -167,18 +175,15 @@ int Child::Keeper::Fork() {
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid == 0) {
-    ::close(go->in.get());
-    char ignored;
-    (void)!::read(go->out.get(), &ignored, 1);
-    const int error =
-        BecomeProgram(words.data(), input_.out.get(), output_.in.get(), error_.in.get(), parent);
+    const int error = BecomeProgram(words.data(), go->out.get(), input_.out.get(), output_.in.get(),
+                                    error_.in.get(), parent);
     (void)!::write(report->in.get(), &error, sizeof(error));
     ::_exit(127);
   }
   if (pid < 0) return errno;
   death_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   const int unwatched = death_ ? 0 : errno;
-  go->in.reset();
+  (void)!::write(go->in.get(), "", 1);
   input_.out.reset();
   output_.in.reset();
   error_.in.reset();
@@ -190,8 +195,13 @@ int Child::Keeper::Fork() {
   } while (size < 0 && errno == EINTR);
   if (error == 0) error = unwatched;
   if (error != 0) {
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
+    if (death_) {
+      (void)::syscall(SYS_pidfd_send_signal, death_.get(), SIGKILL, nullptr, 0);
+      (void)Reap(death_.get());
+    } else {
+      ::kill(pid, SIGKILL);
+      ::waitpid(pid, nullptr, 0);
+    }
     return error;
   }
   MutexLock lock(mutex_);
@@ -202,7 +212,7 @@ int Child::Keeper::Fork() {
 void Child::Keeper::Run() {
   if (const int error = Fork(); error != 0) return Become(Stage::kFailed, error);
   Become(Stage::kRunning);
-  StandBy(pid());
+  StandBy();
 }
 
 bool Child::Keeper::PassOn() {
@@ -223,7 +233,7 @@ bool Child::Keeper::PassOn() {
   return true;
 }
 
-void Child::Keeper::StandBy(pid_t pid) {
+void Child::Keeper::StandBy() {
   Deadline grace = Deadline::Infinite();
   for (;;) {
     std::array<pollfd, 3> entries = {
@@ -232,7 +242,8 @@ void Child::Keeper::StandBy(pid_t pid) {
         pollfd{.fd = grace.is_infinite() ? left_.get() : -1, .events = POLLIN, .revents = 0}};
     (void)::poll(entries.data(), entries.size(),
                  grace.is_infinite() ? -1 : grace.RemainingMillis());
-    if (grace.HasPassed()) ::kill(pid, SIGKILL);
+    if (grace.HasPassed())
+      (void)::syscall(SYS_pidfd_send_signal, death_.get(), SIGKILL, nullptr, 0);
     if (entries[1].revents != 0) (void)PassOn();
     if (entries[2].revents != 0) grace = Deadline::After(kGrace);
     if (entries[0].revents != 0) break;
@@ -240,7 +251,7 @@ void Child::Keeper::StandBy(pid_t pid) {
   // What it said last may be there still; a child of its own may go on saying more.
   while (error_.out && PassOn()) {
   }
-  const std::optional<int> end = Reap(pid, death_.get());
+  const std::optional<int> end = Reap(death_.get());
   MutexLock lock(mutex_);
   end_ = end;
   stage_ = Stage::kEnded;

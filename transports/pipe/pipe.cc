@@ -80,7 +80,8 @@ absl::StatusOr<std::unique_ptr<Connection>> TakeOver(const Address& address) {
       !absl::SimpleAtoi(numbers[1], &out) || in < 0 || out < 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "address \"", where,
-        "\": two descriptors are wanted, one to read from and one to write to, as in pipe:5,6"));
+        "\": two descriptors are wanted, one to read from and one to write to, as in pipe:5,6; or "
+        "twice that of a stream socket"));
   }
   // What is no pipe stays with whoever it belongs to.
   if (absl::Status taken = TakenNumbers::Get().Take(in, out, address.Parameter("inodes"), where);

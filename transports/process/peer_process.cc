@@ -73,7 +73,7 @@ std::optional<pid_t> NumberOf(int pidfd) {
 }
 
 // The last field of proc(5)'s stat, of a process that has died and is not reaped.
-std::optional<int> StatusOfUnreaped(pid_t number) {
+std::optional<int> StatusOfUnreaped(pid_t number, bool may_look) {
   const std::string text = ReadProc(absl::StrCat("/proc/", number, "/stat"));
   // Its name may have anything in it.
   const size_t name_ends = text.rfind(')');
@@ -81,10 +81,20 @@ std::optional<int> StatusOfUnreaped(pid_t number) {
   const std::vector<absl::string_view> fields = absl::StrSplit(
       absl::string_view(text).substr(name_ends + 1), absl::ByAnyChar(" \n"), absl::SkipEmpty());
   int status = 0;
-  if (fields.empty() || fields[0] != "Z" || !absl::SimpleAtoi(fields.back(), &status)) {
+  // 0 may mean that this user is not told.
+  if (fields.empty() || fields[0] != "Z" || !absl::SimpleAtoi(fields.back(), &status) ||
+      (status == 0 && !may_look)) {
     return std::nullopt;
   }
   return status;
+}
+
+// Whether this user is told all of a process. False where that is not known.
+bool MayLookAt(int pidfd) {
+  PidfdInfo info;
+  constexpr size_t kEffectiveUser = 5;
+  return ::geteuid() == 0 ||
+         (::ioctl(pidfd, kGetInfo, &info) == 0 && info.ids[kEffectiveUser] == ::geteuid());
 }
 
 UniqueFd OpenPidfd(pid_t number) {
@@ -143,7 +153,7 @@ PeerProcess PeerProcess::OfSocket(int socket) {
 
 PeerProcess PeerProcess::OfParent() {
   const pid_t parent = ::getppid();
-  // 0: it is of another namespace. 1: whoever adopts orphans, as a rule.
+  // It is of another namespace.
   if (parent == 0) return PeerProcess();
   PeerProcess found(OpenPidfd(parent));
   // Its number may have been another's by then.
@@ -167,7 +177,7 @@ std::string PeerProcess::Obituary(absl::Duration patience) const {
   if (fd_.load(std::memory_order_acquire) != kGone && !IsReadable(pidfd, patience)) return "";
   const std::optional<pid_t> number = pidfd < 0 ? std::nullopt : NumberOf(pidfd);
   std::optional<int> status;
-  if (number.has_value()) status = StatusOfUnreaped(*number);
+  if (number.has_value()) status = StatusOfUnreaped(*number, MayLookAt(pidfd));
   if (!status.has_value() && pidfd >= 0) status = StatusOfReaped(pidfd);
   return absl::StrCat(
       "the peer's process ", number.has_value() ? absl::StrCat("(", *number, ") ") : "",

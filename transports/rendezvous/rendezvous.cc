@@ -29,7 +29,7 @@ namespace {
 constexpr absl::Duration kQueueTimeout = absl::Milliseconds(100);
 
 UniqueFd MakeSocket(int type) {
-  return UniqueFd(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return UniqueFd(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)).KeptFromChildren();
 }
 
 // The kernel has no descriptor to poll for a place in a full queue, but connect(2) of a socket that

@@ -17,7 +17,8 @@ namespace nigh {
 // How two servers never take a path from each other, whatever the timing:
 //
 //  * bind(2) creates the file, and only where there is none: a fresh path has one winner.
-//  * A file that is there is removed only when the kernel says that no socket stands behind it. The
+//  * A file that is there is removed only when the kernel says that no socket stands behind it, or
+//    that the process which listens there has died. The
 //    question is a connect(2) with another socket type. It is refused when nobody is there, and
 //    fails with EPROTOTYPE when somebody is. Whether the process that listens there has died, and
 //    only a child of it still has the socket, a connection tells. It comes from a socket with a name

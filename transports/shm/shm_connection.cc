@@ -213,8 +213,13 @@ Flushed ShmConnection::Flush() {
 Received ShmConnection::Receive(absl::Span<Frame> frames) {
   if (closed_.load(std::memory_order_acquire)) return {.ended = true};
   if (!ReceiverJoined()) {
-    if (std::exchange(data_armed_, false) && process_.HasDied()) GiveUpPeer();
-    return {.ended = ended_.load(std::memory_order_acquire)};
+    const bool died = std::exchange(data_armed_, false) && process_.HasDied();
+    // Its offer, and what it had written, may have come meanwhile.
+    if (!died || !ReceiverJoined()) {
+      if (died) GiveUpPeer();
+      return {.ended = ended_.load(std::memory_order_acquire)};
+    }
+    data_armed_ = true;
   }
   Received received = ReceiveNow(frames);
   if (received.frames != 0) {
@@ -276,6 +281,8 @@ Wake ShmConnection::Arm(Interest interest) {
   if (ended_.load(std::memory_order_acquire)) return Wake::Ready();
   // Before Joined, which rings for those who sleep already.
   const Wake wake = SleepFor(interest);
+  // Nothing will tell of a death that was before it could be watched.
+  if (process_.fd() < 0 && process_.HasDied()) return Wake::Ready();
   if (interest == Interest::kSend) {
     if (!SenderJoined()) return wake;
     const bool room = sender_.ArmRoom();
@@ -294,7 +301,7 @@ void ShmConnection::LookAtSocket(Interest interest) {
   const bool died =
       std::any_of(ends.begin(), ends.begin() + std::max(count, 0),
                   [&](const epoll_event& end) { return end.data.fd != socket_.get(); });
-  if (died) return GiveUpPeer();
+  if (died || (process_.fd() < 0 && process_.HasDied())) return GiveUpPeer();
   if (count <= 0 || !joined_.load(std::memory_order_acquire)) return;
   for (int i = 0; i < kLettersPerLook; ++i) {
     std::array<char, 2> letter;
@@ -342,6 +349,7 @@ void ShmConnection::GiveUpLocked(const absl::Status& reason) {
 }
 
 void ShmConnection::Close() {
+  if (!birth_.is_this()) return;
   GiveUp(absl::UnavailableError("this side closed the connection"));
   closed_.store(true, std::memory_order_release);
 }
@@ -352,10 +360,10 @@ absl::Status ShmConnection::End(Interest direction) const {
   absl::string_view operation = direction == Interest::kSend ? "send" : "receive";
   if (!joined_.load(std::memory_order_relaxed)) operation = "connect";
   if (!obituary_.has_value()) {
-    // Nobody waits for the clients of a server to die.
-    obituary_ = by_peer_ ? process_.Obituary(side_ == Side::kClient ? kBetweenEndAndDeath
-                                                                    : absl::ZeroDuration())
-                         : "";
+    // Nobody waits for the clients of a server to die, and no sender does, who holds a lock.
+    const bool waits = side_ == Side::kClient && direction == Interest::kReceive;
+    obituary_ =
+        by_peer_ ? process_.Obituary(waits ? kBetweenEndAndDeath : absl::ZeroDuration()) : "";
   }
   // A copy of its own for each: what shares a status's text shares a count between threads.
   return absl::Status(end_.code(),

@@ -82,8 +82,8 @@ class ShmConnection final : public Connection {
   Received ReceiveNow(absl::Span<Frame> frames);
   // Moves the payload to where the peer cannot change it.
   void CopyOut(Frame& frame);
-  // Sees whether the peer has died or hung up, and takes letters out of the socket: those for the other
-  // interest, whose thread may sleep, become a ring of this side's own bell.
+  // Sees whether the peer has died or hung up, and takes letters out of the socket: those for the
+  // other interest, whose thread may sleep, become a ring of this side's own bell.
   void LookAtSocket(Interest interest);
   // How to sleep for `interest`.
   Wake SleepFor(Interest interest);

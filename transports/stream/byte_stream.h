@@ -44,8 +44,8 @@ class ByteStream {
   // was written still reaches the peer.
   virtual void Shutdown() = 0;
 
-  // After the first Read that has brought bytes, by the same thread: a pidfd of the process that has
-  // sent them, if the medium tells and it was asked to. Once.
+  // After the first Read that has brought bytes, by the same thread: a pidfd of the process that
+  // has sent them, if the medium tells and it was asked to. Once.
   virtual UniqueFd TakeSender() { return UniqueFd(); }
 
   // After a Read of 0 or a Write of -EPIPE: what happened, if the medium knows more than that.

@@ -55,9 +55,9 @@ absl::Status CheckEnd(int fd, int access, absl::string_view where) {
   if (IsStreamSocket(fd)) return absl::OkStatus();
   const int mode = flags & O_ACCMODE;
   if (!S_ISFIFO(file.st_mode) || (mode != access && mode != O_RDWR)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(where, ": connect: descriptor ", fd, " is not the ",
-                     access == O_RDONLY ? "read" : "write", " end of a pipe, and no stream socket"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        where, ": connect: descriptor ", fd, " is not the ", access == O_RDONLY ? "read" : "write",
+        " end of a pipe, and no stream socket"));
   }
   return absl::OkStatus();
 }

@@ -16,8 +16,8 @@
 
 namespace nigh {
 
-// The read end of one pipe and the write end of another, with a name or without. A stream socket may
-// take the place of either, or two descriptors of one that of both: some programs give their
+// The read end of one pipe and the write end of another, with a name or without. A stream socket
+// may take the place of either, or two descriptors of one that of both: some programs give their
 // children socket pairs for pipes.
 //
 // A write to a pipe that nobody reads raises SIGPIPE. Sockets have a flag against that, pipes have
@@ -31,7 +31,8 @@ namespace nigh {
 class PipeStream final : public ByteStream {
  public:
   // Whether Make would take them. INVALID_ARGUMENT: `in` is not open for reading, or `out` for
-  // writing, or one of them is neither pipe nor stream socket. UNAVAILABLE: one is not open. Messages begin with `where`.
+  // writing, or one of them is neither pipe nor stream socket. UNAVAILABLE: one is not open.
+  // Messages begin with `where`.
   static absl::Status Check(int in, int out, absl::string_view where);
 
   // Sets both not to block and to be closed on exec. As Check, or UNAVAILABLE with what the system

@@ -18,7 +18,8 @@ namespace nigh {
 namespace {
 
 UniqueFd AcceptOnce(int listening) {
-  return UniqueFd(::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  return UniqueFd(::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC))
+      .KeptFromChildren();
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 
 #include "nigh/transport/bytes.h"
 #include "nigh/transports/process/peer_process.h"
@@ -39,6 +40,19 @@ ssize_t SocketStream::Read(ByteSpan to) {
   return asks_ ? ReadFirst(to) : ReadSocket(socket_.get(), to);
 }
 
+// Descriptors that nobody has asked for.
+void CloseRights(msghdr& message) {
+  for (cmsghdr* entry = CMSG_FIRSTHDR(&message); entry != nullptr;
+       entry = CMSG_NXTHDR(&message, entry)) {
+    if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_RIGHTS) continue;
+    for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= entry->cmsg_len; at += sizeof(int)) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(entry) + at, sizeof(fd));
+      ::close(fd);
+    }
+  }
+}
+
 ssize_t SocketStream::ReadFirst(ByteSpan to) {
   iovec part = {.iov_base = to.data(), .iov_len = to.size()};
   alignas(cmsghdr) std::array<std::byte, kSenderSpace> control = {};
@@ -54,6 +68,7 @@ ssize_t SocketStream::ReadFirst(ByteSpan to) {
   if (count < 0) return -errno;
   asks_ = false;
   sender_ = SenderOf(message);
+  CloseRights(message);
   (void)AskForSenders(socket_.get(), false);
   return count;
 }

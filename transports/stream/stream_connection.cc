@@ -187,6 +187,7 @@ Wake StreamConnection::Arm(Interest interest) {
   if (interest == Interest::kSend) {
     if (!send_end_.ok() || out_.size() == 0) return Wake::Ready();
     slept_for_room_ = true;
+    if (!CanTellDeath()) return Wake::Ready();
     return Wake{.fd = stream_->write_fd(),
                 .events = stream_->write_events(),
                 .end_fd = end_fd(),
@@ -194,11 +195,12 @@ Wake StreamConnection::Arm(Interest interest) {
   }
   if (HasWholeFrame() || !receive_end_.ok()) return Wake::Ready();
   slept_ = true;
+  if (!CanTellDeath()) return Wake::Ready();
   return Wake{.fd = stream_->read_fd(), .events = POLLIN, .end_fd = end_fd(), .end_events = POLLIN};
 }
 
 void StreamConnection::Close() {
-  if (closed_.exchange(true, std::memory_order_acq_rel)) return;
+  if (!birth_.is_this() || closed_.exchange(true, std::memory_order_acq_rel)) return;
   stream_->Shutdown();
 }
 
@@ -227,9 +229,9 @@ absl::Status StreamConnection::End(Interest direction) const {
   if (!ending.by_peer) return ending.status;
   MutexLock lock(mutex_);
   if (!obituary_.has_value()) {
-    // Nobody waits for the clients of a server to die.
-    obituary_ =
-        process_.Obituary(side_ == Side::kClient ? kBetweenEndAndDeath : absl::ZeroDuration());
+    // Nobody waits for the clients of a server to die, and no sender does, who holds a lock.
+    const bool waits = side_ == Side::kClient && direction == Interest::kReceive;
+    obituary_ = process_.Obituary(waits ? kBetweenEndAndDeath : absl::ZeroDuration());
   }
   if (obituary_->empty()) return ending.status;
   return absl::UnavailableError(absl::StrCat(ending.status.message(), ": ", *obituary_));

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -91,12 +92,15 @@ class StreamConnection final : public Connection {
   ssize_t ReadOnce();
   // Begins to watch the process that has sent the first bytes.
   void Meet(UniqueFd sender);
+  // False: the process had died before it could be watched, so nothing will tell of that.
+  bool CanTellDeath() const { return process_.fd() >= 0 || !process_.HasDied(); }
   // What to poll for the end, or -1.
   int end_fd() const;
   // What `error_number`, or the peer's end when it is 0, means for `operation`.
   Ending Ended(absl::string_view operation, int error_number);
   absl::Status BrokenFraming(size_t length) const;
 
+  const BirthProcess birth_;
   const std::unique_ptr<ByteStream> stream_;
   const PeerIdentity peer_;
   const Side side_;

@@ -42,7 +42,8 @@ absl::StatusOr<std::unique_ptr<OwnBell>> PosixSemBell::Make(const Sleepers& slee
   constexpr char kWhere[] = "POSIX semaphore";
   UniqueFd fd(::memfd_create("nigh-bell", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return UnavailableErrno(errno, kWhere, "memfd_create");
-  if (!MayHaveFileOf(kPage) || ::ftruncate(fd.get(), kPage) != 0 || ::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) {
+  if (!MayHaveFileOf(kPage) || ::ftruncate(fd.get(), kPage) != 0 ||
+      ::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) {
     return UnavailableErrno(errno, kWhere, "ftruncate");
   }
   Mapping page = MapPage(fd.get());
