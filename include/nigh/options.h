@@ -56,8 +56,9 @@ struct RetryPolicy {
   // jittered by +-20 %. Beyond that, an attempt waits up to a second for a server to come up.
   absl::Duration min_backoff = absl::Milliseconds(20);
   absl::Duration max_backoff = absl::Seconds(1);
-  // The ends that are worth it. UNAVAILABLE: the connection was lost, the server went away.
-  std::vector<absl::StatusCode> codes = {absl::StatusCode::kUnavailable};
+  // Calls that were lost with their connection are made again. These are the server's answers after
+  // which calls are, too.
+  std::vector<absl::StatusCode> codes = {};
 };
 
 struct ChannelOptions {

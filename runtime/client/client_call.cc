@@ -117,7 +117,7 @@ void ClientCall::KeepRequest(const MessageSource& request) {
 bool ClientCall::Repeats() {
   const ClientExchange::Outcome end = exchange_.outcome();
   const std::optional<absl::Duration> pause = method_.connector->retry().Next(
-      *method_.method, end.silent ? context_.attempts() : Retry::kNoMore, end.status);
+      *method_.method, end.silent ? context_.attempts() : Retry::kNoMore, end.status, end.answered);
   return pause.has_value() && Retry::Pause(context_, *pause);
 }
 

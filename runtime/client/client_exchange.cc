@@ -151,7 +151,7 @@ void ClientExchange::Renew() {
   session_ = nullptr;
   state_ = CallState(method_.kind, CallState::End::kClient);
   status_ = absl::OkStatus();
-  never_begun_ = false;
+  answered_ = never_begun_ = false;
 }
 
 bool ClientExchange::ReopenIfNeverBegun() {
@@ -167,7 +167,9 @@ bool ClientExchange::ReopenIfNeverBegun() {
 
 ClientExchange::Outcome ClientExchange::outcome() const {
   MutexLock lock(mutex_);
-  return {.status = status_, .silent = state_.closed() && !reader_.got_message()};
+  return {.status = status_,
+          .silent = state_.closed() && !reader_.got_message(),
+          .answered = answered_};
 }
 
 void ClientExchange::Reopen() {
@@ -438,6 +440,7 @@ void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload,
     if (!reply.status.ok()) return End(std::move(reply.status));
     return reply.has_message ? Deliver(reply.message, owned, in_place) : Changed();
   }
+  answered_ = true;
   never_begun_ = (header.flags & kNeverBegun) != 0;
   // From here on nobody sends for the call any more. The last message may still be parsed.
   status_ = std::move(reply.status);

@@ -73,6 +73,7 @@ class ClientExchange {
   struct Outcome {
     absl::Status status;
     bool silent = false;
+    bool answered = false;  // the server has said so
   };
   Outcome outcome() const;
   void Reopen();
@@ -173,7 +174,8 @@ class ClientExchange {
   // call is over.
   Slot* slot_ ABSL_GUARDED_BY(mutex_) = nullptr;
   uint64_t ordinal_ ABSL_GUARDED_BY(mutex_) = 0;      // of its request on the session
-  bool never_begun_ ABSL_GUARDED_BY(mutex_) = false;  // the server says so
+  bool answered_ ABSL_GUARDED_BY(mutex_) = false;     // by the server
+  bool never_begun_ ABSL_GUARDED_BY(mutex_) = false;  // it says so
   ReplyReader reader_ ABSL_GUARDED_BY(mutex_);
   MessageTarget target_ ABSL_GUARDED_BY(mutex_);  // where the reader wants the next message
   // The target holds a message that Read has not returned yet.

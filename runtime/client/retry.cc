@@ -22,12 +22,14 @@ constexpr double kGrowth = 1.6;
 
 }  // namespace
 
-std::optional<absl::Duration> Retry::NextOfRepeatable(int attempts, const absl::Status& status) {
+std::optional<absl::Duration> Retry::NextOfRepeatable(int attempts, const absl::Status& status,
+                                                      bool answered) {
   if (status.ok()) {
     if (tokens_.load(std::memory_order_relaxed) < kMaxTokens) (void)AddTokens(kToken / 10);
     return std::nullopt;
   }
-  if (!absl::c_linear_search(policy_.codes, status.code())) return std::nullopt;
+  const bool lost = !answered && absl::IsUnavailable(status);
+  if (!lost && !absl::c_linear_search(policy_.codes, status.code())) return std::nullopt;
   // A call that has never been sent is the channel's to wait for, or not.
   if (attempts < 1) return std::nullopt;
   const int left = AddTokens(-kToken);

@@ -28,17 +28,19 @@ class Retry {
 
   // To be asked after each attempt, once. How long to wait before the next one; nothing: there is
   // none.
-  std::optional<absl::Duration> Next(const Method& method, int attempts,
-                                     const absl::Status& status) {
+  // `answered`: the server has said so; otherwise the call was lost.
+  std::optional<absl::Duration> Next(const Method& method, int attempts, const absl::Status& status,
+                                     bool answered) {
     if (method.idempotency == Idempotency::kUnknown) return std::nullopt;
-    return NextOfRepeatable(attempts, status);
+    return NextOfRepeatable(attempts, status, answered);
   }
 
   // Waits so long. False: the call's deadline or cancellation does not let it.
   static bool Pause(const UsedContext& context, absl::Duration pause);
 
  private:
-  std::optional<absl::Duration> NextOfRepeatable(int attempts, const absl::Status& status);
+  std::optional<absl::Duration> NextOfRepeatable(int attempts, const absl::Status& status,
+                                                 bool answered);
   // Adds thousandths of a token. Returns what there is then.
   int AddTokens(int thousandths);
 

@@ -82,7 +82,7 @@ absl::Status UnaryCall::Run(const MessageSource& request) {
 
 bool UnaryCall::Repeats(Connector& connector) {
   const std::optional<absl::Duration> pause =
-      connector.retry().Next(*method_.method, context_.attempts(), status_);
+      connector.retry().Next(*method_.method, context_.attempts(), status_, answered_);
   if (!pause.has_value() || !Retry::Pause(context_, *pause)) return false;
   BeginAgain();
   return true;
@@ -177,7 +177,7 @@ bool UnaryCall::MayBeginAgain(const ClientLink& link) {
 
 void UnaryCall::BeginAgain() {
   slot_ = nullptr;
-  ended_ = never_begun_ = false;
+  ended_ = answered_ = never_begun_ = false;
   reader_.Reset();
   status_ = broken_ = absl::OkStatus();
 }
@@ -189,13 +189,14 @@ void UnaryCall::Take(const ClientLink& link, const FrameHeader& header, ConstByt
                      payload.size() <= link.limits().max_message;
   if (!plain) return TakeSlowly(link, header, payload);
   status_ = reply_.Parse(payload);
-  ended_ = true;
+  ended_ = answered_ = true;
   if (!status_.ok()) status_ = Prefixed(link.NameOf(*method_.method), status_);
 }
 
 void UnaryCall::TakeSlowly(const ClientLink& link, const FrameHeader& header,
                            ConstByteSpan payload) {
   const bool ends = header.kind == FrameKind::kResponse;
+  answered_ = ends;
   never_begun_ = ends && (header.flags & kNeverBegun) != 0;
   if (!broken_.ok()) return ends ? End(broken_) : void();
   if (const size_t size = MessageSize(header, payload); size > link.limits().max_message) {

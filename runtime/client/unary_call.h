@@ -85,7 +85,8 @@ class UnaryCall {
   uint64_t ordinal_ = 0;  // of its request on the session
   Cancellation::Id cancel_hook_ = 0;
   bool ended_ = false;
-  bool never_begun_ = false;  // the server says so
+  bool answered_ = false;     // by the server
+  bool never_begun_ = false;  // it says so
   int begun_again_ = 0;       // how often
   absl::Status status_;
   absl::Status broken_;

@@ -96,8 +96,10 @@ class FailingServer : public ::testing::Test {
   }
   std::shared_ptr<Channel> NewChannel(const std::shared_ptr<ClientInterceptor>& interceptor = {}) {
     ChannelOptions options = OptionsOfChannel();
-    options.retry = {
-        .attempts = 3, .min_backoff = absl::Milliseconds(1), .max_backoff = absl::Milliseconds(1)};
+    options.retry = {.attempts = 3,
+                     .min_backoff = absl::Milliseconds(1),
+                     .max_backoff = absl::Milliseconds(1),
+                     .codes = {absl::StatusCode::kUnavailable}};
     if (interceptor != nullptr) options.interceptors = {interceptor};
     return Dial(server_.addresses().front(), options).value();
   }
@@ -132,6 +134,16 @@ TEST_F(FailingServer, IsAskedAgainWhereThatDoesNoHarm) {
   EXPECT_EQ(counting->attempts, 1);
 }
 
+// What a server answers is an answer, unless the program says otherwise.
+TEST_F(FailingServer, IsBelievedByDefault) {
+  const std::shared_ptr<Channel> channel =
+      Dial(server_.addresses().front(), OptionsOfChannel()).value();
+  service_.failures = 1;
+  Number number;
+  EXPECT_TRUE(absl::IsUnavailable(Host::Stub(channel).Query(number).status()));
+  EXPECT_EQ(service_.calls, 1);
+}
+
 TEST_F(FailingServer, IsNotFlooded) {
   const std::shared_ptr<Channel> channel = NewChannel();
   service_.failures = 1'000'000;
@@ -153,6 +165,7 @@ TEST_F(FailingServer, IsNotFlooded) {
 TEST_F(FailingServer, ADeadlineIsNotOutlived) {
   ChannelOptions options = OptionsOfChannel();
   options.retry.min_backoff = options.retry.max_backoff = absl::Minutes(10);
+  options.retry.codes = {absl::StatusCode::kUnavailable};
   const std::shared_ptr<Channel> channel = Dial(server_.addresses().front(), options).value();
   service_.failures = 1;
   Number number;
