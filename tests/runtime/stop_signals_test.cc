@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <memory>
 #include <thread>
 
 #include "gtest/gtest.h"
@@ -58,27 +59,30 @@ TEST_F(StopSignalsTest, SignalOnAnyThreadCounts) {
   EXPECT_TRUE(IsReadable(signals.fd()));
 }
 
-TEST_F(StopSignalsTest, TheThirdSignalEndsTheProcess) {
+TEST_F(StopSignalsTest, TheThirdSignalDoesWhatItWouldHaveDone) {
   const pid_t child = ::fork();
   if (child == 0) {
     const StopSignals signals;
     ::raise(SIGTERM);
     ::raise(SIGINT);
     if (signals.count() != 2) ::_exit(2);
+    // The program has a handler for this one, and none for the other.
     ::raise(SIGTERM);
-    ::_exit(3);
+    if (handled_before != 1) ::_exit(3);
+    ::raise(SIGINT);
+    ::_exit(4);
   }
   int end = 0;
   ASSERT_EQ(::waitpid(child, &end, 0), child);
-  EXPECT_TRUE(WIFSIGNALED(end));
-  EXPECT_EQ(WTERMSIG(end), SIGTERM);
+  EXPECT_TRUE(WIFSIGNALED(end)) << WEXITSTATUS(end);
+  EXPECT_EQ(WTERMSIG(end), SIGINT);
 }
 
 TEST_F(StopSignalsTest, AChildOfForkIsNotItsParent) {
   const StopSignals signals;
   const pid_t child = ::fork();
   if (child == 0) {
-    ::raise(SIGTERM);
+    ::raise(SIGINT);
     ::_exit(2);
   }
   int end = 0;
@@ -86,6 +90,15 @@ TEST_F(StopSignalsTest, AChildOfForkIsNotItsParent) {
   EXPECT_TRUE(WIFSIGNALED(end));
   EXPECT_EQ(signals.count(), 0);
   EXPECT_FALSE(IsReadable(signals.fd()));
+}
+
+TEST_F(StopSignalsTest, TheyNeedNotEndInTheOrderInWhichTheyBegan) {
+  auto first = std::make_unique<StopSignals>();
+  const StopSignals second;
+  first = nullptr;
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  EXPECT_TRUE(IsReadable(second.fd()));
+  EXPECT_EQ(handled_before, 0);
 }
 
 TEST_F(StopSignalsTest, WhatHandledTheSignalsBeforeIsRestored) {
