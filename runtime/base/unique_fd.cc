@@ -59,7 +59,7 @@ void ReplaceKept() {
   if (null >= 0 && !takes_a_place) ::close(null);
 }
 
-[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, &ReplaceKept);
+[[maybe_unused]] const int kRegistered = ::pthread_atfork(nullptr, nullptr, &ReplaceKept);
 
 }  // namespace
 

@@ -69,8 +69,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   // Fails in a child of fork(2), which has inherited the channel and must leave it alone. To be
   // asked before all else: in a child, locks may never be released.
   absl::Status CheckProcess(const Method& method) const {
-    if (is_of_this_process()) [[likely]]
-      return absl::OkStatus();
+    if (is_of_this_process()) return absl::OkStatus();
     return InheritedByFork(absl::StrCat(name_, ": ", method.name), "channel");
   }
   bool is_of_this_process() const { return birth_.is_this(); }

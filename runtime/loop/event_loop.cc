@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -31,7 +32,7 @@ class PollerThread {
   ~PollerThread() {
     // A child of fork(2) has inherited the object, not the thread.
     if (!birth_.is_this()) {
-      new std::thread(std::move(thread_));
+      new (std::nothrow) std::thread(std::move(thread_));
       return;
     }
     poller_->Stop();
@@ -89,7 +90,8 @@ EventLoop::EventLoop() {
 }
 
 EventLoop::~EventLoop() {
-  if (!poller_->is_of_this_process()) new std::shared_ptr<Poller>(std::move(poller_));
+  if (!poller_->is_of_this_process())
+    new (std::nothrow) std::shared_ptr<Poller>(std::move(poller_));
 }
 
 int EventLoop::fd() const { return poller_->fd(); }

@@ -242,8 +242,9 @@ void Child::Keeper::StandBy() {
         pollfd{.fd = grace.is_infinite() ? left_.get() : -1, .events = POLLIN, .revents = 0}};
     (void)::poll(entries.data(), entries.size(),
                  grace.is_infinite() ? -1 : grace.RemainingMillis());
-    if (grace.HasPassed())
+    if (grace.HasPassed()) {
       (void)::syscall(SYS_pidfd_send_signal, death_.get(), SIGKILL, nullptr, 0);
+    }
     if (entries[1].revents != 0) (void)PassOn();
     if (entries[2].revents != 0) grace = Deadline::After(kGrace);
     if (entries[0].revents != 0) break;

@@ -18,11 +18,10 @@ namespace nigh {
 //
 //  * bind(2) creates the file, and only where there is none: a fresh path has one winner.
 //  * A file that is there is removed only when the kernel says that no socket stands behind it, or
-//    that the process which listens there has died. The
-//    question is a connect(2) with another socket type. It is refused when nobody is there, and
-//    fails with EPROTOTYPE when somebody is. Whether the process that listens there has died, and
-//    only a child of it still has the socket, a connection tells. It comes from a socket with a name
-//    by which the server knows it for a question, and goes at once.
+//    that the process which listens there has died. The first question is a connect(2) with another
+//    socket type: it is refused when nobody is there, and fails with EPROTOTYPE when somebody is.
+//    The second is a connection, from a socket with a name by which the server knows it for a
+//    question, which goes at once.
 //  * Asking and removing happen under flock(2) of the directory, so that an answer cannot be stale
 //    when the file is removed. The lock leaves no file behind and ends with its holder.
 //  * A server removes its own file while its socket still stands behind it: until then nobody can

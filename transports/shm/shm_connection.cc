@@ -129,9 +129,10 @@ bool ShmConnection::Joined() {
   if (ended_.load(std::memory_order_relaxed)) return false;
   absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket_.get());
   if (offer.ok() && !offer->has_value()) return false;
+  const bool gone = absl::IsUnavailable(offer.status());
   const absl::Status joined = offer.ok() ? TakeOffer(**std::move(offer)) : offer.status();
   if (!joined.ok()) {
-    by_peer_ = absl::IsUnavailable(offer.status());
+    by_peer_ = gone;
     GiveUpLocked(joined);
     return false;
   }

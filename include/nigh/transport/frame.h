@@ -35,10 +35,10 @@ enum class FrameKind : uint8_t {
 };
 
 enum FrameFlags : uint8_t {
-  kSections = 1,  // the payload begins with a section block (sections.h)
-  kMessage = 2,   // the payload, after the sections, is a message; it may be empty
-  kEnd = 4,       // the sender will send no more messages on this call
-  kAck = 8,       // answers a ping
+  kSections = 1,      // the payload begins with a section block (sections.h)
+  kMessage = 2,       // the payload, after the sections, is a message; it may be empty
+  kEnd = 4,           // the sender will send no more messages on this call
+  kAck = 8,           // answers a ping
   kNeverBegun = 128,  // of a RESPONSE: no handler has seen the request, or will
 };
 

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -113,7 +114,7 @@ SignalEar::~SignalEar() {
   if (!thread_.joinable()) return;
   // A child of fork(2) has inherited the object, not the thread.
   if (!birth_.is_this()) {
-    new std::thread(std::move(thread_));
+    new (std::nothrow) std::thread(std::move(thread_));
     return;
   }
   (void)::eventfd_write(stop_.get(), 1);
