@@ -18,6 +18,12 @@ namespace {
 // Where the kernel gives no page to wipe. fork(3) runs the handler below, fork(2) itself does not.
 std::atomic<uint64_t> unwiped_word = 0;
 
+// Returns the word of whichever thread was first.
+std::atomic<uint64_t>* Publish(std::atomic<uint64_t>* word) {
+  std::atomic<uint64_t>* other = nullptr;
+  return epoch_word.compare_exchange_strong(other, word, std::memory_order_acq_rel) ? word : other;
+}
+
 std::atomic<uint64_t>* MakeWord() {
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   void* const at =
@@ -25,13 +31,11 @@ std::atomic<uint64_t>* MakeWord() {
   if (at == MAP_FAILED || ::madvise(at, page, MADV_WIPEONFORK) != 0) {
     if (at != MAP_FAILED) ::munmap(at, page);
     ::pthread_atfork(nullptr, nullptr, [] { unwiped_word.store(0, std::memory_order_relaxed); });
-    return &unwiped_word;
+    return Publish(&unwiped_word);
   }
-  auto* const word = new (at) std::atomic<uint64_t>(0);
-  std::atomic<uint64_t>* other = nullptr;
-  if (epoch_word.compare_exchange_strong(other, word, std::memory_order_acq_rel)) return word;
-  ::munmap(at, page);
-  return other;
+  std::atomic<uint64_t>* const word = Publish(new (at) std::atomic<uint64_t>(0));
+  if (word != at) ::munmap(at, page);
+  return word;
 }
 
 }  // namespace
@@ -40,10 +44,7 @@ constinit std::atomic<std::atomic<uint64_t>*> epoch_word = nullptr;
 
 uint64_t RenewEpoch() {
   std::atomic<uint64_t>* word = epoch_word.load(std::memory_order_acquire);
-  if (word == nullptr) {
-    word = MakeWord();
-    epoch_word.store(word, std::memory_order_release);
-  }
+  if (word == nullptr) word = MakeWord();
   // A child is younger than its parent.
   uint64_t epoch = 0;
   const auto now = static_cast<uint64_t>(SteadyNanos()) | 1;

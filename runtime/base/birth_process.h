@@ -15,7 +15,7 @@ uint64_t RenewEpoch();
 }  // namespace internal
 
 // A number that no two processes have of which one has come from the other by fork(2), however that
-// was called. It takes two loads. Async-signal-safe.
+// was called. It takes two loads. Async-signal-safe but for its first use in a program.
 inline uint64_t ProcessEpoch() {
   const std::atomic<uint64_t>* const word = internal::epoch_word.load(std::memory_order_acquire);
   const uint64_t epoch = word == nullptr ? 0 : word->load(std::memory_order_relaxed);

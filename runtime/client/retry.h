@@ -27,8 +27,7 @@ class Retry {
   static constexpr int kNoMore = std::numeric_limits<int>::max();
 
   // To be asked after each attempt, once. How long to wait before the next one; nothing: there is
-  // none.
-  // `answered`: the server has said so; otherwise the call was lost.
+  // none. `answered`: the server has said so; otherwise the call was lost.
   std::optional<absl::Duration> Next(const Method& method, int attempts, const absl::Status& status,
                                      bool answered) {
     if (method.idempotency == Idempotency::kUnknown) return std::nullopt;
