@@ -2,6 +2,7 @@
 #define NIGH_DEADLINE_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <ctime>
 #include <limits>
@@ -9,6 +10,10 @@
 #include "absl/time/time.h"
 
 namespace nigh {
+
+namespace testing {
+class VirtualClock;
+}  // namespace testing
 
 // The steady clock's time, in nanoseconds since an arbitrary start. Deadlines use it because the
 // wall clock can be set back or forward, and that must not move a deadline.
@@ -19,8 +24,16 @@ inline int64_t SteadyNanos() {
 }
 
 // A moment on this process's steady clock, or never. On the wire it is the time that is left.
+//
+// A test may have deadlines pass without waiting for them: nigh/testing/virtual_clock.h.
 class Deadline {
  public:
+  // The time by which deadlines are measured: SteadyNanos(), or a virtual clock's.
+  static int64_t NowNanos() {
+    const int64_t virtual_nanos = virtual_nanos_.load(std::memory_order_relaxed);
+    return virtual_nanos == 0 ? SteadyNanos() : virtual_nanos;
+  }
+
   // Never.
   constexpr Deadline() = default;
   static constexpr Deadline Infinite() { return Deadline(); }
@@ -32,14 +45,17 @@ class Deadline {
 
   constexpr bool is_infinite() const { return nanos_ == kNever; }
   constexpr int64_t nanos() const { return nanos_; }
-  bool HasPassed() const { return !is_infinite() && SteadyNanos() >= nanos_; }
+  bool HasPassed() const { return !is_infinite() && NowNanos() >= nanos_; }
 
   // The time that is left, at least 0. The largest int64_t when infinite.
   int64_t RemainingNanos() const {
-    return is_infinite() ? kNever : std::max<int64_t>(0, nanos_ - SteadyNanos());
+    return is_infinite() ? kNever : std::max<int64_t>(0, nanos_ - NowNanos());
   }
   absl::Duration Remaining() const;
 
+  // How long system calls are to sleep. By a virtual clock that is a millisecond at most, for the
+  // kernel knows no such clock: whoever sleeps looks at it when he wakes, and sleeps on.
+  //
   // For poll(2) and epoll_wait(2): the time that is left, rounded up so that a wait never ends
   // early. -1 when infinite.
   int RemainingMillis() const;
@@ -55,8 +71,15 @@ class Deadline {
   friend constexpr auto operator<=>(Deadline, Deadline) = default;
 
  private:
+  friend class testing::VirtualClock;
+
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
   constexpr explicit Deadline(int64_t nanos) : nanos_(nanos) {}
+  // RemainingNanos(), or less: how long the kernel is to sleep.
+  int64_t SleepNanos() const;
+
+  // What a virtual clock reads; 0: there is none.
+  static std::atomic<int64_t> virtual_nanos_;
 
   int64_t nanos_ = kNever;
 };

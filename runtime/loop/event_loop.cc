@@ -103,7 +103,7 @@ void EventLoop::Poll() {
 void EventLoop::WaitAndPoll(Deadline deadline) {
   if (!poller_->is_of_this_process()) return;
   pollfd wait{.fd = fd(), .events = POLLIN, .revents = 0};
-  const timespec timeout = absl::ToTimespec(absl::Nanoseconds(deadline.RemainingNanos()));
+  const timespec timeout = deadline.RemainingTimespec();
   (void)::ppoll(&wait, 1, deadline.is_infinite() ? nullptr : &timeout, nullptr);
   Poll();
 }

@@ -68,9 +68,11 @@ void Child::Signal(int signal) {
 
 void Child::Freeze() {
   Signal(SIGSTOP);
-  // Its threads run on for a moment; stopped is what the kernel calls so.
-  ::waitpid(pid_, nullptr, WUNTRACED);
+  AwaitStop();
 }
+
+// Its threads run on for a moment after the signal; stopped is what the kernel calls so.
+void Child::AwaitStop() { ::waitpid(pid_, nullptr, WUNTRACED); }
 
 absl::Status Child::Wait() {
   int status = 0;

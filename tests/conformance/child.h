@@ -26,6 +26,8 @@ class Child {
   void Signal(int signal);
   // Stops the process by SIGSTOP. Returns when all its threads have stopped.
   void Freeze();
+  // Waits until the process has been stopped, by whomever.
+  void AwaitStop();
   // Waits for the end of the process. OK: exit code 0. Otherwise the error tells how it ended.
   absl::Status Wait();
 

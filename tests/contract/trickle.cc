@@ -12,6 +12,7 @@
 #include "nigh/transport/transport.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/stream/forwarding_stream.h"
+#include "nigh/transports/stream/stream_filter.h"
 #include "nigh/transports/unix/unix.h"
 
 namespace nigh::testing {
@@ -29,14 +30,32 @@ std::unique_ptr<ByteStream> Trickle(std::unique_ptr<ByteStream> stream) {
   return std::make_unique<TrickleStream>(std::move(stream));
 }
 
+class TrickleListener final : public Listener {
+ public:
+  explicit TrickleListener(std::unique_ptr<Listener> listener) : listener_(std::move(listener)) {}
+
+  absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
+    const ScopedStreamFilter filter(&Trickle);
+    return listener_->Accept();
+  }
+  Wake Arm() override { return listener_->Arm(); }
+  const Address& address() const override { return listener_->address(); }
+
+ private:
+  const std::unique_ptr<Listener> listener_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> DialTrickleUnix(const Address& address) {
-  return DialUnixFiltered(address, &Trickle);
+  const ScopedStreamFilter filter(&Trickle);
+  return DialUnix(address);
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenTrickleUnix(const Address& address) {
-  return ListenUnixFiltered(address, &Trickle);
+  absl::StatusOr<std::unique_ptr<Listener>> listener = ListenUnix(address);
+  if (!listener.ok()) return listener.status();
+  return std::make_unique<TrickleListener>(*std::move(listener));
 }
 
 }  // namespace nigh::testing

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/types.h>
 
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -51,9 +50,6 @@ class ByteStream {
   // After a Read of 0 or a Write of -EPIPE: what happened, if the medium knows more than that.
   virtual std::optional<std::string> PeerEnd() { return std::nullopt; }
 };
-
-// Puts something between a connection and its stream; tests degrade a medium with it.
-using StreamFilter = std::unique_ptr<ByteStream> (*)(std::unique_ptr<ByteStream>);
 
 }  // namespace nigh
 

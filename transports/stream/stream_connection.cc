@@ -28,6 +28,7 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/stream/stream_filter.h"
 
 namespace nigh {
 namespace {
@@ -62,7 +63,7 @@ void StreamConnection::Buffer::Compact() {
 
 StreamConnection::StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdentity peer, Side side,
                                    PeerProcess process)
-    : stream_(std::move(stream)),
+    : stream_(ScopedStreamFilter::Apply(std::move(stream))),
       peer_(std::move(peer)),
       side_(side),
       process_(std::move(process)) {

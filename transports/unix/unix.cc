@@ -16,7 +16,6 @@
 #include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 #include "nigh/transports/rendezvous/socket_name.h"
-#include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/stream/socket_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
 
@@ -24,12 +23,11 @@ namespace nigh {
 namespace {
 
 std::unique_ptr<Connection> MakeConnection(UniqueFd socket, StreamConnection::Side side,
-                                           std::string address, StreamFilter filter) {
+                                           std::string address) {
   PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address));
   PeerProcess process = PeerProcess::OfSocket(socket.get());
-  std::unique_ptr<ByteStream> stream = std::make_unique<SocketStream>(
+  auto stream = std::make_unique<SocketStream>(
       std::move(socket), /*asked_for_senders=*/side == StreamConnection::Side::kClient);
-  if (filter != nullptr) stream = filter(std::move(stream));
   return std::make_unique<StreamConnection>(std::move(stream), std::move(peer), side,
                                             std::move(process));
 }
@@ -39,29 +37,24 @@ absl::StatusOr<MeetingPoint> PointOf(const Address& address, SocketNameKind kind
   return MeetingPoint{.address = address.ToString(), .name = address.name, .kind = kind};
 }
 
-absl::StatusOr<std::unique_ptr<Connection>> Dial(const Address& address, SocketNameKind kind,
-                                                 StreamFilter filter) {
+absl::StatusOr<std::unique_ptr<Connection>> Dial(const Address& address, SocketNameKind kind) {
   absl::StatusOr<MeetingPoint> point = PointOf(address, kind);
   if (!point.ok()) return point.status();
   absl::StatusOr<UniqueFd> socket = Meet(*point);
   if (!socket.ok()) return socket.status();
-  return MakeConnection(*std::move(socket), StreamConnection::Side::kClient, address.ToString(),
-                        filter);
+  return MakeConnection(*std::move(socket), StreamConnection::Side::kClient, address.ToString());
 }
 
 class UnixListener final : public Listener {
  public:
-  UnixListener(Address address, MeetingPlace place, StreamFilter filter)
-      : address_(std::move(address)),
-        where_(address_.ToString()),
-        filter_(filter),
-        place_(std::move(place)) {}
+  UnixListener(Address address, MeetingPlace place)
+      : address_(std::move(address)), where_(address_.ToString()), place_(std::move(place)) {}
 
   absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
     absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
-    return MakeConnection(*std::move(socket), StreamConnection::Side::kServer, where_, filter_);
+    return MakeConnection(*std::move(socket), StreamConnection::Side::kServer, where_);
   }
 
   Wake Arm() override { return Wake{.fd = place_.fd(), .events = POLLIN}; }
@@ -70,45 +63,33 @@ class UnixListener final : public Listener {
  private:
   const Address address_;
   const std::string where_;
-  const StreamFilter filter_;
   MeetingPlace place_;
 };
 
-absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address, SocketNameKind kind,
-                                                 StreamFilter filter) {
+absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address, SocketNameKind kind) {
   absl::StatusOr<MeetingPoint> point = PointOf(address, kind);
   if (!point.ok()) return point.status();
   absl::StatusOr<MeetingPlace> place = MeetingPlace::Open(*point);
   if (!place.ok()) return place.status();
-  return std::make_unique<UnixListener>(address, *std::move(place), filter);
+  return std::make_unique<UnixListener>(address, *std::move(place));
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> DialUnix(const Address& address) {
-  return Dial(address, SocketNameKind::kPath, nullptr);
+  return Dial(address, SocketNameKind::kPath);
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenUnix(const Address& address) {
-  return Listen(address, SocketNameKind::kPath, nullptr);
+  return Listen(address, SocketNameKind::kPath);
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> DialUnixAbstract(const Address& address) {
-  return Dial(address, SocketNameKind::kAbstract, nullptr);
+  return Dial(address, SocketNameKind::kAbstract);
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenUnixAbstract(const Address& address) {
-  return Listen(address, SocketNameKind::kAbstract, nullptr);
-}
-
-absl::StatusOr<std::unique_ptr<Connection>> DialUnixFiltered(const Address& address,
-                                                             StreamFilter filter) {
-  return Dial(address, SocketNameKind::kPath, filter);
-}
-
-absl::StatusOr<std::unique_ptr<Listener>> ListenUnixFiltered(const Address& address,
-                                                             StreamFilter filter) {
-  return Listen(address, SocketNameKind::kPath, filter);
+  return Listen(address, SocketNameKind::kAbstract);
 }
 
 }  // namespace nigh

@@ -7,7 +7,6 @@
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
-#include "nigh/transports/stream/byte_stream.h"
 
 namespace nigh {
 
@@ -28,12 +27,6 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenUnixAbstract(const Address& addr
 inline constexpr Transport kUnixTransport = {"unix", &DialUnix, &ListenUnix};
 inline constexpr Transport kUnixAbstractTransport = {"unix-abstract", &DialUnixAbstract,
                                                      &ListenUnixAbstract};
-
-// DialUnix and ListenUnix with `filter` between each connection and its socket.
-absl::StatusOr<std::unique_ptr<Connection>> DialUnixFiltered(const Address& address,
-                                                             StreamFilter filter);
-absl::StatusOr<std::unique_ptr<Listener>> ListenUnixFiltered(const Address& address,
-                                                             StreamFilter filter);
 
 }  // namespace nigh
 

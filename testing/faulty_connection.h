@@ -1,0 +1,68 @@
+#ifndef NIGH_TESTING_FAULTY_CONNECTION_H_
+#define NIGH_TESTING_FAULTY_CONNECTION_H_
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "nigh/peer_identity.h"
+#include "nigh/testing/fault_lane.h"
+#include "nigh/testing/fault_script.h"
+#include "nigh/testing/gate.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/frame.h"
+#include "nigh/transport/waiter.h"
+
+namespace nigh::testing {
+
+// A connection on which things go wrong, for media that keep frames apart: each fault is the
+// frame's. Byte streams have FaultyStream.
+class FaultyConnection final : public Connection {
+ public:
+  FaultyConnection(std::unique_ptr<Connection> connection, ConnectionFaults faults,
+                   std::shared_ptr<FaultyLink> link);
+
+  std::optional<ByteSpan> Claim(size_t payload) override;
+  void Commit(const FrameHeader& header) override;
+  Flushed Flush() override;
+  Received Receive(absl::Span<Frame> frames) override;
+  void Release(size_t count) override;
+  absl::Status End(Interest direction) const override;
+  Wake Arm(Interest interest) override;
+  Waiter::PollCost poll_cost() const override { return connection_->poll_cost(); }
+  void Close() override { connection_->Close(); }
+  size_t max_payload() const override { return connection_->max_payload(); }
+  const PeerIdentity& peer() const override { return connection_->peer(); }
+
+ private:
+  // One direction, and its thread's.
+  struct Lane {
+    Lane(std::vector<Fault> faults, const Nuisance& nuisance,
+         const std::shared_ptr<FaultyLink>& link, std::atomic<uint64_t>& passed);
+
+    FaultLane faults;
+    std::optional<Gate> gate;  // where one is needed
+    // The last step was kNothing, so it is worth trying again at once.
+    bool try_again = false;
+    bool ended = false;  // by a fault
+  };
+
+  bool IsHeldUp(Lane& lane);
+  // Whatever is to happen to this frame, which has been received.
+  Received Take(Frame& frame);
+
+  const std::shared_ptr<FaultyLink> link_;
+  const std::unique_ptr<Connection> connection_;
+  Lane in_;
+  Lane out_;
+  ByteSpan claim_;
+  std::vector<std::byte> corrupted_;  // the payload of a frame that was received
+};
+
+}  // namespace nigh::testing
+
+#endif  // NIGH_TESTING_FAULTY_CONNECTION_H_

@@ -1,0 +1,191 @@
+// Something goes wrong before every byte of short exchanges of each kind, at the client and at the
+// server. Whatever it is: a call ends, with its whole result or with a status that says so; no
+// handler sees it twice; the channel works again; and nothing is left.
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "nigh/channel.h"
+#include "nigh/server.h"
+#include "nigh/testing/faulty_transport.h"
+#include "tests/contract/subject.h"
+#include "tests/faults/exchange.h"
+#include "tests/support/descriptors.h"
+
+namespace nigh::testing {
+namespace {
+
+// For calls that must end by themselves.
+constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr CallOptions kPatient = {.timeout = kPatience};
+// A channel that could not connect makes a pause before it tries again.
+constexpr CallOptions kVeryPatient = {.timeout = kPatience, .wait_for_ready = true};
+// For those that nobody can tell that they wait in vain. One that fails by this is not wrong.
+constexpr absl::Duration kBrief = absl::Milliseconds(5);
+
+// What may come of a call.
+struct Expected {
+  absl::string_view fault;
+  absl::Duration timeout = kPatience;
+  // The codes, besides OK. Empty: it must succeed.
+  std::set<absl::StatusCode> codes = {};
+  // Whether what is received can be relied on: bytes that are turned round or lost are not noticed
+  // by themselves.
+  bool intact = true;
+};
+
+const std::vector<Expected>& Faults() {
+  using enum absl::StatusCode;
+  static const auto& faults = *new std::vector<Expected>{
+      {.fault = "again(3)"},
+      {.fault = "delay(100us)"},
+      {.fault = "cut", .codes = {kUnavailable}},
+      // Where the peer cannot be told, it waits.
+      {.fault = "end", .timeout = kBrief, .codes = {kUnavailable, kDeadlineExceeded}},
+      {.fault = "drop",
+       .timeout = kBrief,
+       .codes = {kUnavailable, kDeadlineExceeded, kInternal, kUnimplemented, kInvalidArgument,
+                 kCancelled, kResourceExhausted, kFailedPrecondition, kUnknown},
+       .intact = false},
+      {.fault = "corrupt",
+       .timeout = kBrief,
+       .codes = {kUnavailable, kDeadlineExceeded, kInternal, kUnimplemented, kInvalidArgument,
+                 kCancelled, kResourceExhausted, kFailedPrecondition, kUnknown},
+       .intact = false},
+  };
+  return faults;
+}
+
+enum class Side { kClient, kServer };
+
+class FaultsTest : public ::testing::TestWithParam<Side> {
+ protected:
+  // Slow media move a byte at a time anyway.
+  static uint64_t Stride() { return TheSubject().slow ? 7 : 1; }
+
+  // The bytes that an exchange has each way, as the client sees it.
+  struct Length {
+    uint64_t in = 0;
+    uint64_t out = 0;
+  };
+
+  // A server of its own, whose address has `faults`, if they are the server's.
+  struct Site {
+    explicit Site(absl::string_view faults) {
+      const bool at_server = GetParam() == Side::kServer;
+      server.Register(service);
+      EXPECT_EQ(server.Listen(WithFaults(at_server ? faults : "", FreshAddress().ToString())),
+                absl::OkStatus());
+      EXPECT_EQ(server.Start(), absl::OkStatus());
+      address = WithFaults(at_server ? "" : faults, WithoutFaults(server.addresses().front()));
+      channel = Dial(address, FaultyChannelOptions()).value();
+    }
+    ~Site() {
+      channel = nullptr;
+      server.Shutdown(absl::ZeroDuration());
+    }
+
+    FaultCounts counts() const {
+      return GetParam() == Side::kServer ? CountAccepted(server.addresses().front())
+                                         : CountDialled(address);
+    }
+
+    ExchangeService service;
+    Server server{FaultyServerOptions()};
+    std::string address;
+    std::shared_ptr<Channel> channel;
+  };
+
+  static Length LengthOf(Kind kind) {
+    const Site site("");
+    const Outcome outcome = MakeExchange(site.channel, kind, "id", kPatient);
+    EXPECT_EQ(outcome.status, absl::OkStatus());
+    EXPECT_TRUE(outcome.right);
+    const FaultCounts counts = CountDialled(site.address);
+    return {.in = counts.in, .out = counts.out};
+  }
+
+  // Has `expected` come about before byte `at`, and looks what comes of it.
+  static void Try(Kind kind, const Expected& expected, absl::string_view direction, uint64_t at) {
+    const std::string fault = absl::StrCat(direction, "@", at, "=", expected.fault);
+    SCOPED_TRACE(absl::StrCat(NameOf(kind), ", ", fault));
+    Site site(fault);
+    const Outcome outcome = MakeExchange(site.channel, kind, "id", {.timeout = expected.timeout});
+    const absl::StatusCode code = outcome.status.code();
+    EXPECT_TRUE(outcome.status.ok() || expected.codes.contains(code)) << outcome.status;
+    EXPECT_TRUE(outcome.right || !expected.intact) << outcome.status;
+    const int seen = site.service.HandlersThatSaw("id");
+    EXPECT_TRUE(!expected.intact || seen == 1 || (seen == 0 && !outcome.status.ok()))
+        << seen << " handlers saw it: " << outcome.status;
+    // A connection lives on after a frame that was lost or was another one, and what it has taken
+    // for true stays: only another channel helps.
+    if (!expected.intact || code == absl::StatusCode::kDeadlineExceeded || outcome.status.ok()) {
+      site.channel =
+          Dial(WithoutFaults(site.address), {.transports = {&TheSubject().transport, 1}}).value();
+    }
+    if (GetParam() == Side::kClient || !outcome.status.ok()) {
+      const Outcome next = MakeExchange(site.channel, kind, "next", kVeryPatient);
+      EXPECT_EQ(next.status, absl::OkStatus());
+      EXPECT_TRUE(next.right);
+    }
+  }
+};
+
+TEST_P(FaultsTest, BeforeEveryByte) {
+  // What the process makes once and keeps.
+  (void)LengthOf(Kind::kUnary);
+  const int descriptors = OpenDescriptors();
+  for (const Kind kind : kKinds) {
+    const Length length = LengthOf(kind);
+    for (const Expected& expected : Faults()) {
+      for (uint64_t at = 0; at <= length.in && !HasFailure(); at += Stride()) {
+        Try(kind, expected, "in", at);
+      }
+      for (uint64_t at = 0; at <= length.out && !HasFailure(); at += Stride()) {
+        Try(kind, expected, "out", at);
+      }
+    }
+  }
+  EXPECT_EQ(OpenDescriptors(), descriptors);
+}
+
+// Small reads and writes, and those that find nothing, change nothing.
+TEST_P(FaultsTest, NuisancesAreNotNoticed) {
+  std::vector<std::string> nuisances = {"chunk=1", "chunk=25"};
+  for (int seed = 1; seed <= 20; ++seed) nuisances.push_back(absl::StrCat("noise=", seed, "/50"));
+  for (const std::string& nuisance : nuisances) {
+    SCOPED_TRACE(nuisance);
+    const Site site(nuisance);
+    for (const Kind kind : kKinds) {
+      const Outcome outcome = MakeExchange(site.channel, kind, "id", kPatient);
+      EXPECT_EQ(outcome.status, absl::OkStatus());
+      EXPECT_TRUE(outcome.right);
+    }
+  }
+}
+
+// The counts say so, or else the tests above would be of nothing.
+TEST_P(FaultsTest, TheFaultsComeAbout) {
+  for (const absl::string_view direction : {"in", "out"}) {
+    const Site site(absl::StrCat(direction, "@30=cut"));
+    (void)MakeExchange(site.channel, Kind::kBidi, "id", kPatient);
+    EXPECT_EQ(site.counts().faults, 1);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sides, FaultsTest, ::testing::Values(Side::kClient, Side::kServer),
+                         [](const auto& info) {
+                           return info.param == Side::kClient ? "Client" : "Server";
+                         });
+
+}  // namespace
+}  // namespace nigh::testing
