@@ -33,7 +33,8 @@ class MessageSource {
   size_t size() const { return size_; }
   MessageView view() const { return {message_, bytes_}; }
 
-  // Writes size() bytes.
+  // Writes size() bytes. Strings that are not UTF-8 are written as they are, which the receiver
+  // refuses.
   void SerializeTo(std::byte* to) const;
   // The same into memory that comes in parts. Only for a protobuf message.
   void SerializeTo(google::protobuf::io::ZeroCopyOutputStream& to) const;
@@ -54,7 +55,8 @@ class MessageTarget {
 
   explicit operator bool() const { return message_ != nullptr || bytes_ != nullptr; }
 
-  // Fills the target. INTERNAL: the bytes are not such a message.
+  // Fills the target. INTERNAL: the bytes are not such a message; a string that is not UTF-8 is
+  // named.
   absl::Status Parse(ConstByteSpan bytes) const;
 
   // What the target holds now.

@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "nigh/runtime/call/invalid_text.h"
+#include "nigh/runtime/call/protobuf_log.h"
 #include "nigh/transport/bytes.h"
 
 namespace nigh {
@@ -28,6 +31,7 @@ absl::Status MessageSource::Measure() {
 
 void MessageSource::SerializeTo(std::byte* to) const {
   if (message_ != nullptr) {
+    const QuietProtobuf quiet;
     message_->SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(to));
   } else if (!bytes_.empty()) {
     std::memcpy(to, bytes_.data(), bytes_.size());
@@ -35,6 +39,7 @@ void MessageSource::SerializeTo(std::byte* to) const {
 }
 
 void MessageSource::SerializeTo(google::protobuf::io::ZeroCopyOutputStream& to) const {
+  const QuietProtobuf quiet;
   message_->SerializePartialToZeroCopyStream(&to);
 }
 
@@ -45,12 +50,14 @@ absl::Status MessageTarget::Parse(ConstByteSpan bytes) const {
   }
   // The full parser would write a missing required field to the process's log. The partial one does
   // not; the caller gets a status instead.
+  const QuietProtobuf quiet;
   if (message_->ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
       message_->IsInitialized()) {
     return absl::OkStatus();
   }
-  return absl::InternalError(
-      absl::StrCat("a message of ", bytes.size(), " bytes is no valid ", message_->GetTypeName()));
+  const std::string text = DescribeInvalidText(*message_, bytes);
+  return absl::InternalError(absl::StrCat("a message of ", bytes.size(), " bytes is no valid ",
+                                          message_->GetTypeName(), text.empty() ? "" : ": ", text));
 }
 
 }  // namespace nigh

@@ -278,7 +278,9 @@ std::optional<bool> AsyncClientCall::TryWriteSource(const MessageSource& message
 void AsyncClientCall::Write(const google::protobuf::MessageLite& message, bool end, Done done) {
   const std::optional<bool> written = TryWrite(message, end);
   if (!written.has_value()) {
-    return WriteBytes(message.SerializePartialAsString(), end, std::move(done));
+    MessageSource source(message);
+    (void)source.Measure();  // as TryWrite has, without an error
+    return WriteBytes(Serialized(source), end, std::move(done));
   }
   waiters_.poller->Post(&waiters_, [self = shared_from_this(), ok = *written,
                                     done = std::move(done)]() mutable { done(ok); });

@@ -15,6 +15,7 @@
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
 #include "nigh/runtime/base/standard_descriptors.h"
+#include "nigh/runtime/call/protobuf_log.h"
 #include "nigh/runtime/client/connector.h"
 #include "nigh/runtime/client/method_table.h"
 #include "nigh/runtime/loop/poller.h"
@@ -40,6 +41,7 @@ absl::string_view ChannelStateName(ChannelState state) {
 absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(absl::string_view text,
                                                          const ChannelOptions& options) {
   FillStandardDescriptors();
+  ListenToProtobufsLog();
   absl::StatusOr<Address> address = Address::Parse(text);
   if (!address.ok()) return address.status();
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;

@@ -28,6 +28,7 @@
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/base/standard_descriptors.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/protobuf_log.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/loop/stop_signals.h"
@@ -149,6 +150,7 @@ Server::State::State(ServerOptions options)
 
 absl::Status Server::State::Listen(absl::string_view text) {
   FillStandardDescriptors();
+  ListenToProtobufsLog();
   absl::StatusOr<Address> address = Address::Parse(text);
   if (!address.ok()) return address.status();
   absl::StatusOr<const Transport*> transport = FindTransport(options_.transports, *address);

@@ -43,6 +43,8 @@ ServerHost::ServerHost(const ServerSettings& settings)
   server_.Register(scripted_);
   server_.Register(flags_);
   server_.Register(interop_);
+  server_.Register(letters_);
+  server_.Register(co_letters_);
   server_.Register(twin_one_);
   server_.Register(twin_two_);
 }

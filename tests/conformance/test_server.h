@@ -11,6 +11,7 @@
 #include "nigh/server.h"
 #include "tests/conformance/board.h"
 #include "tests/conformance/child.h"
+#include "tests/conformance/letters.h"
 #include "tests/conformance/services.h"
 #include "tests/contract/puppet.h"
 #include "tests/interop/service.h"
@@ -35,6 +36,8 @@ class ServerHost {
   ScriptedService scripted_{board_};
   FlagsService flags_{board_};
   InteropService interop_;
+  LettersService letters_;
+  CoLettersService co_letters_;
   TwinOneService twin_one_;
   TwinTwoService twin_two_;
   Server server_;
