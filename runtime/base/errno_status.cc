@@ -4,17 +4,29 @@
 #include <system_error>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
 namespace nigh {
 namespace {
 
-absl::string_view Remedy(int error_number) {
+// What is not there, where nothing has the name that somebody dials or listens at.
+absl::string_view RemedyOfAbsence(absl::string_view operation) {
+  if (operation == "connect" || absl::StartsWith(operation, "connect: /")) {
+    return " (is the server running?)";
+  }
+  if (absl::StartsWith(operation, "listen")) return " (create the directory first)";
+  return "";
+}
+
+absl::string_view Remedy(int error_number, absl::string_view operation) {
   switch (error_number) {
     case ECONNREFUSED:
-    case ENOENT:
       return " (is the server running?)";
+    case ENOENT:
+    case ENOTDIR:
+      return RemedyOfAbsence(operation);
     case EADDRINUSE:
       return " (is another server listening there?)";
     case EACCES:
@@ -36,9 +48,9 @@ absl::string_view Remedy(int error_number) {
 
 absl::Status ErrnoStatus(absl::StatusCode code, int error_number, absl::string_view where,
                          absl::string_view operation) {
-  return absl::Status(
-      code, absl::StrCat(where, ": ", operation, ": ",
-                         std::generic_category().message(error_number), Remedy(error_number)));
+  return absl::Status(code, absl::StrCat(where, ": ", operation, ": ",
+                                         std::generic_category().message(error_number),
+                                         Remedy(error_number, operation)));
 }
 
 }  // namespace nigh

@@ -5,10 +5,12 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -40,6 +42,10 @@ struct Meeting {
   bool shm = true;
 };
 
+std::string ShmSocketBeside(const std::string& path) {
+  return absl::StrCat(path, ".shm", kOfferVersion);
+}
+
 absl::StatusOr<Meeting> FindMeeting(const Address& address) {
   if (absl::Status known = address.CheckParameters({"shm"}); !known.ok()) return known;
   const std::string where = address.ToString();
@@ -48,13 +54,18 @@ absl::StatusOr<Meeting> FindMeeting(const Address& address) {
     return absl::InvalidArgumentError(
         absl::StrCat("address \"", where, "\": shm=", shm, " (use on, the default, or off)"));
   }
-  absl::StatusOr<std::string> path = MeetingPath(address.name, where);
-  if (!path.ok()) return path.status();
-  return Meeting{.socket = {.address = where, .name = *path, .type = SOCK_STREAM},
-                 .shm_socket = {.address = where,
-                                .name = absl::StrCat(*path, ".shm", kOfferVersion),
-                                .type = SOCK_SEQPACKET},
-                 .shm = shm == "on"};
+  absl::StatusOr<std::vector<std::string>> paths = MeetingPaths(address.name, where);
+  if (!paths.ok()) return paths.status();
+  Meeting meeting = {.socket = {.address = where, .name = paths->front(), .type = SOCK_STREAM},
+                     .shm_socket = {.address = where,
+                                    .name = ShmSocketBeside(paths->front()),
+                                    .type = SOCK_SEQPACKET},
+                     .shm = shm == "on"};
+  for (size_t i = 1; i < paths->size(); ++i) {
+    meeting.socket.others.push_back((*paths)[i]);
+    meeting.shm_socket.others.push_back(ShmSocketBeside((*paths)[i]));
+  }
+  return meeting;
 }
 
 constexpr absl::string_view kTurnedOff = "this side's address says shm=off";
@@ -113,13 +124,15 @@ class LocalListener final : public Listener {
   const UniqueFd both_;
 };
 
-// The socket for those who come with shared memory.
-absl::StatusOr<MeetingPlace> OpenShmPlace(const Meeting& meeting) {
+// The socket for those who come with shared memory, beside the one at `path`.
+absl::StatusOr<MeetingPlace> OpenShmPlace(const Meeting& meeting, const std::string& path) {
   if (!meeting.shm) return absl::FailedPreconditionError(kTurnedOff);
   const absl::StatusOr<OwnMemory> trial =
       CreateMemory(MemoryKind::kMemfd, kControlSize + ShmOptions().ring_size);
   if (!trial.ok()) return trial.status();
-  return MeetingPlace::Open(meeting.shm_socket);
+  return MeetingPlace::Open({.address = meeting.shm_socket.address,
+                             .name = ShmSocketBeside(path),
+                             .type = meeting.shm_socket.type});
 }
 
 }  // namespace
@@ -151,7 +164,7 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenLocal(const Address& address) {
   // This one first: it says whether another server is there.
   absl::StatusOr<MeetingPlace> place = MeetingPlace::Open(meeting->socket);
   if (!place.ok()) return place.status();
-  absl::StatusOr<MeetingPlace> shm_place = OpenShmPlace(*meeting);
+  absl::StatusOr<MeetingPlace> shm_place = OpenShmPlace(*meeting, place->name());
   if (!shm_place.ok()) {
     return std::make_unique<LocalListener>(address, *std::move(place), std::nullopt,
                                            std::string(shm_place.status().message()), UniqueFd());

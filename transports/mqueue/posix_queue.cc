@@ -43,7 +43,7 @@ unsigned PriorityOf(Urgency urgency) {
   return 0;
 }
 
-std::string Remedy(int error_number) {
+std::string Remedy(int error_number, absl::string_view operation) {
   rlimit limit = {};
   switch (error_number) {
     case EMFILE:
@@ -58,7 +58,7 @@ std::string Remedy(int error_number) {
     case ENOSYS:
       return " (this kernel has no POSIX message queues)";
     case ENOENT:
-      return " (is the server running?)";
+      return operation == "connect" ? " (is the server running?)" : "";
     default:
       return "";
   }
@@ -79,7 +79,7 @@ absl::Status PosixQueueError(int error_number, absl::string_view where,
                              absl::string_view operation) {
   return absl::UnavailableError(absl::StrCat(where, ": ", operation, ": ",
                                              std::generic_category().message(error_number),
-                                             Remedy(error_number)));
+                                             Remedy(error_number, operation)));
 }
 
 absl::StatusOr<std::unique_ptr<MessageQueue>> PosixQueue::Make(UniqueFd fd, std::string name,

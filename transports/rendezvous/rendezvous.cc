@@ -4,19 +4,25 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_process.h"
+#include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/rendezvous/socket_file.h"
 #include "nigh/transports/rendezvous/socket_name.h"
 #include "nigh/transports/stream/socket_acceptor.h"
@@ -49,23 +55,124 @@ int ConnectWhenQueueIsFull(int socket, const SocketName& name) {
 }
 
 // Gives `socket` its name; a path's file goes when the result does.
-absl::StatusOr<std::optional<SocketFile>> Bind(int socket, const MeetingPoint& point) {
-  if (point.kind == SocketNameKind::kPath) {
-    return SocketFile::Bind(socket, point.name, point.address);
-  }
-  absl::StatusOr<SocketName> name = CheckSocketName(point.name, point.kind, point.address);
-  if (!name.ok()) return name.status();
-  if (::bind(socket, name->get(), name->size) == 0) return std::nullopt;
+absl::StatusOr<std::optional<SocketFile>> Bind(int socket, const std::string& name,
+                                               const MeetingPoint& point) {
+  if (point.kind == SocketNameKind::kPath) return SocketFile::Bind(socket, name, point.address);
+  absl::StatusOr<SocketName> checked = CheckSocketName(name, point.kind, point.address);
+  if (!checked.ok()) return checked.status();
+  if (::bind(socket, checked->get(), checked->size) == 0) return std::nullopt;
   if (errno != EADDRINUSE) return UnavailableErrno(errno, point.address, "listen");
   return absl::AlreadyExistsError(absl::StrCat(
       point.address, ": listen: a live server is there (stop it, or choose another name)"));
 }
 
-// An address that does not show the socket's name gets it said.
-absl::Status ConnectError(int error, const MeetingPoint& point) {
-  const bool shown = absl::StrContains(point.address, point.name);
-  return UnavailableErrno(error, point.address,
-                          shown ? "connect" : absl::StrCat("connect: ", point.name));
+// What a client finds at a place.
+struct Found {
+  UniqueFd socket = {};  // null: nobody, because
+  int error = 0;         // the system says so; or 0:
+  std::string why = {};
+
+  bool is_nobody() const { return error == ENOENT || error == ENOTDIR || error == ECONNREFUSED; }
+};
+
+Found ConnectTo(const SocketName& name, int type) {
+  UniqueFd socket = MakeSocket(type);
+  if (!socket) return {.error = errno};
+  // Before it is connected: the server may send at once.
+  (void)AskForSenders(socket.get(), true);
+  int error = ::connect(socket.get(), name.get(), name.size) == 0 ? 0 : errno;
+  if (error == EAGAIN) error = ConnectWhenQueueIsFull(socket.get(), name);
+  if (error == EAGAIN || error == EINTR) {
+    return {.why =
+                "the server's queue of new connections is full (is it stopped, or does it get more "
+                "connections than it can take in?)"};
+  }
+  if (error != 0) return {.error = error};
+  if (PeerProcess::OfSocket(socket.get()).HasDied()) {
+    return {.why =
+                "the server has died; another process holds its socket, a child of the server as a "
+                "rule, and does not serve (start the server again)"};
+  }
+  return {.socket = std::move(socket)};
+}
+
+// `operation`: "connect", and what else has to be said before the reason.
+absl::Status NotFound(const Found& found, absl::string_view address, absl::string_view operation) {
+  if (found.why.empty()) return UnavailableErrno(found.error, address, operation);
+  return absl::UnavailableError(absl::StrCat(address, ": ", operation, ": ", found.why));
+}
+
+Found ConnectToOneOfSeveral(const std::string& path, int type) {
+  if (absl::Status status = CheckDirectoryOf(path); absl::IsNotFound(status)) {
+    return {.error = ENOENT};
+  } else if (!status.ok()) {
+    return {.why = std::string(status.message())};
+  }
+  if (path.size() > kMaxSocketName) return {.error = ENAMETOOLONG};
+  return ConnectTo(MakeSocketName(path, SocketNameKind::kPath), type);
+}
+
+std::vector<std::string> PathsOf(const MeetingPoint& point) {
+  std::vector<std::string> paths = {point.name};
+  paths.insert(paths.end(), point.others.begin(), point.others.end());
+  return paths;
+}
+
+absl::StatusOr<UniqueFd> MeetAtOneOfSeveral(const MeetingPoint& point) {
+  struct Place {
+    std::string path;
+    Found found;
+  };
+  std::vector<Place> places;
+  for (const std::string& path : PathsOf(point)) {
+    Found found = ConnectToOneOfSeveral(path, point.type);
+    if (found.socket) return std::move(found.socket);
+    places.push_back({path, std::move(found)});
+  }
+  // What is more telling than that nobody is there comes last, with its remedy.
+  std::stable_partition(places.begin(), places.end(),
+                        [](const Place& place) { return place.found.is_nobody(); });
+  std::string looked = "connect";
+  for (const Place& place : places) {
+    absl::StrAppend(&looked, &place == &places.front() ? ": " : "; ", place.path);
+    if (&place == &places.back()) break;
+    absl::StrAppend(&looked, ": ",
+                    place.found.why.empty() ? std::generic_category().message(place.found.error)
+                                            : place.found.why);
+  }
+  return NotFound(places.back().found, point.address, looked);
+}
+
+// The path to listen at.
+absl::StatusOr<std::string> ChoosePath(const MeetingPoint& point) {
+  std::vector<std::string> paths = PathsOf(point);
+  std::vector<std::string> refusals;
+  std::optional<std::string> chosen;
+  absl::StatusCode code = absl::StatusCode::kOk;
+  for (const std::string& path : paths) {
+    const absl::Status status = MakeDirectoryOf(path);
+    if (status.ok()) {
+      chosen = path;
+      break;
+    }
+    if (refusals.empty()) code = status.code();
+    refusals.emplace_back(status.message());
+  }
+  if (!chosen.has_value()) {
+    return absl::Status(
+        code, absl::StrCat(point.address, ": listen: no directory for this name can be had: ",
+                           absl::StrJoin(refusals, "; "),
+                           " (or give a path, with a slash in it, instead of a name)"));
+  }
+  for (const std::string& path : paths) {
+    if (path == *chosen || !CheckDirectoryOf(path).ok() ||
+        !SocketFile::IsServed(path, point.type)) {
+      continue;
+    }
+    return absl::AlreadyExistsError(absl::StrCat(point.address, ": listen: a live server is at ",
+                                                 path, " (stop it, or choose another name)"));
+  }
+  return *chosen;
 }
 
 }  // namespace
@@ -73,30 +180,17 @@ absl::Status ConnectError(int error, const MeetingPoint& point) {
 absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point) {
   absl::StatusOr<SocketName> name = CheckSocketName(point.name, point.kind, point.address);
   if (!name.ok()) return name.status();
-  UniqueFd socket = MakeSocket(point.type);
-  if (!socket) return UnavailableErrno(errno, point.address, "socket");
-  // Before it is connected: the server may send at once.
-  (void)AskForSenders(socket.get(), true);
-  int error = ::connect(socket.get(), name->get(), name->size) == 0 ? 0 : errno;
-  if (error == EAGAIN) error = ConnectWhenQueueIsFull(socket.get(), *name);
-  if (error == EAGAIN || error == EINTR) {
-    return absl::UnavailableError(
-        absl::StrCat(point.address,
-                     ": connect: the server's queue of new connections is full (is it "
-                     "stopped, or does it get more connections than it can take in?)"));
-  }
-  if (error != 0) return ConnectError(error, point);
-  if (PeerProcess::OfSocket(socket.get()).HasDied()) {
-    return absl::UnavailableError(
-        absl::StrCat(point.address,
-                     ": connect: the server has died; another process holds its socket, a child of "
-                     "the server as a rule, and does not serve (start the server again)"));
-  }
-  return socket;
+  if (!point.others.empty()) return MeetAtOneOfSeveral(point);
+  Found found = ConnectTo(*name, point.type);
+  if (found.socket) return std::move(found.socket);
+  // An address that does not show the socket's name gets it said.
+  const bool shown = absl::StrContains(point.address, point.name);
+  return NotFound(found, point.address, shown ? "connect" : absl::StrCat("connect: ", point.name));
 }
 
-MeetingPlace::MeetingPlace(SocketAcceptor acceptor, std::optional<SocketFile> file)
-    : acceptor_(std::move(acceptor)), file_(std::move(file)) {}
+MeetingPlace::MeetingPlace(std::string name, SocketAcceptor acceptor,
+                           std::optional<SocketFile> file)
+    : name_(std::move(name)), acceptor_(std::move(acceptor)), file_(std::move(file)) {}
 
 absl::StatusOr<UniqueFd> MeetingPlace::Accept() {
   absl::StatusOr<UniqueFd> socket = acceptor_.Accept();
@@ -106,14 +200,18 @@ absl::StatusOr<UniqueFd> MeetingPlace::Accept() {
 }
 
 absl::StatusOr<MeetingPlace> MeetingPlace::Open(const MeetingPoint& point) {
+  absl::StatusOr<std::string> name = point.name;
+  if (!point.others.empty()) name = ChoosePath(point);
+  if (!name.ok()) return name.status();
   UniqueFd socket = MakeSocket(point.type);
   if (!socket) return UnavailableErrno(errno, point.address, "socket");
-  absl::StatusOr<std::optional<SocketFile>> file = Bind(socket.get(), point);
+  absl::StatusOr<std::optional<SocketFile>> file = Bind(socket.get(), *name, point);
   if (!file.ok()) return file.status();
   if (::listen(socket.get(), SOMAXCONN) != 0) {
     return UnavailableErrno(errno, point.address, "listen");
   }
-  return MeetingPlace(SocketAcceptor(std::move(socket), point.address), *std::move(file));
+  return MeetingPlace(*std::move(name), SocketAcceptor(std::move(socket), point.address),
+                      *std::move(file));
 }
 
 }  // namespace nigh

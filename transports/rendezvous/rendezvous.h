@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "nigh/transport/unique_fd.h"
@@ -21,27 +22,35 @@ struct MeetingPoint {
   std::string name;     // of the socket
   SocketNameKind kind = SocketNameKind::kPath;
   int type = SOCK_STREAM;  // or SOCK_SEQPACKET
+  // Where else it may lie (runtime_directory.h). Then all these paths, `name` as well, are in
+  // directories of which none but this user's own count.
+  std::vector<std::string> others = {};
 };
 
 // Connects to the server there. The socket does not block and is closed on exec. Waits for at most
 // a tenth of a second, and only while the server's queue of waiting connections is full.
-// INVALID_ARGUMENT: the name is too long. UNAVAILABLE: nobody is there, or the queue stayed full.
+// INVALID_ARGUMENT: the name is too long. UNAVAILABLE: nobody is there, and the message says where
+// that was looked for; or the queue stayed full.
 absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point);
 
 // The server's side of a MeetingPoint. One thread at a time.
 class MeetingPlace {
  public:
-  // INVALID_ARGUMENT as above. ALREADY_EXISTS: a live server is there. Another code: what
-  // SocketFile::Bind or the system says.
+  // Takes the first place whose directory can be had. INVALID_ARGUMENT as above. ALREADY_EXISTS: a
+  // live server is at one of the places. Another code: what MakeDirectoryOf says of the first one, if
+  // none can be had; what SocketFile::Bind or the system says.
   static absl::StatusOr<MeetingPlace> Open(const MeetingPoint& point);
 
   // As SocketAcceptor's. Who only asks whether a live server is there (SocketFile) is passed over.
   absl::StatusOr<UniqueFd> Accept();
   int fd() const { return acceptor_.fd(); }
+  // The name of the socket, out of those of the point.
+  const std::string& name() const { return name_; }
 
  private:
-  MeetingPlace(SocketAcceptor acceptor, std::optional<SocketFile> file);
+  MeetingPlace(std::string name, SocketAcceptor acceptor, std::optional<SocketFile> file);
 
+  std::string name_;
   SocketAcceptor acceptor_;
   // Declared after the acceptor, so that the file goes while the socket is still open.
   std::optional<SocketFile> file_;

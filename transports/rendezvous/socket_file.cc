@@ -92,6 +92,16 @@ bool ListenerHasDied(const SocketName& name, int type) {
          PeerProcess::OfSocket(probe.get()).HasDied();
 }
 
+// A socket of a type that no server here has.
+UniqueFd MakeProbe() {
+  return UniqueFd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+// What connect(2) says to `probe`: EPROTOTYPE, a socket listens there; ECONNREFUSED, none does.
+int AskForListener(const UniqueFd& probe, const SocketName& name) {
+  return ::connect(probe.get(), name.get(), name.size) == 0 ? 0 : errno;
+}
+
 // Removes `path` if it is a socket that nobody listens on, or of a process that has died. `type`:
 // what a server there has. OK: there is no such file any more.
 absl::Status RemoveStale(const std::string& path, int type, absl::string_view where) {
@@ -105,16 +115,15 @@ absl::Status RemoveStale(const std::string& path, int type, absl::string_view wh
                      ": listen: a file that is not a socket is in the way (remove it, or "
                      "choose another path)"));
   }
-  const UniqueFd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!probe) return ListenError(errno, where, " (create a socket)");
   const SocketName name = MakeSocketName(path, SocketNameKind::kPath);
-  const int result = ::connect(probe.get(), name.get(), name.size);
-  if (result != 0 && errno == ENOENT) return absl::OkStatus();
-  if (result != 0 && errno == EACCES) {
-    return ListenError(errno, where, " (the socket there belongs to another user)");
+  const UniqueFd probe = MakeProbe();
+  if (!probe) return ListenError(errno, where, " (create a socket)");
+  const int answer = AskForListener(probe, name);
+  if (answer == ENOENT) return absl::OkStatus();
+  if (answer == EACCES) {
+    return ListenError(answer, where, " (the socket there belongs to another user)");
   }
-  const bool somebody = result == 0 || errno != ECONNREFUSED;
-  if (somebody && !ListenerHasDied(name, type)) {
+  if (answer != ECONNREFUSED && !ListenerHasDied(name, type)) {
     return absl::AlreadyExistsError(
         absl::StrCat(where, ": listen: a live server is there (stop it, or choose another path)"));
   }
@@ -152,6 +161,13 @@ absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
   struct stat made;
   if (::lstat(path.c_str(), &made) != 0) return ListenError(errno, address, "");
   return SocketFile(std::move(absolute), made.st_dev, made.st_ino);
+}
+
+bool SocketFile::IsServed(const std::string& path, int type) {
+  if (path.size() > kMaxSocketName) return false;
+  const SocketName name = MakeSocketName(path, SocketNameKind::kPath);
+  const UniqueFd probe = MakeProbe();
+  return probe && AskForListener(probe, name) == EPROTOTYPE && !ListenerHasDied(name, type);
 }
 
 bool SocketFile::IsQuestion(int socket) {

@@ -34,6 +34,9 @@ class SocketFile {
   static absl::StatusOr<SocketFile> Bind(int socket, const std::string& path,
                                          absl::string_view address);
 
+  // Whether a live server listens at `path` with a socket of `type`.
+  static bool IsServed(const std::string& path, int type);
+
   SocketFile(SocketFile&& other) noexcept;
   SocketFile& operator=(SocketFile&&) = delete;
   // Whether the peer of an accepted socket has come for nothing but to ask whether the process that

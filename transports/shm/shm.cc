@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,9 +26,10 @@ namespace {
 
 absl::StatusOr<MeetingPoint> PointOf(const Address& address) {
   MeetingPoint point = {.address = address.ToString(), .name = "", .type = SOCK_SEQPACKET};
-  absl::StatusOr<std::string> path = MeetingPath(address.name, point.address);
-  if (!path.ok()) return path.status();
-  point.name = *std::move(path);
+  absl::StatusOr<std::vector<std::string>> paths = MeetingPaths(address.name, point.address);
+  if (!paths.ok()) return paths.status();
+  point.name = paths->front();
+  point.others.assign(paths->begin() + 1, paths->end());
   return point;
 }
 

@@ -10,6 +10,8 @@ namespace nigh {
 // is there if the error number suggests one:
 //
 //   unix:/run/x.sock: connect: Connection refused (is the server running?)
+//
+// Whoever dials says "connect" or "connect: /PATH", and whoever listens "listen".
 absl::Status ErrnoStatus(absl::StatusCode code, int error_number, absl::string_view where,
                          absl::string_view operation);
 
