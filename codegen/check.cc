@@ -3,11 +3,11 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
-#include <map>
 #include <string>
 #include <vector>
 
 #include "codegen/names.h"
+#include "codegen/reserved_names.h"
 #include "nigh/options.pb.h"
 
 namespace nigh::codegen {
@@ -48,35 +48,19 @@ void CheckMethod(const MethodDescriptor& method, std::vector<std::string>& probl
   }
 }
 
-void CheckService(const ServiceDescriptor& service, const Names& names,
-                  std::vector<std::string>& problems) {
-  std::map<std::string, const MethodDescriptor*> functions;
-  for (int i = 0; i < service.method_count(); ++i) {
-    const MethodDescriptor& method = *service.method(i);
-    CheckMethod(method, problems);
-    const auto [earlier, added] = functions.emplace(names.Function(method), &method);
-    if (!added) {
-      problems.push_back(PlaceOf(method, *service.file()) + "methods \"" + earlier->second->name() +
-                         "\" and \"" + method.name() + "\" of service \"" + service.full_name() +
-                         "\" would both be called " + earlier->first + " in C++: rename one");
-    }
-  }
-}
-
 }  // namespace
 
 void CheckFile(const FileDescriptor& file, std::vector<std::string>& problems) {
   if (file.service_count() == 0) return;  // the messages are protobuf's own business
 
-  const std::string keyword = UnusableNamespace(file);
-  if (!keyword.empty()) {
+  const std::string part = UnusableNamespace(file);
+  if (!part.empty()) {
     problems.push_back(PlaceOfPackage(file) + "package \"" + file.package() + "\" has the part \"" +
-                       keyword +
-                       "\", a C++ keyword that cannot name a namespace: rename the package");
+                       part + "\", a " +
+                       (IsKeyword(part) ? "C++ keyword" : "macro of the system's headers") +
+                       " that cannot name a namespace: rename the package");
   }
 
-  const Names names(file);
-  std::map<std::string, const ServiceDescriptor*> classes;
   for (int i = 0; i < file.service_count(); ++i) {
     const ServiceDescriptor& service = *file.service(i);
     if (file.options().cc_generic_services()) {
@@ -84,13 +68,7 @@ void CheckFile(const FileDescriptor& file, std::vector<std::string>& problems) {
                          "option cc_generic_services makes protobuf generate a class \"" +
                          service.name() + "\" of its own: remove the option");
     }
-    const auto [earlier, added] = classes.emplace(names.Class(service), &service);
-    if (!added) {
-      problems.push_back(PlaceOf(service, file) + "services \"" + earlier->second->name() +
-                         "\" and \"" + service.name() + "\" would both be called " +
-                         earlier->first + " in C++: rename one");
-    }
-    CheckService(service, names, problems);
+    for (int j = 0; j < service.method_count(); ++j) CheckMethod(*service.method(j), problems);
   }
 }
 

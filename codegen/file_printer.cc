@@ -48,6 +48,16 @@ void PrintHeader(Printer& out, const FileDescriptor& file, const Names& names) {
 #ifndef $guard$
 #define $guard$
 
+)");
+  if (const std::string part = GnuNamespace(file); file.service_count() > 0 && !part.empty()) {
+    out.Print(
+        "#ifdef $part$\n"
+        "#error \"the package $package$ has the part $part$, a macro of this dialect of C++: "
+        "compile with -std=c++20 instead of -std=gnu++20, or with -U$part$\"\n"
+        "#endif\n\n",
+        "part", part, "package", file.package());
+  }
+  Print(out, variables, R"(
 #include "$messages_header$"
 )");
   if (file.service_count() > 0) {

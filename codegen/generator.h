@@ -11,7 +11,8 @@
 //
 //   generator  protobuf's CodeGenerator: checks, then writes the files of each .proto
 //   check      what cannot be generated, as "file:line:column: message"
-//   names      what the .proto says, in C++ terms, and what happens when names clash
+//   names      what the .proto says, in C++ terms, and what happens when names clash; names that
+//              mean something to the compiler are in reserved_names and macros
 //   printers   the generated code: a source for the files, and one for each class in them
 //   template   what the printers print with: texts that look like the code, with $variables$
 //

@@ -4,14 +4,16 @@
 #include <google/protobuf/compiler/cpp/names.h>
 #include <google/protobuf/descriptor.h>
 
-#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <iterator>
+#include <map>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "codegen/reserved_names.h"
 
 namespace nigh::codegen {
 namespace {
@@ -22,55 +24,19 @@ using google::protobuf::FileDescriptor;
 using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 
-// The namespaces that generated code names. A class of that name would hide one, or clash with it.
+// The namespaces that generated code names. What has such a name would hide one, or clash with it.
 constexpr const char* kNamespaces[] = {"absl", "google", "nigh", "std"};
 
-// What a method cannot be called: the members that stand beside it in the generated classes, and
-// those of nigh::Service, which the generated Service derives from.
-constexpr const char* kMembers[] = {"Stub",   "Service",      "CoService", "kMethods", "methods_",
-                                    "Handle", "kServiceName", "handlers",  "handlers_"};
+// The members of a service's class. A class cannot have the name of one of its own.
+constexpr const char* kClassMembers[] = {"Stub", "Service", "CoService", "kMethods",
+                                         "kServiceName"};
+
+// The members of Stub, and those of nigh::Service that Service and CoService use.
+constexpr const char* kInnerMembers[] = {"methods_", "Handle", "handlers"};
 
 // The parameters of generated functions. A message of that name would be hidden by them.
 constexpr const char* kParameters[] = {"channel", "context", "done",     "options", "replies",
                                        "reply",   "request", "requests", "stream"};
-
-// In alphabetical order.
-constexpr const char* kKeywords[] = {"alignas",       "alignof",     "and",
-                                     "and_eq",        "asm",         "auto",
-                                     "bitand",        "bitor",       "bool",
-                                     "break",         "case",        "catch",
-                                     "char",          "char16_t",    "char32_t",
-                                     "char8_t",       "class",       "co_await",
-                                     "co_return",     "co_yield",    "compl",
-                                     "concept",       "const",       "const_cast",
-                                     "consteval",     "constexpr",   "constinit",
-                                     "continue",      "decltype",    "default",
-                                     "delete",        "do",          "double",
-                                     "dynamic_cast",  "else",        "enum",
-                                     "explicit",      "export",      "extern",
-                                     "false",         "float",       "for",
-                                     "friend",        "goto",        "if",
-                                     "inline",        "int",         "long",
-                                     "mutable",       "namespace",   "new",
-                                     "noexcept",      "not",         "not_eq",
-                                     "nullptr",       "operator",    "or",
-                                     "or_eq",         "private",     "protected",
-                                     "public",        "register",    "reinterpret_cast",
-                                     "requires",      "return",      "short",
-                                     "signed",        "sizeof",      "static",
-                                     "static_assert", "static_cast", "struct",
-                                     "switch",        "template",    "this",
-                                     "thread_local",  "throw",       "true",
-                                     "try",           "typedef",     "typeid",
-                                     "typename",      "union",       "unsigned",
-                                     "using",         "virtual",     "void",
-                                     "volatile",      "wchar_t",     "while",
-                                     "xor",           "xor_eq"};
-
-template <typename List>
-bool Contains(const List& list, const std::string& name) {
-  return std::find(std::begin(list), std::end(list), name) != std::end(list);
-}
 
 std::vector<std::string> PackageParts(const FileDescriptor& file) {
   std::vector<std::string> parts;
@@ -88,11 +54,20 @@ void CollectFiles(const FileDescriptor& file, std::set<const FileDescriptor*>& f
 void CollectEnum(const EnumDescriptor& type, std::set<std::string>& names) {
   const std::string name = google::protobuf::compiler::cpp::ClassName(&type);
   names.insert(name);
-  for (int i = 0; i < type.value_count(); ++i) names.insert(name + "_" + type.value(i)->name());
+  for (const char* function :
+       {"_ARRAYSIZE", "_IsValid", "_MAX", "_MIN", "_Name", "_Parse", "_descriptor"}) {
+    names.insert(name + function);
+  }
+  for (int i = 0; i < type.value_count(); ++i) {
+    names.insert(name + "_" + type.value(i)->name());
+    if (type.containing_type() == nullptr) names.insert(type.value(i)->name());
+  }
 }
 
 void CollectMessage(const Descriptor& message, std::set<std::string>& names) {
-  names.insert(google::protobuf::compiler::cpp::ClassName(&message));
+  const std::string name = google::protobuf::compiler::cpp::ClassName(&message);
+  names.insert(name);
+  names.insert(name + "DefaultTypeInternal");
   for (int i = 0; i < message.nested_type_count(); ++i) {
     CollectMessage(*message.nested_type(i), names);
   }
@@ -104,13 +79,108 @@ void CollectTypes(const FileDescriptor& file, std::set<std::string>& names) {
   for (int i = 0; i < file.enum_type_count(); ++i) CollectEnum(*file.enum_type(i), names);
 }
 
+// One scope of C++, in which no two things have the same name.
+class Scope {
+ public:
+  void Reserve(const std::string& name) { taken_.insert(name); }
+  void ReserveAll(const auto& names) { taken_.insert(std::begin(names), std::end(names)); }
+
+  bool IsFree(const std::string& name) const {
+    return !IsKeyword(name) && !IsMacro(name) && !IsGnuMacro(name) && !taken_.contains(name);
+  }
+
+  // Gives `name` away, with as many "_" behind it as it takes.
+  std::string Name(std::string name) {
+    while (!IsFree(name)) name += '_';
+    taken_.insert(name);
+    return name;
+  }
+
+ private:
+  std::set<std::string> taken_;
+};
+
+// Names `things` in `scope`: first those that can have the names they are given in the .proto, so
+// that no other takes one away.
+template <typename Thing>
+std::map<const Thing*, std::string> NameAll(const std::vector<const Thing*>& things, Scope& scope) {
+  std::map<const Thing*, std::string> names;
+  std::vector<const Thing*> others;
+  for (const Thing* thing : things) {
+    if (scope.IsFree(thing->name())) {
+      names[thing] = scope.Name(thing->name());
+    } else {
+      others.push_back(thing);
+    }
+  }
+  for (const Thing* thing : others) names[thing] = scope.Name(thing->name());
+  return names;
+}
+
 }  // namespace
 
 Names::Names(const FileDescriptor& file) : file_(file) {
+  Scope package;
+  package.ReserveAll(kNamespaces);
+  package.ReserveAll(kClassMembers);
   std::set<const FileDescriptor*> files;
   CollectFiles(file, files);
   for (const FileDescriptor* other : files) {
-    if (other->package() == file.package()) CollectTypes(*other, package_types_);
+    if (other->package() != file.package()) continue;
+    std::set<std::string> types;
+    CollectTypes(*other, types);
+    package.ReserveAll(types);
+    for (int i = 0; other != &file && i < other->service_count(); ++i) {
+      package.Reserve(other->service(i)->name());
+    }
+  }
+  std::vector<const ServiceDescriptor*> services;
+  for (int i = 0; i < file.service_count(); ++i) services.push_back(file.service(i));
+  classes_ = NameAll(services, package);
+  for (const ServiceDescriptor* service : services) NameMethods(*service);
+  for (const ServiceDescriptor* service : services) {
+    // A member function of the mock cannot have its name.
+    Scope mock = package;
+    for (int i = 0; i < service->method_count(); ++i) mock.Reserve(Function(*service->method(i)));
+    mocks_[service] = mock.Name("Mock" + service->name() + "Service");
+    package.Reserve(mocks_[service]);
+  }
+}
+
+void Names::NameMethods(const ServiceDescriptor& service) {
+  Scope members;
+  members.ReserveAll(kNamespaces);
+  members.ReserveAll(kClassMembers);
+  members.ReserveAll(kInnerMembers);
+  std::vector<const MethodDescriptor*> methods;
+  for (int i = 0; i < service.method_count(); ++i) {
+    methods.push_back(service.method(i));
+    // What gMock declares beside each method of a mock.
+    members.Reserve("gmock_" + service.method(i)->name());
+  }
+  functions_.merge(NameAll(methods, members));
+
+  // In Stub alone, where Service and CoService are nobody's name.
+  Scope variants;
+  variants.Reserve("Stub");
+  variants.ReserveAll(kInnerMembers);
+  for (const MethodDescriptor* method : methods) {
+    variants.Reserve(method->name());
+    variants.Reserve(functions_.at(method));
+  }
+  for (const MethodDescriptor* method : methods) {
+    for (const char* prefix : {"Async", "Co"}) {
+      variants_[{prefix, method}] = variants.Name(prefix + method->name());
+    }
+  }
+
+  std::set<std::string>& hiding = hiding_[&service];
+  hiding.insert(std::begin(kClassMembers), std::end(kClassMembers));
+  hiding.insert(std::begin(kInnerMembers), std::end(kInnerMembers));
+  hiding.insert(std::begin(kParameters), std::end(kParameters));
+  hiding.insert({Class(service), "handlers_"});  // a private member of nigh::Service
+  for (const MethodDescriptor* method : methods) {
+    hiding.insert({Function(*method), Derived("Async", *method), Derived("Co", *method)});
   }
 }
 
@@ -150,47 +220,20 @@ std::string Names::Namespace() const {
   return name;
 }
 
-std::string Names::Class(const ServiceDescriptor& service) const {
-  std::string name = service.name();
-  while (IsKeyword(name) || Contains(kNamespaces, name) || package_types_.contains(name)) {
-    name += '_';
-  }
-  return name;
-}
+std::string Names::Class(const ServiceDescriptor& service) const { return classes_.at(&service); }
 
-std::string Names::Mock(const ServiceDescriptor& service) const {
-  std::string name = "Mock" + service.name() + "Service";
-  const auto is_taken = [&] {
-    bool taken = package_types_.contains(name);
-    for (int i = 0; i < file_.service_count(); ++i) {
-      taken = taken || Class(*file_.service(i)) == name;
-    }
-    return taken;
-  };
-  while (is_taken()) name += '_';
-  return name;
-}
+std::string Names::Mock(const ServiceDescriptor& service) const { return mocks_.at(&service); }
 
-std::string Names::Function(const MethodDescriptor& method) const {
-  const std::string& name = method.name();
-  const bool taken = IsKeyword(name) || Contains(kNamespaces, name) || Contains(kMembers, name);
-  return taken ? name + '_' : name;
-}
+std::string Names::Function(const MethodDescriptor& method) const { return functions_.at(&method); }
 
 std::string Names::Derived(const std::string& prefix, const MethodDescriptor& method) const {
-  const std::string name = prefix + method.name();
-  return method.service()->FindMethodByName(name) == nullptr ? name : name + '_';
+  return variants_.at({prefix, &method});
 }
 
 std::string Names::Message(const Descriptor& message, const ServiceDescriptor& service) const {
   std::string name = google::protobuf::compiler::cpp::ClassName(&message);
-  bool hidden = message.file()->package() != file_.package() || Contains(kMembers, name) ||
-                Contains(kParameters, name) || name == Class(service);
-  for (int i = 0; i < service.method_count(); ++i) {
-    const MethodDescriptor& method = *service.method(i);
-    hidden = hidden || name == Function(method) || name == Derived("Async", method) ||
-             name == Derived("Co", method);
-  }
+  const bool hidden = message.file()->package() != file_.package() || name.starts_with("gmock_") ||
+                      hiding_.at(&service).contains(name);
   if (!hidden) return name;
 
   std::string qualified = google::protobuf::compiler::cpp::QualifiedClassName(&message);
@@ -201,11 +244,16 @@ std::string Names::Message(const Descriptor& message, const ServiceDescriptor& s
   return qualified;
 }
 
-bool IsKeyword(const std::string& name) { return Contains(kKeywords, name); }
-
 std::string UnusableNamespace(const FileDescriptor& file) {
   for (const std::string& part : PackageParts(file)) {
-    if (IsKeyword(part)) return part;
+    if (IsKeyword(part) || IsMacroWithoutArguments(part)) return part;
+  }
+  return "";
+}
+
+std::string GnuNamespace(const FileDescriptor& file) {
+  for (const std::string& part : PackageParts(file)) {
+    if (IsGnuMacro(part)) return part;
   }
   return "";
 }

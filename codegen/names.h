@@ -3,15 +3,29 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace nigh::codegen {
 
 // What the generated C++ calls the things of one .proto file. Messages go by the names that
-// protobuf gives them. A service or method whose own name is taken gets a trailing "_": by a C++
-// keyword, by what nigh generates beside it, or by what nigh::Service declares. The name on the
-// wire stays.
+// protobuf gives them, and packages by their own. Services, methods, mocks, and the variants AsyncX
+// and CoX of a method X follow one rule: each has the name that the .proto gives it, unless that is
+// taken, and then as many "_" behind it as it takes. A name is taken
+//
+//  * for the compiler: by a keyword, or by a macro of the system's headers, of GoogleTest, Abseil or
+//    protobuf (reserved_names.h);
+//  * by what stands beside it in the generated code: a service's by what protobuf declares in the
+//    package, and by the members of the class; a method's by the members of Stub, Service and
+//    CoService, their own and those of nigh::Service, and by what gMock makes of other methods;
+//  * by the namespaces that generated code names: absl, google, nigh, std;
+//  * by another service or method. Those that can keep their names are named before those that
+//    cannot, in the order of the .proto, and variants after methods. So none changes its name because
+//    of another that has to.
+//
+// What is free is the same whatever is generated, mocks or not. The name on the wire stays.
 class Names {
  public:
   // `file` must outlive this object.
@@ -32,8 +46,7 @@ class Names {
   // "MockGreeterService".
   std::string Mock(const google::protobuf::ServiceDescriptor& service) const;
   std::string Function(const google::protobuf::MethodDescriptor& method) const;
-  // A variant of the method: "AsyncX" of X, with a callback, or "CoX", for coroutines. With
-  // a trailing "_" where the service has a method of that name.
+  // A variant of the method: "AsyncX" of X, with a callback, or "CoX", for coroutines.
   std::string Derived(const std::string& prefix,
                       const google::protobuf::MethodDescriptor& method) const;
   // `message` as code inside the class of `service` can write it: its plain name where nothing
@@ -42,16 +55,24 @@ class Names {
                       const google::protobuf::ServiceDescriptor& service) const;
 
  private:
+  void NameMethods(const google::protobuf::ServiceDescriptor& service);
+
   const google::protobuf::FileDescriptor& file_;
-  std::set<std::string> package_types_;  // C++ names that the package's namespace holds already
+  std::map<const google::protobuf::ServiceDescriptor*, std::string> classes_;
+  std::map<const google::protobuf::ServiceDescriptor*, std::string> mocks_;
+  std::map<const google::protobuf::MethodDescriptor*, std::string> functions_;
+  // By prefix and method.
+  std::map<std::pair<std::string, const google::protobuf::MethodDescriptor*>, std::string>
+      variants_;
+  // What hides a message of that name in the classes of a service.
+  std::map<const google::protobuf::ServiceDescriptor*, std::set<std::string>> hiding_;
 };
 
-// A keyword of C++20, or an alternative spelling of an operator.
-bool IsKeyword(const std::string& name);
-
-// The first part of `file`'s package that C++ cannot use as a namespace (protobuf keeps keywords as
-// they are there), or "".
+// The first part of `file`'s package that C++ cannot use as a namespace (protobuf keeps keywords and
+// macros as they are there), or "".
 std::string UnusableNamespace(const google::protobuf::FileDescriptor& file);
+// The first part that g++ cannot use in GNU's dialect alone (IsGnuMacro), or "".
+std::string GnuNamespace(const google::protobuf::FileDescriptor& file);
 
 }  // namespace nigh::codegen
 

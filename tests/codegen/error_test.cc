@@ -45,25 +45,6 @@ TEST(ErrorTest, InlineDispatchOfAStreamingMethodIsRefusedAtItsLine) {
             "the option\n");
 }
 
-TEST(ErrorTest, MethodsWhoseNamesClashInCppAreRefused) {
-  EXPECT_EQ(Errors("syntax = 'proto3';\n"
-                   "message M {}\n"
-                   "service S {\n"
-                   "  rpc delete_(M) returns (M);\n"
-                   "  rpc delete(M) returns (M);\n"
-                   "}\n"),
-            "--nigh_out: dir/bad.proto:5:3: methods \"delete_\" and \"delete\" of service \"S\" "
-            "would both be called delete_ in C++: rename one\n");
-}
-
-TEST(ErrorTest, ServicesWhoseNamesClashInCppAreRefused) {
-  EXPECT_EQ(Errors("syntax = 'proto3';\n"
-                   "service class {}\n"
-                   "service class_ {}\n"),
-            "--nigh_out: dir/bad.proto:3:1: services \"class\" and \"class_\" would both be called "
-            "class_ in C++: rename one\n");
-}
-
 TEST(ErrorTest, PackageThatIsNoNamespaceIsRefused) {
   EXPECT_EQ(Errors("syntax = 'proto3';\n"
                    "\n"
@@ -71,6 +52,33 @@ TEST(ErrorTest, PackageThatIsNoNamespaceIsRefused) {
                    "service S {}\n"),
             "--nigh_out: dir/bad.proto:3:1: package \"shop.export.v1\" has the part \"export\", a "
             "C++ keyword that cannot name a namespace: rename the package\n");
+}
+
+TEST(ErrorTest, PackageThatIsAMacroIsRefused) {
+  EXPECT_EQ(
+      Errors("syntax = 'proto3';\n"
+             "package linux.errno;\n"
+             "service S {}\n"),
+      "--nigh_out: dir/bad.proto:2:1: package \"linux.errno\" has the part \"errno\", a macro "
+      "of the system's headers that cannot name a namespace: rename the package\n");
+}
+
+// Protobuf's own header would not compile either, and not say why.
+TEST(ErrorTest, PackageThatIsAMacroInGnusDialectIsTheFirstErrorOfTheCompiler) {
+  const std::string folder = WriteInput("dialect", "hello.proto",
+                                        "syntax = 'proto3';\n"
+                                        "package my.unix;\n"
+                                        "message M {}\n"
+                                        "service S { rpc Do(M) returns (M); }\n");
+  ASSERT_EQ(RunProtoc({"-I" + folder, "--cpp_out=" + folder, "hello.proto"}, folder).exit_code, 0);
+  const std::string compile =
+      "c++ -fsyntax-only -Wfatal-errors -I'" + folder + "' '" + folder + "/hello.nigh.cc' -std=";
+  const std::string remedy =
+      "the package my.unix has the part unix, a macro of this dialect of C++: compile with "
+      "-std=c++20 instead of -std=gnu++20, or with -Uunix";
+  EXPECT_NE(RunCommand(compile + "gnu++20").errors.find(remedy), std::string::npos)
+      << RunCommand(compile + "gnu++20").errors;
+  EXPECT_EQ(RunCommand(compile + "c++20").errors.find(remedy), std::string::npos);
 }
 
 TEST(ErrorTest, GenericServicesOfProtobufAreRefused) {

@@ -3,6 +3,19 @@
 //
 // imports.nigh.h opens the namespace codegen::testing::nigh::absl, and the headers after it belong
 // to codegen::testing: neither nigh:: nor absl:: may mean anything else in them then.
+//
+// The C library's headers come first, because their macros are what some names have to avoid.
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -21,6 +34,8 @@
 #include "tests/codegen/protos/no_package.nigh.h"
 #include "tests/codegen/protos/odd-name.v1+x.nigh.h"
 #include "tests/codegen/protos/public_import.nigh.h"
+#include "tests/codegen/taken/class_names.nigh.h"
+#include "tests/codegen/taken/macro_names.nigh.h"
 
 namespace {
 
@@ -66,6 +81,47 @@ TEST(GeneratedCodeTest, NamesThatAreTakenChangeInCppAndStayOnTheWire) {
   EXPECT_EQ(std::string(codegen::names::Outer_Inner_::kServiceName), "codegen.names.Outer_Inner");
   EXPECT_EQ(NamesOf(codegen::names::nigh_::kMethods),
             (std::vector<std::string>{"/codegen.names.nigh/std"}));
+}
+
+TEST(GeneratedCodeTest, NamesThatAreMacrosChangeInCppAndStayOnTheWire) {
+  EXPECT_EQ(std::string(codegen::unix::errno_::kServiceName), "codegen.unix.errno");
+  EXPECT_EQ(
+      NamesOf(codegen::unix::assert_::kMethods),
+      (std::vector<std::string>{"/codegen.unix.assert/assert_", "/codegen.unix.assert/assert"}));
+  EXPECT_EQ(NamesOf(codegen::unix::KV::kMethods),
+            (std::vector<std::string>{"/codegen.unix.KV/GET", "/codegen.unix.KV/PING"}));
+}
+
+// What a name becomes is not taken from who has it already.
+using codegen::classes::Nothing;
+class Renamed final : public codegen::unix::assert_::Service {
+  absl::Status assert_(nigh::ServerContext&, const codegen::unix::Nothing&,
+                       codegen::unix::Nothing*) override {
+    return absl::OkStatus();
+  }
+  absl::Status assert__(nigh::ServerContext&, const codegen::unix::Nothing&,
+                        codegen::unix::Nothing*) override {
+    return absl::OkStatus();
+  }
+};
+class Served final : public codegen::classes::Service__::Service {
+  absl::Status Service_(nigh::ServerContext&, const Nothing&, Nothing*) override {
+    return absl::OkStatus();
+  }
+};
+class CoServed final : public codegen::classes::CoService_::CoService {
+  nigh::Task<absl::Status> CoService_(nigh::ServerContext&, nigh::CoServerReader<Nothing>&,
+                                      Nothing*) override {
+    co_return absl::OkStatus();
+  }
+};
+
+TEST(GeneratedCodeTest, ServicesCalledLikeMembersOfTheirClassesCanBeServed) {
+  EXPECT_EQ(Renamed().handlers().size(), 2);
+  EXPECT_EQ(std::string(codegen::classes::Service__::kServiceName), "codegen.classes.Service");
+  EXPECT_EQ(Served().handlers().size(), 2);
+  EXPECT_EQ(CoServed().handlers().size(), 1);
+  EXPECT_EQ(codegen::classes::Service_::Service().handlers().size(), 1);
 }
 
 TEST(GeneratedCodeTest, ServiceWithoutPackageGoesByItsOwnName) {

@@ -16,6 +16,8 @@
 #include "tests/codegen/protos/names_mock.nigh.h"
 #include "tests/codegen/protos/no_package_mock.nigh.h"
 #include "tests/codegen/protos/odd-name.v1+x_mock.nigh.h"
+#include "tests/codegen/taken/class_names_mock.nigh.h"
+#include "tests/codegen/taken/macro_names_mock.nigh.h"
 
 namespace {
 
@@ -86,6 +88,13 @@ TEST(MockNamesTest, EveryServiceHasAMock) {
   const StrictMock<codegen::members::MockMembersService> members;
   const StrictMock<codegen::names::MockEchoService> echo;
   EXPECT_EQ(members.handlers().size(), 8);
+  // One of its methods is called like its mock.
+  const StrictMock<codegen::classes::MockBesideService_> beside;
+  EXPECT_EQ(beside.handlers().size(), 9);
+  const StrictMock<codegen::unix::MockFAILService> macro;
+  EXPECT_EQ(macro.handlers().size(), 12);
+  const StrictMock<codegen::classes::MockStubService_> called_like_another_service;
+  EXPECT_EQ(called_like_another_service.handlers().size(), 1);
 }
 
 }  // namespace
