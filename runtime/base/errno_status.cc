@@ -25,7 +25,6 @@ absl::string_view Remedy(int error_number, absl::string_view operation) {
     case ECONNREFUSED:
       return " (is the server running?)";
     case ENOENT:
-    case ENOTDIR:
       return RemedyOfAbsence(operation);
     case EADDRINUSE:
       return " (is another server listening there?)";

@@ -35,26 +35,27 @@ class Search {
  public:
   explicit Search(CodedInputStream& in) : in_(in) {}
 
-  // Returns the first string of a message of `type` that is not UTF-8, or null. `path` leads to the
-  // message, and then to the string. Ends where the message does, or cannot be read further.
+  // Returns the first string of a message of `type` that is not UTF-8, or null. Puts the way that
+  // leads to it before `path`, which is put together only then: it may be long, and the fields many.
+  // Ends where the message does, or cannot be read further.
   const FieldDescriptor* Find(const Descriptor& type, std::string& path) {
     absl::flat_hash_map<int, int> repeated;  // how many there have been of each field
     while (const uint32_t tag = in_.ReadTag()) {
       const WireFormatLite::WireType wire_type = WireFormatLite::GetTagWireType(tag);
       if (wire_type == WireFormatLite::WIRETYPE_END_GROUP) return nullptr;
       const FieldDescriptor* const field = FieldOf(type, WireFormatLite::GetTagFieldNumber(tag));
-      const bool fits = field != nullptr &&
-                        wire_type == WireFormatLite::WireTypeForFieldType(
-                                         static_cast<WireFormatLite::FieldType>(field->type()));
-      if (!fits || (field->message_type() == nullptr && !IsText(*field))) {
+      if (field == nullptr || !MayHoldText(*field, wire_type)) {
         if (!WireFormatLite::SkipField(&in_, tag)) return nullptr;
         continue;
       }
-      std::string place = absl::StrCat(path, path.empty() ? "" : ".", NameOf(*field));
-      if (field->is_repeated()) absl::StrAppend(&place, "[", repeated[field->number()]++, "]");
+      const int index = field->is_repeated() ? repeated[field->number()]++ : 0;
       bool whole = true;
-      const FieldDescriptor* const found = Enter(*field, place, whole);
-      if (found != nullptr) path = place;
+      const FieldDescriptor* const found = Enter(*field, path, whole);
+      if (found != nullptr) {
+        path =
+            absl::StrCat(NameOf(*field), field->is_repeated() ? absl::StrCat("[", index, "]") : "",
+                         path.empty() ? "" : ".", path);
+      }
       if (found != nullptr || !whole) return found;
     }
     return nullptr;
@@ -71,8 +72,14 @@ class Search {
     return field.is_extension() ? absl::StrCat("(", field.full_name(), ")") : field.name();
   }
 
+  static bool MayHoldText(const FieldDescriptor& field, WireFormatLite::WireType wire_type) {
+    const auto type = static_cast<WireFormatLite::FieldType>(field.type());
+    return wire_type == WireFormatLite::WireTypeForFieldType(type) &&
+           (field.message_type() != nullptr || IsText(field));
+  }
+
   // Reads a string or message. `whole`: it ended where it should.
-  const FieldDescriptor* Enter(const FieldDescriptor& field, std::string& place, bool& whole) {
+  const FieldDescriptor* Enter(const FieldDescriptor& field, std::string& path, bool& whole) {
     if (IsText(field)) {
       std::string text;
       whole = WireFormatLite::ReadString(&in_, &text);
@@ -85,7 +92,7 @@ class Search {
     whole = (group || in_.ReadVarintSizeAsInt(&size)) && in_.IncrementRecursionDepth();
     if (!whole) return nullptr;
     const CodedInputStream::Limit outer = group ? 0 : in_.PushLimit(size);
-    const FieldDescriptor* const found = Find(*field.message_type(), place);
+    const FieldDescriptor* const found = Find(*field.message_type(), path);
     whole = group ? in_.LastTagWas(
                         WireFormatLite::MakeTag(field.number(), WireFormatLite::WIRETYPE_END_GROUP))
                   : in_.ConsumedEntireMessage();

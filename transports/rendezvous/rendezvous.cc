@@ -72,7 +72,7 @@ struct Found {
   int error = 0;         // the system says so; or 0:
   std::string why = {};
 
-  bool is_nobody() const { return error == ENOENT || error == ENOTDIR || error == ECONNREFUSED; }
+  bool is_nobody() const { return error == ENOENT || error == ECONNREFUSED; }
 };
 
 Found ConnectTo(const SocketName& name, int type) {
