@@ -27,7 +27,7 @@ LogHandler* ProgramsHandler() {
 
 }  // namespace
 
-constinit thread_local bool QuietProtobuf::is_quiet_ = false;
+constinit thread_local bool QuietProtobuf::is_quiet = false;
 
 void ListenToProtobufsLog() { ProgramsHandler(); }
 

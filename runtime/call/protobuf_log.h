@@ -19,16 +19,16 @@ void ListenToProtobufsLog();
 // While it lives, this thread uses protobuf on behalf of a call. Costs two stores. Not nested.
 class QuietProtobuf {
  public:
-  QuietProtobuf() { is_quiet_ = true; }
+  QuietProtobuf() { is_quiet = true; }
   QuietProtobuf(const QuietProtobuf&) = delete;
   QuietProtobuf& operator=(const QuietProtobuf&) = delete;
-  ~QuietProtobuf() { is_quiet_ = false; }
+  ~QuietProtobuf() { is_quiet = false; }
 
   // Whether one lives in this thread.
-  static bool Lives() { return is_quiet_; }
+  static bool Lives() { return is_quiet; }
 
  private:
-  static constinit thread_local bool is_quiet_;
+  static constinit thread_local bool is_quiet;
 };
 
 }  // namespace nigh
