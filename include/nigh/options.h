@@ -81,6 +81,18 @@ struct ChannelOptions {
   std::vector<std::shared_ptr<ClientInterceptor>> interceptors = {};
 };
 
+// What SIGINT means to a server in Server::Run, and SIGHUP where the program has no handler for it.
+// A terminal sends them to a program and to the children that it has started, all at once.
+enum class Interrupt {
+  // kLeftToHost where all addresses are of a kind that serves the program that started this one
+  // (stdio:); else kStops.
+  kByAddress,
+  // SIGINT shuts the server down. SIGHUP does what it would have done without the server.
+  kStops,
+  // Neither has an effect. The server ends with its input, with Shutdown or by SIGTERM.
+  kLeftToHost,
+};
+
 struct ServerOptions {
   Limits limits = {};
   WaitPolicy wait = {};
@@ -92,6 +104,7 @@ struct ServerOptions {
   // How long Run() lets running calls go on once it is told to stop. A second SIGINT or SIGTERM
   // ends it at once.
   absl::Duration grace = absl::Seconds(5);
+  Interrupt interrupt = Interrupt::kByAddress;
   // Called for an error that no caller can be told: a connection broke the protocol, or a listener
   // failed. Runs in threads of the server and must not block.
   std::function<void(const absl::Status&)> on_error = nullptr;

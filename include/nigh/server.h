@@ -54,9 +54,10 @@ class Server {
 
   // Calls Start unless it has been called, and then waits for Shutdown, SIGINT or SIGTERM. A signal
   // shuts the server down with ServerOptions::grace; a second one ends the grace, and a third one
-  // the process. Run replaces the handlers of both signals while it runs. Some addresses (pipe:,
-  // stdio:) only ever bring one connection: if all addresses are such, Run returns when those
-  // connections have ended. An error is Start's.
+  // the process. Run replaces the handlers of both signals while it runs, and that of SIGHUP where
+  // it is the default; ServerOptions::interrupt says what SIGINT and SIGHUP do. Some addresses
+  // (pipe:, stdio:) only ever bring one connection: if all addresses are such, Run returns when
+  // those connections have ended. An error is Start's.
   absl::Status Run();
 
   // Stops the server. Listeners close, and new requests on open connections are answered with

@@ -1,8 +1,6 @@
 #ifndef NIGH_RUNTIME_LOOP_STOP_SIGNALS_H_
 #define NIGH_RUNTIME_LOOP_STOP_SIGNALS_H_
 
-#include <signal.h>
-
 #include <atomic>
 
 #include "nigh/runtime/base/birth_process.h"
@@ -16,11 +14,17 @@ namespace nigh {
 // object restores the previous handlers. If there are several objects, the last one made gets the
 // signals.
 //
+// What a terminal sends, SIGINT and SIGHUP, may be another process's business: then it has no
+// effect at all. It is not ignored in the system's sense, which the programs that this one starts
+// would inherit. A handler of the program's for SIGHUP stays.
+//
 // A child of fork(2) inherits the handlers, but not what they stand for: there, signals do what
 // they did before.
 class StopSignals {
  public:
-  StopSignals();
+  // `heeds_terminal`: whether SIGINT and SIGHUP have an effect. It is asked whenever one comes, and
+  // must outlive this object.
+  explicit StopSignals(const std::atomic<bool>& heeds_terminal);
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
@@ -32,10 +36,11 @@ class StopSignals {
 
  private:
   static void Handle(int signal);
-  // False: the signal is to do what it does by default. Async-signal-safe.
-  bool Take();
+  // False: the signal is to do what it did before. Async-signal-safe.
+  bool Take(int signal);
 
   const BirthProcess birth_;
+  const std::atomic<bool>& heeds_terminal_;
   const UniqueFd fd_;
   std::atomic<int> count_ = 0;
   StopSignals* previous_ = nullptr;  // made before this one

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <iterator>
 #include <memory>
@@ -103,6 +104,8 @@ class Server::State {
   void NoMoreArrivals() ABSL_LOCKS_EXCLUDED(mutex_);
   void Forget(ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
   void StopIfNobodyCanCome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Notes that the server listens at an address of `transport`.
+  void NoteTransport(const Transport& transport) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Report(const absl::Status& status) {
     if (options_.on_error) options_.on_error(status);
   }
@@ -116,6 +119,8 @@ class Server::State {
   // An eventfd that ends Run. It is readable once Shutdown has begun, or when there can be no more
   // connections.
   UniqueFd stopped_;
+  // Whether SIGINT in Run shuts the server down. For a signal handler.
+  std::atomic<bool> heeds_terminal_;
 
   mutable Mutex mutex_;
   CondVar changed_;
@@ -136,7 +141,8 @@ Server::State::State(ServerOptions options)
                       ? std::optional<int>()
                       : std::max(options_.max_threads, PollerCount(options_) + 1),
                   Compose(options_.interceptors)),
-      stopped_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()) {
+      stopped_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()),
+      heeds_terminal_(options_.interrupt != Interrupt::kLeftToHost) {
   if (options_.event_loop != nullptr) {
     pollers_.push_back(options_.event_loop->poller());
     return;
@@ -162,6 +168,7 @@ absl::Status Server::State::Listen(absl::string_view text) {
   if (phase_ > Phase::kServing) {
     return absl::UnavailableError(absl::StrCat(bound, ": listen: the server is shut down"));
   }
+  NoteTransport(**transport);
   addresses_.push_back(bound);
   // There can be connections again.
   eventfd_t ignored;
@@ -170,6 +177,12 @@ absl::Status Server::State::Listen(absl::string_view text) {
       *std::move(listener), [this](auto connection) { Accept(std::move(connection)); }));
   if (phase_ == Phase::kServing) pollers_.front()->Add(listeners_.back());
   return absl::OkStatus();
+}
+
+void Server::State::NoteTransport(const Transport& transport) {
+  if (options_.interrupt != Interrupt::kByAddress) return;
+  const bool others = !addresses_.empty() && heeds_terminal_.load();
+  heeds_terminal_.store(others || !transport.serves_parent);
 }
 
 std::vector<std::string> Server::State::addresses() const {
@@ -312,7 +325,7 @@ void Server::State::CloseSessions(const std::vector<std::shared_ptr<ServerSessio
 }
 
 absl::Status Server::State::Run() {
-  StopSignals signals;
+  StopSignals signals(heeds_terminal_);
   if (absl::Status started = Start(); !started.ok()) return started;
   {
     MutexLock lock(mutex_);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
 #include <thread>
 
@@ -16,6 +17,7 @@ namespace nigh {
 namespace {
 
 volatile sig_atomic_t handled_before = 0;
+constexpr std::atomic<bool> kHeeds = true;
 
 bool IsReadable(int fd) {
   pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
@@ -42,7 +44,7 @@ class StopSignalsTest : public ::testing::Test {
 };
 
 TEST_F(StopSignalsTest, SignalMakesTheDescriptorReadableInsteadOfEndingTheProcess) {
-  const StopSignals signals;
+  const StopSignals signals(kHeeds);
   for (const int signal : {SIGINT, SIGTERM}) {
     EXPECT_FALSE(IsReadable(signals.fd()));
     ASSERT_EQ(::raise(signal), 0);
@@ -53,7 +55,7 @@ TEST_F(StopSignalsTest, SignalMakesTheDescriptorReadableInsteadOfEndingTheProces
 }
 
 TEST_F(StopSignalsTest, SignalOnAnyThreadCounts) {
-  const StopSignals signals;
+  const StopSignals signals(kHeeds);
   // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread): it is what is tested
   std::thread([] { ::pthread_kill(::pthread_self(), SIGTERM); }).join();
   EXPECT_TRUE(IsReadable(signals.fd()));
@@ -62,7 +64,7 @@ TEST_F(StopSignalsTest, SignalOnAnyThreadCounts) {
 TEST_F(StopSignalsTest, TheThirdSignalDoesWhatItWouldHaveDone) {
   const pid_t child = ::fork();
   if (child == 0) {
-    const StopSignals signals;
+    const StopSignals signals(kHeeds);
     ::raise(SIGTERM);
     ::raise(SIGINT);
     if (signals.count() != 2) ::_exit(2);
@@ -79,7 +81,7 @@ TEST_F(StopSignalsTest, TheThirdSignalDoesWhatItWouldHaveDone) {
 }
 
 TEST_F(StopSignalsTest, AChildOfForkIsNotItsParent) {
-  const StopSignals signals;
+  const StopSignals signals(kHeeds);
   const pid_t child = ::fork();
   if (child == 0) {
     ::raise(SIGINT);
@@ -93,8 +95,8 @@ TEST_F(StopSignalsTest, AChildOfForkIsNotItsParent) {
 }
 
 TEST_F(StopSignalsTest, TheyNeedNotEndInTheOrderInWhichTheyBegan) {
-  auto first = std::make_unique<StopSignals>();
-  const StopSignals second;
+  auto first = std::make_unique<StopSignals>(kHeeds);
+  const StopSignals second(kHeeds);
   first = nullptr;
   ASSERT_EQ(::raise(SIGTERM), 0);
   EXPECT_TRUE(IsReadable(second.fd()));
@@ -102,21 +104,63 @@ TEST_F(StopSignalsTest, TheyNeedNotEndInTheOrderInWhichTheyBegan) {
 }
 
 TEST_F(StopSignalsTest, WhatHandledTheSignalsBeforeIsRestored) {
-  { const StopSignals signals; }
+  { const StopSignals signals(kHeeds); }
   ASSERT_EQ(::raise(SIGTERM), 0);
   EXPECT_EQ(handled_before, 1);
 }
 
 TEST_F(StopSignalsTest, LastOneMadeGetsTheSignals) {
-  const StopSignals outer;
+  const StopSignals outer(kHeeds);
   {
-    const StopSignals inner;
+    const StopSignals inner(kHeeds);
     ASSERT_EQ(::raise(SIGTERM), 0);
     EXPECT_TRUE(IsReadable(inner.fd()));
     EXPECT_FALSE(IsReadable(outer.fd()));
   }
   ASSERT_EQ(::raise(SIGTERM), 0);
   EXPECT_TRUE(IsReadable(outer.fd()));
+}
+
+// How a child ends that raises `signal` with a StopSignals, and then exits.
+int EndOfChildThatRaises(int signal, bool heeds_terminal) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const std::atomic<bool> heeds = heeds_terminal;
+    const StopSignals signals(heeds);
+    for (int i = 0; i < 5; ++i) ::raise(signal);
+    ::_exit(signals.count());
+  }
+  int end = 0;
+  ::waitpid(child, &end, 0);
+  return end;
+}
+
+TEST_F(StopSignalsTest, WhatATerminalSendsMayBeAnothersBusiness) {
+  for (const int signal : {SIGINT, SIGHUP}) {
+    EXPECT_EQ(EndOfChildThatRaises(signal, /*heeds_terminal=*/false), 0);
+    EXPECT_EQ(EndOfChildThatRaises(signal, /*heeds_terminal=*/true), signal);
+  }
+}
+
+TEST_F(StopSignalsTest, TerminationIsHeededAllTheSame) {
+  const std::atomic<bool> heeds = false;
+  const StopSignals signals(heeds);
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  EXPECT_EQ(signals.count(), 1);
+}
+
+TEST_F(StopSignalsTest, AHandlerForHangupsStays) {
+  struct sigaction own = {};
+  own.sa_handler = [](int) { handled_before = handled_before + 1; };
+  struct sigaction before;
+  ::sigaction(SIGHUP, &own, &before);
+  {
+    const StopSignals signals(kHeeds);
+    ASSERT_EQ(::raise(SIGHUP), 0);
+  }
+  ASSERT_EQ(::raise(SIGHUP), 0);
+  EXPECT_EQ(handled_before, 2);
+  ::sigaction(SIGHUP, &before, nullptr);
 }
 
 }  // namespace

@@ -16,13 +16,16 @@ namespace nigh {
 // prints to standard output comes out at standard error. When the connection ends, the server's Run
 // returns.
 //
+// Ctrl-C in the terminal is the client's business, which may have calls to make yet: SIGINT and
+// SIGHUP do not end a server in Run that listens here alone (ServerOptions::interrupt).
+//
 // A process listens there once, before it prints anything.
 absl::StatusOr<std::unique_ptr<Listener>> ListenStdio(const Address& address);
 // INVALID_ARGUMENT: one listens at stdio:.
 absl::StatusOr<std::unique_ptr<Connection>> DialStdio(const Address& address);
 
 inline constexpr Transport kStdioTransport = {"stdio", &DialStdio, &ListenStdio,
-                                              /*has_name=*/false};
+                                              /*has_name=*/false, /*serves_parent=*/true};
 
 }  // namespace nigh
 

@@ -45,6 +45,10 @@ struct Transport {
 
   // Whether a name must follow the colon.
   bool has_name = true;
+
+  // Whether who listens there serves the program that has started it, and ends with it: what their
+  // terminal sends is then that program's business (Interrupt).
+  bool serves_parent = false;
 };
 
 using TransportTable = absl::Span<const Transport>;
