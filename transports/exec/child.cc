@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,7 @@
 #include "nigh/runtime/base/signals_blocked.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/exec/exit_task.h"
 #include "nigh/transports/exec/last_words.h"
 #include "nigh/transports/process/peer_process.h"
 
@@ -40,7 +42,6 @@ namespace {
 
 constexpr absl::string_view kReapedByOthers =
     "has ended; how is not known, because this program reaps its children itself";
-constexpr absl::Duration kGrace = absl::Seconds(5);
 
 struct Pipe {
   UniqueFd out;
@@ -94,9 +95,10 @@ std::optional<int> Reap(int pidfd) {
 
 }  // namespace
 
-class Child::Keeper {
+class Child::Keeper final : public ExitTask {
  public:
-  explicit Keeper(std::vector<std::string> words) : words_(std::move(words)) {}
+  Keeper(std::vector<std::string> words, absl::Duration grace)
+      : words_(std::move(words)), grace_(grace) {}
 
   absl::Status Prepare(absl::string_view where);
   // The thread.
@@ -113,10 +115,15 @@ class Child::Keeper {
   UniqueFd TakeInput() { return std::move(input_.in); }
   UniqueFd TakeOutput() { return std::move(output_.out); }
   std::string DescribeEnd(absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnExit(std::function<void()> close) ABSL_LOCKS_EXCLUDED(mutex_);
   void Leave() { (void)::eventfd_write(left_.get(), 1); }
 
+  // Of the process.
+  void Begin() override ABSL_LOCKS_EXCLUDED(mutex_);
+  void Await() override ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
-  enum class Stage { kStarting, kFailed, kRunning, kEnded };
+  enum class Stage { kStarting, kRunning, kFailed, kEnded };
 
   void Become(Stage stage, int error = 0) ABSL_LOCKS_EXCLUDED(mutex_);
   // Forks; what its exec failed with, or 0.
@@ -127,6 +134,7 @@ class Child::Keeper {
   bool PassOn() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::vector<std::string> words_;
+  const absl::Duration grace_;
   Pipe input_, output_, error_;
   UniqueFd left_;
   UniqueFd death_;  // a pidfd
@@ -134,6 +142,8 @@ class Child::Keeper {
   Mutex mutex_;
   CondVar changed_;
   Stage stage_ ABSL_GUARDED_BY(mutex_) = Stage::kStarting;
+  bool exiting_ ABSL_GUARDED_BY(mutex_) = false;  // the process is
+  std::function<void()> close_ ABSL_GUARDED_BY(mutex_);
   int failure_ ABSL_GUARDED_BY(mutex_) = 0;
   pid_t pid_ ABSL_GUARDED_BY(mutex_) = -1;
   std::optional<int> end_ ABSL_GUARDED_BY(mutex_);  // its status, if that is known
@@ -210,9 +220,31 @@ int Child::Keeper::Fork() {
 }
 
 void Child::Keeper::Run() {
-  if (const int error = Fork(); error != 0) return Become(Stage::kFailed, error);
-  Become(Stage::kRunning);
-  StandBy();
+  if (const int error = Fork(); error != 0) {
+    Become(Stage::kFailed, error);
+  } else {
+    Become(Stage::kRunning);
+    StandBy();
+  }
+  RemoveExitTask(*this);
+}
+
+void Child::Keeper::OnExit(std::function<void()> close) {
+  MutexLock lock(mutex_);
+  close_ = std::move(close);
+  if (exiting_ && close_) close_();
+}
+
+void Child::Keeper::Begin() {
+  MutexLock lock(mutex_);
+  exiting_ = true;
+  if (close_) close_();
+}
+
+void Child::Keeper::Await() {
+  const Deadline deadline = Deadline::After(grace_);
+  MutexLock lock(mutex_);
+  while (stage_ < Stage::kFailed && !deadline.HasPassed()) changed_.WaitUntil(mutex_, deadline);
 }
 
 bool Child::Keeper::PassOn() {
@@ -246,7 +278,7 @@ void Child::Keeper::StandBy() {
       (void)::syscall(SYS_pidfd_send_signal, death_.get(), SIGKILL, nullptr, 0);
     }
     if (entries[1].revents != 0) (void)PassOn();
-    if (entries[2].revents != 0) grace = Deadline::After(kGrace);
+    if (entries[2].revents != 0) grace = Deadline::After(grace_);
     if (entries[0].revents != 0) break;
   }
   // What it said last may be there still; a child of its own may go on saying more.
@@ -278,14 +310,18 @@ std::string Child::Keeper::DescribeEnd(absl::Duration patience) {
 }
 
 absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::vector<std::string> words,
-                                                    absl::string_view where) {
-  auto keeper = std::make_shared<Keeper>(std::move(words));
+                                                    absl::Duration grace, absl::string_view where) {
+  auto keeper = std::make_shared<Keeper>(std::move(words), grace);
   if (absl::Status ready = keeper->Prepare(where); !ready.ok()) return ready;
+  if (!AddExitTask(keeper)) {
+    return absl::UnavailableError(absl::StrCat(where, ": connect: this process is exiting"));
+  }
   try {
     const SignalsBlocked blocked;
     // Ends with the child, which nobody needs to wait for.
     std::thread([keeper] { keeper->Run(); }).detach();
   } catch (const std::system_error& error) {
+    RemoveExitTask(*keeper);
     return UnavailableErrno(error.code().value(), where, "connect: start a thread");
   }
   if (absl::Status started = keeper->AwaitStart(where); !started.ok()) return started;
@@ -299,6 +335,7 @@ UniqueFd Child::Watch() const { return keeper_->Watch(); }
 UniqueFd Child::TakeInput() { return keeper_->TakeInput(); }
 UniqueFd Child::TakeOutput() { return keeper_->TakeOutput(); }
 std::string Child::DescribeEnd(absl::Duration patience) { return keeper_->DescribeEnd(patience); }
+void Child::OnExit(std::function<void()> close) { keeper_->OnExit(std::move(close)); }
 void Child::Leave() { keeper_->Leave(); }
 
 }  // namespace nigh

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,11 +20,15 @@ namespace nigh {
 // One thread forks the child and reaps it. The thread has to last that long, because the kernel
 // takes the end of the thread that forked for the end of the parent, and kills the child then
 // (PR_SET_PDEATHSIG). Meanwhile the thread passes the child's standard error on.
+//
+// A process that ends by exit(3) or by returning from main first leaves all children that it still
+// has, and waits until they have ended, or their grace has.
 class Child {
  public:
-  // The first of `words` is the program. UNAVAILABLE: it cannot be started; the message begins with
-  // `where`.
+  // The first of `words` is the program. `grace`: see Leave; finite. UNAVAILABLE: it cannot be
+  // started; the message begins with `where`.
   static absl::StatusOr<std::unique_ptr<Child>> Start(std::vector<std::string> words,
+                                                      absl::Duration grace,
                                                       absl::string_view where);
   // As Leave.
   ~Child();
@@ -41,8 +46,12 @@ class Child {
   // that still lives it says that it closed the connection.
   std::string DescribeEnd(absl::Duration patience);
 
-  // Nobody needs the child any more. Does not wait. A child that is still there after five seconds
-  // is killed.
+  // Has `close` run when the process exits, in the thread that does, while others go on: it closes
+  // the child's input. It is replaced by null before what it uses goes; that waits for its end.
+  void OnExit(std::function<void()> close);
+
+  // Nobody needs the child any more, and its input has just been closed. Does not wait. A child that
+  // is still there after the grace is killed.
   void Leave();
 
  private:

@@ -28,8 +28,14 @@ constexpr absl::Duration kBetweenPipesAndDeath = absl::Milliseconds(200);
 class ChildStream final : public ForwardingStream {
  public:
   ChildStream(std::unique_ptr<Child> child, std::unique_ptr<PipeStream> pipes)
-      : ForwardingStream(std::move(pipes)), child_(std::move(child)) {}
-  ~ChildStream() override { ChildStream::Shutdown(); }
+      : ForwardingStream(std::move(pipes)), child_(std::move(child)) {
+    child_->OnExit([this] { ChildStream::Shutdown(); });
+  }
+  ~ChildStream() override {
+    ChildStream::Shutdown();
+    // Waits for an exit that is closing them at this moment.
+    child_->OnExit(nullptr);
+  }
 
   void Shutdown() override {
     ForwardingStream::Shutdown();
@@ -42,6 +48,17 @@ class ChildStream final : public ForwardingStream {
  private:
   const std::unique_ptr<Child> child_;
 };
+
+absl::StatusOr<absl::Duration> GraceOf(const Address& address) {
+  constexpr absl::Duration kMost = absl::Hours(1);
+  const absl::string_view text = address.Parameter("grace", "1s");
+  absl::Duration grace;
+  if (absl::ParseDuration(text, &grace) && grace >= absl::ZeroDuration() && grace <= kMost) {
+    return grace;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "address \"", address.ToString(), "\": grace=", text, " (use 0 to 1h, as 500ms or 2s)"));
+}
 
 }  // namespace
 
@@ -62,13 +79,15 @@ std::vector<std::string> SplitWords(absl::string_view text) {
 
 absl::StatusOr<std::unique_ptr<Connection>> DialExec(const Address& address) {
   const std::string where = address.ToString();
-  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  if (absl::Status known = address.CheckParameters({"grace"}); !known.ok()) return known;
+  const absl::StatusOr<absl::Duration> grace = GraceOf(address);
+  if (!grace.ok()) return grace.status();
   std::vector<std::string> words = SplitWords(address.name);
   if (words.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("address \"", where, "\": no program (write exec:PROGRAM ARGUMENT...)"));
   }
-  absl::StatusOr<std::unique_ptr<Child>> child = Child::Start(std::move(words), where);
+  absl::StatusOr<std::unique_ptr<Child>> child = Child::Start(std::move(words), *grace, where);
   if (!child.ok()) return child.status();
   absl::StatusOr<std::unique_ptr<PipeStream>> pipes =
       PipeStream::Make((*child)->TakeOutput(), (*child)->TakeInput(), where);
