@@ -55,8 +55,7 @@ class EventLoop {
 };
 
 // The poller of all channels without an event loop. One thread drives it, and ends when nobody
-// holds the poller any more. Throws std::system_error, as std::thread does, if the system has no
-// thread to give.
+// holds the poller any more. Null: the system has no thread to give.
 std::shared_ptr<Poller> SharedPoller();
 
 }  // namespace nigh

@@ -101,12 +101,16 @@ struct ServerOptions {
   // The limit for all threads together: pollers, slow handlers and synchronous stream handlers.
   // Calls that would need another thread wait.
   int max_threads = 4096;
+  // How long they wait. Then they fail with RESOURCE_EXHAUSTED, which on_error hears of, too, once a
+  // second at most. Infinite: until a thread is free.
+  absl::Duration thread_timeout = absl::Seconds(1);
   // How long Run() lets running calls go on once it is told to stop. A second SIGINT or SIGTERM
   // ends it at once.
   absl::Duration grace = absl::Seconds(5);
   Interrupt interrupt = Interrupt::kByAddress;
-  // Called for an error that no caller can be told: a connection broke the protocol, or a listener
-  // failed. Runs in threads of the server and must not block.
+  // Called for an error that no caller can be told: a connection broke the protocol, a listener
+  // failed, or calls were refused for want of threads. Runs in threads of the server and must not
+  // block.
   std::function<void(const absl::Status&)> on_error = nullptr;
   // As ChannelOptions::transports; the array must outlive the server.
   absl::Span<const Transport> transports = {};

@@ -79,6 +79,9 @@ absl::Status CheckOptions(const ServerOptions& options) {
   if (options.pollers < 0 || options.max_threads < 1) {
     return Refuse("pollers, max_threads", "must not be negative; there is at least one thread");
   }
+  if (options.thread_timeout < absl::ZeroDuration()) {
+    return Refuse("thread_timeout", "must not be negative");
+  }
   return absl::OkStatus();
 }
 

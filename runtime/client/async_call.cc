@@ -50,6 +50,12 @@ void AsyncClientCall::Start(const google::protobuf::MessageLite* first, bool end
   const std::shared_ptr<Connector> connector = method_.connector->shared_from_this();
   // A child of fork(2) has no thread of its parent's pollers, but is to hear of the failure.
   waiters_.poller = connector->is_of_this_process() ? connector->poller() : SharedPoller();
+  if (waiters_.poller == nullptr) {
+    return FailToStart(absl::ResourceExhaustedError(absl::StrCat(
+        method_.method->name,
+        ": the system has no thread to give for calls that no thread waits for (raise the limit on "
+        "processes, ulimit -u, or give the channel an event loop, ChannelOptions::event_loop)")));
+  }
   call_.exchange_.SetWaiters(&waiters_);
   std::optional<MessageSource> source;
   if (first != nullptr) {
@@ -194,8 +200,13 @@ void AsyncClientCall::FailToStart(absl::Status status) {
   StopConnecting();
   RemoveHooks();
   for (absl::AnyInvocable<void()>& callback : early) {
-    if (callback) waiters_.poller->Post(&waiters_, std::move(callback));
+    if (callback) RunSoon(std::move(callback));
   }
+}
+
+void AsyncClientCall::RunSoon(absl::AnyInvocable<void()> callback) {
+  if (waiters_.poller == nullptr) return callback();
+  waiters_.poller->Post(&waiters_, std::move(callback));
 }
 
 void AsyncClientCall::GiveUp(const absl::Status& status) {
@@ -240,14 +251,18 @@ void AsyncClientCall::When(CallEvent event, absl::AnyInvocable<void()> callback)
       dropped = std::move(callback);
       return;
     }
-    if (phase_ == Phase::kFailed) return waiters_.poller->Post(&waiters_, std::move(callback));
-    if (phase_ != Phase::kOpen) {
+    if (phase_ == Phase::kOpen) {
+      // With the lock held: Abandon sets abandoned_ under it, and then finds what is registered.
+      dropped = call_.exchange_.When(event, std::move(callback));
+      return;
+    }
+    if (phase_ != Phase::kFailed) {
       dropped = std::exchange(early_[static_cast<int>(event)], std::move(callback));
       return;
     }
-    // With the lock held: Abandon sets abandoned_ under it, and then finds what is registered.
-    dropped = call_.exchange_.When(event, std::move(callback));
+    if (waiters_.poller != nullptr) return waiters_.poller->Post(&waiters_, std::move(callback));
   }
+  callback();
 }
 
 void AsyncClientCall::Read(MessageTarget target, Done done) {
@@ -282,8 +297,8 @@ void AsyncClientCall::Write(const google::protobuf::MessageLite& message, bool e
     (void)source.Measure();  // as TryWrite has, without an error
     return WriteBytes(Serialized(source), end, std::move(done));
   }
-  waiters_.poller->Post(&waiters_, [self = shared_from_this(), ok = *written,
-                                    done = std::move(done)]() mutable { done(ok); });
+  RunSoon(
+      [self = shared_from_this(), ok = *written, done = std::move(done)]() mutable { done(ok); });
 }
 
 void AsyncClientCall::WriteBytes(std::string bytes, bool end, Done done) {
@@ -322,7 +337,7 @@ void AsyncClientCall::Discard() {
 
 absl::Status AsyncClientCall::TakeStatus() {
   RemoveHooks();
-  waiters_.poller->RemoveTimer(timer_);
+  if (waiters_.poller != nullptr) waiters_.poller->RemoveTimer(timer_);
   return call_.Finish();
 }
 
@@ -340,7 +355,7 @@ void AsyncClientCall::Abandon() {
     if (std::exchange(abandoned_, true)) return;
     early = std::exchange(early_, {});
   }
-  if (waiters_.poller == nullptr) return;  // never started
+  if (waiters_.poller == nullptr) return;  // never begun
   StopConnecting();
   waiters_.poller->RemoveTimer(timer_);
   RemoveHooks();

@@ -66,6 +66,8 @@ class AsyncClientCall final : public AsyncCall,
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends a call that has not reached a session.
   void FailToStart(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Runs it on the poller; without one, now.
+  void RunSoon(absl::AnyInvocable<void()> callback);
   // Stops waiting for a session.
   void StopConnecting() ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends the call with `status`: its context has been cancelled, its deadline has passed, or a

@@ -102,14 +102,16 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   // Forgets `session`, which takes no calls any more.
   void Retire(const ClientSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Returns the poller that runs callbacks. The first call finds it or starts it.
+  // Returns the poller that runs callbacks. The first call finds it or starts it. Null: there is
+  // none, and the system has no thread to give for one.
   std::shared_ptr<Poller> poller() ABSL_LOCKS_EXCLUDED(mutex_);
   // Gets a session that accepts calls, or the reason why there is none. Runs in the role of
   // poller(), with no lock held.
   using SessionCallback =
       absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<ClientSession>> session)>;
   // Has `callback` called once there is a session, or when there will be none. Connects if need be.
-  // `owner` owns the callback as a task of poller(). Returns what StopWaiting takes.
+  // `owner` owns the callback as a task of poller(), which must be there. Returns what StopWaiting
+  // takes.
   uint64_t WhenReady(const void* owner, bool wait_for_ready, SessionCallback callback)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Drops the callback. It may still be called if it has been posted already.

@@ -7,7 +7,6 @@
 #include <iterator>
 #include <memory>
 #include <optional>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -210,12 +209,9 @@ void Pump::HandOver() {
   std::shared_ptr<Poller> poller = poller_.lock();
   if (!own_loop_) {
     if (poller == nullptr) {
-      try {
-        poller = SharedPoller();
-      } catch (const std::system_error&) {
-        // The system has no thread to give. What waits leaves with the next call.
-        return;
-      }
+      poller = SharedPoller();
+      // The system has no thread to give. What waits leaves with the next call.
+      if (poller == nullptr) return;
       poller_ = poller;
     }
     if (!let_go_) kept_poller_ = poller;

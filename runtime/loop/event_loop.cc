@@ -2,9 +2,9 @@
 
 #include <poll.h>
 
-#include <atomic>
 #include <memory>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -13,6 +13,7 @@
 #include "nigh/deadline.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/base/per_process.h"
 #include "nigh/runtime/base/standard_descriptors.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/waiter.h"
@@ -52,10 +53,8 @@ class PollerThread {
   std::thread thread_;
 };
 
-// The weak pointer lets the thread end with the last channel that holds it. The object is never
-// destroyed: somebody may still be calling at exit.
+// The weak pointer lets the thread end with the last channel that holds it.
 struct Shared {
-  const BirthProcess birth;
   Mutex mutex;
   std::weak_ptr<PollerThread> thread ABSL_GUARDED_BY(mutex);
 };
@@ -63,20 +62,16 @@ struct Shared {
 }  // namespace
 
 std::shared_ptr<Poller> SharedPoller() {
-  static std::atomic<Shared*> current = nullptr;
-  Shared* known = current.load(std::memory_order_acquire);
-  // A child of fork(2) begins anew.
-  if (known == nullptr || !known->birth.is_this()) {
-    auto fresh = std::make_unique<Shared>();
-    if (current.compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) {
-      known = fresh.release();
-    }
-  }
-  Shared& shared = *known;
+  static constinit PerProcess<Shared> present;
+  Shared& shared = present.Get();
   MutexLock lock(shared.mutex);
   std::shared_ptr<PollerThread> thread = shared.thread.lock();
   if (thread == nullptr) {
-    thread = std::make_shared<PollerThread>();
+    try {
+      thread = std::make_shared<PollerThread>();
+    } catch (const std::system_error&) {
+      return nullptr;
+    }
     shared.thread = thread;
   }
   // The result points to the poller and holds the thread.

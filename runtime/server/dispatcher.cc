@@ -4,14 +4,19 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/method.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/loop/watchdog.h"
+#include "nigh/runtime/loop/worker_pool.h"
 #include "nigh/runtime/server/server_call.h"
 #include "nigh/runtime/server/server_session.h"
 #include "nigh/service.h"
@@ -93,17 +98,8 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
       !has_pool_ || (IsPrompt(method.handler()) &&
                      (dispatch == Dispatch::kInline || (dispatch == Dispatch::kAdaptive && !slow)));
   if (!here) {
-    // The pool's thread owns the call from here on. The method is the dispatcher's.
-    pool_.Submit([call = std::move(call)]() mutable {
-      RegisteredMethod& method = call->method();
-      const int64_t start = SteadyNanos();
-      call = ServerCall::Serve(std::move(call));
-      method.Learn(SteadyNanos() - start);
-      if (call == nullptr) return;
-      ServerSession& session = call->session();
-      session.TakeBack(std::move(call), /*in_role=*/false);
-    });
-    return true;
+    return RunInPool(std::move(call), mark,
+                     IsPrompt(method.handler()) && dispatch == Dispatch::kAdaptive);
   }
   // Between Enter and Leave the watchdog may take the role and give it to another thread. Only
   // Leave tells. The call is served to its end all the same.
@@ -121,6 +117,93 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
     session.TakeBack(std::move(call), kept);
   }
   return kept;
+}
+
+bool Dispatcher::RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, bool may_run_here) {
+  Poller& poller = call->session().poller();
+  // Whoever calls this owns the call. The method is the dispatcher's.
+  WorkerPool::Task task = [this, call = std::move(call)](WorkerPool::Fate fate) mutable {
+    RegisteredMethod& method = call->method();
+    const bool overdue = fate == WorkerPool::Fate::kOverdue;
+    if (overdue) call->Abort(Refusal(method.method().name));
+    const int64_t start = SteadyNanos();
+    // One that is over by now gets as far as its interceptors.
+    call = ServerCall::Serve(std::move(call));
+    if (!overdue) method.Learn(SteadyNanos() - start);
+    if (call == nullptr) return;
+    ServerSession& session = call->session();
+    session.TakeBack(std::move(call), /*in_role=*/false);
+  };
+  const Deadline deadline = Deadline::After(thread_timeout_);
+  switch (pool_.Submit(task, deadline)) {
+    case WorkerPool::Shortage::kNone:
+      return true;
+    case WorkerPool::Shortage::kSystem:
+      if (may_run_here) {
+        const uint64_t entered = mark.Enter();
+        task(WorkerPool::Fate::kRun);
+        return mark.Leave(entered);
+      }
+      [[fallthrough]];
+    case WorkerPool::Shortage::kLimit:
+      break;
+  }
+  pool_.Queue(std::move(task), deadline);
+  LookOut(poller);
+  return true;
+}
+
+void Dispatcher::LookOut(Poller& poller) {
+  Deadline next;
+  {
+    MutexLock lock(mutex_);
+    if (looking_out_) return;
+    next = pool_.NextOverdue();
+    looking_out_ = !next.is_infinite();
+  }
+  if (!next.is_infinite()) {
+    poller.AddTimer(next, nullptr, [this, &poller] { RefuseOverdue(poller); });
+  }
+}
+
+void Dispatcher::RefuseOverdue(Poller& poller) {
+  std::vector<WorkerPool::Task> overdue = pool_.TakeOverdue();
+  // The server hears of it no later than its clients.
+  if (!overdue.empty()) Report(static_cast<int>(overdue.size()));
+  for (WorkerPool::Task& task : overdue) task(WorkerPool::Fate::kOverdue);
+  {
+    // A call that begins to wait from here on has its own thread look out.
+    MutexLock lock(mutex_);
+    looking_out_ = false;
+  }
+  LookOut(poller);
+}
+
+absl::Status Dispatcher::Refusal(absl::string_view subject) const {
+  const int threads = pool_.threads();
+  const std::string begin =
+      absl::StrCat(subject, ": no thread was free for ", absl::FormatDuration(thread_timeout_),
+                   ": all ", threads, " threads of the server are busy");
+  return absl::ResourceExhaustedError(
+      threads >= pool_.max_threads()
+          ? absl::StrCat(begin,
+                         ", with handlers, streams and polling (raise ServerOptions::max_threads)")
+          : absl::StrCat(begin,
+                         ", and the system has no other to give (raise the limit on processes, "
+                         "ulimit -u)"));
+}
+
+void Dispatcher::Report(int refused) {
+  if (on_refusal_ == nullptr) return;
+  constexpr absl::Duration kPause = absl::Seconds(1);
+  {
+    MutexLock lock(mutex_);
+    unreported_ += refused;
+    if (!next_report_.HasPassed()) return;
+    next_report_ = Deadline::After(kPause);
+    refused = std::exchange(unreported_, 0);
+  }
+  on_refusal_(Refusal(absl::StrCat("serve: ", refused, " calls were refused")));
 }
 
 }  // namespace nigh

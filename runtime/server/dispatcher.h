@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,9 +12,12 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "nigh/deadline.h"
 #include "nigh/generic_service.h"
 #include "nigh/interceptor.h"
 #include "nigh/method.h"
+#include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/loop/watchdog.h"
@@ -22,6 +26,8 @@
 #include "nigh/service.h"
 
 namespace nigh {
+
+class Poller;
 
 // A method that a server serves, and what the server has learnt about how long its handler takes.
 // Thread-safe. What is learnt is an estimate that guards no other data, so relaxed order will do.
@@ -116,16 +122,25 @@ class RegisteredMethod {
 //   role call    ... response
 //   role       a task: TakeBack
 //
+// Where the pool has no thread for a handler, the call waits for one, for the time that the server's
+// options state, and is then refused. If that is because the system has no thread to give, a handler
+// that might have run inline does so: threads that are there do the work.
+//
 // A thread that has lost the role must not touch what the role guards: the poller, and the
 // receiving half of its sessions. It keeps its call, and responds as any thread may. A server with
 // an event loop has neither a pool nor a watchdog: Leave always returns true.
 class Dispatcher {
  public:
   // `max_threads` limits the pool, which handlers and pollers share. nullopt: there is no pool, and
-  // all handlers run on the poller.
-  Dispatcher(std::optional<int> max_threads, InterceptorChain<InterceptedServerCall> interceptors)
+  // all handlers run on the poller. A call waits for a thread for `thread_timeout`. `on_refusal`
+  // hears of calls that are refused then, once a second at most; it may be null.
+  Dispatcher(std::optional<int> max_threads, InterceptorChain<InterceptedServerCall> interceptors,
+             absl::Duration thread_timeout = absl::InfiniteDuration(),
+             std::function<void(const absl::Status&)> on_refusal = nullptr)
       : has_pool_(max_threads.has_value()),
         interceptors_(std::move(interceptors)),
+        thread_timeout_(thread_timeout),
+        on_refusal_(std::move(on_refusal)),
         pool_(max_threads.value_or(0)) {}
 
   // Adds a service. Before the server starts; `service` must outlive it. ALREADY_EXISTS: names a
@@ -158,11 +173,26 @@ class Dispatcher {
   Watchdog& watchdog() { return watchdog_; }
 
  private:
+  // Runs the call in the pool, or here if `may_run_here` and need be. As Run.
+  bool RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, bool may_run_here);
+  // Has `poller` look for calls that have waited for too long, from now until none waits.
+  void LookOut(Poller& poller) ABSL_LOCKS_EXCLUDED(mutex_);
+  void RefuseOverdue(Poller& poller) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Why there is no thread; the message begins with `subject`.
+  absl::Status Refusal(absl::string_view subject) const;
+  void Report(int refused) ABSL_LOCKS_EXCLUDED(mutex_);
+
   const bool has_pool_;
   const InterceptorChain<InterceptedServerCall> interceptors_;
+  const absl::Duration thread_timeout_;
+  const std::function<void(const absl::Status&)> on_refusal_;
   absl::flat_hash_map<std::string, std::unique_ptr<RegisteredMethod>> methods_;
   absl::flat_hash_map<std::string, int> services_;
   std::unique_ptr<RegisteredMethod> fallback_;
+  Mutex mutex_;
+  bool looking_out_ ABSL_GUARDED_BY(mutex_) = false;  // a poller has a timer for it
+  int unreported_ ABSL_GUARDED_BY(mutex_) = 0;        // calls that were refused
+  Deadline next_report_ ABSL_GUARDED_BY(mutex_) = Deadline::AtNanos(0);
   WorkerPool pool_;
   Watchdog watchdog_;
 };

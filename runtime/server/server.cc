@@ -33,6 +33,7 @@
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/loop/stop_signals.h"
+#include "nigh/runtime/loop/worker_pool.h"
 #include "nigh/runtime/server/dispatcher.h"
 #include "nigh/runtime/server/listener_source.h"
 #include "nigh/runtime/server/server_session.h"
@@ -83,7 +84,8 @@ class Server::State {
  private:
   enum class Phase { kNew, kServing, kDraining, kStopped };
 
-  // Has a thread of the pool take the poller's role. False: the system has no thread to give.
+  // Has a thread of the pool take the poller's role. False: it has to wait for one, for the system
+  // has no other to give.
   bool Drive(Poller& poller);
   // Ends all threads: what the pollers still hold stays there.
   void StopThreads();
@@ -140,7 +142,8 @@ Server::State::State(ServerOptions options)
       dispatcher_(options_.event_loop != nullptr
                       ? std::optional<int>()
                       : std::max(options_.max_threads, PollerCount(options_) + 1),
-                  Compose(options_.interceptors)),
+                  Compose(options_.interceptors), options_.thread_timeout,
+                  [this](const absl::Status& status) { Report(status); }),
       stopped_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()),
       heeds_terminal_(options_.interrupt != Interrupt::kLeftToHost) {
   if (options_.event_loop != nullptr) {
@@ -149,7 +152,7 @@ Server::State::State(ServerOptions options)
   }
   for (int i = 0; i < PollerCount(options_); ++i) {
     Poller& poller = *pollers_.emplace_back(std::make_shared<Poller>(options_.wait));
-    // Drive cannot fail: the pool has at least the thread that has just lost the role.
+    // Without another thread, that which has just lost the role takes it when its handler returns.
     dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { (void)Drive(poller); });
   }
 }
@@ -222,7 +225,7 @@ void Server::State::StopThreads() {
 }
 
 bool Server::State::Drive(Poller& poller) {
-  return dispatcher_.pool().SubmitUrgent([&poller] { poller.Drive(); });
+  return dispatcher_.pool().SubmitUrgent([&poller](WorkerPool::Fate) { poller.Drive(); });
 }
 
 void Server::State::Accept(absl::StatusOr<std::unique_ptr<Connection>> connection) {

@@ -41,6 +41,9 @@ class HostService final : public Host::Service {
 
  private:
   absl::Status Echo(ServerContext& context, const Text& request, Text* reply) override;
+  absl::Status EchoInPool(ServerContext& context, const Text& request, Text* reply) override {
+    return Echo(context, request, reply);
+  }
   absl::Status Count(ServerContext& context, const Number& request, Number* reply) override;
   absl::Status Query(ServerContext& context, const Number& request, Number* reply) override {
     return Count(context, request, reply);
