@@ -101,7 +101,7 @@ class SeqpacketListener final : public Listener {
     return std::make_unique<SeqpacketConnection>(*std::move(socket), address_.ToString());
   }
 
-  Wake Arm() override { return Wake{.fd = place_.fd(), .events = POLLIN}; }
+  Wake Arm() override { return place_.Arm(); }
   const Address& address() const override { return address_; }
 
  private:

@@ -93,6 +93,17 @@ enum class Interrupt {
   kLeftToHost,
 };
 
+// What a server does when one of its addresses is lost: somebody has removed the file or the queue
+// by which clients find it. on_error hears of it, and open connections go on.
+enum class LostAddress {
+  // It listens there again. Where it cannot, because another server has taken the address meanwhile
+  // or the directory is gone, on_error hears of that, too, and the rest is as kEndRun.
+  kListenAgain,
+  // Run shuts the server down, with its grace, and returns the error. A server that is not in Run
+  // serves its connections and its other addresses on.
+  kEndRun,
+};
+
 struct ServerOptions {
   Limits limits = {};
   WaitPolicy wait = {};
@@ -108,8 +119,9 @@ struct ServerOptions {
   // ends it at once.
   absl::Duration grace = absl::Seconds(5);
   Interrupt interrupt = Interrupt::kByAddress;
-  // Called for an error that no caller can be told: a connection broke the protocol, a listener
-  // failed, or calls were refused for want of threads. Runs in threads of the server and must not
+  LostAddress lost_address = LostAddress::kListenAgain;
+  // Called for an error that no caller can be told: a connection broke the protocol, an address was
+  // lost, or calls were refused for want of threads. Runs in threads of the server and must not
   // block.
   std::function<void(const absl::Status&)> on_error = nullptr;
   // As ChannelOptions::transports; the array must outlive the server.

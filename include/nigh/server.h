@@ -57,7 +57,8 @@ class Server {
   // the process. Run replaces the handlers of both signals while it runs, and that of SIGHUP where
   // it is the default; ServerOptions::interrupt says what SIGINT and SIGHUP do. Some addresses
   // (pipe:, stdio:) only ever bring one connection: if all addresses are such, Run returns when
-  // those connections have ended. An error is Start's.
+  // those connections have ended. An error is Start's, or says which address was lost
+  // (ServerOptions::lost_address).
   absl::Status Run();
 
   // Stops the server. Listeners close, and new requests on open connections are answered with

@@ -12,6 +12,8 @@
 namespace nigh {
 
 // A listener that a poller looks after. Destroying it removes its name from the system.
+//
+// Once it has ended, its poller lets go of it, and nothing touches it any more.
 class ListenerSource final : public Pollable {
  public:
   // Gets a new connection, or the error that ended the listener. Called in the poller's role.
@@ -23,15 +25,18 @@ class ListenerSource final : public Pollable {
   Turn TakeTurn(InlineMark& /*mark*/) override {
     for (int i = 0; i < kAcceptsPerTurn; ++i) {
       absl::StatusOr<std::unique_ptr<Connection>> connection = listener_->Accept();
-      const bool failed = !connection.ok();
-      if (!failed && *connection == nullptr) return Turn::kQuiet;
+      ended_ = !connection.ok();
+      if (!ended_ && *connection == nullptr) return Turn::kQuiet;
       arrived_(std::move(connection));
-      if (failed) return Turn::kEnded;
+      if (ended_) return Turn::kEnded;
     }
     return Turn::kBusy;
   }
 
   Wake ArmReceive() override { return listener_->Arm(); }
+
+  // In the poller's role.
+  bool ended() const { return ended_; }
 
  private:
   // New connections accepted in one turn, before the open ones get theirs.
@@ -39,6 +44,7 @@ class ListenerSource final : public Pollable {
 
   const std::unique_ptr<Listener> listener_;
   ArrivalCallback arrived_;
+  bool ended_ = false;
 };
 
 }  // namespace nigh

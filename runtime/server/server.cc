@@ -74,6 +74,8 @@ class Server::State {
     registered_.Update(dispatcher_.RegisterFallback(service));
   }
   absl::Status Listen(absl::string_view text) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same; `again`: the address is among addresses_ already, and has been lost.
+  absl::Status ListenAt(const Address& address, bool again) ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<std::string> addresses() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Start() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Run() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -101,7 +103,12 @@ class Server::State {
   // Ends the calls and connections of `sessions`, and waits until the pollers have let go of them.
   void CloseSessions(const std::vector<std::shared_ptr<ServerSession>>& sessions)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void Accept(absl::StatusOr<std::unique_ptr<Connection>> connection) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Takes what came to the listener at `address`.
+  void Accept(const Address& address, absl::StatusOr<std::unique_ptr<Connection>> connection)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // In the role of the listeners' poller: `lost` has ended the listener at `address`, and the poller
+  // has let go of it.
+  void Recover(const Address& address, absl::Status lost) ABSL_LOCKS_EXCLUDED(mutex_);
   // Notes that a listener has ended because its medium brings no more connections.
   void NoMoreArrivals() ABSL_LOCKS_EXCLUDED(mutex_);
   void Forget(ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -130,6 +137,7 @@ class Server::State {
   std::thread::id runner_ ABSL_GUARDED_BY(mutex_);  // the thread that is in Run
   std::vector<std::string> addresses_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<ListenerSource>> listeners_ ABSL_GUARDED_BY(mutex_);
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);       // that ends Run
   size_t open_listeners_ ABSL_GUARDED_BY(mutex_) = 0;  // those that may bring a connection
   absl::flat_hash_map<ServerSession*, std::shared_ptr<ServerSession>> sessions_
       ABSL_GUARDED_BY(mutex_);
@@ -161,23 +169,30 @@ absl::Status Server::State::Listen(absl::string_view text) {
   FillStandardDescriptors();
   ListenToProtobufsLog();
   absl::StatusOr<Address> address = Address::Parse(text);
-  if (!address.ok()) return address.status();
-  absl::StatusOr<const Transport*> transport = FindTransport(options_.transports, *address);
+  return address.ok() ? ListenAt(*address, /*again=*/false) : address.status();
+}
+
+absl::Status Server::State::ListenAt(const Address& address, bool again) {
+  absl::StatusOr<const Transport*> transport = FindTransport(options_.transports, address);
   if (!transport.ok()) return transport.status();
-  absl::StatusOr<std::unique_ptr<Listener>> listener = (*transport)->listen(*address);
+  absl::StatusOr<std::unique_ptr<Listener>> listener = (*transport)->listen(address);
   if (!listener.ok()) return listener.status();
-  const std::string bound = (*listener)->address().ToString();
+  const Address bound = (*listener)->address();
   MutexLock lock(mutex_);
   if (phase_ > Phase::kServing) {
-    return absl::UnavailableError(absl::StrCat(bound, ": listen: the server is shut down"));
+    return absl::UnavailableError(
+        absl::StrCat(bound.ToString(), ": listen: the server is shut down"));
   }
-  NoteTransport(**transport);
-  addresses_.push_back(bound);
-  // There can be connections again.
-  eventfd_t ignored;
-  if (open_listeners_++ == 0) (void)::eventfd_read(stopped_.get(), &ignored);
+  if (!again) {
+    NoteTransport(**transport);
+    addresses_.push_back(bound.ToString());
+    // There can be connections again.
+    eventfd_t ignored;
+    if (open_listeners_++ == 0) (void)::eventfd_read(stopped_.get(), &ignored);
+  }
   listeners_.push_back(std::make_shared<ListenerSource>(
-      *std::move(listener), [this](auto connection) { Accept(std::move(connection)); }));
+      *std::move(listener),
+      [this, bound](auto connection) { Accept(bound, std::move(connection)); }));
   if (phase_ == Phase::kServing) pollers_.front()->Add(listeners_.back());
   return absl::OkStatus();
 }
@@ -228,9 +243,17 @@ bool Server::State::Drive(Poller& poller) {
   return dispatcher_.pool().SubmitUrgent([&poller](WorkerPool::Fate) { poller.Drive(); });
 }
 
-void Server::State::Accept(absl::StatusOr<std::unique_ptr<Connection>> connection) {
+void Server::State::Accept(const Address& address,
+                           absl::StatusOr<std::unique_ptr<Connection>> connection) {
   if (absl::IsOutOfRange(connection.status())) return NoMoreArrivals();
-  if (!connection.ok()) return Report(connection.status());
+  if (!connection.ok()) {
+    Report(connection.status());
+    // As a task, which runs when the poller has let go of the listener and of its descriptors.
+    pollers_.front()->Post(nullptr, [this, address, lost = connection.status()]() mutable {
+      Recover(address, std::move(lost));
+    });
+    return;
+  }
   // The poller with the least to look after.
   Poller& poller = **absl::c_min_element(
       pollers_, [](const auto& a, const auto& b) { return a->load() < b->load(); });
@@ -247,6 +270,37 @@ void Server::State::Accept(absl::StatusOr<std::unique_ptr<Connection>> connectio
   }
   session->Open();
   poller.Add(std::move(session));
+}
+
+void Server::State::Recover(const Address& address, absl::Status lost) {
+  // They go first: one may have a part of its address left, which is needed again.
+  std::vector<std::shared_ptr<ListenerSource>> ended;
+  {
+    MutexLock lock(mutex_);
+    if (phase_ != Phase::kServing) return;
+    const auto open = std::partition(listeners_.begin(), listeners_.end(),
+                                     [](const auto& source) { return source->ended(); });
+    ended.assign(listeners_.begin(), open);
+    listeners_.erase(listeners_.begin(), open);
+  }
+  ended.clear();
+  // Where it is not the name that has failed, a new listener would not be better off.
+  const bool again = options_.lost_address == LostAddress::kListenAgain && absl::IsNotFound(lost);
+  if (again) {
+    const absl::Status listens = ListenAt(address, /*again=*/true);
+    if (listens.ok()) return;
+    lost = absl::Status(listens.code(), absl::StrCat(listens.message(),
+                                                     "; this server had the address, and lost it"));
+  }
+  {
+    MutexLock lock(mutex_);
+    // Somebody is shutting the server down meanwhile.
+    if (phase_ != Phase::kServing) return;
+    --open_listeners_;
+    failure_ = lost;
+    (void)::eventfd_write(stopped_.get(), 1);
+  }
+  if (again) Report(lost);
 }
 
 void Server::State::NoMoreArrivals() {
@@ -342,7 +396,8 @@ absl::Status Server::State::Run() {
     if (::poll(fds, std::size(fds), -1) > 0 && fds[2].revents != 0) loop->Poll();
   }
   Shutdown(options_.grace, [&signals] { return signals.count() > 1; });
-  return absl::OkStatus();
+  MutexLock lock(mutex_);
+  return failure_;
 }
 
 void Server::State::Shutdown(absl::Duration grace, absl::FunctionRef<bool()> hurries) {

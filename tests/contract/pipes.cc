@@ -88,7 +88,7 @@ class PipesListener final : public Listener {
     return Connect(std::move(ends), address_.ToString());
   }
 
-  Wake Arm() override { return Wake{.fd = place_.fd(), .events = POLLIN}; }
+  Wake Arm() override { return place_.Arm(); }
   const Address& address() const override { return address_; }
 
  private:

@@ -119,6 +119,27 @@ pid_t Fork(bool raw) {
              : ::fork();
 }
 
+namespace {
+
+int RunAt(absl::string_view address, LostAddress lost) {
+  DieWithParent();
+  HostService service;
+  ServerOptions options = OptionsOfServer();
+  options.lost_address = lost;
+  options.on_error = [](const absl::Status& error) { Say(error.ToString()); };
+  Server server(options);
+  server.Register(service);
+  if (absl::Status listens = server.Listen(address); !listens.ok()) {
+    Say(listens.ToString());
+    return 1;
+  }
+  Say(server.addresses().front());
+  Say(absl::StrCat("end: ", server.Run().ToString()));
+  return 0;
+}
+
+}  // namespace
+
 std::optional<int> ActIfAsked(int argc, char** argv) {
   std::unique_ptr<Tally> tally;
   absl::string_view address = argc > 1 ? argv[argc - 1] : "";
@@ -153,6 +174,8 @@ std::optional<int> ActIfAsked(int argc, char** argv) {
     server.Shutdown(absl::Milliseconds(kPatienceMillis));
     return 0;
   }
+  if (absl::ConsumePrefix(&address, "--run=")) return RunAt(address, LostAddress::kListenAgain);
+  if (absl::ConsumePrefix(&address, "--run-once=")) return RunAt(address, LostAddress::kEndRun);
   const bool raw = absl::ConsumePrefix(&address, "--call-raw=");
   if (!raw && !absl::ConsumePrefix(&address, "--call=")) return std::nullopt;
   DieWithParent();

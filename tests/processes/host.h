@@ -65,7 +65,8 @@ class HostService final : public Host::Service {
 // --call-raw=ADDRESS), acts as one, and returns what main() is to return. A server says its address
 // (Say) and serves; if another server has the address, once that one has let go of it. --tally=PATH
 // says before where it counts. A client opens a call of Chat, forks a child that lives on, says its
-// number, and aborts.
+// number, and aborts. A server that is to --run=ADDRESS, or to --run-once=ADDRESS with
+// LostAddress::kEndRun, says its address, each error that it hears of, and how Run has ended.
 std::optional<int> ActIfAsked(int argc, char** argv);
 
 // Options for TheSubject().

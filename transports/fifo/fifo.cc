@@ -99,12 +99,16 @@ class FifoListener final : public Listener {
       std::unique_ptr<Connection> connection = Welcome(*arrival);
       if (connection != nullptr) return connection;
     }
+    if (absl::Status lost = arrivals_.CheckWatch(where_); !lost.ok()) return lost;
     return nullptr;
   }
 
   Wake Arm() override {
-    return unread_.size() >= Arrival::kSize ? Wake::Ready()
-                                            : Wake{.fd = arrivals_.fd(), .events = POLLIN};
+    if (unread_.size() >= Arrival::kSize) return Wake::Ready();
+    return {.fd = arrivals_.fd(),
+            .events = POLLIN,
+            .end_fd = arrivals_.watch_fd(),
+            .end_events = POLLIN};
   }
   const Address& address() const override { return address_; }
 
@@ -148,7 +152,7 @@ class FifoListener final : public Listener {
   const Address address_;
   const std::string path_;
   const std::string where_;
-  const ClaimedName arrivals_;
+  ClaimedName arrivals_;
   std::string unread_;
 };
 

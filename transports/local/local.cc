@@ -112,7 +112,7 @@ class LocalListener final : public Listener {
                         shm_place_.has_value() ? "the client came without" : why_no_shm_);
   }
 
-  Wake Arm() override { return Wake{.fd = both_ ? both_.get() : place_.fd(), .events = POLLIN}; }
+  Wake Arm() override { return both_ ? Wake{.fd = both_.get(), .events = POLLIN} : place_.Arm(); }
   const Address& address() const override { return address_; }
 
  private:
@@ -170,9 +170,11 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenLocal(const Address& address) {
                                            std::string(shm_place.status().message()), UniqueFd());
   }
   UniqueFd both = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
-  for (const int fd : {place->fd(), shm_place->fd()}) {
+  const Wake wake = place->Arm();
+  const Wake shm_wake = shm_place->Arm();
+  for (const int fd : {wake.fd, wake.end_fd, shm_wake.fd, shm_wake.end_fd}) {
     epoll_event event = {.events = EPOLLIN, .data = {}};
-    if (::epoll_ctl(both.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (fd >= 0 && ::epoll_ctl(both.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
       return UnavailableErrno(errno, address.ToString(), "listen");
     }
   }

@@ -1,5 +1,6 @@
 #include "nigh/transports/queue/queue_listener.h"
 
+#include <poll.h>
 #include <sys/types.h>
 
 #include <cerrno>
@@ -8,7 +9,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -30,7 +33,14 @@ QueueListener::QueueListener(Address address, ClaimedName name,
 absl::StatusOr<std::unique_ptr<Connection>> QueueListener::Accept() {
   for (;;) {
     const ssize_t size = arrivals_->Receive(ByteSpan(message_));
-    if (size == -EAGAIN) return nullptr;
+    if (size == -EAGAIN) {
+      if (absl::Status lost = name_.CheckWatch(address_.ToString()); !lost.ok()) return lost;
+      return nullptr;
+    }
+    if (size == -EIDRM || size == -EINVAL) {
+      return absl::NotFoundError(
+          absl::StrCat(address_.ToString(), ": accept: somebody has removed the message queue"));
+    }
     if (size < 0) return UnavailableErrno(static_cast<int>(-size), address_.ToString(), "accept");
     const std::optional<Arrival> client =
         Arrival::Decode(AsText(ConstByteSpan(message_.data(), static_cast<size_t>(size))));
@@ -38,6 +48,14 @@ absl::StatusOr<std::unique_ptr<Connection>> QueueListener::Accept() {
     std::unique_ptr<Connection> connection = welcome_(*client);
     if (connection != nullptr) return connection;
   }
+}
+
+Wake QueueListener::Arm() {
+  Wake wake = arrivals_->Arm();
+  if (wake.ready()) return wake;
+  wake.end_fd = name_.watch_fd();
+  wake.end_events = POLLIN;
+  return wake;
 }
 
 }  // namespace nigh

@@ -29,12 +29,12 @@ class QueueListener final : public Listener {
                 WelcomeFunction welcome);
 
   absl::StatusOr<std::unique_ptr<Connection>> Accept() override;
-  Wake Arm() override { return arrivals_->Arm(); }
+  Wake Arm() override;
   const Address& address() const override { return address_; }
 
  private:
   const Address address_;
-  const ClaimedName name_;
+  ClaimedName name_;
   const std::unique_ptr<MessageQueue> arrivals_;  // goes before its name
   const WelcomeFunction welcome_;
   std::vector<std::byte> message_;

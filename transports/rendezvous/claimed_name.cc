@@ -53,24 +53,39 @@ absl::StatusOr<ClaimedName> ClaimedName::Claim(NameSpace space, std::string name
       return absl::AlreadyExistsError(absl::StrCat(
           where, ": listen: a live server is there (stop it, or choose another name)"));
     }
-    const UniqueFd again = space.open(name, /*make=*/false);
-    if (again && AreTheSame(fd.get(), again.get())) {
-      return ClaimedName(std::move(space), std::move(name), std::move(fd));
-    }
+    // Watched first: whatever happens to the name from now on is seen.
+    ClaimedName claimed(space, name, std::move(fd));
+    if (claimed.HasName()) return claimed;
   }
   return absl::UnavailableError(
       absl::StrCat(where, ": listen: the name is made and removed all the time by others"));
 }
 
 ClaimedName::ClaimedName(NameSpace space, std::string name, UniqueFd fd)
-    : space_(std::move(space)), name_(std::move(name)), fd_(std::move(fd).KeptFromChildren()) {}
+    : space_(std::move(space)),
+      name_(std::move(name)),
+      fd_(std::move(fd).KeptFromChildren()),
+      watch_(NameWatch::OfObject(fd_.get())) {}
 
 ClaimedName::~ClaimedName() {
   if (!fd_ || !birth_.is_this()) return;
   // The lock is held until the descriptor is closed: nobody else can have taken the name, unless
   // somebody has removed it first.
+  if (HasName()) space_.unlink(name_);
+}
+
+bool ClaimedName::HasName() const {
   const UniqueFd again = space_.open(name_, /*make=*/false);
-  if (again && AreTheSame(fd_.get(), again.get())) space_.unlink(name_);
+  if (again) return AreTheSame(fd_.get(), again.get());
+  const bool unknown = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+  struct stat object;
+  return unknown && ::fstat(fd_.get(), &object) == 0 && object.st_nlink != 0;
+}
+
+absl::Status ClaimedName::CheckWatch(absl::string_view where) {
+  if (!watch_.Stirred() || HasName()) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat(where, ": accept: somebody has removed ", name_,
+                                          ", or put something else in its place"));
 }
 
 bool ClaimedName::Lock(int fd) {

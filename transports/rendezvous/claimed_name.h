@@ -4,10 +4,12 @@
 #include <functional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/rendezvous/name_watch.h"
 
 namespace nigh {
 
@@ -38,6 +40,12 @@ class ClaimedName {
 
   int fd() const { return fd_.get(); }
 
+  // Readable, level-triggered, when the name may have been lost (NameWatch). May be -1.
+  int watch_fd() const { return watch_.fd(); }
+  // NOT_FOUND: somebody has removed the name, or put another object in its place; the message begins
+  // with `where`. Looks only if watch_fd() is readable, and makes it quiet.
+  absl::Status CheckWatch(absl::string_view where);
+
   // Claims the object behind `fd`, for as long as that is open. `fd` must be open for writing. What
   // becomes of the name is the caller's business. False: somebody else has claimed the object.
   static bool Lock(int fd);
@@ -48,10 +56,14 @@ class ClaimedName {
  private:
   ClaimedName(NameSpace space, std::string name, UniqueFd fd);
 
+  // Whether the name stands for the object.
+  bool HasName() const;
+
   BirthProcess birth_;
   NameSpace space_;
   std::string name_;
   UniqueFd fd_;
+  NameWatch watch_;
 };
 
 }  // namespace nigh

@@ -1,6 +1,7 @@
 #include "nigh/transports/rendezvous/rendezvous.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -19,9 +20,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
+#include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_process.h"
+#include "nigh/transports/rendezvous/name_watch.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/rendezvous/socket_file.h"
 #include "nigh/transports/rendezvous/socket_name.h"
@@ -188,15 +191,35 @@ absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point) {
   return NotFound(found, point.address, shown ? "connect" : absl::StrCat("connect: ", point.name));
 }
 
-MeetingPlace::MeetingPlace(std::string name, SocketAcceptor acceptor,
+MeetingPlace::MeetingPlace(std::string name, std::string address, SocketAcceptor acceptor,
                            std::optional<SocketFile> file)
-    : name_(std::move(name)), acceptor_(std::move(acceptor)), file_(std::move(file)) {}
+    : name_(std::move(name)), address_(std::move(address)), acceptor_(std::move(acceptor)) {
+  if (!file.has_value()) return;
+  NameWatch watch = NameWatch::OfPath(file->path());
+  place_.emplace(Place{*std::move(file), std::move(watch)});
+}
 
 absl::StatusOr<UniqueFd> MeetingPlace::Accept() {
   absl::StatusOr<UniqueFd> socket = acceptor_.Accept();
-  if (!socket.ok() || !*socket) return socket;
-  if (SocketFile::IsQuestion(socket->get())) socket->reset();
+  if (!socket.ok()) return socket;
+  if (*socket) {
+    if (SocketFile::IsQuestion(socket->get())) socket->reset();
+    return socket;
+  }
+  // Whoever had come before it went is let in first.
+  if (place_.has_value() && place_->watch.Stirred() && place_->file.IsLost()) {
+    return absl::NotFoundError(absl::StrCat(address_, ": accept: somebody has removed ",
+                                            place_->file.path(),
+                                            ", or put something else in its place"));
+  }
   return socket;
+}
+
+Wake MeetingPlace::Arm() const {
+  return {.fd = acceptor_.fd(),
+          .events = POLLIN,
+          .end_fd = place_.has_value() ? place_->watch.fd() : -1,
+          .end_events = POLLIN};
 }
 
 absl::StatusOr<MeetingPlace> MeetingPlace::Open(const MeetingPoint& point) {
@@ -210,8 +233,8 @@ absl::StatusOr<MeetingPlace> MeetingPlace::Open(const MeetingPoint& point) {
   if (::listen(socket.get(), SOMAXCONN) != 0) {
     return UnavailableErrno(errno, point.address, "listen");
   }
-  return MeetingPlace(*std::move(name), SocketAcceptor(std::move(socket), point.address),
-                      *std::move(file));
+  return MeetingPlace(*std::move(name), point.address,
+                      SocketAcceptor(std::move(socket), point.address), *std::move(file));
 }
 
 }  // namespace nigh

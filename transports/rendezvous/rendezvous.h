@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/rendezvous/name_watch.h"
 #include "nigh/transports/rendezvous/socket_file.h"
 #include "nigh/transports/rendezvous/socket_name.h"
 #include "nigh/transports/stream/socket_acceptor.h"
@@ -42,18 +44,28 @@ class MeetingPlace {
   static absl::StatusOr<MeetingPlace> Open(const MeetingPoint& point);
 
   // As SocketAcceptor's. Who only asks whether a live server is there (SocketFile) is passed over.
+  // NOT_FOUND: the socket's file is no longer there, so nobody can come any more.
   absl::StatusOr<UniqueFd> Accept();
-  int fd() const { return acceptor_.fd(); }
+  // As Listener::Arm.
+  Wake Arm() const;
   // The name of the socket, out of those of the point.
   const std::string& name() const { return name_; }
 
  private:
-  MeetingPlace(std::string name, SocketAcceptor acceptor, std::optional<SocketFile> file);
+  // The file of the socket, and what tells of its end.
+  struct Place {
+    SocketFile file;
+    NameWatch watch;
+  };
+
+  MeetingPlace(std::string name, std::string address, SocketAcceptor acceptor,
+               std::optional<SocketFile> file);
 
   std::string name_;
+  std::string address_;
   SocketAcceptor acceptor_;
   // Declared after the acceptor, so that the file goes while the socket is still open.
-  std::optional<SocketFile> file_;
+  std::optional<Place> place_;
 };
 
 }  // namespace nigh

@@ -189,10 +189,12 @@ SocketFile::SocketFile(SocketFile&& other) noexcept
       inode_(other.inode_) {}
 
 SocketFile::~SocketFile() {
-  if (path_.empty() || !birth_.is_this()) return;
+  if (!path_.empty() && birth_.is_this() && !IsLost()) ::unlink(path_.c_str());
+}
+
+bool SocketFile::IsLost() const {
   struct stat file;
-  if (::lstat(path_.c_str(), &file) != 0) return;
-  if (file.st_dev == device_ && file.st_ino == inode_) ::unlink(path_.c_str());
+  return ::lstat(path_.c_str(), &file) != 0 || file.st_dev != device_ || file.st_ino != inode_;
 }
 
 }  // namespace nigh

@@ -39,9 +39,14 @@ class SocketFile {
 
   SocketFile(SocketFile&& other) noexcept;
   SocketFile& operator=(SocketFile&&) = delete;
+
+  const std::string& path() const { return path_; }
   // Whether the peer of an accepted socket has come for nothing but to ask whether the process that
   // listens is alive.
   static bool IsQuestion(int socket);
+
+  // Whether the path leads elsewhere by now, or nowhere: somebody has removed the file.
+  bool IsLost() const;
 
   // Removes the file if it is still the one that Bind made. Must run before the socket is closed.
   ~SocketFile();

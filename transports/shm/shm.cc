@@ -1,6 +1,5 @@
 #include "nigh/transports/shm/shm.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <memory>
@@ -48,7 +47,7 @@ class ShmListener final : public Listener {
         .value_or(nullptr);
   }
 
-  Wake Arm() override { return Wake{.fd = place_.fd(), .events = POLLIN}; }
+  Wake Arm() override { return place_.Arm(); }
   const Address& address() const override { return address_; }
 
  private:

@@ -1,7 +1,5 @@
 #include "nigh/transports/unix/unix.h"
 
-#include <poll.h>
-
 #include <memory>
 #include <string>
 #include <utility>
@@ -57,7 +55,7 @@ class UnixListener final : public Listener {
     return MakeConnection(*std::move(socket), StreamConnection::Side::kServer, where_);
   }
 
-  Wake Arm() override { return Wake{.fd = place_.fd(), .events = POLLIN}; }
+  Wake Arm() override { return place_.Arm(); }
   const Address& address() const override { return address_; }
 
  private:

@@ -18,7 +18,8 @@ class Listener {
 
   // Returns the next connection, or nullptr if there is none now. An error ends this listener, not
   // its connections. If a single arrival goes wrong (its peer is gone already), that is not an
-  // error. OUT_OF_RANGE: the medium is such that no more connections can come.
+  // error. OUT_OF_RANGE: the medium is such that no more connections can come. NOT_FOUND: the name
+  // has been taken away from the listener; another may listen there once this one is destroyed.
   virtual absl::StatusOr<std::unique_ptr<Connection>> Accept() = 0;
 
   // Prepares to sleep. Call it when Accept has returned nullptr. Returns a descriptor to poll, or
