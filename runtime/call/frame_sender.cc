@@ -195,6 +195,7 @@ Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
   }
   // From here on the frame counts as taken, whatever happens. Part of it may have left before the
   // connection ended, so its sender must not be told that it was refused.
+  bool others_waited = AnythingWaits();
   if (fits) {
     Waiting waiting = Wait(header, size);
     WritePayload(sections, message, waiting.payload.get());
@@ -205,12 +206,15 @@ Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
     if (overtaken_ && IsQuiet()) overtaken_ = false;
     std::optional<Waiting> rest = SendPieces(header, *message);
     if (broken_) return Sent::kSome;
+    others_waited = AnythingWaits();
     if (rest.has_value()) (void)Keep(*std::move(rest));
   } else {
     Waiting whole = Serialise(header, sections, message, size);
+    others_waited = AnythingWaits();
     if (broken_ || !Keep(std::move(whole))) return Sent::kSome;
   }
-  return ResumeLocked() == Sent::kAll ? Sent::kAll : Sent::kSome;
+  // Whoever waits for room must hear that there is some: who polls may have found the lock taken.
+  return ResumeLocked() == Sent::kAll && !others_waited ? Sent::kAll : Sent::kSome;
 }
 
 bool FrameSender::MayOvertake(const FrameHeader& header) const {
@@ -227,8 +231,10 @@ Sent FrameSender::FlushBeside() {
   const Sent flushed = FlushLocked();
   // The frame may have left before the piece failed.
   if (flushed == Sent::kFailed && with_piece) return Sent::kSome;
-  // Whoever waits for room must hear that there is some.
-  return flushed == Sent::kAll && waited && !AnythingWaits() ? Sent::kSome : flushed;
+  // Whoever waits for room must hear that there is some. And a short message behind the last piece
+  // is not held back any more: nobody looks after it yet.
+  const bool changed = (waited && !AnythingWaits()) || (with_piece && !short_turns_.empty());
+  return flushed == Sent::kAll && changed ? Sent::kSome : flushed;
 }
 
 bool FrameSender::IsQuiet() {

@@ -107,7 +107,7 @@ TEST_F(FrameSenderTest, MessagesOfOneCallKeepTheirOrder) {
   ASSERT_NE(Message(1, "bbbbbb"), Sent::kFailed);
   connection_.room = FakeConnection::kEndless;
   // There is room now, but what waits was first.
-  EXPECT_EQ(Message(1, "c"), Sent::kAll);
+  EXPECT_EQ(Message(1, "c"), Sent::kSome);
   EXPECT_THAT(Frames(),
               ElementsAre("MESSAGE 1 1+0", "MESSAGE 1 4+2", "PIECE 1 2+0", "MESSAGE 1 1+0"));
 }
@@ -171,6 +171,28 @@ TEST_F(FrameSenderTest, WhoeverEmptiesTheQueueIsTold) {
   for (const uint32_t call : {2u, 3u, 4u}) ASSERT_EQ(Message(call, "s"), Sent::kAll);
   EXPECT_EQ(Message(5, "s"), Sent::kSome) << "the last piece has left with it, writers may go on";
   EXPECT_FALSE(sender_->congested());
+}
+
+TEST_F(FrameSenderTest, AShortMessageBehindTheLastPieceIsNotLeftAlone) {
+  SetMaxPayload(4);
+  connection_.room = 5;
+  ASSERT_EQ(Message(1, "11112222"), Sent::kSome);
+  ASSERT_EQ(Message(1, "s"), Sent::kSome);
+  connection_.room = FakeConnection::kEndless;
+  for (const uint32_t call : {2u, 3u, 4u}) ASSERT_EQ(Message(call, "s"), Sent::kAll);
+  EXPECT_EQ(Message(5, "s"), Sent::kSome) << "the last piece has left with it";
+  EXPECT_FALSE(sender_->holds_back());
+  EXPECT_EQ(sender_->Resume(), Sent::kAll);
+}
+
+TEST_F(FrameSenderTest, WhoeverEmptiesTheQueueBehindItsOwnFrameIsTold) {
+  SetMaxPayload(4);
+  connection_.room = 0;
+  ASSERT_EQ(Message(1, "1111"), Sent::kSome);
+  connection_.room = FakeConnection::kEndless;
+  EXPECT_EQ(Message(1, "2222"), Sent::kSome) << "the first has left with it, writers may go on";
+  EXPECT_TRUE(sender_->idle());
+  EXPECT_EQ(sender_->Resume(), Sent::kAll);
 }
 
 TEST_F(FrameSenderTest, ALongMessageGivesWayWhileItIsSerialised) {

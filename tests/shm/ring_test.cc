@@ -220,6 +220,17 @@ TEST_F(RingTest, FullIsNoRoomUntilTheReaderHasRead) {
   EXPECT_TRUE(Send(sent, Payload(sent, 1000)));
 }
 
+TEST_F(RingTest, RoomIsRoomHoweverLongAgoThereWasNone) {
+  uint32_t sent = 0;
+  while (Send(sent, Payload(sent, 1000))) ++sent;
+  for (uint32_t call = 0; call < sent; ++call) ASSERT_NO_FATAL_FAILURE(ExpectFrame(call, 1000));
+  for (uint32_t call = 0; call < 2 * sent; ++call) {
+    ASSERT_TRUE(Send(call, Payload(call, 1000)));
+    ASSERT_NO_FATAL_FAILURE(ExpectFrame(call, 1000));
+  }
+  EXPECT_TRUE(sender_.ArmRoom());
+}
+
 // The reader owes the writer up to an eighth of the ring; that must never be what it waits for.
 TEST_F(RingTest, WhateverTheReaderOwesAnyClaimFitsARingThatHasBeenRead) {
   for (size_t before = 0; before < kMinRing; before += kRecordAlignment) {

@@ -53,7 +53,8 @@ void RingSender::Skip() {
 bool RingSender::ArmRoom() {
   if (peer_ == nullptr || !broken_.ok()) return false;
   LookAtHead(MarkAndLook(own_.room_mark, peer_->head, wanted_ - 1));
-  return broken_.ok() && head_ - wanted_ <= data_.size();
+  // The claim that failed may be more than a ring ago, and all since have found room.
+  return broken_.ok() && static_cast<int64_t>(head_ - wanted_) >= 0;
 }
 
 void RingReceiver::BreakAtTail(uint64_t tail) {
