@@ -20,6 +20,8 @@ class Child {
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
+  pid_t pid() const { return pid_; }
+
   // Waits for the next line that the process says (Say). Empty: it has ended instead.
   std::string Hear();
 

@@ -1,0 +1,48 @@
+#ifndef NIGH_TESTS_SOAK_RESOURCES_H_
+#define NIGH_TESTS_SOAK_RESOURCES_H_
+
+#include <sys/types.h>
+
+#include <set>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+
+namespace nigh::testing {
+
+// Bytes by which the memory of a process that has lost nothing may still grow: the allocator keeps
+// what its threads have freed. A sanitizer keeps freed memory on purpose.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kMemoryCounts = false;
+#else
+inline constexpr bool kMemoryCounts = true;
+#endif
+
+// What a process holds.
+struct Resources {
+  int descriptors = 0;
+  int threads = 0;
+  int memory_mib = 0;  // resident
+
+  static Resources Of(pid_t process);
+  std::string ToString() const;
+};
+
+// What `now` has more of than `before`; empty: nothing. Memory may grow by `memory_mib`.
+std::string Excess(const Resources& before, const Resources& now, int memory_mib);
+
+// What exists beyond processes: names in `folder`, shared memory and queues with nigh's names in
+// /dev/shm and /dev/mqueue, and the System V objects of the system. Another program may make some
+// of the latter at the same time.
+std::set<std::string> NamesOfTheSystem(const std::string& folder);
+
+// Those of them that are not among `before`; empty: none.
+std::string NewNames(const std::string& folder, const std::set<std::string>& before);
+
+// Calls `excess` until it returns nothing, for ten seconds at most: the kernel and threads that
+// are about to end take a moment. Returns what it returned last.
+std::string Settle(absl::FunctionRef<std::string()> excess);
+
+}  // namespace nigh::testing
+
+#endif  // NIGH_TESTS_SOAK_RESOURCES_H_
