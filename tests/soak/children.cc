@@ -112,7 +112,9 @@ int Wait(const std::string& address) {
   Parcel parcel;
   if (!chat.Write(parcel) || !chat.Read(&parcel)) return 1;
   const pid_t child = absl::GetFlag(FLAGS_forks) ? ::fork() : -1;
-  while (child == 0) ::pause();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
   Say(absl::StrCat(child > 0 ? child : 0));
   (void)chat.Read(&parcel);
   return 1;

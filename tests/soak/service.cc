@@ -119,7 +119,9 @@ absl::Status LoadService::Chat(ServerContext&, ServerStream<Parcel, Parcel>& str
 absl::Status LoadService::Fork(ServerContext&, const Parcel&, Parcel* reply) {
   const pid_t child = ::fork();
   if (child < 0) return absl::ErrnoToStatus(errno, "fork");
-  while (child == 0) ::pause();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
   reply->set_number(static_cast<uint64_t>(child));
   return absl::OkStatus();
 }
