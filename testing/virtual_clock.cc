@@ -7,21 +7,29 @@
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
 
-namespace nigh::testing {
+namespace nigh {
+
+// What Deadline shows of itself.
+class VirtualTime {
+ public:
+  static std::atomic<int64_t>& nanos() { return Deadline::virtual_nanos_; }
+};
+
+namespace testing {
 
 VirtualClock::VirtualClock() {
   // It begins at the time that it is, so what was set before is as far away as it was.
-  const int64_t before =
-      Deadline::virtual_nanos_.exchange(SteadyNanos(), std::memory_order_relaxed);
+  const int64_t before = VirtualTime::nanos().exchange(SteadyNanos(), std::memory_order_relaxed);
   assert(before == 0 && "there is one virtual clock at a time");
   (void)before;
 }
 
-VirtualClock::~VirtualClock() { Deadline::virtual_nanos_.store(0, std::memory_order_relaxed); }
+VirtualClock::~VirtualClock() { VirtualTime::nanos().store(0, std::memory_order_relaxed); }
 
 void VirtualClock::Advance(absl::Duration by) {
   assert(by >= absl::ZeroDuration());
-  Deadline::virtual_nanos_.fetch_add(absl::ToInt64Nanoseconds(by), std::memory_order_relaxed);
+  VirtualTime::nanos().fetch_add(absl::ToInt64Nanoseconds(by), std::memory_order_relaxed);
 }
 
-}  // namespace nigh::testing
+}  // namespace testing
+}  // namespace nigh

@@ -11,10 +11,6 @@
 
 namespace nigh {
 
-namespace testing {
-class VirtualClock;
-}  // namespace testing
-
 // The steady clock's time, in nanoseconds since an arbitrary start. Deadlines use it because the
 // wall clock can be set back or forward, and that must not move a deadline.
 inline int64_t SteadyNanos() {
@@ -71,7 +67,7 @@ class Deadline {
   friend constexpr auto operator<=>(Deadline, Deadline) = default;
 
  private:
-  friend class testing::VirtualClock;
+  friend class VirtualTime;  // nigh/testing/virtual_clock.h
 
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
   constexpr explicit Deadline(int64_t nanos) : nanos_(nanos) {}

@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "nigh/channel.h"
 #include "nigh/mutex.h"
 #include "nigh/options.h"
@@ -149,7 +150,11 @@ absl::Status ExchangeService::Chat(ServerContext& /*context*/, ServerStream<Text
 }
 
 ServerOptions FaultyServerOptions() { return {.transports = Faulty()}; }
-ChannelOptions FaultyChannelOptions() { return {.transports = Faulty()}; }
+// There are thousands of connections that fail.
+ChannelOptions FaultyChannelOptions() {
+  constexpr absl::Duration kBackoff = absl::Milliseconds(1);
+  return {.min_backoff = kBackoff, .max_backoff = kBackoff, .transports = Faulty()};
+}
 
 std::string WithFaults(absl::string_view faults, absl::string_view address) {
   return absl::StrCat("faulty:", faults, ":", address);

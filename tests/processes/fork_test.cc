@@ -83,12 +83,20 @@ std::string EndOf(Way way, absl::string_view returned) {
   return way == ABORT ? absl::StrCat("signal ", SIGABRT) : "exit 0";
 }
 
+// ThreadSanitizer does not hear of a child that was made past the C library either: it believes that
+// the parent's threads run there, and holds its signals back.
+#ifdef __SANITIZE_THREAD__
+constexpr bool kKnowsRawChildren = false;
+#else
+constexpr bool kKnowsRawChildren = true;
+#endif
+
 // Each way to end, of a child of fork(3) and of one that has its parent's descriptors.
 std::vector<std::pair<Way, bool>> AllEnds() {
   std::vector<std::pair<Way, bool>> ends;
   for (const Way way : kEnds) {
     ends.emplace_back(way, false);
-    ends.emplace_back(way, true);
+    if (kKnowsRawChildren) ends.emplace_back(way, true);
   }
   return ends;
 }
@@ -179,6 +187,7 @@ TEST_F(ForkTest, AChildCalls) {
 }
 
 TEST_F(ForkTest, AChildOfAServerThatRunsDiesOfSignals) {
+  if (!kKnowsRawChildren) GTEST_SKIP() << "the sanitizer holds signals back";
   // As in a program whose main thread is in Run.
   std::thread runner([] { EXPECT_EQ(global->server.Run(), absl::OkStatus()); });
   struct sigaction handler = {};

@@ -196,7 +196,7 @@ MeetingPlace::MeetingPlace(std::string name, std::string address, SocketAcceptor
     : name_(std::move(name)), address_(std::move(address)), acceptor_(std::move(acceptor)) {
   if (!file.has_value()) return;
   NameWatch watch = NameWatch::OfPath(file->path());
-  place_.emplace(Place{*std::move(file), std::move(watch)});
+  place_.emplace(Place{std::move(watch), *std::move(file)});
 }
 
 absl::StatusOr<UniqueFd> MeetingPlace::Accept() {

@@ -52,10 +52,11 @@ class MeetingPlace {
   const std::string& name() const { return name_; }
 
  private:
-  // The file of the socket, and what tells of its end.
+  // The file of the socket, and what tells of its end. The file goes first: to end a watch takes the
+  // kernel some 10 ms, in which the next server may come.
   struct Place {
-    SocketFile file;
     NameWatch watch;
+    SocketFile file;
   };
 
   MeetingPlace(std::string name, std::string address, SocketAcceptor acceptor,
