@@ -125,15 +125,14 @@ absl::StatusOr<std::unique_ptr<Connection>> MakeFaulty(const std::shared_ptr<Fau
 
 class FaultyListener final : public Listener {
  public:
-  FaultyListener(FaultyAddress address, std::unique_ptr<Listener> listener,
-                 std::shared_ptr<FaultRecord> record)
+  FaultyListener(FaultyAddress address, std::unique_ptr<Listener> listener)
       : script_(std::move(address.script)),
         listener_(std::move(listener)),
         address_({"faulty",
                   absl::StrCat(address.faults, ":", listener_->address().scheme, ":",
                                listener_->address().name),
                   listener_->address().parameters}),
-        record_(std::move(record)) {}
+        record_(TheRecords().Of(AcceptedKey(address_.ToString()))) {}
 
   absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
     const int number = record_->connections.load(std::memory_order_relaxed) + 1;
@@ -177,8 +176,7 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenFaulty(const Address& address) {
   if (!parts.ok()) return parts.status();
   absl::StatusOr<std::unique_ptr<Listener>> listener = parts->transport->listen(parts->inner);
   if (!listener.ok()) return listener.status();
-  return std::make_unique<FaultyListener>(*std::move(parts), *std::move(listener),
-                                          TheRecords().Of(AcceptedKey(address.ToString())));
+  return std::make_unique<FaultyListener>(*std::move(parts), *std::move(listener));
 }
 
 TransportTable FaultyTransports() {
