@@ -12,7 +12,7 @@ namespace nigh {
 // What Deadline shows of itself.
 class VirtualTime {
  public:
-  static std::atomic<int64_t>& nanos() { return Deadline::virtual_nanos_; }
+  static std::atomic<int64_t>& nanos() { return Deadline::virtual_nanos; }
 };
 
 namespace testing {

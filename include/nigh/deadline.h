@@ -26,8 +26,8 @@ class Deadline {
  public:
   // The time by which deadlines are measured: SteadyNanos(), or a virtual clock's.
   static int64_t NowNanos() {
-    const int64_t virtual_nanos = virtual_nanos_.load(std::memory_order_relaxed);
-    return virtual_nanos == 0 ? SteadyNanos() : virtual_nanos;
+    const int64_t now = virtual_nanos.load(std::memory_order_relaxed);
+    return now == 0 ? SteadyNanos() : now;
   }
 
   // Never.
@@ -75,7 +75,7 @@ class Deadline {
   int64_t SleepNanos() const;
 
   // What a virtual clock reads; 0: there is none.
-  static std::atomic<int64_t> virtual_nanos_;
+  static std::atomic<int64_t> virtual_nanos;
 
   int64_t nanos_ = kNever;
 };

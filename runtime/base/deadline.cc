@@ -17,7 +17,7 @@ constexpr int64_t kLookNanos = 1'000'000;
 
 }  // namespace
 
-constinit std::atomic<int64_t> Deadline::virtual_nanos_ = 0;
+constinit std::atomic<int64_t> Deadline::virtual_nanos = 0;
 
 Deadline Deadline::After(absl::Duration timeout) {
   if (timeout == absl::InfiniteDuration()) return Infinite();
@@ -38,7 +38,7 @@ absl::Duration Deadline::Remaining() const {
 
 int64_t Deadline::SleepNanos() const {
   const int64_t left = RemainingNanos();
-  const bool looks = !is_infinite() && virtual_nanos_.load(std::memory_order_relaxed) != 0;
+  const bool looks = !is_infinite() && virtual_nanos.load(std::memory_order_relaxed) != 0;
   return looks ? std::min(left, kLookNanos) : left;
 }
 
@@ -54,7 +54,7 @@ timespec Deadline::RemainingTimespec() const {
 }
 
 timespec Deadline::ToTimespec() const {
-  const bool looks = !is_infinite() && virtual_nanos_.load(std::memory_order_relaxed) != 0;
+  const bool looks = !is_infinite() && virtual_nanos.load(std::memory_order_relaxed) != 0;
   return absl::ToTimespec(absl::Nanoseconds(looks ? SteadyNanos() + SleepNanos() : nanos_));
 }
 

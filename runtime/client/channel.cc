@@ -59,8 +59,8 @@ Channel::Channel(std::shared_ptr<Connector> connector) : connector_(std::move(co
 // What a child of fork(2) inherits is its parent's: it is neither asked nor destroyed here.
 
 Channel::~Channel() {
-  if (!connector_->is_of_this_process())
-    new (std::nothrow) std::shared_ptr<Connector>(std::move(connector_));
+  if (connector_->is_of_this_process()) return;
+  new (std::nothrow) std::shared_ptr<Connector>(std::move(connector_));
 }
 
 ChannelState Channel::state() const {

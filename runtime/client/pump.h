@@ -275,8 +275,9 @@ void Pump::Follow(Wait& wait) {
     if (!stands_back && waiter.PollAgain(Waiter::PollCost::kCheap)) continue;
     wait.BeginToSleep();
     Deadline deadline = wait.deadline();
-    if (stands_back)
+    if (stands_back) {
       deadline = std::min(deadline, Deadline::AtNanos(Deadline::NowNanos() + kLookNanos));
+    }
     if (!patient) rhythm_.EndToFollow();
     Park({&wait.spot(), stands_back}, deadline, [&] { return wait.waits(); });
     if (!patient) rhythm_.BeginToFollow();

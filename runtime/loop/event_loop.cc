@@ -85,8 +85,8 @@ EventLoop::EventLoop() {
 }
 
 EventLoop::~EventLoop() {
-  if (!poller_->is_of_this_process())
-    new (std::nothrow) std::shared_ptr<Poller>(std::move(poller_));
+  if (poller_->is_of_this_process()) return;
+  new (std::nothrow) std::shared_ptr<Poller>(std::move(poller_));
 }
 
 int EventLoop::fd() const { return poller_->fd(); }

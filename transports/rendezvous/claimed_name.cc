@@ -32,7 +32,7 @@ bool AreTheSame(int one, int other) {
 
 }  // namespace
 
-absl::StatusOr<ClaimedName> ClaimedName::Claim(NameSpace space, std::string name,
+absl::StatusOr<ClaimedName> ClaimedName::Claim(const NameSpace& space, const std::string& name,
                                                absl::string_view where) {
   // Each further turn means that another owner has just removed the name.
   constexpr int kTurns = 100;

@@ -31,7 +31,7 @@ class ClaimedName {
  public:
   // ALREADY_EXISTS: a live process has it. FAILED_PRECONDITION: another user's. Another code: what
   // the system says. Messages begin with `where`.
-  static absl::StatusOr<ClaimedName> Claim(NameSpace space, std::string name,
+  static absl::StatusOr<ClaimedName> Claim(const NameSpace& space, const std::string& name,
                                            absl::string_view where);
   ClaimedName(ClaimedName&& other) noexcept = default;
   ClaimedName& operator=(ClaimedName&& other) = delete;
