@@ -105,7 +105,9 @@ std::optional<int> ActAsHost(absl::string_view end, absl::Span<char* const> addr
   } else if (end == "global" || end == "exits" || end == "thread-exits") {
     GlobalChannels() = std::move(channels);
   } else if (end == "leaks") {
-    (void)new std::vector<std::shared_ptr<Channel>>(std::move(channels));
+    // Volatile, so that it is there for LeakSanitizer to see.
+    [[maybe_unused]] static std::vector<std::shared_ptr<Channel>>* volatile never_destroyed;
+    never_destroyed = new std::vector<std::shared_ptr<Channel>>(std::move(channels));
   }
   if (end == "exits") std::exit(0);
   if (end == "thread-exits") std::thread([] { std::exit(0); }).join();
