@@ -15,15 +15,15 @@ namespace nigh::codegen {
 // and CoX of a method X follow one rule: each has the name that the .proto gives it, unless that is
 // taken, and then as many "_" behind it as it takes. A name is taken
 //
-//  * for the compiler: by a keyword, or by a macro of the system's headers, of GoogleTest, Abseil or
-//    protobuf (reserved_names.h);
+//  * for the compiler: by a keyword, or by a macro of the system's headers, of GoogleTest, Abseil
+//    or protobuf (reserved_names.h);
 //  * by what stands beside it in the generated code: a service's by what protobuf declares in the
 //    package, and by the members of the class; a method's by the members of Stub, Service and
 //    CoService, their own and those of nigh::Service, and by what gMock makes of other methods;
 //  * by the namespaces that generated code names: absl, google, nigh, std;
 //  * by another service or method. Those that can keep their names are named before those that
-//    cannot, in the order of the .proto, and variants after methods. So none changes its name because
-//    of another that has to.
+//    cannot, in the order of the .proto, and variants after methods. So none changes its name
+//    because of another that has to.
 //
 // What is free is the same whatever is generated, mocks or not. The name on the wire stays.
 class Names {
@@ -68,8 +68,8 @@ class Names {
   std::map<const google::protobuf::ServiceDescriptor*, std::set<std::string>> hiding_;
 };
 
-// The first part of `file`'s package that C++ cannot use as a namespace (protobuf keeps keywords and
-// macros as they are there), or "".
+// The first part of `file`'s package that C++ cannot use as a namespace (protobuf keeps keywords
+// and macros as they are there), or "".
 std::string UnusableNamespace(const google::protobuf::FileDescriptor& file);
 // The first part that g++ cannot use in GNU's dialect alone (IsGnuMacro), or "".
 std::string GnuNamespace(const google::protobuf::FileDescriptor& file);

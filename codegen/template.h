@@ -31,7 +31,8 @@ struct ByKind {
   const char* Of(const google::protobuf::MethodDescriptor& method) const;
 };
 
-// Of a service: service (its class), full_name, method_count, deprecated (the attribute or nothing).
+// Of a service: service (its class), full_name, method_count, deprecated (the attribute or
+// nothing).
 Variables VariablesOf(const google::protobuf::ServiceDescriptor& service, const Names& names);
 
 struct Method {

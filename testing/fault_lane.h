@@ -39,8 +39,8 @@ struct FaultyLink {
 };
 
 // One direction of a faulty connection: how many bytes have passed, and what is to go wrong next.
-// Its thread asks Next() before it moves anything, and says what it has moved. Used by one thread at
-// a time.
+// Its thread asks Next() before it moves anything, and says what it has moved. Used by one thread
+// at a time.
 class FaultLane {
  public:
   enum class Step {
@@ -57,8 +57,8 @@ class FaultLane {
             std::atomic<uint64_t>& passed);
 
   // What happens to the next `size` bytes. If a fault is among them and not before the first, bytes
-  // can be moved up to there (Room). With `whole`, the bytes are a frame that cannot be divided: then
-  // it happens to all of them. Signals are sent in here.
+  // can be moved up to there (Room). With `whole`, the bytes are a frame that cannot be divided:
+  // then it happens to all of them. Signals are sent in here.
   Step Next(size_t size, bool whole);
   // How many of `size` bytes may be moved in one go, after kPass.
   size_t Room(size_t size) const;

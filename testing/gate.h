@@ -8,8 +8,8 @@
 
 namespace nigh::testing {
 
-// One descriptor that stands for another, and is deaf to it while it is held. It is to be polled for
-// POLLIN. Used by one thread at a time, but for polling.
+// One descriptor that stands for another, and is deaf to it while it is held. It is to be polled
+// for POLLIN. Used by one thread at a time, but for polling.
 class Gate {
  public:
   Gate();

@@ -43,8 +43,8 @@ absl::string_view ChannelStateName(ChannelState state);
 // sends and receives. If the connection breaks while nobody calls, the next call notices and
 // connects anew. Calls that no thread waits for (callbacks, coroutines) need
 // ChannelOptions::event_loop; without it, one thread of the process serves them. If the system has
-// no thread to give for that, they fail with RESOURCE_EXHAUSTED, and their callbacks run at once, in
-// the thread that leaves them.
+// no thread to give for that, they fail with RESOURCE_EXHAUSTED, and their callbacks run at once,
+// in the thread that leaves them.
 class Channel {
  public:
   // As nigh::Dial, below.

@@ -112,8 +112,8 @@ struct ServerOptions {
   // The limit for all threads together: pollers, slow handlers and synchronous stream handlers.
   // Calls that would need another thread wait.
   int max_threads = 4096;
-  // How long they wait. Then they fail with RESOURCE_EXHAUSTED, which on_error hears of, too, once a
-  // second at most. Infinite: until a thread is free.
+  // How long they wait. Then they fail with RESOURCE_EXHAUSTED, which on_error hears of, too, once
+  // a second at most. Infinite: until a thread is free.
   absl::Duration thread_timeout = absl::Seconds(1);
   // How long Run() lets running calls go on once it is told to stop. A second SIGINT or SIGTERM
   // ends it at once.

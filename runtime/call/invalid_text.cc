@@ -36,8 +36,8 @@ class Search {
   explicit Search(CodedInputStream& in) : in_(in) {}
 
   // Returns the first string of a message of `type` that is not UTF-8, or null. Puts the way that
-  // leads to it before `path`, which is put together only then: it may be long, and the fields many.
-  // Ends where the message does, or cannot be read further.
+  // leads to it before `path`, which is put together only then: it may be long, and the fields
+  // many. Ends where the message does, or cannot be read further.
   const FieldDescriptor* Find(const Descriptor& type, std::string& path) {
     absl::flat_hash_map<int, int> repeated;  // how many there have been of each field
     while (const uint32_t tag = in_.ReadTag()) {

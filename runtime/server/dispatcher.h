@@ -122,9 +122,9 @@ class RegisteredMethod {
 //   role call    ... response
 //   role       a task: TakeBack
 //
-// Where the pool has no thread for a handler, the call waits for one, for the time that the server's
-// options state, and is then refused. If that is because the system has no thread to give, a handler
-// that might have run inline does so: threads that are there do the work.
+// Where the pool has no thread for a handler, the call waits for one, for the time that the
+// server's options state, and is then refused. If that is because the system has no thread to give,
+// a handler that might have run inline does so: threads that are there do the work.
 //
 // A thread that has lost the role must not touch what the role guards: the poller, and the
 // receiving half of its sessions. It keeps its call, and responds as any thread may. A server with

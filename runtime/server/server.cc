@@ -106,8 +106,8 @@ class Server::State {
   // Takes what came to the listener at `address`.
   void Accept(const Address& address, absl::StatusOr<std::unique_ptr<Connection>> connection)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // In the role of the listeners' poller: `lost` has ended the listener at `address`, and the poller
-  // has let go of it.
+  // In the role of the listeners' poller: `lost` has ended the listener at `address`, and the
+  // poller has let go of it.
   void Recover(const Address& address, absl::Status lost) ABSL_LOCKS_EXCLUDED(mutex_);
   // Notes that a listener has ended because its medium brings no more connections.
   void NoMoreArrivals() ABSL_LOCKS_EXCLUDED(mutex_);

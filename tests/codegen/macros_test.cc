@@ -55,7 +55,8 @@ constexpr const char* kLibraries[] = {"gmock/gmock.h", "gtest/gtest.h", "google/
 
 bool IsNameCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 
-// The macros of those headers that a .proto can name, but for their include guards. One that takes arguments ends with a "(".
+// The macros of those headers that a .proto can name, but for their include guards. One that takes
+// arguments ends with a "(".
 std::set<std::string> MacrosOf(const auto& headers) {
   std::string text;
   for (const char* header : headers) {

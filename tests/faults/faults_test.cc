@@ -166,13 +166,14 @@ class FaultsTest : public ::testing::TestWithParam<Side> {
     const int seen = site.peer->service.HandlersThatSaw(site.id);
     EXPECT_TRUE(!expected.intact || seen == 1 || (seen == 0 && !outcome.status.ok()))
         << seen << " handlers saw it: " << outcome.status;
-    // A channel gets over a connection that was cut. One that lives on with half of its bytes gone is
-    // no better for the next call.
+    // A channel gets over a connection that was cut. One that lives on with half of its bytes gone
+    // is no better for the next call.
     if (expected.fault != "cut" || outcome.status.ok()) {
       site.channel =
           Dial(site.peer->address(), {.transports = {&TheSubject().transport, 1}}).value();
     }
-    // A server that has met nothing, for the call's time was up before, has its fault still before it.
+    // A server that has met nothing, for the call's time was up before, has its fault still before
+    // it.
     if (GetParam() == Side::kClient || site.counts().faults > 0) {
       const Outcome next = MakeExchange(site.channel, kind, "next", kVeryPatient);
       EXPECT_EQ(next.status, absl::OkStatus()) << "after " << outcome.status;

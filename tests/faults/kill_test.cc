@@ -71,7 +71,8 @@ void Stop(Kind kind, absl::string_view where) {
     const Outcome outcome = MakeExchange(host.channel, kind, "id", kPatient);
     EXPECT_EQ(outcome.status, absl::OkStatus());
     EXPECT_TRUE(outcome.right);
-    // An exchange may have some bytes less than the one that was counted: then nothing has happened.
+    // An exchange may have some bytes less than the one that was counted: then nothing has
+    // happened.
     host.process.Signal(SIGSTOP);
   });
   host.process.AwaitStop();

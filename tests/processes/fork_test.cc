@@ -83,9 +83,9 @@ std::string EndOf(Way way, absl::string_view returned) {
   return way == ABORT ? absl::StrCat("signal ", SIGABRT) : "exit 0";
 }
 
-// ThreadSanitizer knows little of children: in one that was made past the C library it believes that
-// the parent's threads run, in any other it holds signals back and may take a new thread for an old
-// one.
+// ThreadSanitizer knows little of children: in one that was made past the C library it believes
+// that the parent's threads run, in any other it holds signals back and may take a new thread for
+// an old one.
 #ifdef __SANITIZE_THREAD__
 constexpr bool kJudgesChildren = false;
 #else

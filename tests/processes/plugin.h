@@ -23,7 +23,8 @@ inline constexpr absl::Duration kPluginPatience = absl::Seconds(30);
 std::string PluginAddress(absl::string_view words);
 
 // Calls Echo. A plugin replies how often it has been called; or, asked for its "children", how
-// SIGINT ends programs that it starts. Returns the reply, or the status that the call has ended with.
+// SIGINT ends programs that it starts. Returns the reply, or the status that the call has ended
+// with.
 std::string Ask(const std::shared_ptr<Channel>& channel, const std::string& text = "");
 
 // Serves at stdio: until Run returns. The exit code.

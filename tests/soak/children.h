@@ -62,8 +62,8 @@ absl::Status Reach(const std::shared_ptr<Channel>& channel);
 Mix MixOfSubject();
 
 // The arguments by which a Child becomes
-//  - a server at each of the two addresses, with functions and with coroutines. Empty: none. It says
-//    its addresses, and serves until SIGTERM.
+//  - a server at each of the two addresses, with functions and with coroutines. Empty: none. It
+//    says its addresses, and serves until SIGTERM.
 //  - a client that calls through two channels, counts in `outcomes`, says "reached" once the server
 //    has replied through both, and ends at SIGTERM.
 //  - a client that opens a call of Chat, makes a child by fork(2) if `forks`, says that child's

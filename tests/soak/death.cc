@@ -58,8 +58,8 @@ class Heir {
 // What is measured; nothing: the death was not noticed, or there was no call.
 using Delay = std::optional<std::chrono::duration<double, std::milli>>;
 
-// All servers have one address: what a killed one leaves there is the next one's. That one waits for
-// it: until a child has run for the first time after fork(2), it has its parent's descriptors.
+// All servers have one address: what a killed one leaves there is the next one's. That one waits
+// for it: until a child has run for the first time after fork(2), it has its parent's descriptors.
 std::string& AddressOfServers() {
   static std::string address = FreshAddress().ToString();
   return address;

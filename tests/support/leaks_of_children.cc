@@ -1,5 +1,5 @@
-// LeakSanitizer asks this at exit. What a child of fork(2) leaves undestroyed is its parent's, so only
-// the first process of a program is judged.
+// LeakSanitizer asks this at exit. What a child of fork(2) leaves undestroyed is its parent's, so
+// only the first process of a program is judged.
 
 #include <sys/types.h>
 #include <unistd.h>

@@ -50,8 +50,8 @@ class Child {
   // the child's input. It is replaced by null before what it uses goes; that waits for its end.
   void OnExit(std::function<void()> close);
 
-  // Nobody needs the child any more, and its input has just been closed. Does not wait. A child that
-  // is still there after the grace is killed.
+  // Nobody needs the child any more, and its input has just been closed. Does not wait. A child
+  // that is still there after the grace is killed.
   void Leave();
 
  private:

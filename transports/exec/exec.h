@@ -24,10 +24,10 @@ namespace nigh {
 // When the child ends, the status says how it died and what it last wrote there. When the
 // connection ends, the child reads the end of its input, and has the grace to clean up.
 //
-// So it has when this process ends: exit(3), and a return from main, close the input of the children
-// that there still are, and wait for all of them at once, until each has ended or its grace has. A
-// process that ends by _exit(2), by quick_exit(3) or by a signal cannot wait, and the kernel kills
-// its children at once.
+// So it has when this process ends: exit(3), and a return from main, close the input of the
+// children that there still are, and wait for all of them at once, until each has ended or its
+// grace has. A process that ends by _exit(2), by quick_exit(3) or by a signal cannot wait, and the
+// kernel kills its children at once.
 //
 // A channel whose child has died starts another for the next call.
 absl::StatusOr<std::unique_ptr<Connection>> DialExec(const Address& address);

@@ -13,7 +13,7 @@ namespace nigh {
 // The fastest medium that both sides support, and the address to use unless there is a reason for
 // another:
 //
-//   local:NAME  a server of this user's: its sockets lie in /tmp/nigh-UID (rendezvous/runtime_directory.h)
+//   local:NAME  a server of this user's: its sockets lie in /tmp/nigh-UID (runtime_directory.h)
 //   local:PATH  with a slash in it: they lie there; who may connect is who may write to them
 //
 //   shm=off     this side does without shared memory

@@ -39,8 +39,8 @@ absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point);
 class MeetingPlace {
  public:
   // Takes the first place whose directory can be had. INVALID_ARGUMENT as above. ALREADY_EXISTS: a
-  // live server is at one of the places. Another code: what MakeDirectoryOf says of the first one, if
-  // none can be had; what SocketFile::Bind or the system says.
+  // live server is at one of the places. Another code: what MakeDirectoryOf says of the first one,
+  // if none can be had; what SocketFile::Bind or the system says.
   static absl::StatusOr<MeetingPlace> Open(const MeetingPoint& point);
 
   // As SocketAcceptor's. Who only asks whether a live server is there (SocketFile) is passed over.
@@ -52,8 +52,8 @@ class MeetingPlace {
   const std::string& name() const { return name_; }
 
  private:
-  // The file of the socket, and what tells of its end. The file goes first: to end a watch takes the
-  // kernel some 10 ms, in which the next server may come.
+  // The file of the socket, and what tells of its end. The file goes first: to end a watch takes
+  // the kernel some 10 ms, in which the next server may come.
   struct Place {
     NameWatch watch;
     SocketFile file;

@@ -14,8 +14,8 @@ namespace nigh {
 // that is the one place. Any other name is one of this user's, and lies in a directory that nobody
 // else may look into:
 //
-//   /tmp/nigh-UID           the same for all processes of a user, whatever their environment: from a
-//                           login, from cron, a service, sudo
+//   /tmp/nigh-UID           the same for all processes of a user, whatever their environment: from
+//                           a login, from cron, a service, sudo
 //   /run/user/UID/nigh      where that one cannot be had
 //   $XDG_RUNTIME_DIR/nigh   where neither can
 //

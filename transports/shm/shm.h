@@ -12,7 +12,7 @@ namespace nigh {
 
 // Shared memory: a ring in each direction, which the peer can read and not write.
 //
-//   shm:NAME  a server of this user's: its socket lies in /tmp/nigh-UID (rendezvous/runtime_directory.h)
+//   shm:NAME  a server of this user's: its socket lies in /tmp/nigh-UID (runtime_directory.h)
 //   shm:PATH  with a slash in it: its socket lies there; who may connect is who may write to it
 //
 //   memory=memfd|posix|sysv  where this side's memory comes from; memfd

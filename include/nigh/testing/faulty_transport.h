@@ -67,8 +67,9 @@ struct FaultCounts {
 };
 
 // Of what this process has dialled, or accepted, at exactly this address (Server::addresses() has
-// the one of a listener) since the last ForgetFaults(). With no faults, "faulty::unix:/run/greeter.sock", it says how many bytes an
-// exchange has, so that a test can go through all of them. Any thread.
+// the one of a listener) since the last ForgetFaults(). With no faults,
+// "faulty::unix:/run/greeter.sock", it says how many bytes an exchange has, so that a test can go
+// through all of them. Any thread.
 FaultCounts CountDialled(absl::string_view address);
 FaultCounts CountAccepted(absl::string_view address);
 

@@ -10,7 +10,8 @@ namespace nigh::testing {
 // minute, and none fails because the machine was slow:
 //
 //   nigh::testing::VirtualClock clock;
-//   std::thread caller([&] { status = stub.Slow(request, {.timeout = absl::Minutes(1)}).status(); });
+//   const nigh::CallOptions minute = {.timeout = absl::Minutes(1)};
+//   std::thread caller([&] { status = stub.Slow(request, minute).status(); });
 //   ...                                   // until the handler runs
 //   clock.Advance(absl::Minutes(1));
 //   caller.join();                        // DEADLINE_EXCEEDED
