@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <new>
+#include <utility>
 
 namespace nigh {
 
@@ -37,6 +39,13 @@ class BirthProcess {
  private:
   uint64_t epoch_;
 };
+
+// For destructors in a child of fork(2): what `object` holds is the parent's, and is never destroyed
+// here.
+template <class T>
+void LeaveToParent(T& object) {
+  new (std::nothrow) T(std::move(object));
+}
 
 }  // namespace nigh
 

@@ -2,7 +2,6 @@
 
 #include <functional>
 #include <memory>
-#include <new>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -14,6 +13,7 @@
 #include "nigh/method.h"
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/base/standard_descriptors.h"
 #include "nigh/runtime/call/protobuf_log.h"
 #include "nigh/runtime/client/connector.h"
@@ -59,8 +59,7 @@ Channel::Channel(std::shared_ptr<Connector> connector) : connector_(std::move(co
 // What a child of fork(2) inherits is its parent's: it is neither asked nor destroyed here.
 
 Channel::~Channel() {
-  if (connector_->is_of_this_process()) return;
-  new (std::nothrow) std::shared_ptr<Connector>(std::move(connector_));
+  if (!connector_->is_of_this_process()) LeaveToParent(connector_);
 }
 
 ChannelState Channel::state() const {

@@ -2,7 +2,6 @@
 
 #include <deque>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -33,7 +32,7 @@ ClientCall::ClientCall(BoundMethod method, ClientContext& context)
 ClientCall::~ClientCall() {
   // In a child of fork(2), it is the parent's call.
   if (!is_of_this_process()) {
-    new (std::nothrow) std::shared_ptr<ClientSession>(std::move(session_));
+    LeaveToParent(session_);
     return;
   }
   // A call that is finished must not touch its context, which may be gone by now.

@@ -3,7 +3,6 @@
 #include <poll.h>
 
 #include <memory>
-#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -33,7 +32,7 @@ class PollerThread {
   ~PollerThread() {
     // A child of fork(2) has inherited the object, not the thread.
     if (!birth_.is_this()) {
-      new (std::nothrow) std::thread(std::move(thread_));
+      LeaveToParent(thread_);
       return;
     }
     poller_->Stop();
@@ -85,8 +84,7 @@ EventLoop::EventLoop() {
 }
 
 EventLoop::~EventLoop() {
-  if (poller_->is_of_this_process()) return;
-  new (std::nothrow) std::shared_ptr<Poller>(std::move(poller_));
+  if (!poller_->is_of_this_process()) LeaveToParent(poller_);
 }
 
 int EventLoop::fd() const { return poller_->fd(); }

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <new>
 #include <system_error>
 #include <thread>
 
@@ -26,7 +25,7 @@ Ear::~Ear() {
   if (!thread_.joinable()) return;
   // A child of fork(2) has inherited the object, not the thread.
   if (!birth_.is_this()) {
-    new (std::nothrow) std::thread(std::move(thread_));
+    LeaveToParent(thread_);
     return;
   }
   stopping_.store(true, std::memory_order_release);

@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <future>
 #include <memory>
-#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -114,7 +113,7 @@ SignalEar::~SignalEar() {
   if (!thread_.joinable()) return;
   // A child of fork(2) has inherited the object, not the thread.
   if (!birth_.is_this()) {
-    new (std::nothrow) std::thread(std::move(thread_));
+    LeaveToParent(thread_);
     return;
   }
   (void)::eventfd_write(stop_.get(), 1);
