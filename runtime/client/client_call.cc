@@ -16,15 +16,10 @@
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/client/connector.h"
+#include "nigh/runtime/client/retry.h"
 #include "nigh/transport/bytes.h"
 
 namespace nigh {
-namespace {
-
-// A server that refuses all that it gets is not asked for ever.
-constexpr int kMostBegins = 16;
-
-}  // namespace
 
 ClientCall::ClientCall(BoundMethod method, ClientContext& context)
     : method_(method), context_(context), exchange_(*method.method, context_) {}
@@ -124,7 +119,7 @@ bool ClientCall::Repeats() {
 bool ClientCall::BeginAgain() {
   // Asked once for each attempt: what Read has called over is over for Finish.
   if (!request_.has_value() || session_ == nullptr || settled_) return false;
-  const bool anew = begun_again_ < kMostBegins && exchange_.ReopenIfNeverBegun();
+  const bool anew = begun_again_ < Retry::kMostBegins && exchange_.ReopenIfNeverBegun();
   if (!anew && !Repeats()) {
     settled_ = true;
     return false;

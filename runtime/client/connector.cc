@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
-#include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -22,6 +21,7 @@
 #include "nigh/method.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/standard_descriptors.h"
+#include "nigh/runtime/client/backoff.h"
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/transport.h"
@@ -252,10 +252,8 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Attempt(UsedContext& c
 }
 
 absl::Duration Connector::NextPause() {
-  pause_ = std::clamp(pause_ * 1.6, options_.min_backoff, options_.max_backoff);
-  // Jitter keeps the clients of a server that comes back from dialling all at once.
-  static thread_local absl::BitGen random;
-  return pause_ * absl::Uniform(random, 0.8, 1.2);
+  pause_ = std::clamp(pause_ * kBackoffGrowth, options_.min_backoff, options_.max_backoff);
+  return Jittered(pause_);
 }
 
 std::shared_ptr<Poller> Connector::poller() {

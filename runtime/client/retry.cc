@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "absl/algorithm/container.h"
-#include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "nigh/cancellation.h"
@@ -14,13 +13,9 @@
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/runtime/call/used_context.h"
+#include "nigh/runtime/client/backoff.h"
 
 namespace nigh {
-namespace {
-
-constexpr double kGrowth = 1.6;
-
-}  // namespace
 
 std::optional<absl::Duration> Retry::NextOfRepeatable(int attempts, const absl::Status& status,
                                                       bool answered) {
@@ -34,11 +29,8 @@ std::optional<absl::Duration> Retry::NextOfRepeatable(int attempts, const absl::
   if (attempts < 1) return std::nullopt;
   const int left = AddTokens(-kToken);
   if (attempts >= policy_.attempts || left <= kMaxTokens / 2) return std::nullopt;
-  // Jitter keeps callers that have failed together from coming back together.
-  static thread_local absl::BitGen random;
-  const absl::Duration usual =
-      std::min(policy_.max_backoff, policy_.min_backoff * std::pow(kGrowth, attempts - 1));
-  return usual * absl::Uniform(random, 0.8, 1.2);
+  return Jittered(
+      std::min(policy_.max_backoff, policy_.min_backoff * std::pow(kBackoffGrowth, attempts - 1)));
 }
 
 int Retry::AddTokens(int thousandths) {

@@ -25,12 +25,6 @@
 #include "nigh/transport/frame.h"
 
 namespace nigh {
-namespace {
-
-// A server that refuses all that it gets is not asked for ever.
-constexpr int kMostBegins = 16;
-
-}  // namespace
 
 // What the call's thread waits for; see Pump::Await.
 class UnaryCall::Wait {
@@ -172,7 +166,7 @@ bool UnaryCall::MayBeginAgain(const ClientLink& link) {
       reader_.got_message()) {
     return false;
   }
-  return (never_begun_ || !link.MayHaveTaken(ordinal_)) && begun_again_++ < kMostBegins;
+  return (never_begun_ || !link.MayHaveTaken(ordinal_)) && begun_again_++ < Retry::kMostBegins;
 }
 
 void UnaryCall::BeginAgain() {
