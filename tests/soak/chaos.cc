@@ -24,7 +24,6 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -307,8 +306,5 @@ int Main() {
 }  // namespace nigh::testing
 
 int main(int argc, char** argv) {
-  nigh::testing::ChooseSubject(&argc, argv);
-  absl::ParseCommandLine(argc, argv);
-  if (const std::optional<int> code = nigh::testing::ActIfAsked()) return *code;
-  return nigh::testing::Main();
+  return nigh::testing::MainOrAct(argc, argv, &nigh::testing::Main);
 }

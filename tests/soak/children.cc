@@ -10,12 +10,12 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -205,11 +205,13 @@ std::vector<std::string> WaiterArguments(absl::string_view address, bool forks) 
   return {absl::StrCat("--wait=", address), absl::StrCat("--forks=", forks ? "true" : "false")};
 }
 
-std::optional<int> ActIfAsked() {
+int MainOrAct(int argc, char** argv, int (*main)()) {
+  ChooseSubject(&argc, argv);
+  absl::ParseCommandLine(argc, argv);
   const std::string address = absl::GetFlag(FLAGS_call);
   const std::string waited_for = absl::GetFlag(FLAGS_wait);
   const bool serves = !absl::GetFlag(FLAGS_serve).empty() || !absl::GetFlag(FLAGS_co_serve).empty();
-  if (!serves && address.empty() && waited_for.empty()) return std::nullopt;
+  if (!serves && address.empty() && waited_for.empty()) return main();
   DieWithParent();
   return serves ? Serve() : address.empty() ? Wait(waited_for) : Call(address);
 }

@@ -2,7 +2,6 @@
 #define NIGH_TESTS_SOAK_CHILDREN_H_
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,9 +73,9 @@ std::vector<std::string> ClientArguments(absl::string_view address, uint64_t see
                                          const SharedOutcomes& outcomes);
 std::vector<std::string> WaiterArguments(absl::string_view address, bool forks);
 
-// If this process was started with those arguments, acts so, and returns what main() is to return.
-// The flags must have been parsed.
-std::optional<int> ActIfAsked();
+// What main() is: parses the flags, chooses the medium, and, if this process was started with those
+// arguments, acts so; else calls `main`.
+int MainOrAct(int argc, char** argv, int (*main)());
 
 }  // namespace nigh::testing
 

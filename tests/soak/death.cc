@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
@@ -175,8 +174,5 @@ int Main() {
 }  // namespace nigh::testing
 
 int main(int argc, char** argv) {
-  nigh::testing::ChooseSubject(&argc, argv);
-  absl::ParseCommandLine(argc, argv);
-  if (const std::optional<int> code = nigh::testing::ActIfAsked()) return *code;
-  return nigh::testing::Main();
+  return nigh::testing::MainOrAct(argc, argv, &nigh::testing::Main);
 }
