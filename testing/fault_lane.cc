@@ -82,7 +82,7 @@ FaultLane::Step FaultLane::Next(size_t size, bool whole) {
         return Step::kEnd;
     }
   }
-  if (nuisance_.percent != 0 && Chance()) {
+  if (nuisance_.percent != 0 && static_cast<int>(lots_() % 100) < nuisance_.percent) {
     if (lots_() % 2 == 0) return Step::kNothing;
     most_ = 1 + lots_() % kFewBytes;
   }
@@ -106,7 +106,5 @@ void FaultLane::Done() {
   link_->record->faults.fetch_add(1, std::memory_order_relaxed);
   ++next_;
 }
-
-bool FaultLane::Chance() { return static_cast<int>(lots_() % 100) < nuisance_.percent; }
 
 }  // namespace nigh::testing

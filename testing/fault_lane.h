@@ -44,7 +44,7 @@ struct FaultyLink {
 class FaultLane {
  public:
   enum class Step {
-    kPass,     // up to Room() bytes
+    kPass,     // nothing goes wrong with the first Room() of them
     kNothing,  // there is nothing now, or no room
     kHeld,     // the same until held_until()
     kLose,     // one byte, or the frame that has it, and then call Done()
@@ -67,8 +67,9 @@ class FaultLane {
 
   // So many bytes have passed, or were lost.
   void Passed(size_t count);
-  // The fault that Next told of has come about. Without, one that was not possible is skipped.
+  // The fault that Next has told of has come about.
   void Done();
+  // It cannot come about, here.
   void Skip() { ++next_; }
 
   Deadline held_until() const { return held_until_; }
@@ -78,8 +79,6 @@ class FaultLane {
   bool is_clear() const { return is_clear_; }
 
  private:
-  bool Chance();
-
   const std::vector<Fault> faults_;  // in order
   const Nuisance nuisance_;
   const std::shared_ptr<FaultyLink> link_;

@@ -157,8 +157,6 @@ Received FaultyConnection::Take(Frame& frame) {
   }
 }
 
-void FaultyConnection::Release(size_t count) { connection_->Release(count); }
-
 absl::Status FaultyConnection::End(Interest direction) const {
   if (link_->cut.load(std::memory_order_acquire)) {
     return absl::UnavailableError(absl::StrCat(peer().address, ": ", kCutMessage));

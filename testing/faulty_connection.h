@@ -1,7 +1,9 @@
 #ifndef NIGH_TESTING_FAULTY_CONNECTION_H_
 #define NIGH_TESTING_FAULTY_CONNECTION_H_
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -30,7 +32,7 @@ class FaultyConnection final : public Connection {
   void Commit(const FrameHeader& header) override;
   Flushed Flush() override;
   Received Receive(absl::Span<Frame> frames) override;
-  void Release(size_t count) override;
+  void Release(size_t count) override { connection_->Release(count); }
   absl::Status End(Interest direction) const override;
   Wake Arm(Interest interest) override;
   Waiter::PollCost poll_cost() const override { return connection_->poll_cost(); }
