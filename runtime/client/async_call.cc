@@ -1,6 +1,5 @@
 #include "nigh/runtime/client/async_call.h"
 
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -11,10 +10,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/deadline.h"
 #include "nigh/event_loop.h"
 #include "nigh/message_io.h"
-#include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/client/client_call.h"
 #include "nigh/runtime/client/client_session.h"
@@ -41,15 +42,18 @@ std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, const CallOptions& o
 }
 
 AsyncClientCall::AsyncClientCall(BoundMethod method, ClientContext& context)
-    : context_(context), method_(method), call_(method, context_) {}
+    : context_(context), method_(method), call_(method, context_, [this] { BeginAnew(); }) {}
 
 AsyncClientCall::AsyncClientCall(BoundMethod method, const CallOptions& options)
-    : own_(std::in_place, options), context_(*own_), method_(method), call_(method, context_) {}
+    : own_(std::in_place, options),
+      context_(*own_),
+      method_(method),
+      call_(method, context_, [this] { BeginAnew(); }) {}
 
 void AsyncClientCall::Start(const google::protobuf::MessageLite* first, bool end) {
-  const std::shared_ptr<Connector> connector = method_.connector->shared_from_this();
+  connector_ = method_.connector->shared_from_this();
   // A child of fork(2) has no thread of its parent's pollers, but is to hear of the failure.
-  waiters_.poller = connector->is_of_this_process() ? connector->poller() : SharedPoller();
+  waiters_.poller = connector_->is_of_this_process() ? connector_->poller() : SharedPoller();
   if (waiters_.poller == nullptr) {
     return FailToStart(absl::ResourceExhaustedError(absl::StrCat(
         method_.method->name,
@@ -61,147 +65,80 @@ void AsyncClientCall::Start(const google::protobuf::MessageLite* first, bool end
   if (first != nullptr) {
     source.emplace(*first);
     if (absl::Status measured = source->Measure(); !measured.ok()) {
-      return FailToStart(absl::Status(
-          measured.code(), absl::StrCat(method_.method->name, ": ", measured.message())));
+      return FailToStart(Prefixed(method_.method->name, measured));
     }
   }
-  if (std::optional<absl::Status> status = call_.Prepare(source ? &*source : nullptr)) {
-    return FailToStart(*std::move(status));
+  const MessageSource* const message = source ? &*source : nullptr;
+  if (!call_.Prepare(message)) return;
+  call_.exchange_.Begin(message, end, /*lasts=*/false);
+  std::shared_ptr<ClientSession> session = connector_->SessionIfReady();
+  if (session != nullptr) {
+    if (call_.exchange_.Open(session, method_.id)) {
+      call_.WatchCancellation();
+      return WatchDeadline();
+    }
+    connector_->Retire(*session);
   }
-  if (absl::Status status = connector->Check(method_); !status.ok()) {
-    return FailToStart(std::move(status));
-  }
-  {
-    MutexLock lock(mutex_);
-    connector_ = connector;
-    end_ = end;
-    phase_ = Phase::kOpening;
-  }
-  const auto give_up = [weak = weak_from_this()](const absl::Status& why) {
-    if (const std::shared_ptr<AsyncClientCall> self = weak.lock()) self->GiveUp(why);
-  };
-  const auto watch_deadline = [&] {
-    if (context_.deadline().is_infinite()) return;
-    timer_ = waiters_.poller->AddTimer(context_.deadline(), &waiters_, [give_up] {
-      give_up(absl::DeadlineExceededError("deadline exceeded"));
-    });
-  };
-  std::shared_ptr<ClientSession> session = connector->SessionIfReady();
-  if (session != nullptr && OpenOn(std::move(session), source ? &*source : nullptr)) {
-    return watch_deadline();
-  }
-  {
-    MutexLock lock(mutex_);
-    if (source) first_ = Serialized(*source);
-    phase_ = Phase::kConnecting;
-  }
-  watch_deadline();
-  const Cancellation::Id hook =
-      call_.context_.cancellation().Add([give_up] { give_up(absl::CancelledError("cancelled")); });
-  {
-    MutexLock lock(mutex_);
-    cancel_hook_ = hook;
-    if (phase_ == Phase::kFailed) return;
-  }
-  Connect();
+  WatchDeadline();
+  call_.WatchCancellation();
+  Connect(absl::ZeroDuration());
 }
 
-void AsyncClientCall::Connect() {
-  std::shared_ptr<Connector> connector;
-  {
-    MutexLock lock(mutex_);
-    connector = connector_;
+void AsyncClientCall::WatchDeadline() {
+  if (context_.deadline().is_infinite()) return;
+  timer_ = waiters_.poller->AddTimer(context_.deadline(), &waiters_, [weak = weak_from_this()] {
+    if (const std::shared_ptr<AsyncClientCall> self = weak.lock()) {
+      self->call_.Fail(absl::DeadlineExceededError("deadline exceeded"));
+    }
+  });
+}
+
+void AsyncClientCall::FailToStart(absl::Status status) {
+  call_.exchange_.Settle(std::move(status));
+}
+
+void AsyncClientCall::BeginAnew() {
+  // The call's owner may be about to destroy it.
+  const std::shared_ptr<AsyncClientCall> self = weak_from_this().lock();
+  if (self == nullptr || !call_.exchange_.waits_for_session()) return;
+  const ClientExchange::Loss loss = call_.exchange_.loss();
+  const std::optional<absl::Duration> pause = call_.PauseBeforeNextBegin(loss);
+  const Deadline end = Deadline::After(pause.value_or(absl::ZeroDuration()));
+  if (!pause.has_value() || !(end < context_.deadline())) {
+    return call_.exchange_.Settle(loss.status);
   }
-  if (connector == nullptr) return;  // the call has been given up meanwhile
-  const uint64_t waiter = connector->WhenReady(
-      &waiters_, context_.wait_for_ready(),
+  if (*pause <= absl::ZeroDuration()) return Connect(Connector::kComeback);
+  waiters_.poller->AddTimer(end, &waiters_, [weak = weak_from_this()] {
+    if (const std::shared_ptr<AsyncClientCall> alive = weak.lock()) {
+      alive->Connect(Connector::kComeback);
+    }
+  });
+}
+
+void AsyncClientCall::Connect(absl::Duration patience) {
+  if (!call_.exchange_.waits_for_session()) return;
+  const uint64_t waiter = connector_->WhenReady(
+      &waiters_, context_.wait_for_ready() ? Deadline::Infinite() : Deadline::After(patience),
       [self = shared_from_this()](auto session) { self->OnSession(std::move(session)); });
-  bool failed = false;
-  {
-    MutexLock lock(mutex_);
-    waiter_ = waiter;
-    failed = phase_ == Phase::kFailed || abandoned_;
+  // OnSession may have run by now, and have begun to wait once more.
+  uint64_t former = waiter_;
+  while (former < waiter && !waiter_.compare_exchange_weak(former, waiter)) {
   }
-  if (failed) connector->StopWaiting(waiter);
+  // It may have been given up meanwhile.
+  if (!call_.exchange_.waits_for_session()) StopConnecting();
 }
 
 void AsyncClientCall::StopConnecting() {
-  std::shared_ptr<Connector> connector;
-  uint64_t waiter = 0;
-  {
-    MutexLock lock(mutex_);
-    connector = std::move(connector_);
-    waiter = waiter_;
-  }
-  if (connector != nullptr) connector->StopWaiting(waiter);
+  if (const uint64_t waiter = waiter_.exchange(0); waiter != 0) connector_->StopWaiting(waiter);
 }
 
 void AsyncClientCall::OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> session) {
   if (!session.ok()) {
-    return FailToStart(Prefixed(method_.method->name, session.status()));
+    return call_.exchange_.Settle(Prefixed(method_.method->name, session.status()));
   }
-  std::optional<MessageSource> first;
-  {
-    MutexLock lock(mutex_);
-    if (phase_ != Phase::kConnecting || abandoned_) return;
-    phase_ = Phase::kOpening;
-    if (first_.has_value()) first.emplace(absl::string_view(*first_));
-  }
-  if (OpenOn(*std::move(session), first ? &*first : nullptr)) return RemoveHooks();
-  {
-    MutexLock lock(mutex_);
-    phase_ = Phase::kConnecting;
-  }
-  if (call_.context_.cancellation().requested()) return GiveUp(absl::CancelledError("cancelled"));
-  Connect();
-}
-
-bool AsyncClientCall::OpenOn(std::shared_ptr<ClientSession> session, const MessageSource* first) {
-  bool end = false;
-  {
-    MutexLock lock(mutex_);
-    end = end_;
-  }
-  if (!call_.StartOn(session, first, end)) {
-    method_.connector->Retire(*session);
-    return false;
-  }
-  std::array<absl::AnyInvocable<void()>, kCallEvents> early;
-  std::shared_ptr<Connector> connector;  // destroyed after the lock
-  bool ended_meanwhile = false;
-  bool discard = false;
-  {
-    MutexLock lock(mutex_);
-    phase_ = Phase::kOpen;
-    connector = std::move(connector_);
-    early = std::exchange(early_, {});
-    ended_meanwhile = end_ && !end;
-    discard = discard_;
-    first_.reset();
-  }
-  // Another thread may have done these while the session did not have the call yet.
-  if (ended_meanwhile) (void)call_.WritesDone();
-  if (discard) call_.exchange_.Discard();
-  for (int event = 0; event < kCallEvents; ++event) {
-    if (early[event]) When(static_cast<CallEvent>(event), std::move(early[event]));
-  }
-  return true;
-}
-
-void AsyncClientCall::FailToStart(absl::Status status) {
-  std::array<absl::AnyInvocable<void()>, kCallEvents> early;
-  {
-    MutexLock lock(mutex_);
-    if (phase_ != Phase::kConnecting) return;
-    phase_ = Phase::kFailed;
-    call_.FailToStart(std::move(status));
-    early = std::exchange(early_, {});
-  }
-  StopConnecting();
-  RemoveHooks();
-  for (absl::AnyInvocable<void()>& callback : early) {
-    if (callback) RunSoon(std::move(callback));
-  }
+  if (call_.exchange_.Open(*session, method_.id)) return;
+  connector_->Retire(**session);
+  Connect(Connector::kComeback);
 }
 
 void AsyncClientCall::RunSoon(absl::AnyInvocable<void()> callback) {
@@ -209,60 +146,12 @@ void AsyncClientCall::RunSoon(absl::AnyInvocable<void()> callback) {
   waiters_.poller->Post(&waiters_, std::move(callback));
 }
 
-void AsyncClientCall::GiveUp(const absl::Status& status) {
-  Phase phase;
-  {
-    MutexLock lock(mutex_);
-    phase = phase_;
-  }
-  if (phase == Phase::kOpen) return call_.Fail(status);
-  // A thread that is opening the call finds out by itself.
-  if (phase != Phase::kConnecting) return;
-  FailToStart(absl::Status(status.code(), absl::StrCat(method_.method->name, ": ", status.message(),
-                                                       " while connecting")));
-}
-
-void AsyncClientCall::RemoveHooks() {
-  Cancellation::Id hook = 0;
-  {
-    MutexLock lock(mutex_);
-    hook = std::exchange(cancel_hook_, 0);
-  }
-  // Without a hook the context may be gone already.
-  if (hook != 0) call_.context_.cancellation().Remove(hook);
-}
-
-bool AsyncClientCall::Ready(CallEvent event) {
-  {
-    MutexLock lock(mutex_);
-    if (phase_ == Phase::kFailed) return true;
-    if (phase_ != Phase::kOpen) return false;
-  }
-  return call_.exchange_.Ready(event);
-}
-
 void AsyncClientCall::When(CallEvent event, absl::AnyInvocable<void()> callback) {
   // The callback may run before this returns, and drop the last other reference.
   const std::shared_ptr<AsyncClientCall> self = shared_from_this();
-  absl::AnyInvocable<void()> dropped;  // destroyed after the lock
-  {
-    MutexLock lock(mutex_);
-    if (abandoned_) {
-      dropped = std::move(callback);
-      return;
-    }
-    if (phase_ == Phase::kOpen) {
-      // With the lock held: Abandon sets abandoned_ under it, and then finds what is registered.
-      dropped = call_.exchange_.When(event, std::move(callback));
-      return;
-    }
-    if (phase_ != Phase::kFailed) {
-      dropped = std::exchange(early_[static_cast<int>(event)], std::move(callback));
-      return;
-    }
-    if (waiters_.poller != nullptr) return waiters_.poller->Post(&waiters_, std::move(callback));
-  }
-  callback();
+  if (waiters_.poller == nullptr) return callback();
+  // What it returns is destroyed here, with no lock held.
+  (void)call_.exchange_.When(event, std::move(callback));
 }
 
 void AsyncClientCall::Read(MessageTarget target, Done done) {
@@ -275,19 +164,10 @@ std::optional<bool> AsyncClientCall::TryWrite(const google::protobuf::MessageLit
                                               bool end) {
   MessageSource source(message);
   if (absl::Status measured = source.Measure(); !measured.ok()) {
-    GiveUp(measured);
+    call_.Fail(measured);
     return false;
   }
-  return TryWriteSource(source, end);
-}
-
-std::optional<bool> AsyncClientCall::TryWriteSource(const MessageSource& message, bool end) {
-  {
-    MutexLock lock(mutex_);
-    if (phase_ == Phase::kFailed) return false;
-    if (phase_ != Phase::kOpen) return std::nullopt;
-  }
-  return call_.TryWrite(message, end);
+  return call_.TryWrite(source, end);
 }
 
 void AsyncClientCall::Write(const google::protobuf::MessageLite& message, bool end, Done done) {
@@ -306,19 +186,10 @@ void AsyncClientCall::WriteBytes(std::string bytes, bool end, Done done) {
                           done = std::move(done)]() mutable {
     // Other calls may have used the room up meanwhile; then it waits again.
     const std::optional<bool> written =
-        self->TryWriteSource(MessageSource(absl::string_view(bytes)), end);
+        self->call_.TryWrite(MessageSource(absl::string_view(bytes)), end);
     if (written.has_value()) return done(*written);
     self->WriteBytes(std::move(bytes), end, std::move(done));
   });
-}
-
-bool AsyncClientCall::WritesDone() {
-  {
-    MutexLock lock(mutex_);
-    if (phase_ == Phase::kFailed) return false;
-    if (phase_ != Phase::kOpen) return !std::exchange(end_, true);
-  }
-  return call_.WritesDone();
 }
 
 void AsyncClientCall::WaitForInitialMetadata(absl::AnyInvocable<void()> done) {
@@ -326,17 +197,8 @@ void AsyncClientCall::WaitForInitialMetadata(absl::AnyInvocable<void()> done) {
        [self = shared_from_this(), done = std::move(done)]() mutable { done(); });
 }
 
-void AsyncClientCall::Discard() {
-  {
-    MutexLock lock(mutex_);
-    discard_ = true;
-    if (phase_ != Phase::kOpen) return;
-  }
-  call_.exchange_.Discard();
-}
-
 absl::Status AsyncClientCall::TakeStatus() {
-  RemoveHooks();
+  StopConnecting();
   if (waiters_.poller != nullptr) waiters_.poller->RemoveTimer(timer_);
   return call_.Finish();
 }
@@ -348,27 +210,15 @@ void AsyncClientCall::Finish(absl::AnyInvocable<void(absl::Status)> done) {
 }
 
 void AsyncClientCall::Abandon() {
-  if (!call_.is_of_this_process()) return;
-  std::array<absl::AnyInvocable<void()>, kCallEvents> early;
-  {
-    MutexLock lock(mutex_);
-    if (std::exchange(abandoned_, true)) return;
-    early = std::exchange(early_, {});
-  }
-  if (waiters_.poller == nullptr) return;  // never begun
+  if (!call_.is_of_this_process() || waiters_.poller == nullptr) return;
+  // From here on nobody but the session touches the call. Before Drop: cancelling the call would
+  // post the callbacks.
+  call_.exchange_.DropWaiters();
   StopConnecting();
-  waiters_.poller->RemoveTimer(timer_);
-  RemoveHooks();
-  // From here on nobody but the session touches the call.
   waiters_.poller->Revoke(&waiters_);
-  if (call_.finished_) return;
-  if (call_.session_ != nullptr) {
-    // Before Drop: cancelling the call would post the callbacks. What the session posted since the
-    // first Revoke is revoked now.
-    call_.exchange_.DropWaiters();
-    waiters_.poller->Revoke(&waiters_);
-  }
-  call_.Drop();
+  // Whatever ran then may have begun to wait anew.
+  StopConnecting();
+  if (!call_.finished_) call_.Drop();
 }
 
 }  // namespace nigh

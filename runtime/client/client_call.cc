@@ -22,16 +22,17 @@
 namespace nigh {
 
 ClientCall::ClientCall(BoundMethod method, ClientContext& context)
-    : method_(method), context_(context), exchange_(*method.method, context_) {}
+    : ClientCall(method, context, [this] { OpenOnSome(); }) {}
+
+ClientCall::ClientCall(BoundMethod method, ClientContext& context, ClientExchange::Opener opener)
+    : method_(method),
+      context_(context),
+      exchange_(*method.method, context_, std::move(opener)) {}
 
 ClientCall::~ClientCall() {
-  // In a child of fork(2), it is the parent's call.
-  if (!is_of_this_process()) {
-    LeaveToParent(session_);
-    return;
-  }
-  // A call that is finished must not touch its context, which may be gone by now.
-  if (!finished_) Drop();
+  // A call that is finished must not touch its context, which may be gone by now; and in a child of
+  // fork(2), it is the parent's call.
+  if (is_of_this_process() && !finished_) Drop();
 }
 
 void ClientCall::Expect(MessageTarget target) {
@@ -49,7 +50,7 @@ void ClientCall::Drop() {
   }
 }
 
-std::optional<absl::Status> ClientCall::Prepare(const MessageSource* first) {
+std::optional<absl::Status> ClientCall::EndBeforeSession(const MessageSource* first) {
   const Method& method = *method_.method;
   if (absl::Status here = method_.connector->CheckProcess(method); !here.ok()) return here;
   if (absl::Status status = context_.Begin(method); !status.ok()) return status;
@@ -60,82 +61,65 @@ std::optional<absl::Status> ClientCall::Prepare(const MessageSource* first) {
   }
   if (absl::Status status = context_.Ready(method); !status.ok()) return status;
   if (first != nullptr && !PassSend(*first)) return interception_->rejection();
+  if (absl::Status status = method_.connector->Check(method_); !status.ok()) return status;
   return std::nullopt;
 }
 
-bool ClientCall::StartOn(std::shared_ptr<ClientSession>& session, const MessageSource* first,
-                         bool end) {
-  if (!exchange_.Open(*session, method_.id, first, end)) return false;
-  session_ = std::move(session);
-  // Not before the session has the request: a CANCEL must not overtake it. If the context has been
-  // cancelled already, Add calls this at once.
-  cancel_hook_ = context_.cancellation().Add([this] { Cancel(); });
-  return true;
+bool ClientCall::Prepare(const MessageSource* first) {
+  std::optional<absl::Status> end = EndBeforeSession(first);
+  started_ = !end.has_value();
+  if (!started_) exchange_.Settle(*std::move(end));
+  return started_;
 }
-
-void ClientCall::FailToStart(absl::Status status) { exchange_.FailToOpen(std::move(status)); }
 
 void ClientCall::Start(const MessageSource* first, bool end) {
-  std::optional<absl::Status> status = Prepare(first);
-  if (!status.has_value()) {
-    if (first != nullptr && end) KeepRequest(*first);
-    absl::Status opened = OpenOnSome(first, end, absl::ZeroDuration());
-    if (opened.ok()) return;
-    status = std::move(opened);
-  }
-  FailToStart(*std::move(status));
+  if (!Prepare(first)) return;
+  exchange_.Begin(first, end, /*lasts=*/method_.method->kind == MethodKind::kUnary);
+  exchange_.AwaitSession();
 }
 
-absl::Status ClientCall::OpenOnSome(const MessageSource* first, bool end, absl::Duration patience) {
+void ClientCall::OpenOnSome() {
+  const ClientExchange::Loss loss = exchange_.loss();
+  absl::Duration patience = absl::ZeroDuration();
+  if (loss.session != nullptr) {
+    const std::optional<absl::Duration> pause = PauseBeforeNextBegin(loss);
+    if (!pause.has_value() || !Retry::Pause(context_, *pause)) return exchange_.Settle(loss.status);
+    patience = Connector::kComeback;
+  }
   // A state callback of the channel may drop the last reference to the connector.
   std::shared_ptr<Connector> alive;
   for (;;) {
     absl::StatusOr<std::shared_ptr<ClientSession>> session =
         method_.connector->Session(method_, context_, patience);
-    if (!session.ok()) return session.status();
-    if (StartOn(*session, first, end)) return absl::OkStatus();
+    if (!session.ok()) return exchange_.Settle(session.status());
+    if (exchange_.Open(*session, method_.id)) return WatchCancellation();
     alive = method_.connector->shared_from_this();
     alive->Retire(**session);
   }
 }
 
-void ClientCall::KeepRequest(const MessageSource& request) {
-  if (method_.method->kind == MethodKind::kUnary) {
-    request_ = request;
-    return;
-  }
-  request_bytes_.resize(request.size());
-  request.SerializeTo(reinterpret_cast<std::byte*>(request_bytes_.data()));
-  request_.emplace(absl::string_view(request_bytes_));
+void ClientCall::WatchCancellation() {
+  // Not before a session has the request: a CANCEL must not overtake it. If the context has been
+  // cancelled already, Add calls this at once.
+  if (cancel_hook_ == 0) cancel_hook_ = context_.cancellation().Add([this] { Cancel(); });
 }
 
-bool ClientCall::Repeats() {
-  const ClientExchange::Outcome end = exchange_.outcome();
-  const std::optional<absl::Duration> pause = method_.connector->retry().Next(
-      *method_.method, end.silent ? context_.attempts() : Retry::kNoMore, end.status, end.answered);
-  return pause.has_value() && Retry::Pause(context_, *pause);
-}
-
-bool ClientCall::BeginAgain() {
-  // Asked once for each attempt: what Read has called over is over for Finish.
-  if (!request_.has_value() || session_ == nullptr || settled_) return false;
-  const bool anew = begun_again_ < Retry::kMostBegins && exchange_.ReopenIfNeverBegun();
-  if (!anew && !Repeats()) {
-    settled_ = true;
-    return false;
-  }
-  context_.cancellation().Remove(std::exchange(cancel_hook_, 0));
-  const std::shared_ptr<ClientSession> former = std::exchange(session_, nullptr);
-  if (anew) {
+std::optional<absl::Duration> ClientCall::PauseBeforeNextBegin(const ClientExchange::Loss& loss) {
+  if (loss.never_begun && begun_again_ < Retry::kMostBegins) {
     ++begun_again_;
-    method_.connector->Retire(*former);
-  } else {
-    exchange_.Reopen();
+    method_.connector->Retire(*loss.session);
+    return absl::ZeroDuration();
   }
-  exchange_.Expect(expected_);
-  absl::Status opened = OpenOnSome(&*request_, /*end=*/true, Connector::kComeback);
-  if (!opened.ok()) FailToStart(std::move(opened));
-  return true;
+  const std::optional<absl::Duration> pause = method_.connector->retry().Next(
+      *method_.method, context_.attempts(), loss.status, loss.answered);
+  settled_ = !pause.has_value();
+  return pause;
+}
+
+void ClientCall::NoteEnd(const absl::Status& status) {
+  if (method_.method->idempotency == Idempotency::kUnknown || !started_ || settled_) return;
+  (void)method_.connector->retry().Next(*method_.method, Retry::kNoMore, status,
+                                        exchange_.loss().answered);
 }
 
 void ClientCall::Unbind() {
@@ -146,10 +130,11 @@ void ClientCall::Unbind() {
 }
 
 bool ClientCall::Write(const MessageSource& message, bool end) {
-  return session_ != nullptr && PassSend(message) && exchange_.Write(message, end);
+  return started_ && PassSend(message) && exchange_.Write(message, end);
 }
 
 std::optional<bool> ClientCall::TryWrite(const MessageSource& message, bool end) {
+  if (!started_) return false;
   if (interception_ != nullptr && !send_seen_) {
     // Interceptors see a message once, when it can be written: not at an attempt that has to wait.
     if (!exchange_.Ready(CallEvent::kRoom)) return std::nullopt;
@@ -160,44 +145,28 @@ std::optional<bool> ClientCall::TryWrite(const MessageSource& message, bool end)
   return written;
 }
 
-bool ClientCall::WritesDone() { return session_ != nullptr && exchange_.WritesDone(); }
+bool ClientCall::WritesDone() { return exchange_.WritesDone(); }
 
 bool ClientCall::Read(MessageTarget target) {
-  if (interception_ != nullptr) return ReadIntercepted(target);
-  return ReadMessage(target);
+  return interception_ != nullptr ? ReadIntercepted(target) : exchange_.Read(target);
 }
 
-bool ClientCall::ReadMessage(MessageTarget target) {
-  while (session_ != nullptr) {
-    if (exchange_.Read(target)) return true;
-    if (!BeginAgain()) return false;
-  }
-  return false;
-}
-
-void ClientCall::WaitForInitialMetadata() {
-  do {
-    if (session_ != nullptr) exchange_.WaitForInitialMetadata();
-  } while (exchange_.outcome().silent && BeginAgain());
-}
+void ClientCall::WaitForInitialMetadata() { exchange_.WaitForInitialMetadata(); }
 
 absl::Status ClientCall::Finish() {
   absl::Status status = exchange_.Finish();
-  while (BeginAgain()) status = exchange_.Finish();
+  NoteEnd(status);
   if (interception_ != nullptr) status = FinishIntercepted(std::move(status));
   Unbind();
   finished_ = true;
   return status;
 }
 
-void ClientCall::Cancel() {
-  if (session_ != nullptr) Fail(absl::CancelledError("cancelled"));
-}
+void ClientCall::Cancel() { Fail(absl::CancelledError("cancelled")); }
 
 void ClientCall::Fail(const absl::Status& status) {
   absl::Status named = Prefixed(method_.method->name, status);
-  if (session_ != nullptr) return exchange_.Cancel(std::move(named));
-  FailToStart(std::move(named));
+  started_ ? exchange_.Cancel(std::move(named)) : exchange_.Settle(std::move(named));
 }
 
 bool ClientCall::PassSend(const MessageSource& message) {
@@ -205,13 +174,13 @@ bool ClientCall::PassSend(const MessageSource& message) {
 }
 
 bool ClientCall::EndRejected() {
-  if (session_ != nullptr) exchange_.Cancel(interception_->rejection());
+  if (started_) exchange_.Cancel(interception_->rejection());
   return false;
 }
 
 bool ClientCall::ReadIntercepted(MessageTarget target) {
   if (!interception_->rejection().ok()) return false;
-  const bool read = session_ == nullptr ? TakeAnswer(target) : ReadMessage(target);
+  const bool read = started_ ? exchange_.Read(target) : TakeAnswer(target);
   return read && (interception_->Receive(target.view()) || EndRejected());
 }
 
@@ -229,7 +198,7 @@ bool ClientCall::TakeAnswer(MessageTarget target) {
 
 absl::Status ClientCall::FinishIntercepted(absl::Status status) {
   if (status.ok() && !interception_->finished() && !ServerStreams(method_.method->kind)) {
-    if (session_ != nullptr || TakeAnswer(expected_)) {
+    if (started_ || TakeAnswer(expected_)) {
       (void)interception_->Receive(expected_.view());
     } else {
       interception_->Reject(absl::InternalError(absl::StrCat(

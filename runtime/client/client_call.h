@@ -20,8 +20,8 @@ class InterceptedClientCall;
 template <class Call>
 class Interception;
 
-// One call of any kind, without types, as its client sees it: an exchange on whatever session takes
-// it, behind the context and the interceptors. Stubs and streams are built on it. Its functions
+// One call of any kind, without types, as its client sees it: an exchange, the sessions that it is
+// opened on, and before it the context and the interceptors. Stubs and streams are built on it. Its functions
 // block. At most one thread reads and one writes at a time; both may be the same.
 //
 //   ClientCall call(method, context);
@@ -47,8 +47,8 @@ class ClientCall {
   // Opens the call, with its first message unless that is null. `end`: no more messages follow.
   // Blocks while it connects. A unary call's message must last until Finish.
   //
-  // A call of which this is all that it sends begins anew, on the next connection, if the server
-  // goes away before a handler has seen it. A copy of a stream's message is kept for that.
+  // A call begins anew, on the next connection, if the server goes away before a handler has seen
+  // it, or as the channel's policy for retries says.
   void Start(const MessageSource* first, bool end);
 
   // Sends a message, which has been measured. False: the call or its sending side is over; Finish
@@ -80,25 +80,23 @@ class ClientCall {
   void Unbind();
   // Cancels a call that nobody will finish.
   void Drop();
-  // The parts of Start. Prepare returns a status if the call has ended before it began. StartOn
-  // makes an attempt: true, it has taken over `session`; false, `session` takes no new calls and is
-  // to be retired. FailToStart ends a call that has not reached a session.
-  std::optional<absl::Status> Prepare(const MessageSource* first);
-  bool StartOn(std::shared_ptr<ClientSession>& session, const MessageSource* first, bool end);
-  void FailToStart(absl::Status status);
+  // For AsyncClientCall, which opens the call by callbacks: `opener` is the exchange's.
+  ClientCall(BoundMethod method, ClientContext& context, ClientExchange::Opener opener);
+  // Does all that comes before a session. False: the call has ended already.
+  bool Prepare(const MessageSource* first);
+  // Has the call end when the context is cancelled.
+  void WatchCancellation();
+  // Whether a call that has been lost begins anew, and after which pause. Nothing: it does not.
+  std::optional<absl::Duration> PauseBeforeNextBegin(const ClientExchange::Loss& loss);
   // As Write, but returns nothing where it would have to wait.
   std::optional<bool> TryWrite(const MessageSource& message, bool end);
 
-  // As Read, without interceptors.
-  bool ReadMessage(MessageTarget target);
-  // Keeps what the call may have to begin anew with.
-  void KeepRequest(const MessageSource& request);
-  // Opens the call on a session. Fails if there is none.
-  absl::Status OpenOnSome(const MessageSource* first, bool end, absl::Duration patience);
-  // Opens a call anew that has ended: no handler has seen it, or the channel repeats it. False: it
-  // stays as it is.
-  bool BeginAgain();
-  bool Repeats();
+  // What a call has ended with before it needs a session, if it has.
+  std::optional<absl::Status> EndBeforeSession(const MessageSource* first);
+  // Opens the call on a session, or settles it. Blocks.
+  void OpenOnSome();
+  // Tells the channel's policy for retries of a call that does not begin anew.
+  void NoteEnd(const absl::Status& status);
 
   // These pass messages to the interceptors. False: an interceptor has rejected the call.
   bool PassSend(const MessageSource& message);
@@ -111,18 +109,16 @@ class ClientCall {
   const BirthProcess birth_;
   const BoundMethod method_;
   UsedContext context_;
-  std::shared_ptr<ClientSession> session_;  // null: not started, or failed before it reached one
   ClientExchange exchange_;
   Cancellation::Id cancel_hook_ = 0;
+  bool started_ = false;  // no interceptor has ended it
   bool finished_ = false;
   std::unique_ptr<Interception<InterceptedClientCall>> interception_;  // null: no interceptors
   MessageTarget expected_;  // where they find the one reply
-  // What the call begins anew with.
-  std::optional<MessageSource> request_;
-  std::string request_bytes_;  // of a stream's
-  int begun_again_ = 0;        // how often
-  bool settled_ = false;       // it does not begin anew any more
-  bool send_seen_ = false;     // they have seen the message that waits to be written
+  bool send_seen_ = false;  // they have seen the message that waits to be written
+  // The opener's.
+  int begun_again_ = 0;    // how often, because no handler had seen the call
+  bool settled_ = false;   // the channel's policy has been asked about the call's end
 };
 
 }  // namespace nigh

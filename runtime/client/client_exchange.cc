@@ -31,12 +31,12 @@ bool IsForRoom(CallEvent event) { return event == CallEvent::kRoom || event == C
 
 }  // namespace
 
-// What a thread waits for; see Pump::Await.
+// What a thread waits for, on the session that the call is on; see Pump::Await.
 class ClientExchange::Wait {
  public:
   // `changes`: the call's, when `event` was not ready.
-  Wait(ClientExchange& call, Event event, Role role, uint32_t changes)
-      : call_(call), event_(event), role_(role), seen_(changes) {}
+  Wait(ClientExchange& call, ClientSession& session, Event event, Role role, uint32_t changes)
+      : call_(call), session_(session), event_(event), role_(role), seen_(changes) {}
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
 
@@ -47,7 +47,7 @@ class ClientExchange::Wait {
     if (call_.changes_.load(std::memory_order_seq_cst) == seen_ && !MayHaveRoom()) return false;
     MutexLock lock(call_.mutex_);
     seen_ = call_.changes_.load(std::memory_order_relaxed);
-    over_ = call_.IsReady(event_);
+    over_ = call_.waiting_ || call_.session_.get() != &session_ || call_.IsReady(event_);
     return over_;
   }
   Deadline deadline() const { return call_.context_.deadline(); }
@@ -61,10 +61,12 @@ class ClientExchange::Wait {
 
  private:
   bool MayHaveRoom() const {
-    return event_ == Event::kLeft || (event_ == Event::kRoom && !call_.link().sender().congested());
+    return event_ == Event::kLeft ||
+           (event_ == Event::kRoom && !session_.link().sender().congested());
   }
 
   ClientExchange& call_;
+  ClientSession& session_;
   const Event event_;
   const Role role_;
   uint32_t seen_;
@@ -72,22 +74,27 @@ class ClientExchange::Wait {
   ParkingSpot spot_;
 };
 
-ClientExchange::ClientExchange(const Method& method, const UsedContext& context)
+ClientExchange::ClientExchange(const Method& method, const UsedContext& context, Opener opener)
     : method_(method),
       context_(context),
+      opener_(std::move(opener)),
       state_(method.kind, CallState::End::kClient),
       reader_(method, context) {}
 
 ClientExchange::~ClientExchange() {
-  if (!birth_.is_this()) return;
-  bool awaited_room = false;
+  // In a child of fork(2), it is the parent's call.
+  if (!birth_.is_this()) {
+    LeaveToParent(session_);
+    return;
+  }
+  bool posted = false;
   {
     MutexLock lock(mutex_);
     // The receiver may have been about to take a frame when the call ended.
     while (slot_ != nullptr) slot_lost_.Wait(mutex_);
-    awaited_room = awaited_room_;
+    posted = posted_;
   }
-  if (awaited_room) waiters_->poller->Revoke(waiters_);
+  if (posted) waiters_->poller->Revoke(waiters_);
 }
 
 void ClientExchange::Expect(MessageTarget target) {
@@ -95,96 +102,150 @@ void ClientExchange::Expect(MessageTarget target) {
   target_ = target;
 }
 
-bool ClientExchange::Open(ClientSession& session, uint16_t method_id, const MessageSource* first,
-                          bool end) {
-  session.pump().NoticeDeath(/*waits=*/false);
-  ClientLink& link = session.link();
+void ClientExchange::Begin(const MessageSource* first, bool end, bool lasts) {
   MutexLock lock(mutex_);
-  session_ = &session;
-  if (absl::Status status = link.CheckRequest(method_, context_, first); !status.ok()) {
+  if (first != nullptr) lasts ? sent_.Lend(*first) : static_cast<void>(sent_.Add(*first));
+  if (end) (void)sent_.End();
+}
+
+void ClientExchange::AwaitSession() {
+  MutexLock lock(mutex_);
+  while (waiting_) AwaitSessionNow();
+}
+
+void ClientExchange::AwaitSessionNow() {
+  if (opening_) return opened_.Wait(mutex_);
+  opening_ = true;
+  {
+    MutexUnlock unlock(mutex_);
+    opener_();
+  }
+  opening_ = false;
+  opened_.SignalAll();
+}
+
+bool ClientExchange::Open(std::shared_ptr<ClientSession>& session, uint16_t method_id) {
+  session->pump().NoticeDeath(/*waits=*/false);
+  std::shared_ptr<ClientSession> former;  // destroyed after the lock
+  MutexLock lock(mutex_);
+  // The former session's receiver may be about to let go of the call.
+  while (slot_ != nullptr) slot_lost_.Wait(mutex_);
+  if (!waiting_) return true;
+  if (!cancelled_.ok()) {
+    SettleNow(cancelled_);
+    return true;
+  }
+  former = std::exchange(session_, session);
+  if (!SendRequest(method_id)) {
+    session_ = nullptr;
+    return false;
+  }
+  session = nullptr;
+  waiting_ = false;
+  SendTheRestAgain();
+  if (!cancelled_.ok()) Abandon(cancelled_);
+  Changed();
+  // The caller of a unary method waits for its reply next, and pumps then.
+  if (method_.kind != MethodKind::kUnary) PassOn();
+  return true;
+}
+
+bool ClientExchange::SendRequest(uint16_t method_id) {
+  Pump& pump = session_->pump();
+  std::optional<MessageSource> first;
+  if (sent_.count() > 0) first = sent_[0];
+  state_ = CallState(method_.kind, CallState::End::kClient);
+  status_ = absl::OkStatus();
+  answered_ = never_begun_ = false;
+  if (context_.attempts() > 0) reader_.Reset();
+  if (absl::Status status = link().CheckRequest(method_, context_, first ? &*first : nullptr);
+      !status.ok()) {
     status_ = std::move(status);
     state_.Close();
     return true;
   }
-  window_ = Window(link.limits().window, link.server().window);
-  if (first != nullptr) window_.Sent(first->size());
-  (void)state_.Send(first != nullptr, end);
-  context_.set_peer(link.peer());
+  const bool end = sent_.ended() && sent_.count() <= 1;
+  window_ = Window(link().limits().window, link().server().window);
+  if (first) window_.Sent(first->size());
+  (void)state_.Send(first.has_value(), end);
+  context_.set_peer(link().peer());
   if (waiters_ != nullptr) {
-    session.pump().Attach(waiters_->poller);
+    pump.Attach(waiters_->poller);
     attached_ = true;
   }
   SectionWriter sections;
   AddMetadata(context_.sent(), SectionType::kMetadata, sections);
   FrameHeader header{
       .kind = FrameKind::kRequest, .method = method_id, .aux = TimeLeft(context_.deadline())};
-  if (first != nullptr) header.flags |= kMessage;
+  if (first) header.flags |= kMessage;
   if (end) header.flags |= kEnd;
   const ClientLink::Opening opening =
-      link.Open(std::move(header), method_, sections.block(), first,
-                [&](Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-                  slot.RenewFor(*this);
-                  slot_ = &slot;
-                });
+      link().Open(std::move(header), method_, sections.block(), first ? &*first : nullptr,
+                  [&](Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                    slot.RenewFor(*this);
+                    slot_ = &slot;
+                  });
   ordinal_ = opening.ordinal;
   if (!opening.refused) {
     context_.CountAttempt();
-    if (opening.slot == nullptr) End(link.TooManyCalls(method_));
-    // The caller of a unary method waits for its reply next, and pumps then.
-    if (method_.kind != MethodKind::kUnary) PassOn();
+    if (opening.slot == nullptr) End(link().TooManyCalls(method_));
     return true;
   }
   // The receiver may be about to take a frame, or to tell this call that the connection is over.
   // Nothing of that is for the call any more.
   state_.Close();
   if (slot_ != nullptr && slot_->state.Leave()) {
-    link.MeetLeft(*slot_);
+    link().MeetLeft(*slot_);
     slot_ = nullptr;
   }
-  if (std::exchange(attached_, false)) session.pump().Detach();
-  Renew();
+  if (std::exchange(attached_, false)) pump.Detach();
+  while (slot_ != nullptr) slot_lost_.Wait(mutex_);
   return false;
 }
 
-void ClientExchange::Renew() {
-  while (slot_ != nullptr) slot_lost_.Wait(mutex_);
-  session_ = nullptr;
-  state_ = CallState(method_.kind, CallState::End::kClient);
-  status_ = absl::OkStatus();
-  answered_ = never_begun_ = false;
-}
-
-bool ClientExchange::ReopenIfNeverBegun() {
-  MutexLock lock(mutex_);
-  if (session_ == nullptr || !state_.closed() || !absl::IsUnavailable(status_) ||
-      reader_.got_message() || !(never_begun_ || !link().MayHaveTaken(ordinal_))) {
-    return false;
+void ClientExchange::SendTheRestAgain() {
+  const size_t count = sent_.count();
+  for (size_t i = 1; i < count; ++i) {
+    if (state_.closed()) return;
+    // What one server lets a client be ahead, another may not.
+    if (!window_.may_send()) {
+      return Abandon(absl::UnavailableError(
+          absl::StrCat(Name(), ": the next server takes only ", link().server().window,
+                       " bytes ahead, fewer than had been sent to the last one")));
+    }
+    const bool end = sent_.ended() && i == count - 1;
+    (void)state_.Send(/*message=*/true, end);
+    (void)SendMessage(sent_[i], end);
   }
-  Renew();
-  reader_.Reset();
-  return true;
 }
 
-ClientExchange::Outcome ClientExchange::outcome() const {
+void ClientExchange::Settle(absl::Status status) {
   MutexLock lock(mutex_);
-  return {.status = status_,
-          .silent = state_.closed() && !reader_.got_message(),
-          .answered = answered_};
+  if (waiting_) SettleNow(std::move(status));
 }
 
-void ClientExchange::Reopen() {
-  MutexLock lock(mutex_);
-  Renew();
-  reader_.Reset();
-}
-
-void ClientExchange::FailToOpen(absl::Status status) {
-  MutexLock lock(mutex_);
+void ClientExchange::SettleNow(absl::Status status) {
+  waiting_ = false;
   status_ = std::move(status);
   state_.Close();
+  Changed();
+}
+
+bool ClientExchange::waits_for_session() const {
+  MutexLock lock(mutex_);
+  return waiting_;
+}
+
+ClientExchange::Loss ClientExchange::loss() const {
+  MutexLock lock(mutex_);
+  return {.status = status_,
+          .answered = answered_,
+          .never_begun = never_begun_,
+          .session = session_};
 }
 
 bool ClientExchange::IsReady(Event event) const {
+  if (waiting_) return false;
   if (state_.closed()) return true;
   switch (event) {
     case Event::kMessage:
@@ -203,28 +264,36 @@ bool ClientExchange::IsReady(Event event) const {
 
 void ClientExchange::Await(Event event, Role role) {
   while (!IsReady(event)) {
-    Wait wait(*this, event, role, changes_.load(std::memory_order_relaxed));
+    if (waiting_) {
+      AwaitSessionNow();
+      continue;
+    }
+    std::shared_ptr<ClientSession> session = session_;
+    Wait wait(*this, *session, event, role, changes_.load(std::memory_order_relaxed));
     wait.next = std::exchange(waits_, &wait);
+    Pump& pump = session->pump();
+    if (IsForRoom(event)) pump.BeginToWaitForRoom();
     {
-      Pump& pump = session_->pump();
       MutexUnlock unlock(mutex_);
       pump.Await(wait);
       pump.NoteLook();
     }
+    if (IsForRoom(event)) pump.EndToWaitForRoom();
     Wait** entry = &waits_;
     while (*entry != &wait) entry = &(*entry)->next;
     *entry = wait.next;
-    if (!IsReady(event) && context_.deadline().HasPassed()) Abandon(DeadlineExceeded(Name()));
+    if (session != session_) {
+      MutexUnlock unlock(mutex_);
+      session = nullptr;
+    } else if (!waiting_ && !IsReady(event) && context_.deadline().HasPassed()) {
+      Abandon(DeadlineExceeded(Name()));
+    }
   }
 }
 
 void ClientExchange::AwaitSender(Event event) {
   // Room or not, a deadline that has passed ends the call; Await(kEnd) sees to that.
-  if (context_.deadline().HasPassed()) return Await(Event::kEnd, Role::kOther);
-  if (IsReady(event)) return;
-  session_->pump().BeginToWaitForRoom();
-  Await(event, Role::kOther);
-  session_->pump().EndToWaitForRoom();
+  Await(context_.deadline().HasPassed() ? Event::kEnd : event, Role::kOther);
 }
 
 void ClientExchange::Changed() {
@@ -246,8 +315,8 @@ void ClientExchange::PostReadyCallbacks() {
     }
   }
   // Credit is the call's own affair; room is everybody's.
-  if (!for_room || awaits_room_ || !window_.may_send()) return;
-  awaits_room_ = awaited_room_ = true;
+  if (!for_room || waiting_ || awaits_room_ || !window_.may_send()) return;
+  awaits_room_ = posted_ = true;
   session_->pump().WhenRoom(waiters_->poller, waiters_, [this] {
     MutexLock lock(mutex_);
     awaits_room_ = false;
@@ -256,17 +325,26 @@ void ClientExchange::PostReadyCallbacks() {
 }
 
 void ClientExchange::PassOn() {
-  if (!link().sender().idle()) session_->pump().PassOn();
+  if (session_ != nullptr && !link().sender().idle()) session_->pump().PassOn();
 }
 
 bool ClientExchange::Write(const MessageSource& message, bool end) {
-  session_->pump().NoticeDeath(/*waits=*/false);
+  NoticeDeath();
   MutexLock lock(mutex_);
-  if (state_.can_send()) AwaitSender(Event::kRoom);
+  if (waiting_ || state_.can_send()) AwaitSender(Event::kRoom);
   const Sent sent = WriteNow(message, end);
   // What does not fit leaves only while somebody pumps. That may have to be this thread.
   if (sent == Sent::kSome) AwaitSender(Event::kLeft);
   return sent != Sent::kFailed;
+}
+
+void ClientExchange::NoticeDeath() {
+  std::shared_ptr<ClientSession> session;
+  {
+    MutexLock lock(mutex_);
+    session = session_;
+  }
+  if (session != nullptr) session->pump().NoticeDeath(/*waits=*/false);
 }
 
 std::optional<bool> ClientExchange::TryWrite(const MessageSource& message, bool end) {
@@ -282,6 +360,12 @@ Sent ClientExchange::WriteNow(const MessageSource& message, bool end) {
     return Sent::kFailed;
   }
   if (state_.Send(/*message=*/true, end) != Verdict::kOk) return Sent::kFailed;
+  if (!sent_.complete()) return SendMessage(message, end);
+  if (end) (void)sent_.End();
+  return Kept(SendMessage(sent_.Add(message), end));
+}
+
+Sent ClientExchange::SendMessage(const MessageSource& message, bool end) {
   window_.Sent(message.size());
   FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = slot_->id};
   if (end) header.flags |= kEnd;
@@ -290,8 +374,12 @@ Sent ClientExchange::WriteNow(const MessageSource& message, bool end) {
 
 bool ClientExchange::WritesDone() {
   MutexLock lock(mutex_);
+  // Whoever opens the call says so.
+  if (waiting_) return sent_.End();
   if (state_.Send(/*message=*/false, /*end=*/true) != Verdict::kOk) return false;
-  const Sent sent = link().Send({.kind = FrameKind::kMessage, .flags = kEnd, .call = slot_->id});
+  (void)sent_.End();
+  const Sent sent =
+      Kept(link().Send({.kind = FrameKind::kMessage, .flags = kEnd, .call = slot_->id}));
   if (sent == Sent::kSome && waiters_ == nullptr) AwaitSender(Event::kLeft);
   return sent != Sent::kFailed;
 }
@@ -369,8 +457,13 @@ absl::Status ClientExchange::Finish() {
 
 void ClientExchange::Cancel(absl::Status status) {
   MutexLock lock(mutex_);
-  // One that is being opened again is not open: whoever opens it finds the cancellation.
-  if (state_.closed() || session_ == nullptr) return;
+  if (waiting_ && waiters_ != nullptr) {
+    return SettleNow(
+        absl::Status(status.code(), absl::StrCat(status.message(), " while connecting")));
+  }
+  // An opener that blocks hears of it from the context, and has more to say.
+  if (waiting_) return cancelled_.Update(status);
+  if (state_.closed()) return;
   Abandon(std::move(status));
   PassOn();
 }
@@ -387,9 +480,27 @@ void ClientExchange::Abandon(absl::Status status) {
 void ClientExchange::End(absl::Status status) {
   status_ = std::move(status);
   state_.Close();
+  LetGoOfPump();
+  Changed();
+}
+
+void ClientExchange::EndOnSession(absl::Status status, bool never_begun) {
+  never_begun_ = never_begun && absl::IsUnavailable(status);
+  const bool may_be_repeated = never_begun_ || method_.idempotency != Idempotency::kUnknown;
+  if (status.ok() || !may_be_repeated || !sent_.complete() || dropped_) {
+    return End(std::move(status));
+  }
+  waiting_ = true;
+  if (waiters_ != nullptr) {
+    posted_ = true;
+    waiters_->poller->Post(waiters_, [this] { opener_(); });
+  }
+  End(std::move(status));
+}
+
+void ClientExchange::LetGoOfPump() {
   if (std::exchange(attached_, false)) session_->pump().Detach();
   if (std::exchange(awaits_room_, false)) session_->pump().ForgetRoom(waiters_);
-  Changed();
 }
 
 void ClientExchange::LoseSlot() {
@@ -399,6 +510,7 @@ void ClientExchange::LoseSlot() {
 
 absl::AnyInvocable<void()> ClientExchange::When(Event event, absl::AnyInvocable<void()> callback) {
   MutexLock lock(mutex_);
+  if (dropped_) return callback;
   absl::AnyInvocable<void()> replaced =
       std::exchange(waiters_->callbacks[static_cast<int>(event)], std::move(callback));
   Changed();
@@ -408,6 +520,7 @@ absl::AnyInvocable<void()> ClientExchange::When(Event event, absl::AnyInvocable<
 void ClientExchange::DropWaiters() {
   std::array<absl::AnyInvocable<void()>, kCallEvents> dropped;  // destroyed after the lock
   MutexLock lock(mutex_);
+  dropped_ = true;
   dropped = std::exchange(waiters_->callbacks, {});
   if (std::exchange(awaits_room_, false)) session_->pump().ForgetRoom(waiters_);
 }
@@ -420,7 +533,7 @@ bool ClientExchange::Ready(Event event) const {
 void ClientExchange::Take(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
                           bool in_place) {
   MutexLock lock(mutex_);
-  if (!state_.closed()) TakeReply(header, payload, owned, in_place);
+  if (!waiting_ && !state_.closed()) TakeReply(header, payload, owned, in_place);
   EndTake(header.kind == FrameKind::kResponse);
 }
 
@@ -437,15 +550,18 @@ void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload,
     reply.status = Prefixed(Name(), absl::InternalError("a message without the credit for it"));
   }
   if (!reply.ends) {
+    NoteReply();
     if (!reply.status.ok()) return End(std::move(reply.status));
     return reply.has_message ? Deliver(reply.message, owned, in_place) : Changed();
   }
   answered_ = true;
-  never_begun_ = (header.flags & kNeverBegun) != 0;
+  if (!reply.has_message) {
+    return EndOnSession(std::move(reply.status), (header.flags & kNeverBegun) != 0);
+  }
   // From here on nobody sends for the call any more. The last message may still be parsed.
   status_ = std::move(reply.status);
   state_.Close();
-  if (reply.has_message) Deliver(reply.message, owned, in_place);
+  Deliver(reply.message, owned, in_place);
   End(status_);
 }
 
@@ -474,6 +590,7 @@ bool ClientExchange::Accepts(size_t size, bool last) {
 
 bool ClientExchange::TakeCredit(uint64_t bytes) {
   MutexLock lock(mutex_);
+  NoteReply();
   const bool granted = state_.closed() || window_.Granted(bytes);
   Changed();
   EndTake(/*answered=*/false);
@@ -482,7 +599,7 @@ bool ClientExchange::TakeCredit(uint64_t bytes) {
 
 void ClientExchange::Lose(const absl::Status& status) {
   MutexLock lock(mutex_);
-  if (!state_.closed()) End(status);
+  if (!waiting_ && !state_.closed()) EndOnSession(status, !link().MayHaveTaken(ordinal_));
   LoseSlot();
 }
 

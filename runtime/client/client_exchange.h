@@ -23,6 +23,7 @@
 #include "nigh/runtime/call/window.h"
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/client/reply_reader.h"
+#include "nigh/runtime/client/sent_messages.h"
 #include "nigh/runtime/client/slot.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/bytes.h"
@@ -37,8 +38,20 @@ struct CallWaiters {
   std::array<absl::AnyInvocable<void()>, kCallEvents> callbacks;
 };
 
-// One call of any kind on one session, without types: what has been sent and what has been
-// received. It ends when the server says so, when it is given up here, or with the connection.
+// One call of any kind, without types: what has been sent and what has been received. It is on one
+// session at a time, and ends when the server says so, when it is given up here, or with the
+// connection.
+//
+//                    Open                     the reply's end, Cancel
+//   waiting --------------------------> open --------------------------> over
+//      ^ |            lost, unanswered   |                                 ^
+//      | +-------------------------------|------- Settle, Cancel ---------+
+//      +---------------------------------+
+//
+// A call that waits for a session waits for its first, or for another one: the server has gone away
+// before a handler has seen the call, or the channel may repeat it. What it has sent is kept until
+// anything of the reply has come, and sent again. Its callers notice nothing of that: nothing is
+// ready meanwhile.
 //
 // Threads. One thread reads and one writes at a time; both may be the same. Any thread may call
 // Cancel. The receiver hands it frames. mutex_ guards all that they share. Serialising and sending
@@ -46,37 +59,47 @@ struct CallWaiters {
 class ClientExchange {
  public:
   using Event = CallEvent;
+  // Sees to it that a call that waits for a session is opened, or settled. Runs with no lock held:
+  // in a thread that waits for the call, one at a time, and may block; for a call with waiters, as
+  // a task of their poller.
+  using Opener = absl::AnyInvocable<void()>;
 
-  ClientExchange(const Method& method, const UsedContext& context);
+  ClientExchange(const Method& method, const UsedContext& context, Opener opener);
   ClientExchange(const ClientExchange&) = delete;
   ClientExchange& operator=(const ClientExchange&) = delete;
   // The call must be over, or not open.
   ~ClientExchange();
 
-  // Says in advance where the first message goes, so that it can be parsed in place, with no copy.
-  // To be called before Open, or by the reader.
-  void Expect(MessageTarget target);
-  // Nobody waits for the call in a thread. Before Open.
-  void SetWaiters(CallWaiters* waiters) { waiters_ = waiters; }
+  // Before the call is opened.
 
-  // Opens the call on `session`, which must stay, with its first message unless that is null.
-  // `end`: no more messages follow. False: the session takes no new calls, and nothing of this one
-  // has left; it may be opened on another. True: Finish tells whether it has failed already.
-  bool Open(ClientSession& session, uint16_t method_id, const MessageSource* first, bool end);
-  // Ends a call that is not open.
-  void FailToOpen(absl::Status status);
-  // Whether the call is over without any handler having seen it, as the server says. If so, it may
-  // be opened again, on another session. By the call's only thread.
-  bool ReopenIfNeverBegun();
-  // What a call that is over has ended with, and whether without any message; then it may be opened
-  // again, too.
-  struct Outcome {
+  // Says in advance where the first message goes, so that it can be parsed in place, with no copy.
+  // By the reader also later.
+  void Expect(MessageTarget target);
+  // Nobody waits for the call in a thread.
+  void SetWaiters(CallWaiters* waiters) { waiters_ = waiters; }
+  // Takes its first message, unless that is null. `end`: no more messages follow. `lasts`: the
+  // message outlives the call.
+  void Begin(const MessageSource* first, bool end, bool lasts);
+
+  // The opener's.
+
+  // Has a thread that waits run it.
+  void AwaitSession();
+  // Opens the call on `session` and sends what it has sent before. False: the session takes no new
+  // calls, and nothing of this one has left. True: it has taken over `session`, or the call has
+  // been given up meanwhile; Finish tells.
+  bool Open(std::shared_ptr<ClientSession>& session, uint16_t method_id);
+  // Ends a call that waits for a session, and gets none. Nothing happens if it does not.
+  void Settle(absl::Status status);
+  bool waits_for_session() const;
+  // How the call has left the session that it was on last.
+  struct Loss {
     absl::Status status;
-    bool silent = false;
-    bool answered = false;  // the server has said so
+    bool answered = false;     // the server has said so; otherwise the connection is over
+    bool never_begun = false;  // no handler has seen the call
+    std::shared_ptr<ClientSession> session;  // null: it has not been on any
   };
-  Outcome outcome() const;
-  void Reopen();
+  Loss loss() const;
 
   // As those of ClientCall. They block.
   bool Write(const MessageSource& message, bool end);
@@ -90,9 +113,9 @@ class ClientExchange {
   // For calls with waiters.
 
   // Posts `callback` to the call's poller once `event` has come. Returns the callback that waited
-  // for `event` before.
+  // for `event` before; or `callback`, after DropWaiters.
   absl::AnyInvocable<void()> When(Event event, absl::AnyInvocable<void()> callback);
-  // Drops the callbacks that have not been posted yet.
+  // Drops the callbacks that have not been posted yet, and those to come.
   void DropWaiters();
   // As Write, but returns nothing when it would have to wait for room, and does not wait until the
   // message has left.
@@ -119,8 +142,12 @@ class ClientExchange {
   enum class Role { kReader, kOther };
   class Wait;
 
-  // Makes a call that is closed one that is not open.
-  void Renew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sends the REQUEST on session_. False: the session takes no new calls.
+  bool SendRequest(uint16_t method_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sends what the call has sent on another session after its first message.
+  void SendTheRestAgain() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AwaitSessionNow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SettleNow(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsReady(Event event) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Waits for `event`. At the call's deadline the call ends.
   void Await(Event event, Role role) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -131,10 +158,17 @@ class ClientExchange {
   // Waits for kRoom or kLeft.
   void AwaitSender(Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sees to what may have been left behind by a thread that waits no more.
-  void PassOn();
+  void PassOn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Looks whether the server is still there before it is relied on.
+  void NoticeDeath() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Sends a message, or has the sender keep it. kFailed: the call or its sending side is over.
   Sent WriteNow(const MessageSource& message, bool end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Sent SendMessage(const MessageSource& message, bool end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What has been kept is not lost where the session has not taken it.
+  Sent Kept(Sent sent) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return sent == Sent::kFailed && sent_.complete() ? Sent::kAll : sent;
+  }
   void DiscardNow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Deliver(ConstByteSpan message, std::string* owned, bool in_place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -145,9 +179,18 @@ class ClientExchange {
 
   // Ends the call here, for its threads. Whoever has the slot gives it up.
   void End(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The server, or the end of the connection, has ended the call on this session: it may be one
+  // that is to be opened on another.
+  void EndOnSession(absl::Status status, bool never_begun) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The session has no work for this call any more.
+  void LetGoOfPump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends the call here and sends a CANCEL, unless the call is over.
   void Abandon(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // By the receiver, in a take.
+  // Something of the reply has come: the call is not opened again.
+  void NoteReply() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (sent_.complete()) sent_.Drop();
+  }
   void TakeReply(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
                  bool in_place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Gives the slot back to the call; or up, if that is over; or free, if the server has answered.
@@ -155,20 +198,29 @@ class ClientExchange {
   // The slot is not this call's any more.
   void LoseSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  ClientLink& link() const { return session_->link(); }
-  std::string Name() const { return link().NameOf(method_); }
+  ClientLink& link() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return session_->link(); }
+  std::string Name() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return link().NameOf(method_);
+  }
 
   const BirthProcess birth_;
   const Method& method_;
   const UsedContext& context_;
-  // Written by Open, before anybody else knows the call. Null: it is not open.
-  ClientSession* session_ = nullptr;
+  Opener opener_;
   CallWaiters* waiters_ = nullptr;  // the AsyncClientCall's
   // Counts up whenever something has changed, for threads that look out for it.
   std::atomic<uint32_t> changes_ = 0;
 
   mutable Mutex mutex_;
   CondVar slot_lost_;  // slot_ has become null
+  CondVar opened_;     // opening_ has become false
+  // The one that the call is on, or was on last; null: none. Written by Open.
+  std::shared_ptr<ClientSession> session_ ABSL_GUARDED_BY(mutex_);
+  bool waiting_ ABSL_GUARDED_BY(mutex_) = true;   // for a session
+  bool opening_ ABSL_GUARDED_BY(mutex_) = false;  // a thread runs the opener
+  SentMessages sent_ ABSL_GUARDED_BY(mutex_);
+  // What the call is to end with, instead of being opened.
+  absl::Status cancelled_ ABSL_GUARDED_BY(mutex_);
   CallState state_ ABSL_GUARDED_BY(mutex_);
   // From Open until the number is free, given up, or lost. The receiver may still have it when the
   // call is over.
@@ -187,7 +239,8 @@ class ClientExchange {
   Wait* waits_ ABSL_GUARDED_BY(mutex_) = nullptr;      // a list of the threads that wait
   bool attached_ ABSL_GUARDED_BY(mutex_) = false;      // the poller is, for this call
   bool awaits_room_ ABSL_GUARDED_BY(mutex_) = false;   // a task waits for it at the pump
-  bool awaited_room_ ABSL_GUARDED_BY(mutex_) = false;  // one has
+  bool posted_ ABSL_GUARDED_BY(mutex_) = false;        // a task of this call may be at the poller
+  bool dropped_ ABSL_GUARDED_BY(mutex_) = false;       // nobody waits for callbacks any more
 };
 
 }  // namespace nigh

@@ -269,11 +269,11 @@ std::shared_ptr<ClientSession> Connector::SessionIfReady() const {
   return session_;
 }
 
-uint64_t Connector::WhenReady(const void* owner, bool wait_for_ready, SessionCallback callback) {
+uint64_t Connector::WhenReady(const void* owner, Deadline patience, SessionCallback callback) {
   (void)poller();
   MutexLock lock(mutex_);
   const uint64_t id = next_waiter_++;
-  waiters_.push_back({id, owner, wait_for_ready, std::move(callback)});
+  waiters_.push_back({id, owner, patience, std::move(callback)});
   ServeWaiters();
   return id;
 }
@@ -311,16 +311,18 @@ void Connector::ServeWaiters() {
   }
   // The last attempt failed, and the next one is not due yet.
   std::vector<Waiter> patient;
+  Deadline next = next_attempt_;
   for (Waiter& waiter : std::exchange(waiters_, {})) {
-    if (waiter.wait_for_ready) {
-      patient.push_back(std::move(waiter));
-    } else {
+    if (waiter.patience.HasPassed()) {
       Answer(std::move(waiter), last_error_);
+      continue;
     }
+    next = std::min(next, waiter.patience);
+    patient.push_back(std::move(waiter));
   }
   waiters_ = std::move(patient);
   if (waiters_.empty() || std::exchange(timer_set_, true)) return;
-  poller_->AddTimer(next_attempt_, nullptr, [weak = weak_from_this()] {
+  poller_->AddTimer(next, nullptr, [weak = weak_from_this()] {
     const std::shared_ptr<Connector> self = weak.lock();
     if (self == nullptr) return;
     MutexLock lock(self->mutex_);

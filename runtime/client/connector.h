@@ -109,10 +109,10 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   // poller(), with no lock held.
   using SessionCallback =
       absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<ClientSession>> session)>;
-  // Has `callback` called once there is a session, or when there will be none. Connects if need be.
-  // `owner` owns the callback as a task of poller(), which must be there. Returns what StopWaiting
-  // takes.
-  uint64_t WhenReady(const void* owner, bool wait_for_ready, SessionCallback callback)
+  // Has `callback` called once there is a session, or when there will be none: an attempt has
+  // failed, and `patience` has passed. Connects if need be. `owner` owns the callback as a task of
+  // poller(), which must be there. Returns what StopWaiting takes, which is not 0.
+  uint64_t WhenReady(const void* owner, Deadline patience, SessionCallback callback)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Drops the callback. It may still be called if it has been posted already.
   void StopWaiting(uint64_t id) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -122,7 +122,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   struct Waiter {
     uint64_t id;
     const void* owner;  // of the callback, as the poller's task
-    bool wait_for_ready;
+    Deadline patience;
     SessionCallback callback;
   };
 
@@ -180,7 +180,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   uint64_t attempts_ ABSL_GUARDED_BY(mutex_) = 0;   // the poller's, begun or taken over
   std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_waiter_ ABSL_GUARDED_BY(mutex_) = 1;
-  bool timer_set_ ABSL_GUARDED_BY(mutex_) = false;  // for next_attempt_
+  bool timer_set_ ABSL_GUARDED_BY(mutex_) = false;  // for waiters_
   absl::Status last_error_ ABSL_GUARDED_BY(mutex_);
   absl::Duration pause_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   Deadline next_attempt_ ABSL_GUARDED_BY(mutex_) = Deadline::AtNanos(0);

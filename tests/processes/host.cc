@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -85,6 +86,29 @@ absl::Status HostService::Repeat(ServerContext&, const Number& request,
   if (tally_ != nullptr) tally_->Count(request.number());
   for (int i = 0; i < 3; ++i) {
     if (!replies.Write(request)) return absl::CancelledError("nobody reads");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HostService::Collect(ServerContext&, ServerReader<Number>& requests, Number* reply) {
+  Number number;
+  for (int i = 0; i < 3; ++i) {
+    if (!requests.Read(&number)) return absl::DataLossError(absl::StrCat(i, " numbers"));
+    if (i == 0) {
+      *reply = number;
+      if (tally_ != nullptr) tally_->Count(number.number());
+    }
+    if (number.number() != reply->number() + i) return absl::DataLossError("another number");
+  }
+  if (requests.Read(&number)) return absl::DataLossError("a fourth number");
+  return absl::OkStatus();
+}
+
+absl::Status HostService::Converse(ServerContext&, ServerStream<Number, Number>& stream) {
+  bool first = true;
+  while (std::optional<Number> number = stream.Read()) {
+    if (std::exchange(first, false) && tally_ != nullptr) tally_->Count(number->number());
+    if (!stream.Write(*number)) break;
   }
   return absl::OkStatus();
 }

@@ -50,6 +50,9 @@ class HostService final : public Host::Service {
   }
   absl::Status Repeat(ServerContext& context, const Number& request,
                       ServerWriter<Number>& replies) override;
+  absl::Status Collect(ServerContext& context, ServerReader<Number>& requests,
+                       Number* reply) override;
+  absl::Status Converse(ServerContext& context, ServerStream<Number, Number>& stream) override;
   absl::Status Chat(ServerContext& context, ServerStream<Text, Text>& stream) override;
   absl::Status Fork(ServerContext& context, const ForkRequest& request, ForkReply* reply) override;
   absl::Status ForkInline(ServerContext& context, const ForkRequest& request,

@@ -17,12 +17,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "nigh/channel.h"
 #include "nigh/interceptor.h"
 #include "tests/conformance/child.h"
 #include "tests/contract/subject.h"
+#include "tests/processes/counted_calls.h"
 #include "tests/processes/host.h"
 #include "tests/processes/tally.h"
 
@@ -32,9 +34,8 @@ namespace {
 constexpr int kThreads = 8;
 constexpr int kRestarts = 30;
 constexpr uint64_t kCalls = 100'000;
+constexpr uint64_t kCallsOfOtherKinds = 20'000;
 constexpr uint64_t kCallsOfSlowMedia = 5'000;
-
-uint64_t Calls() { return TheSubject().slow ? kCallsOfSlowMedia : kCalls; }
 
 // What goes wrong in several threads.
 class Complaints {
@@ -61,28 +62,26 @@ std::unique_ptr<Child> StartServer(const std::string& address, const Tally& tall
 
 class Onlooker final : public ClientInterceptor {};
 
-// The ways in which calls are made. With interceptors they go another way.
-enum class Kind { kUnary, kIntercepted, kStream };
+// How calls are made. With interceptors unary calls go another way.
+struct Load {
+  const CountedCall& call;
+  bool intercepted = false;
+  // So many at least. What most programs call by is tried most.
+  uint64_t calls() const {
+    if (TheSubject().slow) return kCallsOfSlowMedia;
+    return &call == &kEveryCountedCall[0] ? kCalls : kCallsOfOtherKinds;
+  }
+};
 
-absl::Status Call(Kind kind, const Host::Stub& stub, const Number& request, Number* reply) {
-  ClientContext context({.timeout = absl::Seconds(60), .wait_for_ready = true});
-  if (kind != Kind::kStream) return stub.Count(context, request, reply);
-  auto replies = stub.Repeat(context, request);
-  int count = 0;
-  while (replies.Read(reply)) ++count;
-  absl::Status end = replies.Finish();
-  if (end.ok() && count != 3) return absl::DataLossError(absl::StrCat(count, " replies"));
-  return end;
-}
-
-class RestartTest : public ::testing::TestWithParam<Kind> {};
+class RestartTest : public ::testing::TestWithParam<Load> {};
 
 TEST_P(RestartTest, NoCallIsLostAndNoneIsHandledTwice) {
-  Tally tally(3 * Calls());
+  const Load& load = GetParam();
+  Tally tally(3 * load.calls());
   std::unique_ptr<Child> server = StartServer(FreshAddress().ToString(), tally);
   const std::string address = server->Hear();
   ChannelOptions options = OptionsOfChannel();
-  if (GetParam() == Kind::kIntercepted) options.interceptors = {std::make_shared<Onlooker>()};
+  if (load.intercepted) options.interceptors = {std::make_shared<Onlooker>()};
   const std::shared_ptr<Channel> channel = Dial(address, options).value();
 
   std::atomic<uint64_t> next = 0;
@@ -92,22 +91,28 @@ TEST_P(RestartTest, NoCallIsLostAndNoneIsHandledTwice) {
   for (int i = 0; i < kThreads; ++i) {
     callers.emplace_back([&] {
       const Host::Stub stub(channel);
-      Number request;
-      Number reply;
-      for (uint64_t id = next++; id < tally.size() && !(restarted && id >= Calls()); id = next++) {
-        request.set_number(id);
-        const absl::Status end = Call(GetParam(), stub, request, &reply);
-        if (!end.ok()) {
-          complaints.Add(absl::StrCat(id, ": ", end.ToString()));
-        } else if (reply.number() != id || tally[id] != 1) {
-          complaints.Add(absl::StrCat(id, ": got ", reply.number(), ", handled ", tally[id]));
+      const auto goes_on = [&](uint64_t id) {
+        return id < tally.size() && !(restarted && id >= load.calls());
+      };
+      for (uint64_t id = next++; goes_on(id); id = next++) {
+        ClientContext context({.timeout = absl::Seconds(60), .wait_for_ready = id % 2 == 0});
+        const absl::StatusOr<uint64_t> number = load.call.make(stub, context, id);
+        // One that does not wait for a server may find none. Once it is sent, it is not lost.
+        if (absl::IsUnavailable(number.status()) && !context.wait_for_ready() &&
+            context.attempts() == 0) {
+          continue;
+        }
+        if (!number.ok()) {
+          complaints.Add(absl::StrCat(id, ": ", number.status().ToString()));
+        } else if (*number != id || tally[id] != 1) {
+          complaints.Add(absl::StrCat(id, ": got ", *number, ", handled ", tally[id]));
         }
       }
     });
   }
   for (int i = 1; i <= kRestarts; ++i) {
     // Between two restarts calls are made.
-    while (next < Calls() * i / kRestarts) std::this_thread::yield();
+    while (next < load.calls() * i / kRestarts) std::this_thread::yield();
     std::unique_ptr<Child> successor = StartServer(address, tally);
     server->Signal(SIGTERM);
     EXPECT_EQ(successor->Hear(), address);
@@ -120,17 +125,21 @@ TEST_P(RestartTest, NoCallIsLostAndNoneIsHandledTwice) {
   uint64_t twice = 0;
   for (uint64_t id = 0; id < tally.size(); ++id) twice += tally[id] > 1 ? 1 : 0;
   EXPECT_EQ(twice, 0);
-  EXPECT_GE(next, Calls());
+  EXPECT_GE(next, load.calls());
 }
 
-std::string NameOf(const ::testing::TestParamInfo<Kind>& info) {
-  constexpr const char* kNames[] = {"Unary", "Intercepted", "Stream"};
-  return kNames[static_cast<int>(info.param)];
+std::vector<Load> Loads() {
+  std::vector<Load> loads;
+  for (const CountedCall& call : kEveryCountedCall) loads.push_back({call});
+  loads.push_back({.call = kEveryCountedCall[0], .intercepted = true});
+  return loads;
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, RestartTest,
-                         ::testing::Values(Kind::kUnary, Kind::kIntercepted, Kind::kStream),
-                         &NameOf);
+std::string NameOf(const ::testing::TestParamInfo<Load>& info) {
+  return absl::StrCat(info.param.call.name, info.param.intercepted ? "Intercepted" : "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Calls, RestartTest, ::testing::ValuesIn(Loads()), &NameOf);
 
 }  // namespace
 }  // namespace nigh::testing
