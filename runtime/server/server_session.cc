@@ -117,7 +117,7 @@ bool ServerSession::Dispatch(const Frame& frame) {
         requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
       }
       if (header.rest != 0) return BeginPieces(frame);
-      if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload);
+      if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload, /*counted=*/false);
       return OnMessage(header, frame.payload, nullptr);
     case FrameKind::kPiece:
       return OnPiece(frame);
@@ -210,16 +210,20 @@ absl::Status ServerSession::Refusal(const FrameHeader& header, ConstByteSpan pay
 
 bool ServerSession::BeginPieces(const Frame& frame) {
   const FrameHeader& header = frame.header;
-  absl::Status refusal;
   if (header.kind == FrameKind::kRequest) {
     if (!CheckRequest(header)) return false;
-    refusal = count_.Is(CallCount::kDraining) ? absl::UnavailableError(kShuttingDown)
-                                              : Refusal(header, frame.payload);
-    if (!refusal.ok()) {
-      // The pieces to come continue nothing and are dropped.
-      link_.Refuse(header.call, refusal, /*begun=*/!count_.Is(CallCount::kDraining));
+    // The pieces to come of a request that is refused continue nothing and are dropped.
+    if (const absl::Status refusal = Refusal(header, frame.payload); !refusal.ok()) {
+      link_.Refuse(header.call, refusal);
       return true;
     }
+    // A server that shuts down waits for the rest.
+    if (!count_.Add()) {
+      Uncount();
+      link_.Refuse(header.call, absl::UnavailableError(kShuttingDown), /*begun=*/false);
+      return true;
+    }
+    ++unfinished_requests_;
   } else {
     ServerCall* const call = FindCall(header.call);
     if (call == nullptr) return true;
@@ -240,23 +244,29 @@ bool ServerSession::OnPiece(const Frame& frame) {
   if (!whole->has_value()) return true;
   Assembler::Whole& finished = **whole;
   const ConstByteSpan payload = AsBytes(finished.payload);
-  const bool handled = finished.header.kind == FrameKind::kRequest
-                           ? OnRequest(finished.header, payload)
-                           : OnMessage(finished.header, payload, &finished.payload);
+  bool handled = false;
+  if (finished.header.kind == FrameKind::kRequest) {
+    --unfinished_requests_;
+    handled = OnRequest(finished.header, payload, /*counted=*/true);
+  } else {
+    handled = OnMessage(finished.header, payload, &finished.payload);
+  }
   assembler_.GiveBack(finished.payload);
   return handled;
 }
 
-bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload) {
+bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload, bool counted) {
   if (!CheckRequest(header)) return false;
   if (absl::Status refusal = Refusal(header, payload); !refusal.ok()) {
     link_.Refuse(header.call, refusal);
+    if (counted) Uncount();
     return true;
   }
   std::unique_ptr<ServerCall> call = NewCall(header.method);
   if (absl::Status refusal = call->TakeRequest(header, payload); !refusal.ok()) {
     link_.Refuse(header.call, refusal);
     Keep(std::move(call));
+    if (counted) Uncount();
     return true;
   }
   if (header.call >= calls_.size()) calls_.resize(header.call + 1);
@@ -265,7 +275,7 @@ bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload) 
   call->Open(header.call);
   call->SetBegun(true);
   // Last: whoever refuses calls from now on finds this one open, and counts it.
-  if (!count_.Add()) {
+  if (counted ? count_.Is(CallCount::kCancelled) : !count_.Add()) {
     call->SetBegun(false);
     TurnAway(std::move(call));
     return true;
@@ -304,6 +314,8 @@ void ServerSession::OnCancel(uint32_t id) {
     call->Abort(cancelled);
   } else if (request) {
     link_.Refuse(id, cancelled);
+    --unfinished_requests_;
+    Uncount();
   }
 }
 
@@ -318,6 +330,7 @@ void ServerSession::Fail(const absl::Status& status, bool broken) {
   Close();
   // A client that has left is no error to report.
   if (broken && on_broken_) on_broken_(status);
+  for (; unfinished_requests_ > 0; --unfinished_requests_) count_.Remove();
   count_.Set(CallCount::kEnded);
   NotifyIdle();
 }
@@ -378,6 +391,10 @@ void ServerSession::Destroy(std::unique_ptr<ServerCall> call) {
 
 void ServerSession::TakeBack(std::unique_ptr<ServerCall> call, bool in_role) {
   in_role ? Keep(std::move(call)) : Return(std::move(call));
+  Uncount();
+}
+
+void ServerSession::Uncount() {
   if (count_.TryRemove()) return;
   const std::shared_ptr<ServerSession> self = shared_from_this();
   count_.Remove();

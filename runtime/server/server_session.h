@@ -114,7 +114,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   bool Violated(absl::Status violation);
   bool OnHello(ConstByteSpan payload);
   bool OnMethod(const FrameHeader& header, ConstByteSpan payload);
-  bool OnRequest(const FrameHeader& header, ConstByteSpan payload);
+  // `counted`: it came in pieces, and is in count_ already.
+  bool OnRequest(const FrameHeader& header, ConstByteSpan payload, bool counted);
   bool OnMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned);
   bool OnPiece(const Frame& frame);
   bool BeginPieces(const Frame& frame);
@@ -138,6 +139,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // Ends a call whose session takes none any more.
   void TurnAway(std::unique_ptr<ServerCall> call) ABSL_LOCKS_EXCLUDED(mutex_);
   void Destroy(std::unique_ptr<ServerCall> call) ABSL_LOCKS_EXCLUDED(mutex_);
+  // One call less in count_. The session may be gone afterwards.
+  void Uncount();
   // Calls those callbacks (OnDrained, OnEnd) whose time has come.
   void NotifyIdle();
 
@@ -157,6 +160,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // The role's.
   FrameReceiver receiver_;
   Assembler assembler_;
+  int unfinished_requests_ = 0;  // in it; each is counted in count_
   bool hello_received_ = false;
   // REQUEST frames that have come; written in the role alone.
   std::atomic<uint64_t> requests_ = 0;
@@ -168,7 +172,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   absl::Status violation_;
 
   std::atomic<uint32_t> returned_handlers_ = 0;  // of handlers_
-  CallCount count_;                              // calls that have not been taken back
+  // Calls that have not been taken back, and those of which the request comes in pieces.
+  CallCount count_;
   // A list, by ServerCall::next, of calls that threads without the role have given back.
   std::atomic<ServerCall*> returned_ = nullptr;
   std::atomic<int> returns_ = 0;  // how many have been left there, approximately

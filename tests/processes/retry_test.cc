@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,6 +20,7 @@
 #include "nigh/client_context.h"
 #include "nigh/interceptor.h"
 #include "nigh/server.h"
+#include "nigh/task.h"
 #include "tests/conformance/child.h"
 #include "tests/contract/subject.h"
 #include "tests/processes/host.h"
@@ -79,12 +82,21 @@ class Failing final : public Host::Service {
  public:
   absl::Status Query(ServerContext&, const Number&, Number*) override { return Fail(); }
   absl::Status Count(ServerContext&, const Number&, Number*) override { return Fail(); }
+  absl::Status QueryAll(ServerContext&, ServerStream<Number, Number>& stream) override {
+    std::vector<Number> numbers;
+    while (std::optional<Number> number = stream.Read()) numbers.push_back(*std::move(number));
+    if (replies_first) stream.Write(Number());
+    if (absl::Status status = Fail(); !status.ok()) return status;
+    for (const Number& number : numbers) stream.Write(number);
+    return absl::OkStatus();
+  }
   absl::Status Fail() {
     ++calls;
     return failures-- > 0 ? absl::UnavailableError("not now") : absl::OkStatus();
   }
   std::atomic<int> calls = 0;
   std::atomic<int> failures = 0;
+  std::atomic<bool> replies_first = false;  // to QueryAll
 };
 
 class FailingServer : public ::testing::Test {
@@ -108,30 +120,89 @@ class FailingServer : public ::testing::Test {
   Server server_{OptionsOfServer()};
 };
 
+// How a unary call is waited for.
+using Query = absl::Status (*)(const Host::Stub& stub, ClientContext& context);
+
+absl::Status ByThread(const Host::Stub& stub, ClientContext& context) {
+  Number number;
+  return stub.Query(context, number, &number);
+}
+
+absl::Status ByCallback(const Host::Stub& stub, ClientContext& context) {
+  Number number;
+  std::promise<absl::Status> end;
+  stub.AsyncQuery(context, Number(), &number,
+                  [&](const absl::Status& status) { end.set_value(status); });
+  return end.get_future().get();
+}
+
+Task<absl::Status> Querying(const Host::Stub& stub, ClientContext& context) {
+  const absl::StatusOr<Number> number = co_await stub.CoQuery(context, Number());
+  co_return number.status();
+}
+absl::Status ByCoroutine(const Host::Stub& stub, ClientContext& context) {
+  return BlockOn(Querying(stub, context));
+}
+
 TEST_F(FailingServer, IsAskedAgainWhereThatDoesNoHarm) {
   const auto counting = std::make_shared<Counting>();
-  for (const bool intercepted : {false, true}) {
-    const std::shared_ptr<Channel> channel = NewChannel(intercepted ? counting : nullptr);
-    Number number;
+  for (const Query query : {&ByThread, &ByCallback, &ByCoroutine}) {
+    for (const bool intercepted : {false, true}) {
+      const std::shared_ptr<Channel> channel = NewChannel(intercepted ? counting : nullptr);
+      const Host::Stub stub(channel);
+      service_.failures = 2;
+      service_.calls = 0;
+      ClientContext context;
+      EXPECT_EQ(query(stub, context), absl::OkStatus());
+      EXPECT_EQ(service_.calls, 3);
+      EXPECT_EQ(context.attempts(), 3);
+      if (intercepted) {
+        EXPECT_EQ(counting->attempts, 3);
+      }
+      // As often as the policy says.
+      service_.failures = 3;
+      service_.calls = 0;
+      ClientContext more;
+      EXPECT_TRUE(absl::IsUnavailable(query(stub, more)));
+      EXPECT_EQ(service_.calls, 3);
+      // Not where nobody has said that it does no harm.
+      service_.failures = 1;
+      service_.calls = 0;
+      Number number;
+      EXPECT_TRUE(absl::IsUnavailable(stub.Count(number).status()));
+      EXPECT_EQ(service_.calls, 1);
+      service_.failures = 0;
+    }
+  }
+}
+
+// A stream is sent again as it was sent, as long as nothing of the reply has come.
+TEST_F(FailingServer, GetsAllOfAStreamAgain) {
+  const Host::Stub stub(NewChannel());
+  for (const bool replies_first : {false, true}) {
+    service_.replies_first = replies_first;
     service_.failures = 2;
     service_.calls = 0;
     ClientContext context;
-    EXPECT_EQ(Host::Stub(channel).Query(context, number, &number), absl::OkStatus());
-    EXPECT_EQ(service_.calls, 3);
-    EXPECT_EQ(context.attempts(), 3);
-    // As often as the policy says.
-    service_.failures = 3;
-    service_.calls = 0;
-    EXPECT_TRUE(absl::IsUnavailable(Host::Stub(channel).Query(number).status()));
-    EXPECT_EQ(service_.calls, 3);
-    // Not where nobody has said that it does no harm.
-    service_.failures = 1;
-    service_.calls = 0;
-    EXPECT_TRUE(absl::IsUnavailable(Host::Stub(channel).Count(number).status()));
-    EXPECT_EQ(service_.calls, 1);
-    service_.failures = 0;
+    auto stream = stub.QueryAll(context);
+    Number number;
+    for (int i = 0; i < 3; ++i) {
+      number.set_number(i);
+      EXPECT_TRUE(stream.Write(number));
+    }
+    EXPECT_TRUE(stream.WritesDone());
+    std::vector<uint64_t> replies;
+    while (stream.Read(&number)) replies.push_back(number.number());
+    if (replies_first) {
+      EXPECT_TRUE(absl::IsUnavailable(stream.Finish()));
+      EXPECT_EQ(service_.calls, 1);
+      EXPECT_EQ(replies.size(), 1);
+    } else {
+      EXPECT_EQ(stream.Finish(), absl::OkStatus());
+      EXPECT_EQ(service_.calls, 3);
+      EXPECT_EQ(replies, (std::vector<uint64_t>{0, 1, 2}));
+    }
   }
-  EXPECT_EQ(counting->attempts, 1);
 }
 
 // What a server answers is an answer, unless the program says otherwise.
@@ -181,6 +252,18 @@ TEST_F(FailingServer, ADeadlineIsNotOutlived) {
   // The caller lets go in the midst of the pause.
   EXPECT_FALSE(Host::Stub(channel).Query(context, number, &number).ok());
   canceller.join();
+  // The same of a call that no thread waits for.
+  service_.failures = 1;
+  ClientContext limited({.timeout = absl::Minutes(5)});
+  EXPECT_TRUE(absl::IsUnavailable(ByCallback(Host::Stub(channel), limited)));
+  service_.failures = 1;
+  ClientContext given_up;
+  std::promise<absl::Status> end;
+  Host::Stub(channel).AsyncQuery(given_up, number, &number,
+                                 [&](const absl::Status& status) { end.set_value(status); });
+  while (service_.failures > 0) std::this_thread::yield();
+  given_up.TryCancel();
+  EXPECT_FALSE(end.get_future().get().ok());
 }
 
 }  // namespace

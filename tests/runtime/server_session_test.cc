@@ -1,7 +1,6 @@
-// A server whose client leaves while its handler is still at work.
+// A server that ends its work while a client has left its own unfinished.
 
 #include <atomic>
-#include <chrono>
 #include <coroutine>
 #include <latch>
 #include <memory>
@@ -62,8 +61,8 @@ class Patient final : public Victim::CoService {
   }
 };
 
-// A client that has made one call and says no more.
-std::unique_ptr<Connection> CallEcho(const std::string& address) {
+// A client that has said hello and knows the method.
+std::unique_ptr<Connection> Greet(const std::string& address) {
   std::unique_ptr<Connection> connection = DialInproc(testing::MakeAddress(address)).value();
   std::string hello(kHelloSize, '\0');
   EncodeHello({.window = 1 << 16, .max_message = 1 << 16, .max_metadata = 1024, .max_calls = 1},
@@ -71,6 +70,83 @@ std::unique_ptr<Connection> CallEcho(const std::string& address) {
   EXPECT_TRUE(testing::Send(*connection, {.kind = FrameKind::kHello}, hello).ok());
   EXPECT_TRUE(
       testing::Send(*connection, {.kind = FrameKind::kMethod}, "/nigh.hostile.Victim/Echo").ok());
+  return connection;
+}
+
+// The next frame of that kind.
+testing::OwnedFrame Expect(Connection& connection, FrameKind kind) {
+  for (;;) {
+    absl::StatusOr<testing::OwnedFrame> frame = testing::Receive(connection);
+    if (!frame.ok()) {
+      ADD_FAILURE() << "no " << FrameKindName(kind) << ": " << frame.status();
+      return {};
+    }
+    if (frame->header.kind == kind) return *std::move(frame);
+  }
+}
+
+class Echoing final : public Victim::Service {
+  absl::Status Echo(ServerContext&, const Note& request, Note* reply) override {
+    *reply = request;
+    return absl::OkStatus();
+  }
+};
+
+// A server that shuts down while half of a request has come.
+class UnfinishedRequest : public ::testing::Test {
+ protected:
+  UnfinishedRequest() {
+    note_.set_data("a note in two pieces");
+    bytes_ = note_.SerializeAsString();
+    server_.Register(service_);
+    EXPECT_EQ(server_.Listen("inproc:unfinished"), absl::OkStatus());
+    EXPECT_EQ(server_.Start(), absl::OkStatus());
+    client_ = Greet("inproc:unfinished");
+    const size_t rest = bytes_.size() - kFirst;
+    EXPECT_TRUE(testing::Send(*client_,
+                              {.kind = FrameKind::kRequest,
+                               .flags = kMessage | kEnd,
+                               .rest = static_cast<uint32_t>(rest)},
+                              bytes_.substr(0, kFirst))
+                    .ok());
+    // The server has it once it answers what comes after.
+    EXPECT_TRUE(testing::Send(*client_, {.kind = FrameKind::kPing}, "").ok());
+    (void)Expect(*client_, FrameKind::kPing);
+    shutdown_ = std::thread([this] { server_.Shutdown(absl::Minutes(1)); });
+    (void)Expect(*client_, FrameKind::kGoAway);
+  }
+  ~UnfinishedRequest() override { shutdown_.join(); }
+
+  static constexpr size_t kFirst = 5;
+  Note note_;
+  std::string bytes_;
+  Echoing service_;
+  Server server_;
+  std::unique_ptr<Connection> client_;
+  std::thread shutdown_;
+};
+
+TEST_F(UnfinishedRequest, IsWaitedFor) {
+  EXPECT_TRUE(
+      testing::Send(*client_, {.kind = FrameKind::kPiece}, bytes_.substr(kFirst)).ok());
+  const testing::OwnedFrame response = Expect(*client_, FrameKind::kResponse);
+  EXPECT_EQ(response.header.aux, 0);
+  EXPECT_EQ(response.payload, bytes_);
+  client_ = nullptr;
+}
+
+TEST_F(UnfinishedRequest, MayBeCancelled) {
+  EXPECT_TRUE(testing::Send(*client_, {.kind = FrameKind::kCancel}, "").ok());
+  EXPECT_EQ(Expect(*client_, FrameKind::kResponse).header.aux,
+            static_cast<uint64_t>(absl::StatusCode::kCancelled));
+  client_ = nullptr;
+}
+
+TEST_F(UnfinishedRequest, IsForgottenWithItsClient) { client_ = nullptr; }
+
+// A client that has made one call and says no more.
+std::unique_ptr<Connection> CallEcho(const std::string& address) {
+  std::unique_ptr<Connection> connection = Greet(address);
   EXPECT_TRUE(
       testing::Send(*connection, {.kind = FrameKind::kRequest, .flags = kMessage | kEnd}, "").ok());
   return connection;
