@@ -45,8 +45,8 @@ struct CallOptions {
 
 // Which calls a channel makes once more. A call that no handler has seen always is. This is about
 // the others: those of methods whose .proto says that it does no harm, idempotency_level
-// NO_SIDE_EFFECTS or IDEMPOTENT. They are unary calls and server streams that a thread waits for
-// and that have got no message yet.
+// NO_SIDE_EFFECTS or IDEMPOTENT, as long as nothing of a reply has come. What a stream has sent is
+// kept until then, a window and one message at most, and sent again.
 //
 // A channel has a budget for these: a server that fails all calls gets few of them twice.
 struct RetryPolicy {

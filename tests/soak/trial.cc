@@ -141,11 +141,6 @@ std::string Trial::WhyNot(const absl::Status& status) const {
   }
 }
 
-bool Trial::IsSure() const {
-  return way_ == Way::kThread && plan_.wait_for_ready &&
-         (plan_.kind == Kind::kUnary || plan_.kind == Kind::kServerStream);
-}
-
 void Trial::Complain(absl::string_view what) const {
   static std::atomic<int> shown = 0;
   if (++shown > kComplaintsShown) return;

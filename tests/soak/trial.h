@@ -110,8 +110,8 @@ class Trial {
  private:
   // Why `status` should not be the call's; empty: it may be.
   std::string WhyNot(const absl::Status& status) const;
-  // Whether a handler that has not seen the call does not lose it: it is made anew.
-  bool IsSure() const;
+  // Whether a restart does not lose the call: it is made anew, or its handler finishes.
+  bool IsSure() const { return plan_.wait_for_ready; }
   void Complain(absl::string_view what) const;
 
   const Plan plan_;
