@@ -103,11 +103,10 @@ void AsyncClientCall::BeginAnew() {
   if (self == nullptr || !call_.exchange_.waits_for_session()) return;
   const ClientExchange::Loss loss = call_.exchange_.loss();
   const std::optional<absl::Duration> pause = call_.PauseBeforeNextBegin(loss);
-  const Deadline end = Deadline::After(pause.value_or(absl::ZeroDuration()));
-  if (!pause.has_value() || !(end < context_.deadline())) {
-    return call_.exchange_.Settle(loss.status);
-  }
+  if (!pause.has_value()) return call_.exchange_.Settle(loss.status);
   if (*pause <= absl::ZeroDuration()) return Connect(Connector::kComeback);
+  const Deadline end = Deadline::After(*pause);
+  if (!(end < context_.deadline())) return call_.exchange_.Settle(loss.status);
   waiters_.poller->AddTimer(end, &waiters_, [weak = weak_from_this()] {
     if (const std::shared_ptr<AsyncClientCall> alive = weak.lock()) {
       alive->Connect(Connector::kComeback);

@@ -43,6 +43,7 @@ int Retry::AddTokens(int thousandths) {
 }
 
 bool Retry::Pause(const UsedContext& context, absl::Duration pause) {
+  if (pause <= absl::ZeroDuration()) return true;
   const Deadline end = Deadline::After(pause);
   if (!(end < context.deadline())) return false;
   Mutex mutex;
