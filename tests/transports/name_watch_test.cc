@@ -64,7 +64,7 @@ class NameWatchTest : public ::testing::Test {
  protected:
   std::string MakeFile(int i) const {
     std::string path = folder_.PathOf(absl::StrCat(i));
-    std::ofstream{path};
+    const std::ofstream file(path);
     return path;
   }
 

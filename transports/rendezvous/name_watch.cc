@@ -33,9 +33,9 @@ bool AddTo(int set, int fd) {
 // The process's instance of inotify, and who is to be told of what. Any thread.
 class SharedInotify {
  public:
-  // Watches the object at `path`. `stirred`, an eventfd, is told of its events; `set`, an epoll set,
-  // belongs to who looks at that. Both are open until Remove. Returns inotify's number for the
-  // object; -1: the system has none to give.
+  // Watches the object at `path`. `stirred`, an eventfd, is told of its events; `set` is the epoll
+  // set of who looks at that. Both are open until Remove. Returns inotify's number for the object;
+  // -1: the system has none to give.
   int Add(const std::string& path, uint32_t mask, int set, int stirred) ABSL_LOCKS_EXCLUDED(mutex_);
   void Remove(int number, int stirred) ABSL_LOCKS_EXCLUDED(mutex_);
   // Takes in what has happened, and tells whom it concerns.
