@@ -40,8 +40,8 @@ class BirthProcess {
   uint64_t epoch_;
 };
 
-// For destructors in a child of fork(2): what `object` holds is the parent's, and is never destroyed
-// here.
+// For destructors in a child of fork(2): what `object` holds is the parent's, and is never
+// destroyed here.
 template <class T>
 void LeaveToParent(T& object) {
   new (std::nothrow) T(std::move(object));

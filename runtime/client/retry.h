@@ -21,8 +21,8 @@ namespace nigh {
 // repeated while no more than half of the tokens are left.
 class Retry {
  public:
-  // How often a call that no handler has seen begins anew: a server that refuses all that it gets is
-  // not asked for ever.
+  // How often a call that no handler has seen begins anew: a server that refuses all that it gets
+  // is not asked for ever.
   static constexpr int kMostBegins = 16;
 
   explicit Retry(const RetryPolicy& policy) : policy_(policy) {}

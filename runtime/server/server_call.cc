@@ -382,6 +382,8 @@ void ServerCall::Respond(absl::Status status) {
                               link_.client().max_message);
     }
     if (!status.ok()) reply.reset();
+  } else if (reply_ != nullptr) {
+    reply_size_ = reply_->ByteSizeLong();  // it is not sent, but kept for the next request
   }
   if (!Answer()) return;
   if (initial_sent_ || context_.initial_.byte_size() > link_.client().max_metadata) {

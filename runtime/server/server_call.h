@@ -193,7 +193,7 @@ class ServerCall final : public HandlerCall {
   bool initial_sent_ = false;
   bool send_seen_ = false;   // interceptors have seen the reply that waits to be written
   size_t request_size_ = 0;  // bytes that request_ was parsed from
-  size_t reply_size_ = 0;    // bytes that reply_ was serialised to
+  size_t reply_size_ = 0;    // bytes that reply_ serialises to
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;
   ServedContext context_{*this};

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -296,8 +297,11 @@ TEST_F(InterceptorTest, AnAnswerWithoutTheOneReplyIsInternal) {
   EXPECT_THAT(replies.Finish(), HasCode(kInternal));
 }
 
+// Has each hook of `interceptor` throw amid a `call`, which makes one and returns its status.
 template <class Call>
-void ThrowWhenToldSo(Custom<Call>& interceptor, std::atomic<const char*>& when) {
+void ExpectItsExceptionsAreUnknown(Custom<Call>& interceptor,
+                                   absl::FunctionRef<absl::Status()> call) {
+  std::atomic<const char*> when = "";
   const auto hook = [&when](absl::string_view name) {
     if (when.load() == name) throw std::runtime_error("what a surprise");
     if (absl::string_view(when) == "int") throw 42;
@@ -311,36 +315,24 @@ void ThrowWhenToldSo(Custom<Call>& interceptor, std::atomic<const char*>& when) 
     return hook("receive");
   };
   interceptor.finish = [hook](Call& /*call*/, absl::Status& /*status*/) { (void)hook("finish"); };
+  for (const char* name : {"start", "send", "receive", "finish"}) {
+    when = name;
+    const absl::Status status = call();
+    EXPECT_THAT(status, HasCode(kUnknown)) << name;
+    EXPECT_THAT(status.message(), HasSubstr("what a surprise"));
+  }
+  when = "int";
+  EXPECT_THAT(call(), HasCode(kUnknown));
+  when = "";
+  EXPECT_EQ(call(), absl::OkStatus());
 }
 
 TEST_F(InterceptorTest, AnExceptionOfAClientsIsUnknown) {
-  std::atomic<const char*> when = "";
-  ThrowWhenToldSo(AddClient(), when);
-  for (const char* hook : {"start", "send", "receive", "finish"}) {
-    when = hook;
-    const absl::Status status = Call();
-    EXPECT_THAT(status, HasCode(kUnknown)) << hook;
-    EXPECT_THAT(status.message(), HasSubstr("what a surprise"));
-  }
-  when = "int";
-  EXPECT_THAT(Call(), HasCode(kUnknown));
-  when = "";
-  EXPECT_EQ(Call(), absl::OkStatus());
+  ExpectItsExceptionsAreUnknown(AddClient(), [this] { return Call(); });
 }
 
 TEST_F(InterceptorTest, AnExceptionOfAServersIsUnknown) {
-  std::atomic<const char*> when = "";
-  ThrowWhenToldSo(AddServer(), when);
-  for (const char* hook : {"start", "send", "receive", "finish"}) {
-    when = hook;
-    const absl::Status status = Call();
-    EXPECT_THAT(status, HasCode(kUnknown)) << hook;
-    EXPECT_THAT(status.message(), HasSubstr("what a surprise"));
-  }
-  when = "int";
-  EXPECT_THAT(Call(), HasCode(kUnknown));
-  when = "";
-  EXPECT_EQ(Call(), absl::OkStatus());
+  ExpectItsExceptionsAreUnknown(AddServer(), [this] { return Call(); });
 }
 
 }  // namespace

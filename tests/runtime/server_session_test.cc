@@ -1,7 +1,10 @@
-// A server that ends its work while a client has left its own unfinished.
+// A server that ends its work while a client has left its own unfinished, and what it keeps of
+// calls.
 
+#include <algorithm>
 #include <atomic>
 #include <coroutine>
+#include <cstddef>
 #include <latch>
 #include <memory>
 #include <optional>
@@ -12,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "nigh/channel.h"
 #include "nigh/co_service.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/server.h"
@@ -59,6 +63,21 @@ class Patient final : public Victim::CoService {
     done = true;
     co_return absl::OkStatus();
   }
+};
+
+// Its replies are large, and none is sent.
+class Failing final : public Victim::Service {
+ public:
+  // The most bytes that a reply brought along from a former call.
+  std::atomic<size_t> kept = 0;
+
+  absl::Status Echo(ServerContext&, const Note&, Note* reply) override {
+    kept = std::max(kept.load(), reply->data().capacity());
+    reply->mutable_data()->assign(kLarge, 'x');
+    return absl::AbortedError("on purpose");
+  }
+
+  static constexpr size_t kLarge = size_t{1} << 20;
 };
 
 // A client that has said hello and knows the method.
@@ -176,6 +195,17 @@ TEST(ServerSession, ShutdownWaitsForTheHandlerOfAClientThatHasLeft) {
   // What the handler's end still uses must be there until it has ended.
   server.reset();
   opener.join();
+}
+
+TEST(ServerSession, NoCallKeepsALargeReplyThatWasNotSent) {
+  Failing service;
+  Server server;
+  server.Register(service);
+  ASSERT_EQ(server.Listen("inproc:failing"), absl::OkStatus());
+  ASSERT_EQ(server.Start(), absl::OkStatus());
+  const Victim::Stub stub(Dial("inproc:failing").value());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(absl::IsAborted(stub.Echo(Note()).status()));
+  EXPECT_LT(service.kept, Failing::kLarge / 2);
 }
 
 }  // namespace

@@ -11,7 +11,6 @@
 // Exit status 1: something else. The seed decides who dies, and when; threads do the rest.
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
@@ -41,7 +40,7 @@
 
 ABSL_FLAG(int, blows, 40, "how often a process is killed or stopped");
 ABSL_FLAG(uint64_t, seed, 1, "of the blows and the calls");
-ABSL_FLAG(int, memory_mib, 64, "by which this process may grow");
+ABSL_FLAG(int, memory_mib, 64, "by which its resident memory may grow");
 ABSL_FLAG(bool, heading, true, "whether to print the table's heading");
 
 namespace nigh::testing {
@@ -254,7 +253,7 @@ int Main() {
   const std::string medium = TheSubject().name;
   absl::PrintF("chaos over %s: %d blows, --seed=%d\n", medium, absl::GetFlag(FLAGS_blows), seed);
   const std::set<std::string> names = NamesOfTheSystem(SubjectDirectory());
-  const int threads = Resources::Of(::getpid()).threads;
+  const int threads = Resources::OfThisProcess().threads;
   Outcomes outcomes;
   const SharedOutcomes childs_outcomes;
   Counts counts;
@@ -263,19 +262,19 @@ int Main() {
     calm.WarmUp();
   }
   std::string excess = Settle(
-      [&] { return Resources::Of(::getpid()).threads > threads ? "threads do not end" : ""; });
-  const Resources before = Resources::Of(::getpid());
+      [&] { return Resources::OfThisProcess().threads > threads ? "threads do not end" : ""; });
+  const Resources before = Resources::OfThisProcess();
   {
     Scene scene(seed + 1000, outcomes, childs_outcomes, counts);
     while (counts.blows() < absl::GetFlag(FLAGS_blows) && counts.errors == 0) scene.Act();
   }
   const int memory = absl::GetFlag(FLAGS_memory_mib);
   absl::StrAppend(&excess,
-                  Settle([&] { return Excess(before, Resources::Of(::getpid()), memory); }));
+                  Settle([&] { return Excess(before, Resources::OfThisProcess(), memory); }));
   const std::string left = Settle([&] { return NewNames(SubjectDirectory(), names); });
   if (!left.empty()) absl::StrAppend(&excess, " names: ", left);
   if (!excess.empty()) absl::PrintF("LEFT OVER: %s\n", excess);
-  const Resources after = Resources::Of(::getpid());
+  const Resources after = Resources::OfThisProcess();
 
   const auto both = [&](Outcomes::Count Outcomes::*count) {
     return outcomes.*count + (*childs_outcomes).*count;

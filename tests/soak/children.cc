@@ -25,6 +25,7 @@
 #include "tests/conformance/child.h"
 #include "tests/contract/subject.h"
 #include "tests/soak/content.h"
+#include "tests/soak/resources.h"
 
 ABSL_FLAG(uint64_t, wrong_at, 0, "the servers' reply that is wrong on purpose; 0: none");
 ABSL_FLAG(std::string, serve, "", "for a child: be a server with functions at this address");
@@ -57,17 +58,25 @@ void Report(const absl::Status& error) {
   std::fputs(text.c_str(), stderr);
 }
 
-// To be blocked before there are threads: whenever it comes, it is not lost.
-sigset_t BlockStopSignal() {
-  sigset_t stop;
-  sigemptyset(&stop);
-  sigaddset(&stop, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &stop, nullptr);
-  return stop;
+// To be blocked before there are threads: whenever they come, they are not lost.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGUSR1}) sigaddset(&signals, signal);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// Waits for SIGTERM; at each SIGUSR1 says what this process holds.
+void TellUntilStopped(const sigset_t& signals) {
+  int signal = 0;
+  while (::sigwait(&signals, &signal) == 0 && signal != SIGTERM) {
+    Say(Resources::OfThisProcess().Encode());
+  }
 }
 
 int Serve() {
-  const sigset_t stop = BlockStopSignal();
+  const sigset_t signals = BlockSignals();
   Answers answers(absl::GetFlag(FLAGS_wrong_at));
   std::vector<std::unique_ptr<LoadServer>> servers;
   for (const bool coroutines : {false, true}) {
@@ -81,14 +90,13 @@ int Serve() {
     }
     Say(servers.back()->address());
   }
-  int signal = 0;
-  ::sigwait(&stop, &signal);
+  TellUntilStopped(signals);
   for (const auto& server : servers) server->Shutdown();
   return 0;
 }
 
 int Call(const std::string& address) {
-  const sigset_t stop = BlockStopSignal();
+  const sigset_t signals = BlockSignals();
   const SharedOutcomes outcomes(absl::GetFlag(FLAGS_outcomes));
   std::vector<std::shared_ptr<Channel>> channels = {DialLoad(address), DialLoad(address)};
   for (const auto& channel : channels) {
@@ -102,8 +110,7 @@ int Call(const std::string& address) {
                    {.seed = absl::GetFlag(FLAGS_child_seed), .mix = MixOfSubject()}, weather,
                    *outcomes);
   Say("reached");
-  int signal = 0;
-  ::sigwait(&stop, &signal);
+  TellUntilStopped(signals);
   return 0;
 }
 

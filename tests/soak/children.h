@@ -62,7 +62,7 @@ Mix MixOfSubject();
 
 // The arguments by which a Child becomes
 //  - a server at each of the two addresses, with functions and with coroutines. Empty: none. It
-//    says its addresses, and serves until SIGTERM.
+//    says its addresses, and serves until SIGTERM. At SIGUSR1 it says what it holds (Resources).
 //  - a client that calls through two channels, counts in `outcomes`, says "reached" once the server
 //    has replied through both, and ends at SIGTERM.
 //  - a client that opens a call of Chat, makes a child by fork(2) if `forks`, says that child's

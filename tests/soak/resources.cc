@@ -1,8 +1,9 @@
 #include "tests/soak/resources.h"
 
-#include <sys/types.h>
+#include <malloc.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -22,6 +23,11 @@
 
 namespace nigh::testing {
 namespace {
+
+// By which what is in use may differ between two moments at which no call is under way: each of
+// four connections keeps the buffers of a long message each way, of 1 MiB at most, and 32 calls
+// with two messages of up to 64 KiB.
+constexpr int64_t kKeptKib = 4 * (2 * 1024 + 32 * 2 * 64);
 
 void AddFolder(const std::string& folder, absl::string_view having, std::set<std::string>& names) {
   std::error_code none;
@@ -46,23 +52,37 @@ void AddSystemV(const std::string& kind, std::set<std::string>& names) {
 
 }  // namespace
 
-Resources Resources::Of(pid_t process) {
-  const std::string folder = absl::StrCat("/proc/", process);
-  const std::filesystem::directory_iterator tasks(folder + "/task");
+Resources Resources::OfThisProcess() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
   long pages = 0;
   long resident = 0;
-  std::ifstream(folder + "/statm") >> pages >> resident;
-  return {.descriptors = OpenDescriptors(process),
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  const struct mallinfo2 allocated = ::mallinfo2();
+  return {.descriptors = OpenDescriptors(),
           .threads = static_cast<int>(std::distance(begin(tasks), end(tasks))),
+          .in_use_kib = static_cast<int64_t>((allocated.uordblks + allocated.hblkhd) >> 10),
           .memory_mib = static_cast<int>(resident * ::sysconf(_SC_PAGESIZE) >> 20)};
 }
 
 std::string Resources::ToString() const {
-  return absl::StrCat(descriptors, " descriptors, ", threads, " threads, ", memory_mib, " MiB");
+  return absl::StrCat(descriptors, " descriptors, ", threads, " threads, ", in_use_kib >> 10,
+                      " MiB in use, ", memory_mib, " resident");
+}
+
+std::string Resources::Encode() const {
+  return absl::StrCat(descriptors, " ", threads, " ", in_use_kib, " ", memory_mib);
+}
+
+Resources Resources::Decode(const std::string& line) {
+  Resources told;
+  std::istringstream(line) >> told.descriptors >> told.threads >> told.in_use_kib >>
+      told.memory_mib;
+  return told;
 }
 
 std::string Excess(const Resources& before, const Resources& now, int memory_mib) {
-  const bool grown = kMemoryCounts && now.memory_mib > before.memory_mib + memory_mib;
+  const bool grown = kMemoryCounts && (now.in_use_kib > before.in_use_kib + kKeptKib ||
+                                       now.memory_mib > before.memory_mib + memory_mib);
   if (now.descriptors <= before.descriptors && now.threads <= before.threads && !grown) return "";
   return absl::StrCat("before: ", before.ToString(), "; now: ", now.ToString());
 }

@@ -1,8 +1,7 @@
 #ifndef NIGH_TESTS_SOAK_RESOURCES_H_
 #define NIGH_TESTS_SOAK_RESOURCES_H_
 
-#include <sys/types.h>
-
+#include <cstdint>
 #include <set>
 #include <string>
 
@@ -10,8 +9,7 @@
 
 namespace nigh::testing {
 
-// Bytes by which the memory of a process that has lost nothing may still grow: the allocator keeps
-// what its threads have freed. A sanitizer keeps freed memory on purpose.
+// Whether memory is judged. A sanitizer keeps freed memory on purpose, and counts it elsewhere.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool kMemoryCounts = false;
 #else
@@ -22,13 +20,20 @@ inline constexpr bool kMemoryCounts = true;
 struct Resources {
   int descriptors = 0;
   int threads = 0;
-  int memory_mib = 0;  // resident
+  int64_t in_use_kib = 0;  // allocated and not freed
+  int memory_mib = 0;      // resident: also what the allocator keeps of what was freed
 
-  static Resources Of(pid_t process);
+  static Resources OfThisProcess();
   std::string ToString() const;
+
+  // For a process to tell another what it holds, in one line.
+  std::string Encode() const;
+  static Resources Decode(const std::string& line);
 };
 
-// What `now` has more of than `before`; empty: nothing. Memory may grow by `memory_mib`.
+// What `now` has more of than `before`; empty: nothing. What is in use may grow a little, as calls
+// and buffers are kept for the next ones; what is resident by `memory_mib`, for each of the
+// allocator's arenas keeps what its threads have freed.
 std::string Excess(const Resources& before, const Resources& now, int memory_mib);
 
 // What exists beyond processes: names in `folder`, shared memory and queues with nigh's names in

@@ -4,7 +4,6 @@
 // end, or something left over.
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -32,7 +31,7 @@ ABSL_FLAG(uint64_t, seed, 1, "of all calls");
 ABSL_FLAG(int, threads, 2, "that call and wait");
 ABSL_FLAG(int, callbacks, 4, "calls that call back, under way at once");
 ABSL_FLAG(int, coroutines, 4, "calls of coroutines, under way at once");
-ABSL_FLAG(int, memory_mib, 128, "by which each process may grow after the first hundredth");
+ABSL_FLAG(int, memory_mib, 128, "by which the resident memory of each process may grow");
 
 namespace nigh::testing {
 namespace {
@@ -60,7 +59,10 @@ class Soak {
     load.Join();
   }
 
-  pid_t server() const { return server_.pid(); }
+  Resources ServerHolds() {
+    server_.Signal(SIGUSR1);
+    return Resources::Decode(server_.Hear());
+  }
 
   // How the server has ended.
   absl::Status End() {
@@ -98,7 +100,7 @@ int Main() {
   const int memory = absl::GetFlag(FLAGS_memory_mib);
   absl::PrintF("soak over %s: %d calls, --seed=%d\n", TheSubject().name, calls, seed);
   const std::set<std::string> names = NamesOfTheSystem(SubjectDirectory());
-  const Resources alone = Resources::Of(::getpid());
+  const Resources alone = Resources::OfThisProcess();
   bool good = true;
   const auto expect_nothing = [&good](const std::string& what, const std::string& excess) {
     if (excess.empty()) return;
@@ -110,24 +112,23 @@ int Main() {
   // Memory that is kept, threads of pools: they come with the first calls.
   Outcomes outcomes;
   soak->Run(std::min(calls, std::max<uint64_t>(calls / 100, 20'000)), seed, outcomes);
-  const Resources client_before = Resources::Of(::getpid());
-  const Resources server_before = Resources::Of(soak->server());
+  const Resources client_before = Resources::OfThisProcess();
+  const Resources server_before = soak->ServerHolds();
   const auto start = std::chrono::steady_clock::now();
   const uint64_t before = outcomes.total();
   if (calls > before) soak->Run(calls - before, seed + 1000, outcomes);
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
 
   expect_nothing("client",
-                 Settle([&] { return Excess(client_before, Resources::Of(::getpid()), memory); }));
-  expect_nothing("server", Settle([&] {
-                   return Excess(server_before, Resources::Of(soak->server()), memory);
-                 }));
-  const Resources client_after = Resources::Of(::getpid());
-  const Resources server_after = Resources::Of(soak->server());
+                 Settle([&] { return Excess(client_before, Resources::OfThisProcess(), memory); }));
+  expect_nothing("server",
+                 Settle([&] { return Excess(server_before, soak->ServerHolds(), memory); }));
+  const Resources client_after = Resources::OfThisProcess();
+  const Resources server_after = soak->ServerHolds();
   const absl::Status end = soak->End();
   soak.reset();
   expect_nothing("client without its channels", Settle([&] {
-                   return Excess(alone, Resources::Of(::getpid()), /*memory_mib=*/1 << 20);
+                   return Excess(alone, Resources::OfThisProcess(), /*memory_mib=*/1 << 20);
                  }));
   expect_nothing("names", Settle([&] { return NewNames(SubjectDirectory(), names); }));
 

@@ -1,21 +1,14 @@
 #include "tests/support/descriptors.h"
 
-#include <sys/types.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <string>
 #include <system_error>
 
-#include "absl/strings/str_cat.h"
-
 namespace nigh::testing {
 
-int OpenDescriptors() { return OpenDescriptors(::getpid()); }
-
-int OpenDescriptors(pid_t process) {
-  const std::filesystem::directory_iterator all(absl::StrCat("/proc/", process, "/fd"));
+int OpenDescriptors() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
   return static_cast<int>(std::count_if(begin(all), end(all), [](const auto& descriptor) {
     // The C library opens a file there for a moment when a thread ends, and this function the
     // folder.

@@ -97,7 +97,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialExec(const Address& address) {
   PeerProcess process((*child)->Watch());
   return std::make_unique<StreamConnection>(
       std::make_unique<ChildStream>(*std::move(child), *std::move(pipes)), std::move(identity),
-      StreamConnection::Side::kClient, std::move(process));
+      Side::kClient, std::move(process));
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenExec(const Address& address) {

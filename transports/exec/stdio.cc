@@ -55,9 +55,8 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenStdio(const Address& address) {
   std::fflush(stdout);
   PeerIdentity parent = {.address = where, .medium = "pipe", .pid = ::getppid()};
   return std::make_unique<SingleListener>(
-      address,
-      std::make_unique<StreamConnection>(*std::move(stream), std::move(parent),
-                                         StreamConnection::Side::kServer, PeerProcess::OfParent()));
+      address, std::make_unique<StreamConnection>(*std::move(stream), std::move(parent),
+                                                  Side::kServer, PeerProcess::OfParent()));
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> DialStdio(const Address& address) {

@@ -17,25 +17,10 @@
 
 namespace nigh {
 
-namespace {
-
-constexpr std::byte kLetter{'n'};
-constexpr size_t kPidAt = 1;
-constexpr size_t kSpaceAt = 5;
-
-}  // namespace
-
-std::array<std::byte, FifoGreeting::kSize> FifoGreeting::Encode() const {
-  std::array<std::byte, kSize> bytes = {kLetter};
-  StoreLittle(static_cast<uint32_t>(server.pid), &bytes[kPidAt]);
-  StoreLittle(server.space, &bytes[kSpaceAt]);
-  return bytes;
-}
-
-std::optional<FifoGreeting> FifoGreeting::Decode(const std::byte* bytes) {
-  if (bytes[0] != kLetter) return std::nullopt;
-  return FifoGreeting{{.pid = static_cast<pid_t>(LoadLittle<uint32_t>(bytes + kPidAt)),
-                       .space = LoadLittle<uint32_t>(bytes + kSpaceAt)}};
+FifoGreeting GreetingOf(const ProcessName& server) {
+  FifoGreeting greeting = {kFifoGreeting};
+  server.Encode(&greeting[1]);
+  return greeting;
 }
 
 FifoClientStream::FifoClientStream(std::unique_ptr<PipeStream> pipes, Waiting waiting,
@@ -75,17 +60,15 @@ bool FifoClientStream::ServerIsGone() const {
 
 ssize_t FifoClientStream::Read(ByteSpan to) {
   if (connected()) return ForwardingStream::Read(to);
-  std::array<std::byte, FifoGreeting::kSize> bytes;
+  FifoGreeting greeting;
   // Asked first: what a server writes before it goes is there by then.
   const bool gone = ServerIsGone();
   // It comes in one piece.
-  const ssize_t size = ForwardingStream::Read(ByteSpan(bytes));
+  const ssize_t size = ForwardingStream::Read(ByteSpan(greeting));
   if (size == 0) return gone ? 0 : -EAGAIN;
   if (size < 0) return size;
-  const std::optional<FifoGreeting> greeting =
-      size == ssize_t{FifoGreeting::kSize} ? FifoGreeting::Decode(bytes.data()) : std::nullopt;
-  if (!greeting.has_value()) return -EPROTO;
-  server_ = WatchProcess(greeting->server);
+  if (size != ssize_t{greeting.size()} || greeting[0] != kFifoGreeting) return -EPROTO;
+  server_ = WatchProcess(ProcessName::Decode(&greeting[1]));
   // Relaxed: the sending thread reads it for the text of an error only.
   connected_.store(true, std::memory_order_relaxed);
   // The connection outlives the place where it began.

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,14 +20,9 @@
 namespace nigh {
 
 // What a server sends through a client's FIFO first: a letter, and who it is.
-struct FifoGreeting {
-  ProcessName server;
-
-  static constexpr size_t kSize = 9;
-  std::array<std::byte, kSize> Encode() const;
-  // Nothing if `bytes`, of that size, are none.
-  static std::optional<FifoGreeting> Decode(const std::byte* bytes);
-};
+using FifoGreeting = std::array<std::byte, 1 + ProcessName::kEncodedSize>;
+inline constexpr std::byte kFifoGreeting{'n'};
+FifoGreeting GreetingOf(const ProcessName& server);
 
 // A client's two FIFOs. Before the server has opened them they look as if it had closed them, and
 // that means nothing; the stream is connected when the server's greeting has come. Until then, the

@@ -141,11 +141,9 @@ class FifoListener final : public Listener {
     if (peer.uid != IdentifyOwner(out.get(), where_, kMedium).uid) return nullptr;
     absl::StatusOr<std::unique_ptr<PipeStream>> stream =
         PipeStream::Make(std::move(in), std::move(out), where_);
-    const std::array<std::byte, FifoGreeting::kSize> greeting =
-        FifoGreeting{ProcessName::OfThisProcess()}.Encode();
-    if (!stream.ok() || (*stream)->Write(greeting) != ssize_t{FifoGreeting::kSize}) return nullptr;
-    return std::make_unique<StreamConnection>(*std::move(stream), std::move(peer),
-                                              StreamConnection::Side::kServer,
+    const FifoGreeting greeting = GreetingOf(ProcessName::OfThisProcess());
+    if (!stream.ok() || (*stream)->Write(greeting) != ssize_t{greeting.size()}) return nullptr;
+    return std::make_unique<StreamConnection>(*std::move(stream), std::move(peer), Side::kServer,
                                               PeerProcess(WatchProcess(arrival.client)));
   }
 
@@ -197,7 +195,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
   return std::make_unique<StreamConnection>(
       std::make_unique<FifoClientStream>(*std::move(pipes), std::move(waiting),
                                          std::move(own_reader), std::move(ends)),
-      std::move(peer), StreamConnection::Side::kClient, PeerProcess());
+      std::move(peer), Side::kClient, PeerProcess());
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Address& address) {

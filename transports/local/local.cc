@@ -70,14 +70,14 @@ absl::StatusOr<Meeting> FindMeeting(const Address& address) {
 
 constexpr absl::string_view kTurnedOff = "this side's address says shm=off";
 
-std::unique_ptr<Connection> StayOnSocket(UniqueFd socket, StreamConnection::Side side,
-                                         const std::string& address, absl::string_view why) {
+std::unique_ptr<Connection> StayOnSocket(UniqueFd socket, Side side, const std::string& address,
+                                         absl::string_view why) {
   PeerIdentity peer = IdentifyPeer(socket.get(), address,
                                    absl::StrCat("Unix socket, without shared memory: ", why));
   PeerProcess process = PeerProcess::OfSocket(socket.get());
   return std::make_unique<StreamConnection>(
       std::make_unique<SocketStream>(std::move(socket),
-                                     /*asked_for_senders=*/side == StreamConnection::Side::kClient),
+                                     /*asked_for_senders=*/side == Side::kClient),
       std::move(peer), side, std::move(process));
 }
 
@@ -100,15 +100,14 @@ class LocalListener final : public Listener {
       if (!socket.ok()) return socket.status();
       // Who comes when there is no memory left is turned away, and may come to the other socket.
       if (*socket) {
-        return ShmConnection::Make(*std::move(socket), ShmConnection::Side::kServer, where_,
-                                   ShmOptions())
+        return ShmConnection::Make(*std::move(socket), Side::kServer, where_, ShmOptions())
             .value_or(nullptr);
       }
     }
     absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
-    return StayOnSocket(*std::move(socket), StreamConnection::Side::kServer, where_,
+    return StayOnSocket(*std::move(socket), Side::kServer, where_,
                         shm_place_.has_value() ? "the client came without" : why_no_shm_);
   }
 
@@ -145,8 +144,8 @@ absl::StatusOr<std::unique_ptr<Connection>> DialLocal(const Address& address) {
   if (meeting->shm) {
     absl::StatusOr<UniqueFd> socket = Meet(meeting->shm_socket);
     if (socket.ok()) {
-      absl::StatusOr<std::unique_ptr<Connection>> connection = ShmConnection::Make(
-          *std::move(socket), ShmConnection::Side::kClient, where, ShmOptions());
+      absl::StatusOr<std::unique_ptr<Connection>> connection =
+          ShmConnection::Make(*std::move(socket), Side::kClient, where, ShmOptions());
       if (connection.ok()) return connection;
       why = std::string(connection.status().message());
     } else {
@@ -155,7 +154,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialLocal(const Address& address) {
   }
   absl::StatusOr<UniqueFd> socket = Meet(meeting->socket);
   if (!socket.ok()) return socket.status();
-  return StayOnSocket(*std::move(socket), StreamConnection::Side::kClient, where, why);
+  return StayOnSocket(*std::move(socket), Side::kClient, where, why);
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenLocal(const Address& address) {

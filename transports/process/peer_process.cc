@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -27,6 +28,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
@@ -46,6 +49,9 @@ struct PidfdInfo {
 };
 constexpr uint64_t kInfoExit = uint64_t{1} << 3;
 constexpr unsigned long kGetInfo = _IOWR(0xff, 11, PidfdInfo);
+
+// A dying process's descriptors are closed a moment before it can be told dead.
+constexpr absl::Duration kBetweenEndAndDeath = absl::Milliseconds(100);
 
 bool IsReadable(int fd, absl::Duration patience) {
   pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
@@ -161,8 +167,11 @@ PeerProcess PeerProcess::OfParent() {
   return found;
 }
 
-void PeerProcess::Become(UniqueFd pidfd) {
+void PeerProcess::Become(UniqueFd pidfd, int ends) {
   if (!pidfd || second_) return;
+  // Before the former one is forgotten, which nobody polls from then on.
+  WatchEnd(ends, pidfd.get());
+  if (fd() >= 0) ::epoll_ctl(ends, EPOLL_CTL_DEL, fd(), nullptr);
   second_ = std::move(pidfd).KeptFromChildren();
   fd_.store(second_.get(), std::memory_order_release);
 }
@@ -182,6 +191,21 @@ std::string PeerProcess::Obituary(absl::Duration patience) const {
   return absl::StrCat(
       "the peer's process ", number.has_value() ? absl::StrCat("(", *number, ") ") : "",
       status.has_value() ? DescribeWaitStatus(*status) : "has died; the system does not tell how");
+}
+
+std::string PeerProcess::Obituary(Side side, Interest direction) const {
+  MutexLock lock(mutex_);
+  if (!obituary_.has_value()) {
+    // Nobody waits for the clients of a server to die, and no sender does, who holds a lock.
+    const bool waits = side == Side::kClient && direction == Interest::kReceive;
+    obituary_ = Obituary(waits ? kBetweenEndAndDeath : absl::ZeroDuration());
+  }
+  return *obituary_;
+}
+
+void WatchEnd(int ends, int fd) {
+  epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+  if (fd >= 0) ::epoll_ctl(ends, EPOLL_CTL_ADD, fd, &event);
 }
 
 bool AskForSenders(int socket, bool ask) {

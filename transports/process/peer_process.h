@@ -10,10 +10,16 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
+#include "nigh/mutex.h"
+#include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
+
+// Whose end of a connection: a client's peer is the server.
+enum class Side { kClient, kServer };
 
 // The process at the other end of a connection, by a pidfd. A connection ends with it: that a
 // descriptor is still open says nothing, for a child may have inherited it, or somebody been handed
@@ -37,7 +43,8 @@ class PeerProcess {
   static PeerProcess OfParent();
 
   // It is another one than it seemed to be: who listened is not who serves. Once. Null: it stays.
-  void Become(UniqueFd pidfd);
+  // `ends`, an epoll set that has fd(), gets the new one.
+  void Become(UniqueFd pidfd, int ends);
 
   // Readable once it has died; -1 where nothing can be polled.
   int fd() const { return std::max(fd_.load(std::memory_order_acquire), -1); }
@@ -48,6 +55,8 @@ class PeerProcess {
   // is not known. Where the system does not tell how (before Linux 6.15, once others have reaped
   // it), says so.
   std::string Obituary(absl::Duration patience) const;
+  // The same for the end of `direction` at `side`'s end of a connection. Each time as at first.
+  std::string Obituary(Side side, Interest direction) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   static constexpr int kGone = -2;  // it had died before it could be watched
@@ -55,7 +64,13 @@ class PeerProcess {
   UniqueFd first_;
   UniqueFd second_;
   std::atomic<int> fd_ = first_.get();
+  mutable Mutex mutex_;
+  mutable std::optional<std::string> obituary_ ABSL_GUARDED_BY(mutex_);  // once asked for
 };
+
+// Has `ends`, an epoll set, tell when `fd` is readable, by an event with `fd` in it. -1: does
+// nothing.
+void WatchEnd(int ends, int fd);
 
 // What the kernel is asked for on a socket, before it connects: the sender of what is received.
 // False: it does not tell (before Linux 6.5).

@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
@@ -20,6 +22,16 @@ ProcessName ProcessName::OfThisProcess() {
   struct stat space;
   if (::stat("/proc/self/ns/pid", &space) == 0) name.space = static_cast<uint32_t>(space.st_ino);
   return name;
+}
+
+void ProcessName::Encode(std::byte* to) const {
+  StoreLittle(static_cast<uint32_t>(pid), to);
+  StoreLittle(space, to + sizeof(uint32_t));
+}
+
+ProcessName ProcessName::Decode(const std::byte* from) {
+  return {.pid = static_cast<pid_t>(LoadLittle<uint32_t>(from)),
+          .space = LoadLittle<uint32_t>(from + sizeof(uint32_t))};
 }
 
 bool MayBeAlive(pid_t pid) { return pid == 0 || ::kill(pid, 0) == 0 || errno != ESRCH; }

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "nigh/transport/unique_fd.h"
@@ -16,6 +17,11 @@ struct ProcessName {
   uint32_t space = 0;  // the inode of the process id namespace
 
   static ProcessName OfThisProcess();
+
+  // As it travels: both numbers, little-endian.
+  static constexpr size_t kEncodedSize = 8;
+  void Encode(std::byte* to) const;
+  static ProcessName Decode(const std::byte* from);
 };
 
 // Whether a process of that number is alive, or may be: the kernel says 0 of a process of another

@@ -45,7 +45,7 @@ constexpr absl::Duration kLookAfterServer = absl::Milliseconds(20);
 
 constexpr std::byte kGreeting{'g'};
 constexpr std::byte kFarewell{'b'};
-constexpr size_t kGreetingSize = 9;  // the letter, the process, its namespace
+constexpr size_t kGreetingSize = 1 + ProcessName::kEncodedSize;  // the letter, the server
 
 Urgency UrgencyOf(FrameKind kind) { return MayOvertake(kind) ? Urgency::kControl : Urgency::kBulk; }
 
@@ -58,11 +58,8 @@ std::unique_ptr<Connection> QueueConnection::Welcome(std::unique_ptr<MessageQueu
       new QueueConnection(std::move(in), std::move(out), nullptr, std::move(peer)));
   QueueConnection& made = *connection;
   if (!made.Open() || !made.WatchPeer(client)) return nullptr;
-  const ProcessName self = ProcessName::OfThisProcess();
-  std::array<std::byte, kGreetingSize> greeting;
-  greeting[0] = kGreeting;
-  StoreLittle(static_cast<uint32_t>(self.pid), &greeting[1]);
-  StoreLittle(self.space, &greeting[5]);
+  std::array<std::byte, kGreetingSize> greeting = {kGreeting};
+  ProcessName::OfThisProcess().Encode(&greeting[1]);
   if (made.out_->Send(greeting, Urgency::kControl) != 0) return nullptr;
   return connection;
 }
@@ -114,15 +111,10 @@ QueueConnection::~QueueConnection() {
   if (!met) in_->Discard();
 }
 
-void QueueConnection::Watch(int fd) const {
-  epoll_event event = {.events = EPOLLIN, .data = {}};
-  if (fd >= 0) ::epoll_ctl(ends_.get(), EPOLL_CTL_ADD, fd, &event);
-}
-
 bool QueueConnection::Open() {
   if (!ends_ || !closed_) return false;
-  Watch(closed_.get());
-  Watch(timer_.get());
+  WatchEnd(ends_.get(), closed_.get());
+  WatchEnd(ends_.get(), timer_.get());
   return true;
 }
 
@@ -132,8 +124,7 @@ bool QueueConnection::WatchPeer(const ProcessName& name) {
     peer_died_.store(true, std::memory_order_release);
     return false;
   }
-  Watch(process.get());
-  process_.Become(std::move(process));
+  process_.Become(std::move(process), ends_.get());
   return true;
 }
 
@@ -214,8 +205,7 @@ void QueueConnection::TakeGreeting(ConstByteSpan message) {
         absl::StrCat(peer_.address, ": receive: the peer sent a greeting that is none"));
     return;
   }
-  (void)WatchPeer({.pid = static_cast<pid_t>(LoadLittle<uint32_t>(&message[1])),
-                   .space = LoadLittle<uint32_t>(&message[5])});
+  (void)WatchPeer(ProcessName::Decode(&message[1]));
   // No more ticks: from now on the pidfd tells.
   ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, timer_.get(), nullptr);
   // Release: a sending thread that sees this also sees the pidfd.

@@ -73,7 +73,6 @@ class QueueConnection final : public Connection {
 
   // Fills the epoll set that is polled for the end. False: errno says why.
   bool Open();
-  void Watch(int fd) const;
   // From now on the death of that process ends the connection. False: it has died already.
   bool WatchPeer(const ProcessName& name);
   // Takes the message as a frame. False: it is none, which ends the connection.

@@ -19,8 +19,7 @@ namespace {
 constexpr absl::string_view kMagic = "nigh arr";
 constexpr uint32_t kVersion = 1;
 constexpr size_t kVersionAt = 8;
-constexpr size_t kPidAt = 12;
-constexpr size_t kSpaceAt = 16;
+constexpr size_t kClientAt = 12;
 constexpr size_t kTokenAt = 20;
 
 bool IsToken(absl::string_view text) {
@@ -43,8 +42,7 @@ std::string Arrival::Encode() const {
   auto* const at = reinterpret_cast<std::byte*>(bytes.data());
   std::memcpy(at, kMagic.data(), kMagic.size());
   StoreLittle(kVersion, at + kVersionAt);
-  StoreLittle(static_cast<uint32_t>(client.pid), at + kPidAt);
-  StoreLittle(client.space, at + kSpaceAt);
+  client.Encode(at + kClientAt);
   std::memcpy(at + kTokenAt, token.data(), kTokenSize);
   return bytes;
 }
@@ -54,9 +52,7 @@ std::optional<Arrival> Arrival::Decode(absl::string_view bytes) {
   const auto* const at = reinterpret_cast<const std::byte*>(bytes.data());
   const absl::string_view token = bytes.substr(kTokenAt, kTokenSize);
   if (LoadLittle<uint32_t>(at + kVersionAt) != kVersion || !IsToken(token)) return std::nullopt;
-  return Arrival{.client = {.pid = static_cast<pid_t>(LoadLittle<uint32_t>(at + kPidAt)),
-                            .space = LoadLittle<uint32_t>(at + kSpaceAt)},
-                 .token = std::string(token)};
+  return Arrival{.client = ProcessName::Decode(at + kClientAt), .token = std::string(token)};
 }
 
 bool IsTokenName(absl::string_view name, absl::string_view prefix) {

@@ -43,7 +43,7 @@ class ClaimedName {
   // Readable, level-triggered, when the name may have been lost (NameWatch). May be -1.
   int watch_fd() const { return watch_.fd(); }
   // NOT_FOUND: somebody has removed the name, or put another object in its place; the message
-  // begins with `where`. Looks only if watch_fd() is readable, and makes it quiet.
+  // begins with `where`. Looks only if something may have happened, and makes watch_fd() quiet.
   absl::Status CheckWatch(absl::string_view where);
 
   // Claims the object behind `fd`, for as long as that is open. `fd` must be open for writing. What

@@ -52,8 +52,8 @@ class MeetingPlace {
   const std::string& name() const { return name_; }
 
  private:
-  // The file of the socket, and what tells of its end. The file goes first: to end a watch takes
-  // the kernel some 10 ms, in which the next server may come.
+  // The file of the socket, and what tells of its end. The file goes first: to end the process's
+  // last watch takes the kernel some 10 ms, in which the next server may come.
   struct Place {
     NameWatch watch;
     SocketFile file;

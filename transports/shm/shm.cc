@@ -42,8 +42,7 @@ class ShmListener final : public Listener {
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
     // Who comes when there is no memory left is turned away; the next may be luckier.
-    return ShmConnection::Make(*std::move(socket), ShmConnection::Side::kServer,
-                               address_.ToString(), options_)
+    return ShmConnection::Make(*std::move(socket), Side::kServer, address_.ToString(), options_)
         .value_or(nullptr);
   }
 
@@ -65,8 +64,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialShm(const Address& address) {
   if (!point.ok()) return point.status();
   absl::StatusOr<UniqueFd> socket = Meet(*point);
   if (!socket.ok()) return socket.status();
-  return ShmConnection::Make(*std::move(socket), ShmConnection::Side::kClient, address.ToString(),
-                             *options);
+  return ShmConnection::Make(*std::move(socket), Side::kClient, address.ToString(), *options);
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address) {

@@ -23,7 +23,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
@@ -48,14 +47,6 @@ constexpr int kLettersPerLook = 16;
 void DiscardUnreadOffer(int socket) {
   const absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket);
   if (unread.ok() && unread->has_value()) DiscardMemory((*unread)->memory);
-}
-
-// A dying process's descriptors are closed a moment before it can be told dead.
-constexpr absl::Duration kBetweenEndAndDeath = absl::Milliseconds(100);
-
-void Watch(int set, int fd) {
-  epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
-  if (fd >= 0) ::epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
 }
 
 }  // namespace
@@ -99,8 +90,8 @@ ShmConnection::ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnM
       offered_(std::move(memory.handle)),
       own_page_(*new (memory_.bytes().data()) ControlPage()),
       sender_(memory_.bytes().subspan(kControlSize), own_page_) {
-  Watch(ends_.get(), socket_.get());
-  Watch(ends_.get(), process_.fd());
+  WatchEnd(ends_.get(), socket_.get());
+  WatchEnd(ends_.get(), process_.fd());
 }
 
 ShmConnection::~ShmConnection() {
@@ -157,9 +148,7 @@ absl::Status ShmConnection::TakeOffer(Offer offer) {
   }
   if (side_ == Side::kClient && offer.sender) {
     // Who serves need not be who listened.
-    Watch(ends_.get(), offer.sender.get());
-    ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, process_.fd(), nullptr);
-    process_.Become(std::move(offer.sender));
+    process_.Become(std::move(offer.sender), ends_.get());
     (void)AskForSenders(socket_.get(), false);
   }
   if (!memory.ok()) return absl::UnavailableError(memory.status().message());
@@ -360,16 +349,11 @@ absl::Status ShmConnection::End(Interest direction) const {
   if (end_.ok()) return end_;
   absl::string_view operation = direction == Interest::kSend ? "send" : "receive";
   if (!joined_.load(std::memory_order_relaxed)) operation = "connect";
-  if (!obituary_.has_value()) {
-    // Nobody waits for the clients of a server to die, and no sender does, who holds a lock.
-    const bool waits = side_ == Side::kClient && direction == Interest::kReceive;
-    obituary_ =
-        by_peer_ ? process_.Obituary(waits ? kBetweenEndAndDeath : absl::ZeroDuration()) : "";
-  }
+  const std::string obituary = by_peer_ ? process_.Obituary(side_, direction) : "";
   // A copy of its own for each: what shares a status's text shares a count between threads.
   return absl::Status(end_.code(),
                       absl::StrCat(peer_.address, ": ", operation, ": ", end_.message(),
-                                   obituary_->empty() ? "" : ": ", *obituary_));
+                                   obituary.empty() ? "" : ": ", obituary));
 }
 
 }  // namespace nigh

@@ -40,9 +40,6 @@ namespace nigh {
 // thread does so when it has been armed and then finds nothing.
 class ShmConnection final : public Connection {
  public:
-  // Whose end it is: a client's peer is the server.
-  enum class Side { kClient, kServer };
-
   // `socket` is of type SOCK_SEQPACKET. Offers memory of its own; an error is this process's or the
   // system's.
   static absl::StatusOr<std::unique_ptr<Connection>> Make(UniqueFd socket, Side side,
@@ -113,8 +110,6 @@ class ShmConnection final : public Connection {
   absl::Status end_ ABSL_GUARDED_BY(mutex_);
   bool peer_gone_ ABSL_GUARDED_BY(mutex_) = false;  // when this connection ended
   bool by_peer_ ABSL_GUARDED_BY(mutex_) = false;    // it has ended so, and how is not known
-  // How the peer died, once that has been asked for; empty: it has not, or it is not known.
-  mutable std::optional<std::string> obituary_ ABSL_GUARDED_BY(mutex_);
   // An honest peer sends one letter for a sleep at most.
   std::atomic<uint64_t> sleeps_ = 0;
   std::atomic<uint64_t> letters_ = 0;

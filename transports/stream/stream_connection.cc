@@ -20,7 +20,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
@@ -40,14 +39,6 @@ constexpr size_t kBufferSize = 2 * StreamConnection::kMaxFrame;
 // The length comes first in a header, so that a stranger who never sends 24 bytes is recognised by
 // four.
 constexpr size_t kLengthSize = sizeof(uint32_t);
-
-// A dying process's descriptors are closed a moment before it can be told dead.
-constexpr absl::Duration kBetweenEndAndDeath = absl::Milliseconds(100);
-
-void Watch(int set, int fd) {
-  epoll_event event = {.events = EPOLLIN, .data = {}};
-  if (set >= 0 && fd >= 0) ::epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
-}
 
 }  // namespace
 
@@ -70,8 +61,8 @@ StreamConnection::StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdent
   // A set is wanted where there are two descriptors, or one may come or change.
   if (side == Side::kServer && (process_.fd() < 0 || stream_->end_fd() < 0)) return;
   ends_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
-  Watch(ends_.get(), process_.fd());
-  Watch(ends_.get(), stream_->end_fd());
+  WatchEnd(ends_.get(), process_.fd());
+  WatchEnd(ends_.get(), stream_->end_fd());
 }
 
 StreamConnection::~StreamConnection() { Close(); }
@@ -139,7 +130,9 @@ void StreamConnection::ReadMore() {
   if (count > 0) {
     slept_ = false;
     in_.end += static_cast<size_t>(count);
-    if (side_ == Side::kClient && !received_frame_) Meet(stream_->TakeSender());
+    if (side_ == Side::kClient && !received_frame_ && ends_) {
+      process_.Become(stream_->TakeSender(), ends_.get());
+    }
   } else if (count != -EAGAIN) {
     receive_end_ = Ended("receive", static_cast<int>(-count));
   }
@@ -150,14 +143,6 @@ ssize_t StreamConnection::ReadOnce() {
   const ssize_t count = stream_->Read(ByteSpan(in_.bytes.get() + in_.end, room));
   drained_ = count < static_cast<ssize_t>(room);
   return count;
-}
-
-void StreamConnection::Meet(UniqueFd sender) {
-  if (!sender || !ends_) return;
-  // Before the former one is forgotten, which nobody polls from then on.
-  Watch(ends_.get(), sender.get());
-  if (process_.fd() >= 0) ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, process_.fd(), nullptr);
-  process_.Become(std::move(sender));
 }
 
 int StreamConnection::end_fd() const {
@@ -228,14 +213,9 @@ StreamConnection::Ending StreamConnection::Ended(absl::string_view operation, in
 absl::Status StreamConnection::End(Interest direction) const {
   const Ending& ending = direction == Interest::kSend ? send_end_ : receive_end_;
   if (!ending.by_peer) return ending.status;
-  MutexLock lock(mutex_);
-  if (!obituary_.has_value()) {
-    // Nobody waits for the clients of a server to die, and no sender does, who holds a lock.
-    const bool waits = side_ == Side::kClient && direction == Interest::kReceive;
-    obituary_ = process_.Obituary(waits ? kBetweenEndAndDeath : absl::ZeroDuration());
-  }
-  if (obituary_->empty()) return ending.status;
-  return absl::UnavailableError(absl::StrCat(ending.status.message(), ": ", *obituary_));
+  const std::string obituary = process_.Obituary(side_, direction);
+  if (obituary.empty()) return ending.status;
+  return absl::UnavailableError(absl::StrCat(ending.status.message(), ": ", obituary));
 }
 
 absl::Status StreamConnection::BrokenFraming(size_t length) const {

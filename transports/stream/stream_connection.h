@@ -39,9 +39,6 @@ class StreamConnection final : public Connection {
   static constexpr size_t kMaxFrame = 64 * 1024;
   static constexpr size_t kMaxPayload = kMaxFrame - kFrameHeaderSize;
 
-  // Whose end it is: a client's peer is the server.
-  enum class Side { kClient, kServer };
-
   StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdentity peer)
       : StreamConnection(std::move(stream), std::move(peer), Side::kServer, PeerProcess()) {}
   // `process` is the peer's. A client's may turn out to be another when the server has sent its
@@ -90,8 +87,6 @@ class StreamConnection final : public Connection {
   void ReadMore();
   // Reads once. 0: there is an end.
   ssize_t ReadOnce();
-  // Begins to watch the process that has sent the first bytes.
-  void Meet(UniqueFd sender);
   // False: the process had died before it could be watched, so nothing will tell of that.
   bool CanTellDeath() const { return process_.fd() >= 0 || !process_.HasDied(); }
   // What to poll for the end, or -1.
@@ -121,8 +116,6 @@ class StreamConnection final : public Connection {
 
   std::atomic<bool> closed_ = false;  // by this side
   mutable Mutex mutex_;
-  // How the peer died, once that has been asked for; empty: it has not, or it is not known.
-  mutable std::optional<std::string> obituary_ ABSL_GUARDED_BY(mutex_);
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);  // why this side gave the connection up
 };
 

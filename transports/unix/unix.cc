@@ -20,12 +20,11 @@
 namespace nigh {
 namespace {
 
-std::unique_ptr<Connection> MakeConnection(UniqueFd socket, StreamConnection::Side side,
-                                           std::string address) {
+std::unique_ptr<Connection> MakeConnection(UniqueFd socket, Side side, std::string address) {
   PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address));
   PeerProcess process = PeerProcess::OfSocket(socket.get());
-  auto stream = std::make_unique<SocketStream>(
-      std::move(socket), /*asked_for_senders=*/side == StreamConnection::Side::kClient);
+  auto stream = std::make_unique<SocketStream>(std::move(socket),
+                                               /*asked_for_senders=*/side == Side::kClient);
   return std::make_unique<StreamConnection>(std::move(stream), std::move(peer), side,
                                             std::move(process));
 }
@@ -40,7 +39,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Dial(const Address& address, SocketN
   if (!point.ok()) return point.status();
   absl::StatusOr<UniqueFd> socket = Meet(*point);
   if (!socket.ok()) return socket.status();
-  return MakeConnection(*std::move(socket), StreamConnection::Side::kClient, address.ToString());
+  return MakeConnection(*std::move(socket), Side::kClient, address.ToString());
 }
 
 class UnixListener final : public Listener {
@@ -52,7 +51,7 @@ class UnixListener final : public Listener {
     absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
-    return MakeConnection(*std::move(socket), StreamConnection::Side::kServer, where_);
+    return MakeConnection(*std::move(socket), Side::kServer, where_);
   }
 
   Wake Arm() override { return place_.Arm(); }
