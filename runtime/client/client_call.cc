@@ -25,9 +25,7 @@ ClientCall::ClientCall(BoundMethod method, ClientContext& context)
     : ClientCall(method, context, [this] { OpenOnSome(); }) {}
 
 ClientCall::ClientCall(BoundMethod method, ClientContext& context, ClientExchange::Opener opener)
-    : method_(method),
-      context_(context),
-      exchange_(*method.method, context_, std::move(opener)) {}
+    : method_(method), context_(context), exchange_(*method.method, context_, std::move(opener)) {}
 
 ClientCall::~ClientCall() {
   // A call that is finished must not touch its context, which may be gone by now; and in a child of

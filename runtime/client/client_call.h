@@ -21,8 +21,8 @@ template <class Call>
 class Interception;
 
 // One call of any kind, without types, as its client sees it: an exchange, the sessions that it is
-// opened on, and before it the context and the interceptors. Stubs and streams are built on it. Its functions
-// block. At most one thread reads and one writes at a time; both may be the same.
+// opened on, and before it the context and the interceptors. Stubs and streams are built on it. Its
+// functions block. At most one thread reads and one writes at a time; both may be the same.
 //
 //   ClientCall call(method, context);
 //   call.Start(&request, /*end=*/true);     // reports no error: Finish does
@@ -117,8 +117,8 @@ class ClientCall {
   MessageTarget expected_;  // where they find the one reply
   bool send_seen_ = false;  // they have seen the message that waits to be written
   // The opener's.
-  int begun_again_ = 0;    // how often, because no handler had seen the call
-  bool settled_ = false;   // the channel's policy has been asked about the call's end
+  int begun_again_ = 0;   // how often, because no handler had seen the call
+  bool settled_ = false;  // the channel's policy has been asked about the call's end
 };
 
 }  // namespace nigh

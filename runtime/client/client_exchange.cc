@@ -238,10 +238,8 @@ bool ClientExchange::waits_for_session() const {
 
 ClientExchange::Loss ClientExchange::loss() const {
   MutexLock lock(mutex_);
-  return {.status = status_,
-          .answered = answered_,
-          .never_begun = never_begun_,
-          .session = session_};
+  return {
+      .status = status_, .answered = answered_, .never_begun = never_begun_, .session = session_};
 }
 
 bool ClientExchange::IsReady(Event event) const {

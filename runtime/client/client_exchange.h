@@ -199,9 +199,7 @@ class ClientExchange {
   void LoseSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   ClientLink& link() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return session_->link(); }
-  std::string Name() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return link().NameOf(method_);
-  }
+  std::string Name() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return link().NameOf(method_); }
 
   const BirthProcess birth_;
   const Method& method_;
@@ -235,12 +233,12 @@ class ClientExchange {
   bool discard_ ABSL_GUARDED_BY(mutex_) = false;     // nobody will read any more
   Fifo<std::string> inbox_ ABSL_GUARDED_BY(mutex_);  // messages that came before they were wanted
   Window window_ ABSL_GUARDED_BY(mutex_);
-  absl::Status status_ ABSL_GUARDED_BY(mutex_);        // final once state_.closed()
-  Wait* waits_ ABSL_GUARDED_BY(mutex_) = nullptr;      // a list of the threads that wait
-  bool attached_ ABSL_GUARDED_BY(mutex_) = false;      // the poller is, for this call
-  bool awaits_room_ ABSL_GUARDED_BY(mutex_) = false;   // a task waits for it at the pump
-  bool posted_ ABSL_GUARDED_BY(mutex_) = false;        // a task of this call may be at the poller
-  bool dropped_ ABSL_GUARDED_BY(mutex_) = false;       // nobody waits for callbacks any more
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);       // final once state_.closed()
+  Wait* waits_ ABSL_GUARDED_BY(mutex_) = nullptr;     // a list of the threads that wait
+  bool attached_ ABSL_GUARDED_BY(mutex_) = false;     // the poller is, for this call
+  bool awaits_room_ ABSL_GUARDED_BY(mutex_) = false;  // a task waits for it at the pump
+  bool posted_ ABSL_GUARDED_BY(mutex_) = false;       // a task of this call may be at the poller
+  bool dropped_ ABSL_GUARDED_BY(mutex_) = false;      // nobody waits for callbacks any more
 };
 
 }  // namespace nigh

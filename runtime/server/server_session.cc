@@ -117,7 +117,7 @@ bool ServerSession::Dispatch(const Frame& frame) {
         requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
       }
       if (header.rest != 0) return BeginPieces(frame);
-      if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload, /*counted=*/false);
+      if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload, false);
       return OnMessage(header, frame.payload, nullptr);
     case FrameKind::kPiece:
       return OnPiece(frame);

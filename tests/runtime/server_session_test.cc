@@ -146,8 +146,7 @@ class UnfinishedRequest : public ::testing::Test {
 };
 
 TEST_F(UnfinishedRequest, IsWaitedFor) {
-  EXPECT_TRUE(
-      testing::Send(*client_, {.kind = FrameKind::kPiece}, bytes_.substr(kFirst)).ok());
+  EXPECT_TRUE(testing::Send(*client_, {.kind = FrameKind::kPiece}, bytes_.substr(kFirst)).ok());
   const testing::OwnedFrame response = Expect(*client_, FrameKind::kResponse);
   EXPECT_EQ(response.header.aux, 0);
   EXPECT_EQ(response.payload, bytes_);
