@@ -27,6 +27,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
@@ -49,14 +50,15 @@ constexpr unsigned long kGetInfo = _IOWR(0xff, 11, PidfdInfo);
 
 bool IsReadable(int fd, absl::Duration patience) {
   pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
-  return fd >= 0 && ::poll(&entry, 1, static_cast<int>(absl::ToInt64Milliseconds(patience))) > 0;
+  const auto millis = static_cast<int>(absl::ToInt64Milliseconds(patience));
+  return fd >= 0 && Uninterrupted([&] { return ::poll(&entry, 1, millis); }) > 0;
 }
 
 // The beginning of a file of proc(5), which is short. Empty: the process has been reaped meanwhile.
 std::string ReadProc(const std::string& path) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(Uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   std::array<char, 4096> text;
-  const ssize_t size = file ? ::read(file.get(), text.data(), text.size()) : -1;
+  const ssize_t size = Uninterrupted([&] { return ::read(file.get(), text.data(), text.size()); });
   return std::string(text.data(), size < 0 ? 0 : static_cast<size_t>(size));
 }
 
