@@ -26,6 +26,8 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/epoll_set.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -53,11 +55,6 @@ void DiscardUnreadOffer(int socket) {
 // A dying process's descriptors are closed a moment before it can be told dead.
 constexpr absl::Duration kBetweenEndAndDeath = absl::Milliseconds(100);
 
-void Watch(int set, int fd) {
-  epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
-  if (fd >= 0) ::epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket, Side side,
@@ -73,7 +70,9 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
       new ShmConnection(std::move(socket), side, std::move(peer), *std::move(memory)));
   ShmConnection& made = *connection;
   const absl::string_view where = made.peer_.address;
-  if (!made.sleepers_.ok() || !made.ends_) return UnavailableErrno(errno, where, "eventfd");
+  if (made.error_ != 0) {
+    return UnavailableErrno(made.error_, where, "connect: eventfd, epoll_create1, epoll_ctl");
+  }
   const absl::StatusOr<BellHandle> bell = made.HangBell(options.doorbell);
   if (!bell.ok()) {
     return absl::UnavailableError(absl::StrCat(where, ": connect: ", bell.status().message()));
@@ -99,8 +98,10 @@ ShmConnection::ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnM
       offered_(std::move(memory.handle)),
       own_page_(*new (memory_.bytes().data()) ControlPage()),
       sender_(memory_.bytes().subspan(kControlSize), own_page_) {
-  Watch(ends_.get(), socket_.get());
-  Watch(ends_.get(), process_.fd());
+  if (!sleepers_.ok() || !ends_ || !AddToEpollSet(ends_.get(), socket_.get()) ||
+      !AddToEpollSet(ends_.get(), process_.fd())) {
+    error_ = errno;
+  }
 }
 
 ShmConnection::~ShmConnection() {
@@ -157,7 +158,10 @@ absl::Status ShmConnection::TakeOffer(Offer offer) {
   }
   if (side_ == Side::kClient && offer.sender) {
     // Who serves need not be who listened.
-    Watch(ends_.get(), offer.sender.get());
+    if (!AddToEpollSet(ends_.get(), offer.sender.get())) {
+      return absl::UnavailableError(
+          absl::StrCat("epoll_ctl: ", std::generic_category().message(errno)));
+    }
     ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, process_.fd(), nullptr);
     process_.Become(std::move(offer.sender));
     (void)AskForSenders(socket_.get(), false);
@@ -344,7 +348,7 @@ void ShmConnection::GiveUpLocked(const absl::Status& reason) {
   if (!end_.ok()) return;
   end_ = reason;
   pollfd hangup = {.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
-  peer_gone_ = ::poll(&hangup, 1, 0) > 0;
+  peer_gone_ = Uninterrupted([&] { return ::poll(&hangup, 1, 0); }) > 0;
   ended_.store(true, std::memory_order_release);
   ::shutdown(socket_.get(), SHUT_RDWR);
 }

@@ -23,6 +23,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/epoll_set.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -43,11 +44,6 @@ constexpr size_t kLengthSize = sizeof(uint32_t);
 
 // A dying process's descriptors are closed a moment before it can be told dead.
 constexpr absl::Duration kBetweenEndAndDeath = absl::Milliseconds(100);
-
-void Watch(int set, int fd) {
-  epoll_event event = {.events = EPOLLIN, .data = {}};
-  if (set >= 0 && fd >= 0) ::epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
-}
 
 }  // namespace
 
@@ -70,8 +66,10 @@ StreamConnection::StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdent
   // A set is wanted where there are two descriptors, or one may come or change.
   if (side == Side::kServer && (process_.fd() < 0 || stream_->end_fd() < 0)) return;
   ends_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
-  Watch(ends_.get(), process_.fd());
-  Watch(ends_.get(), stream_->end_fd());
+  // Without a set, one of the two is told of, or who waits polls.
+  if (!ends_) return;
+  WatchEnd(process_.fd());
+  WatchEnd(stream_->end_fd());
 }
 
 StreamConnection::~StreamConnection() { Close(); }
@@ -102,6 +100,8 @@ Flushed StreamConnection::Flush() {
       return Flushed::kSome;
     } else {
       send_end_ = Ended("send", count == -EAGAIN ? EPIPE : static_cast<int>(-count));
+      // The peer's end comes to whoever receives by itself. What only this side knows does not.
+      if (count != -EAGAIN && count != -EPIPE && count != -ECONNRESET) Break(send_end_.status);
       return Flushed::kEnded;
     }
   }
@@ -115,12 +115,16 @@ bool StreamConnection::HasWholeFrame() {
   if (length <= kMaxPayload) return in_.size() >= kFrameHeaderSize + length;
   receive_end_.status = BrokenFraming(length);
   in_.begin = in_.end = 0;
+  Break(receive_end_.status);
+  return false;
+}
+
+void StreamConnection::Break(const absl::Status& why) {
   {
     MutexLock lock(mutex_);
-    broken_ = receive_end_.status;
+    if (broken_.ok()) broken_ = why;
   }
   Close();
-  return false;
 }
 
 void StreamConnection::ReadMore() {
@@ -145,6 +149,12 @@ void StreamConnection::ReadMore() {
   }
 }
 
+void StreamConnection::WatchEnd(int fd) {
+  if (AddToEpollSet(ends_.get(), fd)) return;
+  // Its end would go unnoticed.
+  Break(UnavailableErrno(errno, peer_.address, "connect: epoll_ctl"));
+}
+
 ssize_t StreamConnection::ReadOnce() {
   const size_t room = kBufferSize - in_.end;
   const ssize_t count = stream_->Read(ByteSpan(in_.bytes.get() + in_.end, room));
@@ -155,7 +165,7 @@ ssize_t StreamConnection::ReadOnce() {
 void StreamConnection::Meet(UniqueFd sender) {
   if (!sender || !ends_) return;
   // Before the former one is forgotten, which nobody polls from then on.
-  Watch(ends_.get(), sender.get());
+  WatchEnd(sender.get());
   if (process_.fd() >= 0) ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, process_.fd(), nullptr);
   process_.Become(std::move(sender));
 }

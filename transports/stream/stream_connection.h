@@ -87,6 +87,10 @@ class StreamConnection final : public Connection {
   };
 
   bool HasWholeFrame();
+  // Puts a descriptor that tells of the peer's end into ends_.
+  void WatchEnd(int fd) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Gives the connection up: it is what either direction then says of its end.
+  void Break(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
   void ReadMore();
   // Reads once. 0: there is an end.
   ssize_t ReadOnce();
