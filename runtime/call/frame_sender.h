@@ -82,7 +82,7 @@ class FrameSender {
   // will tell that there is room. Cheap: takes no lock.
   bool holds_back() const { return holds_back_.load(std::memory_order_acquire); }
 
-  // Says why sends fail. OK while they do not. For tests.
+  // Says why sends fail. OK while they do not.
   absl::Status end() const ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
     return error_;

@@ -166,8 +166,11 @@ void ClientLink::End(absl::Status status) {
 }
 
 absl::Status ClientLink::EndStatus() const {
+  // What is to be sent may have failed already, and whoever receives not have come to the end.
+  absl::Status unsent = sender_.end();
   MutexLock lock(mutex_);
   if (!end_.ok()) return end_;
+  if (farewell_.empty() && !unsent.ok()) return unsent;
   return absl::UnavailableError(
       absl::StrCat(name_, ": ", farewell_.empty() ? "the connection is closing" : farewell_));
 }

@@ -15,6 +15,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/transport/connection.h"
@@ -85,6 +86,8 @@ constexpr int kCoolAfter = 64;
 constexpr uint32_t kSpinsPerClock = 64;
 // So many turns that did something, or handlers.
 constexpr uint32_t kTurnsPerClock = 4;
+// When a source that cannot be watched is looked at again.
+constexpr absl::Duration kLookAgainAfter = absl::Milliseconds(1);
 // At most this many tasks run before the connections get their turn.
 constexpr int kTasksPerTurn = 64;
 // One Poll takes at most this many passes.
@@ -99,21 +102,26 @@ constexpr uint64_t kRoomBit = uint64_t{1} << 63;
 
 Poller::Poller(const WaitPolicy& policy)
     : epoll_(UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren()), waiter_(policy) {
-  Control(EPOLL_CTL_ADD, tasks_.wake_fd(), kTasksToken, EPOLLIN);
-  Control(EPOLL_CTL_ADD, tasks_.timer_fd(), kTasksToken, EPOLLIN);
+  // Where several fail, one is named: what fails for want of one descriptor does so for all.
+  if (!epoll_ || tasks_.wake_fd() < 0 || tasks_.timer_fd() < 0 ||
+      !Control(EPOLL_CTL_ADD, tasks_.wake_fd(), kTasksToken, EPOLLIN) ||
+      !Control(EPOLL_CTL_ADD, tasks_.timer_fd(), kTasksToken, EPOLLIN)) {
+    error_ = errno;
+  }
   // As between two Polls: a task that is posted before the first one must make fd() readable.
   (void)tasks_.BeginSleep();
 }
 
 absl::Status Poller::Open() const {
-  if (epoll_ && tasks_.wake_fd() >= 0 && tasks_.timer_fd() >= 0) return absl::OkStatus();
-  return ErrnoStatus(absl::StatusCode::kResourceExhausted, EMFILE, "start",
-                     "epoll_create, eventfd, timerfd_create");
+  if (error_ == 0) return absl::OkStatus();
+  return ErrnoStatus(absl::StatusCode::kResourceExhausted, error_, "start",
+                     "epoll_create, eventfd, timerfd_create, epoll_ctl");
 }
 
-void Poller::Control(int operation, int fd, Token token, uint32_t events) {
+bool Poller::Control(int operation, int fd, Token token, uint32_t events) {
   epoll_event event{.events = events, .data = {.u64 = token}};
-  (void)::epoll_ctl(epoll_.get(), operation, fd, &event);
+  return ::epoll_ctl(epoll_.get(), operation, fd, &event) == 0 ||
+         (errno != ENOMEM && errno != ENOSPC);
 }
 
 void Poller::Add(std::shared_ptr<Pollable> pollable) {
@@ -200,21 +208,38 @@ void Poller::MakeHot(Source& source) {
   hot_.push_back(&source);
 }
 
-void Poller::Watch(Source& source, const Wake& wake) {
-  source.receive_fd = wake.fd;
+bool Poller::Watch(Source& source, const Wake& wake) {
   source.edge_triggered = wake.edge_triggered;
   const uint32_t events =
       static_cast<uint32_t>(wake.events) | (wake.edge_triggered ? uint32_t{EPOLLET} : 0);
-  if (source.send_fd == wake.fd) {
-    // An epoll set has a descriptor once, and this one is in it already, for sending.
-    Control(EPOLL_CTL_MOD, wake.fd, source.token, events | EPOLLOUT);
-  } else {
-    Control(EPOLL_CTL_ADD, wake.fd, source.token, events);
+  // The end first: it has no part in what follows.
+  if (wake.end_fd >= 0 &&
+      !Control(EPOLL_CTL_ADD, wake.end_fd, source.token, static_cast<uint32_t>(wake.end_events))) {
+    return false;
   }
+  // An epoll set has a descriptor once, and this one may be in it already, for sending.
+  const bool sends = source.send_fd == wake.fd;
+  if (!Control(sends ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, wake.fd, source.token,
+               sends ? events | EPOLLOUT : events)) {
+    if (wake.end_fd >= 0) Control(EPOLL_CTL_DEL, wake.end_fd, source.token, 0);
+    return false;
+  }
+  source.receive_fd = wake.fd;
   source.end_fd = wake.end_fd;
-  if (wake.end_fd >= 0) {
-    Control(EPOLL_CTL_ADD, wake.end_fd, source.token, static_cast<uint32_t>(wake.end_events));
-  }
+  return true;
+}
+
+void Poller::LookAgain(Source& source) {
+  if (std::exchange(source.looks_again, true)) return;
+  AddTimer(Deadline::After(kLookAgainAfter), this, [this, key = source.pollable.get()] {
+    // It may have ended meanwhile. The pointer is only compared, never followed.
+    const auto token = tokens_.find(key);
+    if (token == tokens_.end()) return;
+    Source& source = *sources_[token->second];
+    source.looks_again = false;
+    MakeHot(source);
+    if (source.send_fd < 0) WatchSend(source);
+  });
 }
 
 void Poller::WatchSend(Source& source) {
@@ -230,8 +255,12 @@ void Poller::WatchSend(Source& source, const Wake& wake) {
   source.send_edge_triggered = wake.edge_triggered;
   const auto events = static_cast<uint32_t>(wake.events);
   if (wake.fd != source.receive_fd) {
-    Control(EPOLL_CTL_ADD, wake.fd, source.token | kRoomBit,
-            events | (wake.edge_triggered ? uint32_t{EPOLLET} : 0));
+    if (Control(EPOLL_CTL_ADD, wake.fd, source.token | kRoomBit,
+                events | (wake.edge_triggered ? uint32_t{EPOLLET} : 0))) {
+      return;
+    }
+    source.send_fd = -1;
+    LookAgain(source);
   } else {
     Control(EPOLL_CTL_MOD, wake.fd, source.token,
             events | EPOLLIN | (source.edge_triggered ? uint32_t{EPOLLET} : 0));
@@ -318,7 +347,7 @@ bool Poller::Cool(Source& source) {
   }
   // Once only. The descriptors stay in the set while the source is hot, for that takes no system
   // calls; MakeHot ignores what they then tell.
-  if (source.receive_fd < 0) Watch(source, wake);
+  if (source.receive_fd < 0 && !Watch(source, wake)) LookAgain(source);
   source.hot = false;
   return true;
 }

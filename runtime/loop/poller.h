@@ -34,7 +34,8 @@ class Poller {
 
   explicit Poller(const WaitPolicy& policy);
 
-  // Must be called first. Fails with RESOURCE_EXHAUSTED when the system has no descriptors to give.
+  // Must be called first. Fails with RESOURCE_EXHAUSTED when the system has no descriptors to give,
+  // or no memory.
   absl::Status Open() const;
 
   // Takes the role and keeps it until Stop (true) or until it is taken away (false).
@@ -87,6 +88,7 @@ class Poller {
     bool edge_triggered = false;
     bool send_edge_triggered = false;
     bool hot = false;
+    bool looks_again = false;  // a timer has been set for LookAgain
     int idle_passes = 0;
   };
   // The outcome of a pass over everything: the greatest of its parts' outcomes. They mean what
@@ -116,11 +118,16 @@ class Poller {
   void Drop(Source& source);
   void MakeHot(Source& source);
   // Registers `wake` with epoll.
-  void Watch(Source& source, const Wake& wake);
+  // Puts the descriptors of `wake` into epoll_. False: not all of them could be, and none is.
+  bool Watch(Source& source, const Wake& wake);
   void WatchSend(Source& source);
   void WatchSend(Source& source, const Wake& wake);
   void ResumeSend(Source& source);
-  void Control(int operation, int fd, Token token, uint32_t events);
+  // For a source that the system has no memory to watch: looks at it, and tries again, after a
+  // while.
+  void LookAgain(Source& source);
+  // False: the system has no memory to watch the descriptor.
+  bool Control(int operation, int fd, Token token, uint32_t events);
   Waiter::PollCost PollCostOfHot() const;
 
   const BirthProcess birth_;
@@ -130,6 +137,7 @@ class Poller {
   // Only the thread that has the role touches what follows, except for the mark.
   InlineMark mark_;
   UniqueFd epoll_;
+  int error_ = 0;  // why a descriptor is missing, or not watched
   Waiter waiter_;
   absl::flat_hash_map<Token, std::unique_ptr<Source>> sources_;
   absl::flat_hash_map<const Pollable*, Token> tokens_;

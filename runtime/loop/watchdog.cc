@@ -73,15 +73,15 @@ void InlineMark::StartTimer(Alarm alarm, int64_t nanos, int64_t now) {
 void Watchdog::Watch(InlineMark& mark, absl::AnyInvocable<void()> taken) {
   mark.alarm_ =
       UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)).KeptFromChildren();
+  if (!mark.alarm_) error_ = errno;
   watched_.push_back({.mark = &mark, .taken = std::move(taken)});
 }
 
 absl::Status Watchdog::Start() {
   stop_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren();
-  bool opened = static_cast<bool>(stop_);
-  for (const Watched& watched : watched_) opened = opened && watched.mark->alarm_;
-  if (!opened) {
-    return ErrnoStatus(absl::StatusCode::kResourceExhausted, EMFILE, "start",
+  if (!stop_) error_ = errno;
+  if (error_ != 0) {
+    return ErrnoStatus(absl::StatusCode::kResourceExhausted, error_, "start",
                        "eventfd, timerfd_create");
   }
   const SignalsBlocked blocked;

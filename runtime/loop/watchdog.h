@@ -148,6 +148,7 @@ class Watchdog {
 
   std::deque<Watched> watched_;  // after Start only the thread touches it
   UniqueFd stop_;
+  int error_ = 0;  // why a descriptor is missing
   std::thread thread_;
   std::atomic<int64_t> alarms_ = 0;
 };

@@ -2,9 +2,11 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -46,15 +48,23 @@ bool Send(int socket, const PipeEnds& ends) {
   rights->cmsg_len = CMSG_LEN(2 * sizeof(int));
   const std::array<int, 2> fds = {ends.in.get(), ends.out.get()};
   std::memcpy(CMSG_DATA(rights), fds.data(), sizeof(fds));
-  return ::sendmsg(socket, &parcel.header, MSG_NOSIGNAL) == 1;
+  ssize_t sent = -1;
+  do {
+    sent = ::sendmsg(socket, &parcel.header, MSG_NOSIGNAL);
+  } while (sent < 0 && (errno == EINTR || errno == EAGAIN));
+  return sent == 1;
 }
 
 // Waits for them; nothing if their sender has gone.
 PipeEnds Receive(int socket) {
   Parcel parcel;
   pollfd readable = {.fd = socket, .events = POLLIN, .revents = 0};
-  ::poll(&readable, 1, -1);
-  if (::recvmsg(socket, &parcel.header, MSG_CMSG_CLOEXEC) != 1) return {};
+  ssize_t received = -1;
+  do {
+    ::poll(&readable, 1, -1);
+    received = ::recvmsg(socket, &parcel.header, MSG_CMSG_CLOEXEC);
+  } while (received < 0 && (errno == EINTR || errno == EAGAIN));
+  if (received != 1) return {};
   const cmsghdr* const rights = CMSG_FIRSTHDR(&parcel.header);
   if (rights == nullptr || rights->cmsg_len != CMSG_LEN(2 * sizeof(int))) return {};
   std::array<int, 2> fds;
@@ -85,7 +95,9 @@ class PipesListener final : public Listener {
     if (!*socket) return nullptr;
     PipeEnds ends = Receive(socket->get());
     if (!ends.in) return nullptr;
-    return Connect(std::move(ends), address_.ToString());
+    // One that cannot be taken in is turned away: that is no end of the listener.
+    auto connection = Connect(std::move(ends), address_.ToString());
+    return connection.ok() ? *std::move(connection) : nullptr;
   }
 
   Wake Arm() override { return place_.Arm(); }

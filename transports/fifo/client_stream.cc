@@ -11,6 +11,8 @@
 #include <memory>
 #include <utility>
 
+#include "nigh/runtime/base/epoll_set.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/pipe_stream.h"
@@ -31,9 +33,8 @@ FifoClientStream::FifoClientStream(std::unique_ptr<PipeStream> pipes, Waiting wa
       ends_(std::move(ends)) {
   KeepFromChildren(own_reader_);
   // Errors and hang-ups are always told.
-  epoll_event event = {};
   for (const int fd : {ForwardingStream::end_fd(), read_fd(), waiting_.arrivals.get()}) {
-    ::epoll_ctl(ends_.get(), EPOLL_CTL_ADD, fd, &event);
+    if (!AddToEpollSet(ends_.get(), fd, /*events=*/0)) error_ = errno;
   }
 }
 
@@ -55,7 +56,7 @@ bool FifoClientStream::ServerIsGone() const {
   std::array<pollfd, 2> entries = {pollfd{.fd = waiting_.arrivals.get(), .events = 0, .revents = 0},
                                    // A FIFO that nobody has opened yet has not been hung up.
                                    pollfd{.fd = read_fd(), .events = 0, .revents = 0}};
-  return ::poll(entries.data(), entries.size(), 0) > 0;
+  return Uninterrupted([&] { return ::poll(entries.data(), entries.size(), 0); }) > 0;
 }
 
 ssize_t FifoClientStream::Read(ByteSpan to) {

@@ -39,6 +39,9 @@ class FifoClientStream final : public ForwardingStream {
                    UniqueFd ends);
   ~FifoClientStream() override;
 
+  // Why the epoll set cannot tell of the end; 0: it can.
+  int error() const { return error_; }
+
   ssize_t Read(ByteSpan to) override;
   ssize_t Write(ConstByteSpan from) override;
   bool connected() const override { return connected_.load(std::memory_order_relaxed); }
@@ -57,6 +60,7 @@ class FifoClientStream final : public ForwardingStream {
   const Waiting waiting_;
   std::atomic<int> own_reader_;  // until dropped
   const UniqueFd ends_;
+  int error_ = 0;
   std::atomic<bool> connected_ = false;
   UniqueFd server_;  // a pidfd
 };

@@ -21,6 +21,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "nigh/runtime/base/duplicate_fd.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -47,11 +51,16 @@ constexpr std::time_t kAbandoned = 10;
 
 // Links are not followed: in a folder that others may write to they may lead anywhere.
 UniqueFd OpenFifo(const std::string& path, int access) {
-  UniqueFd fd(::open(path.c_str(), access | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd fd(Uninterrupted(
+      [&] { return ::open(path.c_str(), access | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC); }));
   struct stat file;
   if (!fd || (::fstat(fd.get(), &file) == 0 && S_ISFIFO(file.st_mode))) return fd;
   errno = ENOTSUP;
   return UniqueFd();
+}
+
+bool IsShortage(int error_number) {
+  return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM;
 }
 
 UniqueFd OpenArrivals(const std::string& path, bool make) {
@@ -91,20 +100,26 @@ class FifoListener final : public Listener {
       : address_(std::move(address)),
         path_(std::move(path)),
         where_(address_.ToString()),
-        arrivals_(std::move(arrivals)) {}
+        arrivals_(std::move(arrivals)),
+        reserve_(DuplicateFd(arrivals_.fd()).KeptFromChildren()) {}
 
   absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
     for (std::optional<Arrival> arrival = NextArrival(); arrival.has_value();
          arrival = NextArrival()) {
       std::unique_ptr<Connection> connection = Welcome(*arrival);
       if (connection != nullptr) return connection;
+      if (!waiting_.has_value()) continue;
+      // There is nothing to wait for; pausing keeps the poller from using up the CPU that others
+      // need to free something.
+      absl::SleepFor(absl::Milliseconds(1));
+      return nullptr;
     }
     if (absl::Status lost = arrivals_.CheckWatch(where_); !lost.ok()) return lost;
     return nullptr;
   }
 
   Wake Arm() override {
-    if (unread_.size() >= Arrival::kSize) return Wake::Ready();
+    if (waiting_.has_value() || unread_.size() >= Arrival::kSize) return Wake::Ready();
     return {.fd = arrivals_.fd(),
             .events = POLLIN,
             .end_fd = arrivals_.watch_fd(),
@@ -115,6 +130,7 @@ class FifoListener final : public Listener {
  private:
   // Arrivals are written in one go each. What is none is passed over, byte by byte.
   std::optional<Arrival> NextArrival() {
+    if (waiting_.has_value()) return std::exchange(waiting_, std::nullopt);
     std::array<char, 16 * Arrival::kSize> bytes;
     const ssize_t size = ::read(arrivals_.fd(), bytes.data(), bytes.size());
     if (size > 0) unread_.append(bytes.data(), static_cast<size_t>(size));
@@ -129,14 +145,18 @@ class FifoListener final : public Listener {
     return std::nullopt;
   }
 
-  // Nothing: the client has gone, or is somebody else than it says.
-  std::unique_ptr<Connection> Welcome(const Arrival& arrival) const {
+  // Nothing: the client has gone, is somebody else than it says, or is turned away; or it waits for
+  // that.
+  std::unique_ptr<Connection> Welcome(const Arrival& arrival) {
     const TokenNames names(path_, arrival.token);
     UniqueFd in = OpenFifo(names.to_server, O_RDONLY);
-    UniqueFd out = OpenFifo(names.to_client, O_WRONLY);
-    const bool opened = in && out;
+    UniqueFd out = in ? OpenFifo(names.to_client, O_WRONLY) : UniqueFd();
+    if (!out && IsShortage(errno) && !TurnAway(names)) {
+      waiting_ = arrival;
+      return nullptr;
+    }
     Remove(names);
-    if (!opened) return nullptr;
+    if (!out) return nullptr;
     PeerIdentity peer = IdentifyOwner(in.get(), where_, kMedium);
     if (peer.uid != IdentifyOwner(out.get(), where_, kMedium).uid) return nullptr;
     absl::StatusOr<std::unique_ptr<PipeStream>> stream =
@@ -147,10 +167,21 @@ class FifoListener final : public Listener {
                                               PeerProcess(WatchProcess(arrival.client)));
   }
 
+  // For want of descriptors: the client's FIFO is opened and closed, which ends what it waits for.
+  // False: not even that could be done.
+  bool TurnAway(const TokenNames& names) {
+    reserve_.reset();
+    const bool done = OpenFifo(names.to_client, O_WRONLY) || !IsShortage(errno);
+    reserve_ = DuplicateFd(arrivals_.fd()).KeptFromChildren();
+    return done;
+  }
+
   const Address address_;
   const std::string path_;
   const std::string where_;
   ClaimedName arrivals_;
+  UniqueFd reserve_;                // given up where there is no descriptor to turn a client away
+  std::optional<Arrival> waiting_;  // to be turned away
   std::string unread_;
 };
 
@@ -178,24 +209,30 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
     return failed("connect: make a FIFO");
   }
   UniqueFd in = OpenFifo(names.to_client, O_RDONLY);
+  if (!in) return failed("connect: open a FIFO");
   UniqueFd own_reader = OpenFifo(names.to_server, O_RDONLY);
+  if (!own_reader) return failed("connect: open a FIFO");
   UniqueFd out = OpenFifo(names.to_server, O_WRONLY);
+  if (!out) return failed("connect: open a FIFO");
   UniqueFd ends = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
-  if (!in || !out || !ends) return failed("connect: open a FIFO");
+  if (!ends) return failed("connect: epoll_create1");
   const std::string bytes = arrival.Encode();
   absl::StatusOr<std::unique_ptr<PipeStream>> pipes =
       PipeStream::Make(std::move(in), std::move(out), where);
   if (!pipes.ok()) return failed("connect");
   // SIGPIPE is taken care of by now.
-  if (::write(waiting.arrivals.get(), bytes.data(), bytes.size()) != ssize_t{Arrival::kSize}) {
+  const ssize_t written =
+      Uninterrupted([&] { return ::write(waiting.arrivals.get(), bytes.data(), bytes.size()); });
+  if (written != ssize_t{Arrival::kSize}) {
     return failed("connect: announce this client");
   }
   waiting.in = names.to_client;
   waiting.out = names.to_server;
-  return std::make_unique<StreamConnection>(
-      std::make_unique<FifoClientStream>(*std::move(pipes), std::move(waiting),
-                                         std::move(own_reader), std::move(ends)),
-      std::move(peer), Side::kClient, PeerProcess());
+  auto stream = std::make_unique<FifoClientStream>(*std::move(pipes), std::move(waiting),
+                                                   std::move(own_reader), std::move(ends));
+  if (stream->error() != 0) return UnavailableErrno(stream->error(), where, "connect: epoll_ctl");
+  return std::make_unique<StreamConnection>(std::move(stream), std::move(peer), Side::kClient,
+                                            PeerProcess());
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Address& address) {

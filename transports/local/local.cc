@@ -169,6 +169,7 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenLocal(const Address& address) {
                                            std::string(shm_place.status().message()), UniqueFd());
   }
   UniqueFd both = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
+  if (!both) return UnavailableErrno(errno, address.ToString(), "listen");
   const Wake wake = place->Arm();
   const Wake shm_wake = shm_place->Arm();
   for (const int fd : {wake.fd, wake.end_fd, shm_wake.fd, shm_wake.end_fd}) {

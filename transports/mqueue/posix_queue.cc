@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
@@ -68,11 +69,14 @@ std::string Remedy(int error_number, absl::string_view operation) {
 
 UniqueFd OpenPosixQueue(const std::string& name, const QueueSize* make) {
   constexpr int kFlags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
-  if (make == nullptr) return UniqueFd(::mq_open(name.c_str(), kFlags));
+  if (make == nullptr) {
+    return UniqueFd(Uninterrupted([&] { return ::mq_open(name.c_str(), kFlags); }));
+  }
   mq_attr size = {};
   size.mq_maxmsg = make->messages;
   size.mq_msgsize = make->bytes;
-  return UniqueFd(::mq_open(name.c_str(), kFlags | O_CREAT, 0600, &size));
+  return UniqueFd(
+      Uninterrupted([&] { return ::mq_open(name.c_str(), kFlags | O_CREAT, 0600, &size); }));
 }
 
 absl::Status PosixQueueError(int error_number, absl::string_view where,

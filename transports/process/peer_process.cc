@@ -29,6 +29,8 @@
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/epoll_set.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
 
@@ -55,14 +57,15 @@ constexpr absl::Duration kBetweenEndAndDeath = absl::Milliseconds(100);
 
 bool IsReadable(int fd, absl::Duration patience) {
   pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
-  return fd >= 0 && ::poll(&entry, 1, static_cast<int>(absl::ToInt64Milliseconds(patience))) > 0;
+  const auto millis = static_cast<int>(absl::ToInt64Milliseconds(patience));
+  return fd >= 0 && Uninterrupted([&] { return ::poll(&entry, 1, millis); }) > 0;
 }
 
 // The beginning of a file of proc(5), which is short. Empty: the process has been reaped meanwhile.
 std::string ReadProc(const std::string& path) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(Uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   std::array<char, 4096> text;
-  const ssize_t size = file ? ::read(file.get(), text.data(), text.size()) : -1;
+  const ssize_t size = Uninterrupted([&] { return ::read(file.get(), text.data(), text.size()); });
   return std::string(text.data(), size < 0 ? 0 : static_cast<size_t>(size));
 }
 
@@ -167,13 +170,14 @@ PeerProcess PeerProcess::OfParent() {
   return found;
 }
 
-void PeerProcess::Become(UniqueFd pidfd, int ends) {
-  if (!pidfd || second_) return;
+bool PeerProcess::Become(UniqueFd pidfd, int ends) {
+  if (!pidfd || second_) return true;
   // Before the former one is forgotten, which nobody polls from then on.
-  WatchEnd(ends, pidfd.get());
+  if (!AddToEpollSet(ends, pidfd.get())) return false;
   if (fd() >= 0) ::epoll_ctl(ends, EPOLL_CTL_DEL, fd(), nullptr);
   second_ = std::move(pidfd).KeptFromChildren();
   fd_.store(second_.get(), std::memory_order_release);
+  return true;
 }
 
 bool PeerProcess::HasDied() const {
@@ -201,11 +205,6 @@ std::string PeerProcess::Obituary(Side side, Interest direction) const {
     obituary_ = Obituary(waits ? kBetweenEndAndDeath : absl::ZeroDuration());
   }
   return *obituary_;
-}
-
-void WatchEnd(int ends, int fd) {
-  epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
-  if (fd >= 0) ::epoll_ctl(ends, EPOLL_CTL_ADD, fd, &event);
 }
 
 bool AskForSenders(int socket, bool ask) {

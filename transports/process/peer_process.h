@@ -43,8 +43,8 @@ class PeerProcess {
   static PeerProcess OfParent();
 
   // It is another one than it seemed to be: who listened is not who serves. Once. Null: it stays.
-  // `ends`, an epoll set that has fd(), gets the new one.
-  void Become(UniqueFd pidfd, int ends);
+  // `ends`, an epoll set that has fd(), gets the new one. False: it cannot; errno says why.
+  bool Become(UniqueFd pidfd, int ends);
 
   // Readable once it has died; -1 where nothing can be polled.
   int fd() const { return std::max(fd_.load(std::memory_order_acquire), -1); }
@@ -67,10 +67,6 @@ class PeerProcess {
   mutable Mutex mutex_;
   mutable std::optional<std::string> obituary_ ABSL_GUARDED_BY(mutex_);  // once asked for
 };
-
-// Has `ends`, an epoll set, tell when `fd` is readable, by an event with `fd` in it. -1: does
-// nothing.
-void WatchEnd(int ends, int fd);
 
 // What the kernel is asked for on a socket, before it connects: the sender of what is received.
 // False: it does not tell (before Linux 6.5).

@@ -27,6 +27,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "nigh/mutex.h"
+#include "nigh/runtime/base/epoll_set.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -112,10 +114,8 @@ QueueConnection::~QueueConnection() {
 }
 
 bool QueueConnection::Open() {
-  if (!ends_ || !closed_) return false;
-  WatchEnd(ends_.get(), closed_.get());
-  WatchEnd(ends_.get(), timer_.get());
-  return true;
+  return ends_ && closed_ && AddToEpollSet(ends_.get(), closed_.get()) &&
+         AddToEpollSet(ends_.get(), timer_.get());
 }
 
 bool QueueConnection::WatchPeer(const ProcessName& name) {
@@ -124,7 +124,7 @@ bool QueueConnection::WatchPeer(const ProcessName& name) {
     peer_died_.store(true, std::memory_order_release);
     return false;
   }
-  process_.Become(std::move(process), ends_.get());
+  if (!process_.Become(std::move(process), ends_.get())) return false;
   return true;
 }
 
@@ -186,6 +186,8 @@ Flushed QueueConnection::Flush() {
     } else if (result != -EAGAIN) {
       send_status_ = Ended("send", result == -EPIPE ? "the peer closed the connection"
                                                     : std::generic_category().message(-result));
+      // The peer's end comes to whoever receives by itself. What only this side knows does not.
+      if (result != -EPIPE) Break(send_status_);
     } else if (out_->HasNote()) {
       peer_left_.store(true, std::memory_order_release);
     } else if (LookForDeath()) {
@@ -205,7 +207,11 @@ void QueueConnection::TakeGreeting(ConstByteSpan message) {
         absl::StrCat(peer_.address, ": receive: the peer sent a greeting that is none"));
     return;
   }
-  (void)WatchPeer(ProcessName::Decode(&message[1]));
+  if (!WatchPeer(ProcessName::Decode(&message[1])) &&
+      !peer_died_.load(std::memory_order_relaxed)) {
+    receive_status_ = UnavailableErrno(errno, peer_.address, "connect: epoll_ctl");
+    return;
+  }
   // No more ticks: from now on the pidfd tells.
   ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, timer_.get(), nullptr);
   // Release: a sending thread that sees this also sees the pidfd.
@@ -228,7 +234,9 @@ bool QueueConnection::TakeFrame(size_t size, Frame& frame) {
 Received QueueConnection::Receive(absl::Span<Frame> frames) {
   for (;;) {
     if (receive_status_.ok() && closing_.load(std::memory_order_acquire)) {
-      receive_status_ = Ended("receive", "this side closed the connection");
+      MutexLock lock(mutex_);
+      receive_status_ =
+          broken_.ok() ? Ended("receive", "this side closed the connection") : broken_;
     }
     if (!receive_status_.ok()) return {.ended = true};
     const ssize_t size = in_->Receive(ByteSpan(message_));
@@ -288,6 +296,14 @@ Wake QueueConnection::Arm(Interest interest) {
   wake.end_fd = ends_.get();
   wake.end_events = POLLIN;
   return wake;
+}
+
+void QueueConnection::Break(const absl::Status& why) {
+  {
+    MutexLock lock(mutex_);
+    broken_ = why;
+  }
+  Close();
 }
 
 void QueueConnection::Close() {

@@ -7,10 +7,12 @@
 #include <optional>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -73,7 +75,8 @@ class QueueConnection final : public Connection {
 
   // Fills the epoll set that is polled for the end. False: errno says why.
   bool Open();
-  // From now on the death of that process ends the connection. False: it has died already.
+  // From now on the death of that process ends the connection. False: it has died already
+  // (peer_died_), or cannot be watched; errno says why.
   bool WatchPeer(const ProcessName& name);
   // Takes the message as a frame. False: it is none, which ends the connection.
   bool TakeFrame(size_t size, Frame& frame);
@@ -85,6 +88,8 @@ class QueueConnection final : public Connection {
   // Before the greeting: whether the server has gone, from `out_`, or, as long as it has not come
   // there, from `arrivals_`.
   bool ServerHasGone() const;
+  // Gives the connection up: it is what the receiver hears of its end.
+  void Break(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Ended(absl::string_view operation, absl::string_view why) const;
   // How the peer, which has died, has done so.
   std::string Obituary() const;
@@ -103,6 +108,9 @@ class QueueConnection final : public Connection {
   std::atomic<bool> closing_ = false;
   std::atomic<bool> peer_left_ = false;  // it closed
   std::atomic<bool> peer_died_ = false;
+
+  Mutex mutex_;
+  absl::Status broken_ ABSL_GUARDED_BY(mutex_);  // why this side gave the connection up
 
   // The sending thread's.
   std::vector<std::byte> buffer_;  // frames from begin_ to end_

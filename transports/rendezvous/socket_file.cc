@@ -22,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_process.h"
@@ -57,7 +58,8 @@ absl::Status BindError(int error_number, absl::string_view where, const std::str
 // Another program may hold the lock for reasons of its own: wait long enough for any number of
 // servers that start at once, not for ever.
 absl::StatusOr<UniqueFd> LockDirectory(const std::string& directory, absl::string_view where) {
-  UniqueFd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd lock(
+      Uninterrupted([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!lock) {
     return ListenError(errno, where,
                        absl::StrCat(" (open ", directory, " to take over a stale socket)"));

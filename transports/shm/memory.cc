@@ -30,6 +30,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "nigh/runtime/base/file_size_limit.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
@@ -80,12 +81,14 @@ absl::StatusOr<OwnMemory> CreatePosix(size_t size) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const std::string name =
         absl::StrCat("/", kPosixPrefix, ::getpid(), "-", absl::Hex(random(), absl::kZeroPad8));
-    const UniqueFd writable(::shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600));
+    const UniqueFd writable(
+        Uninterrupted([&] { return ::shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600); }));
     if (!writable && errno == EEXIST) continue;
     if (!writable) return Failed("shm_open");
     OwnMemory memory;
-    memory.handle = {.kind = MemoryKind::kPosix,
-                     .fd = UniqueFd(::shm_open(name.c_str(), O_RDONLY, 0))};
+    memory.handle = {
+        .kind = MemoryKind::kPosix,
+        .fd = UniqueFd(Uninterrupted([&] { return ::shm_open(name.c_str(), O_RDONLY, 0); }))};
     ::shm_unlink(name.c_str());
     if (!memory.handle.fd) return Failed("shm_open");
     if (!MayHaveFileOf(size) || ::ftruncate(writable.get(), static_cast<off_t>(size)) != 0) {

@@ -22,6 +22,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_process.h"
@@ -64,7 +65,8 @@ Message ReceiveMessage(int socket) {
   header.msg_iovlen = 1;
   header.msg_control = control.data();
   header.msg_controllen = control.size();
-  const ssize_t size = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+  const ssize_t size = Uninterrupted(
+      [&] { return ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC); });
   message.size = size < 0 ? -errno : size;
   if (size < 0) return message;
   message.truncated = (header.msg_flags & MSG_CTRUNC) != 0;
@@ -174,7 +176,8 @@ absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memor
     std::memcpy(CMSG_DATA(rights), descriptors.data(), count * sizeof(int));
   }
   // The first message on the socket: there is room.
-  if (::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return absl::OkStatus();
+  const auto send = [&] { return ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL); };
+  if (Uninterrupted(send) >= 0) return absl::OkStatus();
   if (errno == EPIPE || errno == ECONNRESET) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat("offer shared memory: ", std::generic_category().message(errno)));
@@ -184,7 +187,7 @@ absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket) {
   Message message = ReceiveMessage(socket);
   // The peer went without reading all that was sent to it; what it sent itself comes after that.
   if (message.size == -ECONNRESET) message = ReceiveMessage(socket);
-  if (message.size == -EAGAIN || message.size == -EINTR) return std::nullopt;
+  if (message.size == -EAGAIN) return std::nullopt;
   if (message.size < 0) {
     return absl::UnavailableError(std::generic_category().message(static_cast<int>(-message.size)));
   }

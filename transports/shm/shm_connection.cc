@@ -25,6 +25,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/epoll_set.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -64,7 +66,9 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
       new ShmConnection(std::move(socket), side, std::move(peer), *std::move(memory)));
   ShmConnection& made = *connection;
   const absl::string_view where = made.peer_.address;
-  if (!made.sleepers_.ok() || !made.ends_) return UnavailableErrno(errno, where, "eventfd");
+  if (made.error_ != 0) {
+    return UnavailableErrno(made.error_, where, "connect: eventfd, epoll_create1, epoll_ctl");
+  }
   const absl::StatusOr<BellHandle> bell = made.HangBell(options.doorbell);
   if (!bell.ok()) {
     return absl::UnavailableError(absl::StrCat(where, ": connect: ", bell.status().message()));
@@ -90,8 +94,10 @@ ShmConnection::ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnM
       offered_(std::move(memory.handle)),
       own_page_(*new (memory_.bytes().data()) ControlPage()),
       sender_(memory_.bytes().subspan(kControlSize), own_page_) {
-  WatchEnd(ends_.get(), socket_.get());
-  WatchEnd(ends_.get(), process_.fd());
+  if (!sleepers_.ok() || !ends_ || !AddToEpollSet(ends_.get(), socket_.get()) ||
+      !AddToEpollSet(ends_.get(), process_.fd())) {
+    error_ = errno;
+  }
 }
 
 ShmConnection::~ShmConnection() {
@@ -148,7 +154,10 @@ absl::Status ShmConnection::TakeOffer(Offer offer) {
   }
   if (side_ == Side::kClient && offer.sender) {
     // Who serves need not be who listened.
-    process_.Become(std::move(offer.sender), ends_.get());
+    if (!process_.Become(std::move(offer.sender), ends_.get())) {
+      return absl::UnavailableError(
+          absl::StrCat("epoll_ctl: ", std::generic_category().message(errno)));
+    }
     (void)AskForSenders(socket_.get(), false);
   }
   if (!memory.ok()) return absl::UnavailableError(memory.status().message());
@@ -333,7 +342,7 @@ void ShmConnection::GiveUpLocked(const absl::Status& reason) {
   if (!end_.ok()) return;
   end_ = reason;
   pollfd hangup = {.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
-  peer_gone_ = ::poll(&hangup, 1, 0) > 0;
+  peer_gone_ = Uninterrupted([&] { return ::poll(&hangup, 1, 0); }) > 0;
   ended_.store(true, std::memory_order_release);
   ::shutdown(socket_.get(), SHUT_RDWR);
 }

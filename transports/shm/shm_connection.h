@@ -102,6 +102,7 @@ class ShmConnection final : public Connection {
   MemoryHandle offered_;  // of the same; without its descriptor once the offer is under way
   ControlPage& own_page_;
   const Sleepers sleepers_;
+  int error_ = 0;  // why a descriptor is missing, or cannot be watched, when it was made
 
   mutable Mutex mutex_;
   std::atomic<bool> joined_ = false;

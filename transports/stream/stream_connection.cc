@@ -22,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/epoll_set.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -61,8 +62,12 @@ StreamConnection::StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdent
   // A set is wanted where there are two descriptors, or one may come or change.
   if (side == Side::kServer && (process_.fd() < 0 || stream_->end_fd() < 0)) return;
   ends_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
-  WatchEnd(ends_.get(), process_.fd());
-  WatchEnd(ends_.get(), stream_->end_fd());
+  // Without a set, one of the two is told of, or who waits polls.
+  if (!ends_) return;
+  if (!AddToEpollSet(ends_.get(), process_.fd()) ||
+      !AddToEpollSet(ends_.get(), stream_->end_fd())) {
+    BreakUnwatched();
+  }
 }
 
 StreamConnection::~StreamConnection() { Close(); }
@@ -93,6 +98,8 @@ Flushed StreamConnection::Flush() {
       return Flushed::kSome;
     } else {
       send_end_ = Ended("send", count == -EAGAIN ? EPIPE : static_cast<int>(-count));
+      // The peer's end comes to whoever receives by itself. What only this side knows does not.
+      if (count != -EAGAIN && count != -EPIPE && count != -ECONNRESET) Break(send_end_.status);
       return Flushed::kEnded;
     }
   }
@@ -106,12 +113,20 @@ bool StreamConnection::HasWholeFrame() {
   if (length <= kMaxPayload) return in_.size() >= kFrameHeaderSize + length;
   receive_end_.status = BrokenFraming(length);
   in_.begin = in_.end = 0;
+  Break(receive_end_.status);
+  return false;
+}
+
+void StreamConnection::BreakUnwatched() {
+  Break(UnavailableErrno(errno, peer_.address, "connect: epoll_ctl"));
+}
+
+void StreamConnection::Break(const absl::Status& why) {
   {
     MutexLock lock(mutex_);
-    broken_ = receive_end_.status;
+    if (broken_.ok()) broken_ = why;
   }
   Close();
-  return false;
 }
 
 void StreamConnection::ReadMore() {
@@ -130,8 +145,9 @@ void StreamConnection::ReadMore() {
   if (count > 0) {
     slept_ = false;
     in_.end += static_cast<size_t>(count);
-    if (side_ == Side::kClient && !received_frame_ && ends_) {
-      process_.Become(stream_->TakeSender(), ends_.get());
+    if (side_ == Side::kClient && !received_frame_ && ends_ &&
+        !process_.Become(stream_->TakeSender(), ends_.get())) {
+      BreakUnwatched();
     }
   } else if (count != -EAGAIN) {
     receive_end_ = Ended("receive", static_cast<int>(-count));

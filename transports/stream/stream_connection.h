@@ -84,6 +84,10 @@ class StreamConnection final : public Connection {
   };
 
   bool HasWholeFrame();
+  // Gives the connection up: it is what either direction then says of its end.
+  void Break(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same where what tells of the peer's end cannot be put into ends_; errno says why.
+  void BreakUnwatched() ABSL_LOCKS_EXCLUDED(mutex_);
   void ReadMore();
   // Reads once. 0: there is an end.
   ssize_t ReadOnce();

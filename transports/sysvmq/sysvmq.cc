@@ -20,6 +20,7 @@
 #include "absl/strings/strip.h"
 #include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/runtime/base/file_size_limit.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -41,8 +42,8 @@ constexpr absl::string_view kFileBegins = "nigh sysvmq ";
 
 // Links are not followed: in a folder that others may write to they may lead anywhere.
 UniqueFd OpenFile(const std::string& path, bool make) {
-  return UniqueFd(::open(
-      path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | (make ? O_CREAT : 0), 0600));
+  const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | (make ? O_CREAT : 0);
+  return UniqueFd(Uninterrupted([&] { return ::open(path.c_str(), flags, 0600); }));
 }
 
 // The queue that the file tells of; none if it is another program's file.
@@ -156,11 +157,18 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenSysvmq(const Address& address) {
   SweepSysvQueues();
   absl::StatusOr<SysvQueueId> id = SysvQueueId::Make(where, "listen");
   if (!id.ok()) return id.status();
-  auto arrivals = SysvQueue::Make(*id, OpenFile(path, /*make=*/false), /*receives=*/true);
-  if (!arrivals.ok() || !WriteFile(file->fd(), *id)) {
+  const auto failed = [&](absl::Status status) {
     id->Remove();
-    return UnavailableErrno(errno, where, "listen");
+    return status;
+  };
+  UniqueFd again = OpenFile(path, /*make=*/false);
+  if (!again) return failed(UnavailableErrno(errno, where, "listen"));
+  auto arrivals = SysvQueue::Make(*id, std::move(again), /*receives=*/true);
+  if (!arrivals.ok()) {
+    return failed(
+        absl::UnavailableError(absl::StrCat(where, ": listen: ", arrivals.status().message())));
   }
+  if (!WriteFile(file->fd(), *id)) return failed(UnavailableErrno(errno, where, "listen: write"));
   const PeerIdentity peer = IdentifyOwner(file->fd(), where, kMedium);
   return std::make_unique<QueueListener>(
       address, *std::move(file), *std::move(arrivals),

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/socket_stream.h"
@@ -31,7 +32,7 @@ void SendAtOnce(int socket) {
 // that says it will send no more does not read either, and its window will stay shut.
 bool PeerHasClosed(int socket) {
   pollfd entry = {.fd = socket, .events = POLLRDHUP, .revents = 0};
-  return ::poll(&entry, 1, 0) == 1;
+  return Uninterrupted([&] { return ::poll(&entry, 1, 0); }) == 1;
 }
 
 }  // namespace
