@@ -207,8 +207,7 @@ void QueueConnection::TakeGreeting(ConstByteSpan message) {
         absl::StrCat(peer_.address, ": receive: the peer sent a greeting that is none"));
     return;
   }
-  if (!WatchPeer(ProcessName::Decode(&message[1])) &&
-      !peer_died_.load(std::memory_order_relaxed)) {
+  if (!WatchPeer(ProcessName::Decode(&message[1])) && !peer_died_.load(std::memory_order_relaxed)) {
     receive_status_ = UnavailableErrno(errno, peer_.address, "connect: epoll_ctl");
     return;
   }
