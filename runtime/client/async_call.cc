@@ -55,18 +55,15 @@ void AsyncClientCall::Start(const google::protobuf::MessageLite* first, bool end
   // A child of fork(2) has no thread of its parent's pollers, but is to hear of the failure.
   waiters_.poller = connector_->is_of_this_process() ? connector_->poller() : SharedPoller();
   if (waiters_.poller == nullptr) {
-    return FailToStart(absl::ResourceExhaustedError(absl::StrCat(
-        method_.method->name,
-        ": the system has no thread to give for calls that no thread waits for (raise the limit on "
-        "processes, ulimit -u, or give the channel an event loop, ChannelOptions::event_loop)")));
+    return call_.Fail(absl::ResourceExhaustedError(
+        "the system has no thread to give for calls that no thread waits for (raise the limit on "
+        "processes, ulimit -u, or give the channel an event loop, ChannelOptions::event_loop)"));
   }
   call_.exchange_.SetWaiters(&waiters_);
   std::optional<MessageSource> source;
   if (first != nullptr) {
     source.emplace(*first);
-    if (absl::Status measured = source->Measure(); !measured.ok()) {
-      return FailToStart(Prefixed(method_.method->name, measured));
-    }
+    if (absl::Status measured = source->Measure(); !measured.ok()) return call_.Fail(measured);
   }
   const MessageSource* const message = source ? &*source : nullptr;
   if (!call_.Prepare(message)) return;
@@ -81,54 +78,41 @@ void AsyncClientCall::Start(const google::protobuf::MessageLite* first, bool end
   }
   WatchDeadline();
   call_.WatchCancellation();
-  Connect(absl::ZeroDuration());
+  Connect();
 }
 
 void AsyncClientCall::WatchDeadline() {
   if (context_.deadline().is_infinite()) return;
-  timer_ = waiters_.poller->AddTimer(context_.deadline(), &waiters_, [weak = weak_from_this()] {
-    if (const std::shared_ptr<AsyncClientCall> self = weak.lock()) {
-      self->call_.Fail(absl::DeadlineExceededError("deadline exceeded"));
-    }
-  });
-}
-
-void AsyncClientCall::FailToStart(absl::Status status) {
-  call_.exchange_.Settle(std::move(status));
+  deadline_timer_ =
+      waiters_.poller->AddTimer(context_.deadline(), &waiters_, [weak = weak_from_this()] {
+        if (const std::shared_ptr<AsyncClientCall> self = weak.lock()) {
+          self->call_.Fail(absl::DeadlineExceededError("deadline exceeded"));
+        }
+      });
 }
 
 void AsyncClientCall::BeginAnew() {
   // The call's owner may be about to destroy it.
   const std::shared_ptr<AsyncClientCall> self = weak_from_this().lock();
   if (self == nullptr || !call_.exchange_.waits_for_session()) return;
-  const ClientExchange::Loss loss = call_.exchange_.loss();
-  const std::optional<absl::Duration> pause = call_.PauseBeforeNextBegin(loss);
-  if (!pause.has_value()) return call_.exchange_.Settle(loss.status);
-  if (*pause <= absl::ZeroDuration()) return Connect(Connector::kComeback);
-  const Deadline end = Deadline::After(*pause);
-  if (!(end < context_.deadline())) return call_.exchange_.Settle(loss.status);
-  waiters_.poller->AddTimer(end, &waiters_, [weak = weak_from_this()] {
-    if (const std::shared_ptr<AsyncClientCall> alive = weak.lock()) {
-      alive->Connect(Connector::kComeback);
-    }
-  });
+  const ClientExchange::Beginning beginning = call_.exchange_.beginning();
+  if (beginning.refused_by != nullptr) connector_->Retire(*beginning.refused_by);
+  if (beginning.pause <= absl::ZeroDuration()) return Connect();
+  pause_timer_ = waiters_.poller->AddTimer(
+      Deadline::After(beginning.pause), &waiters_, [weak = weak_from_this()] {
+        if (const std::shared_ptr<AsyncClientCall> alive = weak.lock()) alive->Connect();
+      });
 }
 
-void AsyncClientCall::Connect(absl::Duration patience) {
+void AsyncClientCall::Connect() {
+  // Whoever ends the call waits for this task before the context goes.
   if (!call_.exchange_.waits_for_session()) return;
-  const uint64_t waiter = connector_->WhenReady(
-      &waiters_, context_.wait_for_ready() ? Deadline::Infinite() : Deadline::After(patience),
+  connector_->WhenReady(
+      &waiters_,
+      context_.wait_for_ready() ? Deadline::Infinite() : Deadline::After(call_.patience()),
       [self = shared_from_this()](auto session) { self->OnSession(std::move(session)); });
-  // OnSession may have run by now, and have begun to wait once more.
-  uint64_t former = waiter_;
-  while (former < waiter && !waiter_.compare_exchange_weak(former, waiter)) {
-  }
   // It may have been given up meanwhile.
-  if (!call_.exchange_.waits_for_session()) StopConnecting();
-}
-
-void AsyncClientCall::StopConnecting() {
-  if (const uint64_t waiter = waiter_.exchange(0); waiter != 0) connector_->StopWaiting(waiter);
+  if (!call_.exchange_.waits_for_session()) connector_->StopWaiting(&waiters_);
 }
 
 void AsyncClientCall::OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> session) {
@@ -137,7 +121,7 @@ void AsyncClientCall::OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> s
   }
   if (call_.exchange_.Open(*session, method_.id)) return;
   connector_->Retire(**session);
-  Connect(Connector::kComeback);
+  Connect();
 }
 
 void AsyncClientCall::RunSoon(absl::AnyInvocable<void()> callback) {
@@ -197,9 +181,15 @@ void AsyncClientCall::WaitForInitialMetadata(absl::AnyInvocable<void()> done) {
 }
 
 absl::Status AsyncClientCall::TakeStatus() {
-  StopConnecting();
-  if (waiters_.poller != nullptr) waiters_.poller->RemoveTimer(timer_);
+  LetGo();
   return call_.Finish();
+}
+
+void AsyncClientCall::LetGo() {
+  if (waiters_.poller == nullptr) return;  // never begun
+  connector_->StopWaiting(&waiters_);
+  waiters_.poller->RemoveTimer(deadline_timer_);
+  waiters_.poller->RemoveTimer(pause_timer_);
 }
 
 void AsyncClientCall::Finish(absl::AnyInvocable<void(absl::Status)> done) {
@@ -210,13 +200,12 @@ void AsyncClientCall::Finish(absl::AnyInvocable<void(absl::Status)> done) {
 
 void AsyncClientCall::Abandon() {
   if (!call_.is_of_this_process() || waiters_.poller == nullptr) return;
-  // From here on nobody but the session touches the call. Before Drop: cancelling the call would
-  // post the callbacks.
+  // Before it ends, which would post the callbacks.
   call_.exchange_.DropWaiters();
-  StopConnecting();
+  if (!call_.finished_) call_.Cancel();
+  // Whatever still runs finds the call over, and has been waited for when this returns.
   waiters_.poller->Revoke(&waiters_);
-  // Whatever ran then may have begun to wait anew.
-  StopConnecting();
+  LetGo();
   if (!call_.finished_) call_.Drop();
 }
 

@@ -1,8 +1,6 @@
 #ifndef NIGH_RUNTIME_CLIENT_ASYNC_CALL_H_
 #define NIGH_RUNTIME_CLIENT_ASYNC_CALL_H_
 
-#include <atomic>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,29 +56,27 @@ class AsyncClientCall final : public AsyncCall,
   void Discard() override { call_.exchange_.Discard(); }
 
  private:
-  // Ends a call that has not begun.
-  void FailToStart(absl::Status status);
-  // The exchange's opener: the call has been lost, and may begin anew.
+  // The exchange's opener: the call has been lost, and begins anew.
   void BeginAnew();
-  // Waits for a session, by a callback. A call that does not wait for its server to come up waits
-  // so long all the same.
-  void Connect(absl::Duration patience);
+  // Waits for a session, by a callback.
+  void Connect();
   void OnSession(absl::StatusOr<std::shared_ptr<ClientSession>> session);
-  void StopConnecting();
+  // Nothing of the call is left at the poller or the connector.
+  void LetGo();
   // Has the call end at its deadline.
   void WatchDeadline();
   // Runs it on the poller; without one, now.
   void RunSoon(absl::AnyInvocable<void()> callback);
   void WriteBytes(std::string bytes, bool end, Done done);
 
+  std::shared_ptr<Connector> connector_;  // since Start
   std::optional<ClientContext> own_;
   ClientContext& context_;
   const BoundMethod method_;
   CallWaiters waiters_;
   ClientCall call_;
-  std::shared_ptr<Connector> connector_;  // from Start until the end has been taken
-  Poller::TimerId timer_;                 // the deadline's
-  std::atomic<uint64_t> waiter_ = 0;      // the connector's; 0: none
+  Poller::TimerId deadline_timer_;
+  Poller::TimerId pause_timer_;
 };
 
 }  // namespace nigh

@@ -25,7 +25,12 @@ ClientCall::ClientCall(BoundMethod method, ClientContext& context)
     : ClientCall(method, context, [this] { OpenOnSome(); }) {}
 
 ClientCall::ClientCall(BoundMethod method, ClientContext& context, ClientExchange::Opener opener)
-    : method_(method), context_(context), exchange_(*method.method, context_, std::move(opener)) {}
+    : method_(method),
+      context_(context),
+      exchange_(
+          *method.method, context_,
+          [this](const ClientExchange::End& end) { return PauseBeforeNextBegin(end); },
+          std::move(opener)) {}
 
 ClientCall::~ClientCall() {
   // A call that is finished must not touch its context, which may be gone by now; and in a child of
@@ -74,50 +79,43 @@ void ClientCall::Start(const MessageSource* first, bool end) {
   if (!Prepare(first)) return;
   exchange_.Begin(first, end, /*lasts=*/method_.method->kind == MethodKind::kUnary);
   exchange_.AwaitSession();
+  WatchCancellation();
 }
 
 void ClientCall::OpenOnSome() {
-  const ClientExchange::Loss loss = exchange_.loss();
-  absl::Duration patience = absl::ZeroDuration();
-  if (loss.session != nullptr) {
-    const std::optional<absl::Duration> pause = PauseBeforeNextBegin(loss);
-    if (!pause.has_value() || !Retry::Pause(context_, *pause)) return exchange_.Settle(loss.status);
-    patience = Connector::kComeback;
-  }
-  // A state callback of the channel may drop the last reference to the connector.
-  std::shared_ptr<Connector> alive;
+  const ClientExchange::Beginning beginning = exchange_.beginning();
+  Connector& connector = *method_.connector;
+  if (beginning.refused_by != nullptr) connector.Retire(*beginning.refused_by);
+  if (!Retry::Pause(context_, beginning.pause)) return exchange_.Settle(beginning.lost_by);
   for (;;) {
     absl::StatusOr<std::shared_ptr<ClientSession>> session =
-        method_.connector->Session(method_, context_, patience);
+        connector.Session(method_, context_, patience());
     if (!session.ok()) return exchange_.Settle(session.status());
-    if (exchange_.Open(*session, method_.id)) return WatchCancellation();
-    alive = method_.connector->shared_from_this();
-    alive->Retire(**session);
+    if (exchange_.Open(*session, method_.id)) return;
+    connector.Retire(**session);
   }
 }
 
 void ClientCall::WatchCancellation() {
   // Not before a session has the request: a CANCEL must not overtake it. If the context has been
   // cancelled already, Add calls this at once.
-  if (cancel_hook_ == 0) cancel_hook_ = context_.cancellation().Add([this] { Cancel(); });
+  cancel_hook_ = context_.cancellation().Add([this] { Cancel(); });
 }
 
-std::optional<absl::Duration> ClientCall::PauseBeforeNextBegin(const ClientExchange::Loss& loss) {
-  if (loss.never_begun && begun_again_ < Retry::kMostBegins) {
+absl::Duration ClientCall::patience() const {
+  return context_.attempts() > 0 ? Connector::kComeback : absl::ZeroDuration();
+}
+
+std::optional<absl::Duration> ClientCall::PauseBeforeNextBegin(const ClientExchange::End& end) {
+  if (end.never_begun && end.may_reopen && begun_again_ < Retry::kMostBegins) {
     ++begun_again_;
-    method_.connector->Retire(*loss.session);
     return absl::ZeroDuration();
   }
   const std::optional<absl::Duration> pause = method_.connector->retry().Next(
-      *method_.method, context_.attempts(), loss.status, loss.answered);
-  settled_ = !pause.has_value();
+      *method_.method, end.may_reopen ? context_.attempts() : Retry::kNoMore, end.status,
+      end.answered);
+  if (pause.has_value() && !(Deadline::After(*pause) < context_.deadline())) return std::nullopt;
   return pause;
-}
-
-void ClientCall::NoteEnd(const absl::Status& status) {
-  if (method_.method->idempotency == Idempotency::kUnknown || !started_ || settled_) return;
-  (void)method_.connector->retry().Next(*method_.method, Retry::kNoMore, status,
-                                        exchange_.loss().answered);
 }
 
 void ClientCall::Unbind() {
@@ -153,18 +151,24 @@ void ClientCall::WaitForInitialMetadata() { exchange_.WaitForInitialMetadata(); 
 
 absl::Status ClientCall::Finish() {
   absl::Status status = exchange_.Finish();
-  NoteEnd(status);
   if (interception_ != nullptr) status = FinishIntercepted(std::move(status));
   Unbind();
   finished_ = true;
   return status;
 }
 
-void ClientCall::Cancel() { Fail(absl::CancelledError("cancelled")); }
+void ClientCall::Cancel() {
+  (void)exchange_.Cancel(Prefixed(method_.method->name, absl::CancelledError("cancelled")));
+}
 
 void ClientCall::Fail(const absl::Status& status) {
   absl::Status named = Prefixed(method_.method->name, status);
-  started_ ? exchange_.Cancel(std::move(named)) : exchange_.Settle(std::move(named));
+  started_ ? EndWith(std::move(named)) : exchange_.Settle(std::move(named));
+}
+
+void ClientCall::EndWith(absl::Status status) {
+  // A thread that opens the call hears of it from the context.
+  if (!exchange_.Cancel(std::move(status))) context_.cancellation().Request();
 }
 
 bool ClientCall::PassSend(const MessageSource& message) {
@@ -172,7 +176,7 @@ bool ClientCall::PassSend(const MessageSource& message) {
 }
 
 bool ClientCall::EndRejected() {
-  if (started_) exchange_.Cancel(interception_->rejection());
+  if (started_) EndWith(interception_->rejection());
   return false;
 }
 

@@ -30,7 +30,8 @@ class Interception;
 //   absl::Status status = call.Finish();
 class ClientCall {
  public:
-  // `context` must outlive the call. The method's connector must live until Start.
+  // `context` must outlive the call. The method's connector must live until Finish has returned, or
+  // the call is destroyed.
   ClientCall(BoundMethod method, ClientContext& context);
   ClientCall(const ClientCall&) = delete;
   ClientCall& operator=(const ClientCall&) = delete;
@@ -86,8 +87,9 @@ class ClientCall {
   bool Prepare(const MessageSource* first);
   // Has the call end when the context is cancelled.
   void WatchCancellation();
-  // Whether a call that has been lost begins anew, and after which pause. Nothing: it does not.
-  std::optional<absl::Duration> PauseBeforeNextBegin(const ClientExchange::Loss& loss);
+  // How long it waits for a server where it does not wait_for_ready: a call that one has sent away
+  // waits for the next.
+  absl::Duration patience() const;
   // As Write, but returns nothing where it would have to wait.
   std::optional<bool> TryWrite(const MessageSource& message, bool end);
 
@@ -95,8 +97,9 @@ class ClientCall {
   std::optional<absl::Status> EndBeforeSession(const MessageSource* first);
   // Opens the call on a session, or settles it. Blocks.
   void OpenOnSome();
-  // Tells the channel's policy for retries of a call that does not begin anew.
-  void NoteEnd(const absl::Status& status);
+  // The exchange's judge.
+  std::optional<absl::Duration> PauseBeforeNextBegin(const ClientExchange::End& end);
+  void EndWith(absl::Status status);
 
   // These pass messages to the interceptors. False: an interceptor has rejected the call.
   bool PassSend(const MessageSource& message);
@@ -111,14 +114,12 @@ class ClientCall {
   UsedContext context_;
   ClientExchange exchange_;
   Cancellation::Id cancel_hook_ = 0;
-  bool started_ = false;  // no interceptor has ended it
+  bool started_ = false;  // nothing has ended it before it could be opened
   bool finished_ = false;
   std::unique_ptr<Interception<InterceptedClientCall>> interception_;  // null: no interceptors
   MessageTarget expected_;  // where they find the one reply
   bool send_seen_ = false;  // they have seen the message that waits to be written
-  // The opener's.
-  int begun_again_ = 0;   // how often, because no handler had seen the call
-  bool settled_ = false;  // the channel's policy has been asked about the call's end
+  int begun_again_ = 0;     // how often, because no handler had seen the call; the judge's
 };
 
 }  // namespace nigh

@@ -74,9 +74,11 @@ class ClientExchange::Wait {
   ParkingSpot spot_;
 };
 
-ClientExchange::ClientExchange(const Method& method, const UsedContext& context, Opener opener)
+ClientExchange::ClientExchange(const Method& method, const UsedContext& context, Judge judge,
+                               Opener opener)
     : method_(method),
       context_(context),
+      judge_(std::move(judge)),
       opener_(std::move(opener)),
       state_(method.kind, CallState::End::kClient),
       reader_(method, context) {}
@@ -104,8 +106,10 @@ void ClientExchange::Expect(MessageTarget target) {
 
 void ClientExchange::Begin(const MessageSource* first, bool end, bool lasts) {
   MutexLock lock(mutex_);
-  if (first != nullptr) lasts ? sent_.Lend(*first) : static_cast<void>(sent_.Add(*first));
   if (end) (void)sent_.End();
+  if (first == nullptr) return;
+  if (lasts) return sent_.Lend(*first);
+  (void)sent_.Add(*first);
 }
 
 void ClientExchange::AwaitSession() {
@@ -128,8 +132,6 @@ bool ClientExchange::Open(std::shared_ptr<ClientSession>& session, uint16_t meth
   session->pump().NoticeDeath(/*waits=*/false);
   std::shared_ptr<ClientSession> former;  // destroyed after the lock
   MutexLock lock(mutex_);
-  // The former session's receiver may be about to let go of the call.
-  while (slot_ != nullptr) slot_lost_.Wait(mutex_);
   if (!waiting_) return true;
   if (!cancelled_.ok()) {
     SettleNow(cancelled_);
@@ -137,13 +139,12 @@ bool ClientExchange::Open(std::shared_ptr<ClientSession>& session, uint16_t meth
   }
   former = std::exchange(session_, session);
   if (!SendRequest(method_id)) {
-    session_ = nullptr;
+    former.swap(session_);
     return false;
   }
   session = nullptr;
   waiting_ = false;
   SendTheRestAgain();
-  if (!cancelled_.ok()) Abandon(cancelled_);
   Changed();
   // The caller of a unary method waits for its reply next, and pumps then.
   if (method_.kind != MethodKind::kUnary) PassOn();
@@ -156,8 +157,6 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
   if (sent_.count() > 0) first = sent_[0];
   state_ = CallState(method_.kind, CallState::End::kClient);
   status_ = absl::OkStatus();
-  answered_ = never_begun_ = false;
-  if (context_.attempts() > 0) reader_.Reset();
   if (absl::Status status = link().CheckRequest(method_, context_, first ? &*first : nullptr);
       !status.ok()) {
     status_ = std::move(status);
@@ -188,7 +187,7 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
   ordinal_ = opening.ordinal;
   if (!opening.refused) {
     context_.CountAttempt();
-    if (opening.slot == nullptr) End(link().TooManyCalls(method_));
+    if (opening.slot == nullptr) Close(link().TooManyCalls(method_));
     return true;
   }
   // The receiver may be about to take a frame, or to tell this call that the connection is over.
@@ -221,7 +220,7 @@ void ClientExchange::SendTheRestAgain() {
 
 void ClientExchange::Settle(absl::Status status) {
   MutexLock lock(mutex_);
-  if (waiting_) SettleNow(std::move(status));
+  if (waiting_) SettleNow(cancelled_.ok() ? std::move(status) : cancelled_);
 }
 
 void ClientExchange::SettleNow(absl::Status status) {
@@ -236,10 +235,9 @@ bool ClientExchange::waits_for_session() const {
   return waiting_;
 }
 
-ClientExchange::Loss ClientExchange::loss() const {
+ClientExchange::Beginning ClientExchange::beginning() const {
   MutexLock lock(mutex_);
-  return {
-      .status = status_, .answered = answered_, .never_begun = never_begun_, .session = session_};
+  return {.lost_by = status_, .pause = pause_, .refused_by = refused_ ? session_ : nullptr};
 }
 
 bool ClientExchange::IsReady(Event event) const {
@@ -360,6 +358,11 @@ Sent ClientExchange::WriteNow(const MessageSource& message, bool end) {
   if (state_.Send(/*message=*/true, end) != Verdict::kOk) return Sent::kFailed;
   if (!sent_.complete()) return SendMessage(message, end);
   if (end) (void)sent_.End();
+  // A server may announce any window.
+  if (sent_.count() > 0 && sent_.size() + message.size() > link().limits().window) {
+    sent_.Drop();
+    return SendMessage(message, end);
+  }
   return Kept(SendMessage(sent_.Add(message), end));
 }
 
@@ -445,7 +448,6 @@ void ClientExchange::DiscardNow() {
 
 absl::Status ClientExchange::Finish() {
   MutexLock lock(mutex_);
-  if (session_ == nullptr) return status_;
   DiscardNow();
   Await(Event::kEnd, Role::kReader);
   // The reply came while another thread pumped, so it was not parsed in place.
@@ -453,47 +455,55 @@ absl::Status ClientExchange::Finish() {
   return status_;
 }
 
-void ClientExchange::Cancel(absl::Status status) {
+bool ClientExchange::Cancel(absl::Status status) {
   MutexLock lock(mutex_);
-  if (waiting_ && waiters_ != nullptr) {
-    return SettleNow(
-        absl::Status(status.code(), absl::StrCat(status.message(), " while connecting")));
+  if (waiting_ && opening_) {
+    cancelled_.Update(status);
+    return false;
   }
-  // An opener that blocks hears of it from the context, and has more to say.
-  if (waiting_) return cancelled_.Update(status);
-  if (state_.closed()) return;
-  Abandon(std::move(status));
-  PassOn();
+  if (waiting_) {
+    SettleNow(absl::Status(status.code(), absl::StrCat(status.message(), " while connecting")));
+  } else if (!state_.closed()) {
+    Abandon(std::move(status));
+    PassOn();
+  }
+  return true;
 }
 
 void ClientExchange::Abandon(absl::Status status) {
   if (state_.closed()) return;
-  End(std::move(status));
+  Close(std::move(status));
   // Otherwise the receiver has the slot, and gives it up.
   if (link().GiveUp(*slot_, [] {})) LoseSlot();
   // The leader may be asleep, and the call its own.
   session_->pump().Interrupt();
 }
 
-void ClientExchange::End(absl::Status status) {
+void ClientExchange::Close(absl::Status status) {
   status_ = std::move(status);
   state_.Close();
+  if (!waiting_) sent_.Drop();
   LetGoOfPump();
   Changed();
 }
 
-void ClientExchange::EndOnSession(absl::Status status, bool never_begun) {
-  never_begun_ = never_begun && absl::IsUnavailable(status);
-  const bool may_be_repeated = never_begun_ || method_.idempotency != Idempotency::kUnknown;
-  if (status.ok() || !may_be_repeated || !sent_.complete() || dropped_) {
-    return End(std::move(status));
+void ClientExchange::EndAttempt(absl::Status status, bool answered, bool never_begun) {
+  refused_ = never_begun && absl::IsUnavailable(status);
+  const std::optional<absl::Duration> pause =
+      judge_({.status = status,
+              .answered = answered,
+              .never_begun = refused_,
+              .may_reopen = sent_.complete() && !status.ok() && !dropped_});
+  if (pause.has_value()) {
+    waiting_ = true;
+    pause_ = *pause;
+    reader_.Reset();
+    if (waiters_ != nullptr) {
+      posted_ = true;
+      waiters_->poller->Post(waiters_, [this] { opener_(); });
+    }
   }
-  waiting_ = true;
-  if (waiters_ != nullptr) {
-    posted_ = true;
-    waiters_->poller->Post(waiters_, [this] { opener_(); });
-  }
-  End(std::move(status));
+  Close(std::move(status));
 }
 
 void ClientExchange::LetGoOfPump() {
@@ -540,7 +550,7 @@ void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload,
   const Limits& limits = link().limits();
   if (const size_t size = KeptSize(header, payload, limits.max_metadata);
       size > limits.max_message) {
-    return End(TooLargeToReceive(Name(), size, Peer::kServer, limits.max_message));
+    return Close(TooLargeToReceive(Name(), size, Peer::kServer, limits.max_message));
   }
   Reply reply = reader_.Read(link(), header, payload);
   if (reply.has_message && !window_.Received(reply.message.size())) {
@@ -549,18 +559,18 @@ void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload,
   }
   if (!reply.ends) {
     NoteReply();
-    if (!reply.status.ok()) return End(std::move(reply.status));
+    if (!reply.status.ok()) return Close(std::move(reply.status));
     return reply.has_message ? Deliver(reply.message, owned, in_place) : Changed();
   }
-  answered_ = true;
-  if (!reply.has_message) {
-    return EndOnSession(std::move(reply.status), (header.flags & kNeverBegun) != 0);
+  if (reply.has_message) {
+    // From here on nobody sends for the call any more. The last message may still be parsed.
+    NoteReply();
+    status_ = std::move(reply.status);
+    state_.Close();
+    Deliver(reply.message, owned, in_place);
+    reply.status = status_;
   }
-  // From here on nobody sends for the call any more. The last message may still be parsed.
-  status_ = std::move(reply.status);
-  state_.Close();
-  Deliver(reply.message, owned, in_place);
-  End(status_);
+  EndAttempt(std::move(reply.status), /*answered=*/true, (header.flags & kNeverBegun) != 0);
 }
 
 void ClientExchange::Deliver(ConstByteSpan message, std::string* owned, bool in_place) {
@@ -581,15 +591,16 @@ bool ClientExchange::Accepts(size_t size, bool last) {
   const size_t limit = link().limits().max_message;
   const bool open = !state_.closed();
   const bool accepted = open && size <= limit;
-  if (open && !accepted) End(TooLargeToReceive(Name(), size, Peer::kServer, limit));
+  if (open && !accepted) Close(TooLargeToReceive(Name(), size, Peer::kServer, limit));
   EndTake(/*answered=*/last && !accepted);
   return accepted;
 }
 
 bool ClientExchange::TakeCredit(uint64_t bytes) {
   MutexLock lock(mutex_);
-  NoteReply();
-  const bool granted = state_.closed() || window_.Granted(bytes);
+  const bool open = !waiting_ && !state_.closed();
+  if (open) NoteReply();
+  const bool granted = !open || window_.Granted(bytes);
   Changed();
   EndTake(/*answered=*/false);
   return granted;
@@ -597,7 +608,9 @@ bool ClientExchange::TakeCredit(uint64_t bytes) {
 
 void ClientExchange::Lose(const absl::Status& status) {
   MutexLock lock(mutex_);
-  if (!waiting_ && !state_.closed()) EndOnSession(status, !link().MayHaveTaken(ordinal_));
+  if (!waiting_ && !state_.closed()) {
+    EndAttempt(status, /*answered=*/false, !link().MayHaveTaken(ordinal_));
+  }
   LoseSlot();
 }
 

@@ -59,12 +59,22 @@ struct CallWaiters {
 class ClientExchange {
  public:
   using Event = CallEvent;
+  // What the server, or the end of the connection, has ended an attempt with.
+  struct End {
+    const absl::Status& status;
+    bool answered = false;     // the server has said so; otherwise the connection is over
+    bool never_begun = false;  // no handler has seen the call
+    bool may_reopen = false;   // nothing of a reply has come, and all that was sent is kept
+  };
+  // Says after which pause a call that has ended so begins anew; nothing: it does not. Asked once
+  // for each attempt, with the exchange's mutex held.
+  using Judge = absl::AnyInvocable<std::optional<absl::Duration>(const End& end)>;
   // Sees to it that a call that waits for a session is opened, or settled. Runs with no lock held:
   // in a thread that waits for the call, one at a time, and may block; for a call with waiters, as
   // a task of their poller.
   using Opener = absl::AnyInvocable<void()>;
 
-  ClientExchange(const Method& method, const UsedContext& context, Opener opener);
+  ClientExchange(const Method& method, const UsedContext& context, Judge judge, Opener opener);
   ClientExchange(const ClientExchange&) = delete;
   ClientExchange& operator=(const ClientExchange&) = delete;
   // The call must be over, or not open.
@@ -92,14 +102,13 @@ class ClientExchange {
   // Ends a call that waits for a session, and gets none. Nothing happens if it does not.
   void Settle(absl::Status status);
   bool waits_for_session() const;
-  // How the call has left the session that it was on last.
-  struct Loss {
-    absl::Status status;
-    bool answered = false;     // the server has said so; otherwise the connection is over
-    bool never_begun = false;  // no handler has seen the call
-    std::shared_ptr<ClientSession> session;  // null: it has not been on any
+  // How a call that waits is to be opened.
+  struct Beginning {
+    absl::Status lost_by;  // what the last attempt has ended with
+    absl::Duration pause;
+    std::shared_ptr<ClientSession> refused_by;  // to be retired; or null
   };
-  Loss loss() const;
+  Beginning beginning() const;
 
   // As those of ClientCall. They block.
   bool Write(const MessageSource& message, bool end);
@@ -107,8 +116,9 @@ class ClientExchange {
   bool Read(MessageTarget target);
   void WaitForInitialMetadata();
   absl::Status Finish();
-  // Ends the call with `status`, and tells the server. Nothing happens if the call is over.
-  void Cancel(absl::Status status);
+  // Ends the call with `status`, and tells the server. Nothing happens if the call is over. False:
+  // a thread is opening the call; it ends once that thread returns.
+  bool Cancel(absl::Status status);
 
   // For calls with waiters.
 
@@ -177,11 +187,12 @@ class ClientExchange {
   void Parse(ConstByteSpan message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consumed(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Ends the call here, for its threads. Whoever has the slot gives it up.
-  void End(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The server, or the end of the connection, has ended the call on this session: it may be one
-  // that is to be opened on another.
-  void EndOnSession(absl::Status status, bool never_begun) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Closes the call on this session, for its threads. Whoever has the slot gives it up.
+  void Close(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The server, or the end of the connection, has ended the call on this session: it is over, or is
+  // to be opened on another.
+  void EndAttempt(absl::Status status, bool answered, bool never_begun)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The session has no work for this call any more.
   void LetGoOfPump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends the call here and sends a CANCEL, unless the call is over.
@@ -204,6 +215,7 @@ class ClientExchange {
   const BirthProcess birth_;
   const Method& method_;
   const UsedContext& context_;
+  Judge judge_ ABSL_GUARDED_BY(mutex_);
   Opener opener_;
   CallWaiters* waiters_ = nullptr;  // the AsyncClientCall's
   // Counts up whenever something has changed, for threads that look out for it.
@@ -212,10 +224,12 @@ class ClientExchange {
   mutable Mutex mutex_;
   CondVar slot_lost_;  // slot_ has become null
   CondVar opened_;     // opening_ has become false
-  // The one that the call is on, or was on last; null: none. Written by Open.
+  // The one that the call is on, or was on last; null: none yet. Written by Open.
   std::shared_ptr<ClientSession> session_ ABSL_GUARDED_BY(mutex_);
   bool waiting_ ABSL_GUARDED_BY(mutex_) = true;   // for a session
   bool opening_ ABSL_GUARDED_BY(mutex_) = false;  // a thread runs the opener
+  absl::Duration pause_ ABSL_GUARDED_BY(mutex_);  // before it
+  bool refused_ ABSL_GUARDED_BY(mutex_) = false;  // session_ has, and is to be retired
   SentMessages sent_ ABSL_GUARDED_BY(mutex_);
   // What the call is to end with, instead of being opened.
   absl::Status cancelled_ ABSL_GUARDED_BY(mutex_);
@@ -223,9 +237,7 @@ class ClientExchange {
   // From Open until the number is free, given up, or lost. The receiver may still have it when the
   // call is over.
   Slot* slot_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  uint64_t ordinal_ ABSL_GUARDED_BY(mutex_) = 0;      // of its request on the session
-  bool answered_ ABSL_GUARDED_BY(mutex_) = false;     // by the server
-  bool never_begun_ ABSL_GUARDED_BY(mutex_) = false;  // it says so
+  uint64_t ordinal_ ABSL_GUARDED_BY(mutex_) = 0;  // of its request on the session
   ReplyReader reader_ ABSL_GUARDED_BY(mutex_);
   MessageTarget target_ ABSL_GUARDED_BY(mutex_);  // where the reader wants the next message
   // The target holds a message that Read has not returned yet.
@@ -233,7 +245,7 @@ class ClientExchange {
   bool discard_ ABSL_GUARDED_BY(mutex_) = false;     // nobody will read any more
   Fifo<std::string> inbox_ ABSL_GUARDED_BY(mutex_);  // messages that came before they were wanted
   Window window_ ABSL_GUARDED_BY(mutex_);
-  absl::Status status_ ABSL_GUARDED_BY(mutex_);       // final once state_.closed()
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);       // final once the call is over
   Wait* waits_ ABSL_GUARDED_BY(mutex_) = nullptr;     // a list of the threads that wait
   bool attached_ ABSL_GUARDED_BY(mutex_) = false;     // the poller is, for this call
   bool awaits_room_ ABSL_GUARDED_BY(mutex_) = false;  // a task waits for it at the pump

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -85,7 +86,6 @@ absl::Status Connector::WaitForReady(absl::Duration timeout) {
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Session(const BoundMethod& method,
                                                                   UsedContext& context,
                                                                   absl::Duration patience) {
-  if (absl::Status status = Check(method); !status.ok()) return status;
   {
     MutexLock lock(mutex_);
     if (session_ != nullptr) return session_;
@@ -269,22 +269,21 @@ std::shared_ptr<ClientSession> Connector::SessionIfReady() const {
   return session_;
 }
 
-uint64_t Connector::WhenReady(const void* owner, Deadline patience, SessionCallback callback) {
+void Connector::WhenReady(const void* owner, Deadline patience, SessionCallback callback) {
   (void)poller();
   MutexLock lock(mutex_);
-  const uint64_t id = next_waiter_++;
-  waiters_.push_back({id, owner, patience, std::move(callback)});
+  waiters_.push_back({owner, patience, std::move(callback)});
   ServeWaiters();
-  return id;
 }
 
-void Connector::StopWaiting(uint64_t id) {
-  Waiter stopped;  // destroyed after the lock
+void Connector::StopWaiting(const void* owner) {
+  std::vector<Waiter> stopped;  // destroyed after the lock
   MutexLock lock(mutex_);
-  const auto waiter = absl::c_find_if(waiters_, [&](const Waiter& w) { return w.id == id; });
-  if (waiter == waiters_.end()) return;
-  stopped = std::move(*waiter);
-  waiters_.erase(waiter);
+  const auto first =
+      std::stable_partition(waiters_.begin(), waiters_.end(),
+                            [&](const Waiter& waiter) { return waiter.owner != owner; });
+  stopped.assign(std::move_iterator(first), std::move_iterator(waiters_.end()));
+  waiters_.erase(first, waiters_.end());
 }
 
 void Connector::Answer(Waiter waiter, absl::StatusOr<std::shared_ptr<ClientSession>> session) {
@@ -321,12 +320,14 @@ void Connector::ServeWaiters() {
     patient.push_back(std::move(waiter));
   }
   waiters_ = std::move(patient);
-  if (waiters_.empty() || std::exchange(timer_set_, true)) return;
-  poller_->AddTimer(next, nullptr, [weak = weak_from_this()] {
+  if (waiters_.empty() || next_look_ <= next) return;
+  next_look_ = next;
+  poller_->AddTimer(next, nullptr, [weak = weak_from_this(), next] {
     const std::shared_ptr<Connector> self = weak.lock();
     if (self == nullptr) return;
     MutexLock lock(self->mutex_);
-    self->timer_set_ = false;
+    // Otherwise one for an earlier look has been set since.
+    if (self->next_look_ == next) self->next_look_ = Deadline::Infinite();
     self->ServeWaiters();
   });
 }

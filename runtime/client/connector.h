@@ -111,16 +111,15 @@ class Connector final : public std::enable_shared_from_this<Connector> {
       absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<ClientSession>> session)>;
   // Has `callback` called once there is a session, or when there will be none: an attempt has
   // failed, and `patience` has passed. Connects if need be. `owner` owns the callback as a task of
-  // poller(), which must be there. Returns what StopWaiting takes, which is not 0.
-  uint64_t WhenReady(const void* owner, Deadline patience, SessionCallback callback)
+  // poller(), which must be there.
+  void WhenReady(const void* owner, Deadline patience, SessionCallback callback)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Drops the callback. It may still be called if it has been posted already.
-  void StopWaiting(uint64_t id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Drops the owner's callbacks. One may still be called if it has been posted already.
+  void StopWaiting(const void* owner) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   // A caller that has left a callback.
   struct Waiter {
-    uint64_t id;
     const void* owner;  // of the callback, as the poller's task
     Deadline patience;
     SessionCallback callback;
@@ -179,8 +178,8 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   bool on_poller_ ABSL_GUARDED_BY(mutex_) = false;  // the poller connects, not a caller
   uint64_t attempts_ ABSL_GUARDED_BY(mutex_) = 0;   // the poller's, begun or taken over
   std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
-  uint64_t next_waiter_ ABSL_GUARDED_BY(mutex_) = 1;
-  bool timer_set_ ABSL_GUARDED_BY(mutex_) = false;  // for waiters_
+  // When the poller looks at waiters_ again, if a timer has been set for that.
+  Deadline next_look_ ABSL_GUARDED_BY(mutex_) = Deadline::Infinite();
   absl::Status last_error_ ABSL_GUARDED_BY(mutex_);
   absl::Duration pause_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   Deadline next_attempt_ ABSL_GUARDED_BY(mutex_) = Deadline::AtNanos(0);

@@ -12,10 +12,10 @@
 namespace nigh {
 
 // What a call has sent, kept for as long as all of it may have to be sent again: until anything of
-// the reply has come. The server gives credit for more before a window is used up, so a window and
-// one message are the most that is ever kept.
+// the reply has come, or it is more than a window or one message. A server gives credit for more
+// before its window is used up.
 //
-// The design is that of gRPC's retry buffer (its proposal A6), which has a limit in its place.
+// The design is that of gRPC's retry buffer (its proposal A6).
 class SentMessages {
  public:
   // Adds a message, which has been measured. Returns its copy, which may be sent in its place, and
@@ -37,6 +37,7 @@ class SentMessages {
   }
   bool ended() const { return ended_; }
 
+  size_t size() const { return lent_.has_value() ? lent_->size() : bytes_.size(); }  // in bytes
   size_t count() const { return lent_.has_value() ? 1 : ends_.size(); }
   MessageSource operator[](size_t i) const {
     if (lent_.has_value()) return *lent_;

@@ -75,6 +75,8 @@ absl::Status UnaryCall::Run(const MessageSource& request) {
 }
 
 bool UnaryCall::Repeats(Connector& connector) {
+  // It has found no server, for as long as it waits for one.
+  if (slot_ == nullptr) return false;
   const std::optional<absl::Duration> pause =
       connector.retry().Next(*method_.method, context_.attempts(), status_, answered_);
   if (!pause.has_value() || !Retry::Pause(context_, *pause)) return false;

@@ -86,16 +86,20 @@ void TaskQueue::SetTimer() {
 
 void TaskQueue::Revoke(Owner owner) {
   std::vector<Task> revoked;  // destroyed after the lock
-  MutexLock lock(mutex_);
-  // Entries stay, with no task: erasing from the middle of the deque would move the others.
-  for (Entry& entry : tasks_) {
-    if (entry.owner == owner && entry.task) revoked.push_back(std::exchange(entry.task, nullptr));
-  }
   // A task may revoke its own owner's tasks. Waiting for itself would never end.
   const auto runs_elsewhere = [&](const auto& running) {
     return running.first == owner && running.second != std::this_thread::get_id();
   };
-  while (absl::c_any_of(running_, runs_elsewhere)) ran_.Wait(mutex_);
+  MutexLock lock(mutex_);
+  for (;;) {
+    // Entries stay, with no task: erasing from the middle of the deque would move the others.
+    for (Entry& entry : tasks_) {
+      if (entry.owner == owner && entry.task) revoked.push_back(std::exchange(entry.task, nullptr));
+    }
+    if (!absl::c_any_of(running_, runs_elsewhere)) return;
+    // The one that runs may post more.
+    ran_.Wait(mutex_);
+  }
 }
 
 bool TaskQueue::RunNext(absl::FunctionRef<void(Owner, Task&)> run) {

@@ -219,8 +219,8 @@ bool ServerSession::BeginPieces(const Frame& frame) {
     }
     // A server that shuts down waits for the rest.
     if (!count_.Add()) {
-      Uncount();
       link_.Refuse(header.call, absl::UnavailableError(kShuttingDown), /*begun=*/false);
+      Uncount();
       return true;
     }
     ++unfinished_requests_;
@@ -256,7 +256,10 @@ bool ServerSession::OnPiece(const Frame& frame) {
 }
 
 bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload, bool counted) {
-  if (!CheckRequest(header)) return false;
+  if (!CheckRequest(header)) {
+    if (counted) Uncount();
+    return false;
+  }
   if (absl::Status refusal = Refusal(header, payload); !refusal.ok()) {
     link_.Refuse(header.call, refusal);
     if (counted) Uncount();
@@ -275,7 +278,7 @@ bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload, 
   call->Open(header.call);
   call->SetBegun(true);
   // Last: whoever refuses calls from now on finds this one open, and counts it.
-  if (counted ? count_.Is(CallCount::kCancelled) : !count_.Add()) {
+  if (counted ? count_.Meets(CallCount::kCancelled) : !count_.Add()) {
     call->SetBegun(false);
     TurnAway(std::move(call));
     return true;

@@ -205,6 +205,29 @@ TEST_F(FailingServer, GetsAllOfAStreamAgain) {
   }
 }
 
+// Rejects the second message of a call.
+class Rejecting final : public ClientInterceptor {
+ public:
+  absl::Status OnSend(InterceptedClientCall& call, const MessageView&) override {
+    return call.sent() == 2 ? absl::AbortedError("enough") : absl::OkStatus();
+  }
+};
+
+// A call that waits for a server to come back, which none does.
+TEST(RetryTest, ACallThatWaitsForItsNextServerEndsWhenItIsRejected) {
+  const std::unique_ptr<Child> server = StartServer(FreshAddress().ToString());
+  ChannelOptions options = OptionsOfChannel();
+  options.interceptors = {std::make_shared<Rejecting>()};
+  const std::shared_ptr<Channel> channel = Dial(server->Hear(), options).value();
+  ClientContext context({.wait_for_ready = true});
+  auto stream = Host::Stub(channel).QueryAll(context);
+  EXPECT_TRUE(stream.Write(Number()));
+  server->Signal(SIGKILL);
+  (void)server->Wait();
+  EXPECT_FALSE(stream.Write(Number()));
+  EXPECT_TRUE(absl::IsAborted(stream.Finish()));
+}
+
 // What a server answers is an answer, unless the program says otherwise.
 TEST_F(FailingServer, IsBelievedByDefault) {
   const std::shared_ptr<Channel> channel =

@@ -152,6 +152,33 @@ TEST(TaskQueue, RevokeWaitsForATaskThatRunsInAnotherThread) {
   runner.join();
 }
 
+TEST(TaskQueue, WhatARunningTaskPostsIsRevokedWithIt) {
+  TaskQueue queue;
+  int owner;
+  std::promise<void> running;
+  std::promise<void> go_on;
+  queue.Post(&owner, [&] {
+    running.set_value();
+    go_on.get_future().wait();
+    queue.Post(&owner, [] { FAIL(); });
+  });
+  std::thread runner([&] { EXPECT_TRUE(RunNext(queue)); });
+  running.get_future().wait();
+  queue.Post(&owner, [] { FAIL(); });
+  std::promise<void> revoked;
+  // Destroyed as soon as Revoke has taken it back: by then it waits for the one that runs.
+  std::thread revoking([&] {
+    queue.Revoke(&owner);
+    revoked.set_value();
+  });
+  go_on.set_value();
+  revoked.get_future().wait();
+  revoking.join();
+  runner.join();
+  while (RunNext(queue)) {
+  }
+}
+
 TEST(TaskQueue, TaskMayRevokeItsOwnOwnerAndPostAgain) {
   TaskQueue queue;
   int owner;
