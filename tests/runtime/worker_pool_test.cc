@@ -73,8 +73,8 @@ TEST(WorkerPool, TaskBehindABlockedOneIsNotHeldUp) {
 
 TEST(WorkerPool, TasksBeyondTheLimitWaitInOrder) {
   std::vector<int> order;
-  WorkerPool pool(1);
   std::promise<void> release;
+  WorkerPool pool(1);
   Submit(pool, [&](Fate) { release.get_future().wait(); });
   for (int i = 0; i < 5; ++i) Submit(pool, [&, i](Fate) { order.push_back(i); });
   release.set_value();
@@ -112,8 +112,8 @@ TEST(WorkerPool, JoinOfAPoolThatHadNothingToDoReturns) {
 }
 
 TEST(WorkerPool, AShortageLeavesTheTaskToTheCaller) {
-  WorkerPool pool(1);
   std::promise<void> release;
+  WorkerPool pool(1);
   Submit(pool, [&](Fate) { release.get_future().wait(); });
   WorkerPool::Task task = [](Fate) {};
   EXPECT_EQ(pool.Submit(task, Deadline::Infinite()), Shortage::kLimit);
@@ -122,8 +122,8 @@ TEST(WorkerPool, AShortageLeavesTheTaskToTheCaller) {
 }
 
 TEST(WorkerPool, WhatWaitsForTooLongIsTakenBack) {
-  WorkerPool pool(1);
   std::promise<void> release;
+  WorkerPool pool(1);
   Submit(pool, [&](Fate) { release.get_future().wait(); });
   int ran = 0;
   pool.Queue([&](Fate fate) { ran += fate == Fate::kOverdue ? 1 : 10; },
