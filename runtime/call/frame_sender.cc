@@ -474,9 +474,9 @@ bool FrameSender::OwesResponse(uint32_t call) const {
 
 bool FrameSender::HasRoom(uint32_t call) const {
   if (idle()) return true;
-  if (congested()) return false;
+  // Whoever is sending may be about to send all that seems to wait, and need not tell anybody then.
   MutexLock lock(mutex_);
-  return !queues_.contains(call);
+  return !congested() && !queues_.contains(call);
 }
 
 std::optional<Wake> FrameSender::Arm() {

@@ -1,5 +1,6 @@
 #include "nigh/runtime/call/frame_sender.h"
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <thread>
@@ -171,6 +172,25 @@ TEST_F(FrameSenderTest, WhoeverEmptiesTheQueueIsTold) {
   for (const uint32_t call : {2u, 3u, 4u}) ASSERT_EQ(Message(call, "s"), Sent::kAll);
   EXPECT_EQ(Message(5, "s"), Sent::kSome) << "the last piece has left with it, writers may go on";
   EXPECT_FALSE(sender_->congested());
+}
+
+// Nobody would tell a writer that has seen it wait.
+TEST_F(FrameSenderTest, AMessageThatLeavesAtOnceIsNotSeenToWait) {
+  bool has_room = false;
+  std::atomic<bool> answered = false;
+  std::thread writer;
+  connection_.on_flush = [&] {
+    connection_.on_flush = nullptr;
+    writer = std::thread([&] {
+      has_room = sender_->HasRoom(2);
+      answered = true;
+    });
+    // Until the writer waits for whoever sends, or has got an answer already.
+    while (!answered && !sender_->mutex().contended()) std::this_thread::yield();
+  };
+  EXPECT_EQ(Message(1, std::string(kMinMaxPayload + 1, 'x')), Sent::kAll);
+  writer.join();
+  EXPECT_TRUE(has_room);
 }
 
 TEST_F(FrameSenderTest, AShortMessageBehindTheLastPieceIsNotLeftAlone) {
