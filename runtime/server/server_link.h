@@ -66,19 +66,11 @@ class ServerLink {
     poller_.WatchRoom(source_);
   }
 
-  // What has become of what waits to be sent.
-  enum class Resumed {
-    kDone,      // nothing waits any more
-    kWatched,   // it waits for room, of which the poller will hear
-    kHeldBack,  // it waits for the next Resume, which is to be called even if others send it by then
-  };
-  // Sends what waits.
-  Resumed Resume() {
+  // Sends what waits. False: something waits still. What is held back waits for the next Resume.
+  bool Resume() {
     const Sent sent = sender_.Resume();
-    // One look decides: another thread may send it all, and let go of it, at any moment.
-    if (sent == Sent::kSome && sender_.holds_back()) return Resumed::kHeldBack;
-    AfterSend(sent);
-    return sent == Sent::kSome ? Resumed::kWatched : Resumed::kDone;
+    if (sent != Sent::kSome || !sender_.holds_back()) AfterSend(sent);
+    return sent != Sent::kSome;
   }
 
  private:

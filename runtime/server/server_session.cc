@@ -57,7 +57,7 @@ void ServerSession::Open() {
 }
 
 ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
-  if (HoldsBack()) (void)ResumeSending();
+  if (link_.sender().holds_back()) (void)ResumeSending();
   for (int frames = 0; frames < kFramesPerTurn; ++frames) {
     if (frames > 0 && receiver_.SeemsDrained()) return Turn::kDrained;
     const Frame* const frame = receiver_.Next();
@@ -419,9 +419,7 @@ void ServerSession::CancelAll(const absl::Status& status) {
 }
 
 bool ServerSession::ResumeSending() {
-  const ServerLink::Resumed resumed = link_.Resume();
-  held_back_ = resumed == ServerLink::Resumed::kHeldBack;
-  if (resumed != ServerLink::Resumed::kDone) return held_back_;
+  if (!link_.Resume()) return link_.sender().holds_back();
   // A congested sender has held back the writers of all calls.
   for (ServerCall* const call : calls_) {
     if (call != nullptr && call->is_open()) call->LookForRoom();

@@ -58,8 +58,10 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
 
   // For the poller, in its role; see Pollable.
   Turn TakeTurn(InlineMark& mark) override;
-  bool Silent() const override { return receiver_.Silent() && !HoldsBack(); }
-  Wake ArmReceive() override { return HoldsBack() ? Wake::Ready() : receiver_.Arm(); }
+  bool Silent() const override { return receiver_.Silent() && !link_.sender().holds_back(); }
+  Wake ArmReceive() override {
+    return link_.sender().holds_back() ? Wake::Ready() : receiver_.Arm();
+  }
   Waiter::PollCost poll_cost() const override { return poll_cost_; }
   std::optional<Wake> ArmSend() override { return link_.sender().Arm(); }
   bool ResumeSending() override;
@@ -139,8 +141,6 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   void Destroy(std::unique_ptr<ServerCall> call) ABSL_LOCKS_EXCLUDED(mutex_);
   // One call less in count_. The session may be gone afterwards.
   void Uncount();
-  // Whether something is held back, or was: ResumeSending then tells who waits for room.
-  bool HoldsBack() const { return held_back_ || link_.sender().holds_back(); }
   // Calls those callbacks (OnDrained, OnEnd) whose time has come.
   void NotifyIdle();
 
@@ -162,7 +162,6 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   Assembler assembler_;
   int unfinished_requests_ = 0;  // in it; each is counted in count_
   bool hello_received_ = false;
-  bool held_back_ = false;  // when ResumeSending was called last
   // REQUEST frames that have come; written in the role alone.
   std::atomic<uint64_t> requests_ = 0;
   std::unique_ptr<ServerCall> arrived_;
