@@ -68,17 +68,10 @@ void AsyncClientCall::Start(const google::protobuf::MessageLite* first, bool end
   const MessageSource* const message = source ? &*source : nullptr;
   if (!call_.Prepare(message)) return;
   call_.exchange_.Begin(message, end, /*lasts=*/false);
-  std::shared_ptr<ClientSession> session = connector_->SessionIfReady();
-  if (session != nullptr) {
-    if (call_.exchange_.Open(session, method_.id)) {
-      call_.WatchCancellation();
-      return WatchDeadline();
-    }
-    connector_->Retire(*session);
-  }
   WatchDeadline();
   call_.WatchCancellation();
-  Connect();
+  std::shared_ptr<ClientSession> session = connector_->SessionIfReady();
+  session != nullptr ? OnSession(std::move(session)) : Connect();
 }
 
 void AsyncClientCall::WatchDeadline() {

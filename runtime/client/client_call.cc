@@ -79,6 +79,7 @@ void ClientCall::Start(const MessageSource* first, bool end) {
   if (!Prepare(first)) return;
   exchange_.Begin(first, end, /*lasts=*/method_.method->kind == MethodKind::kUnary);
   exchange_.AwaitSession();
+  // Not before: a cancellation ends the wait for a session with a status that says more.
   WatchCancellation();
 }
 
@@ -97,8 +98,6 @@ void ClientCall::OpenOnSome() {
 }
 
 void ClientCall::WatchCancellation() {
-  // Not before a session has the request: a CANCEL must not overtake it. If the context has been
-  // cancelled already, Add calls this at once.
   cancel_hook_ = context_.cancellation().Add([this] { Cancel(); });
 }
 

@@ -85,7 +85,7 @@ class ClientCall {
   ClientCall(BoundMethod method, ClientContext& context, ClientExchange::Opener opener);
   // Does all that comes before a session. False: the call has ended already.
   bool Prepare(const MessageSource* first);
-  // Has the call end when the context is cancelled.
+  // Has the call end when the context is cancelled; now, if it has been already.
   void WatchCancellation();
   // How long it waits for a server where it does not wait_for_ready: a call that one has sent away
   // waits for the next.
@@ -99,6 +99,7 @@ class ClientCall {
   void OpenOnSome();
   // The exchange's judge.
   std::optional<absl::Duration> PauseBeforeNextBegin(const ClientExchange::End& end);
+  // Ends a call that has been started, whatever it waits for.
   void EndWith(absl::Status status);
 
   // These pass messages to the interceptors. False: an interceptor has rejected the call.
