@@ -39,10 +39,6 @@ class CallCount {
   }
   void Remove() { word_.fetch_sub(kOne, std::memory_order_acq_rel); }
 
-  // Whether that state has been set, for a call that has been added before. As with Add: whoever sets
-  // the state later sees what the caller has written.
-  bool Meets(State state) { return (word_.fetch_or(0, std::memory_order_acq_rel) & state) != 0; }
-
   void Set(State state) { word_.fetch_or(state, std::memory_order_acq_rel); }
   bool Is(State state) const { return (word_.load(std::memory_order_acquire) & state) != 0; }
   // Whether no call is left.

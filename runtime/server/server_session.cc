@@ -278,13 +278,18 @@ bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload, 
   call->Open(header.call);
   call->SetBegun(true);
   // Last: whoever refuses calls from now on finds this one open, and counts it.
-  if (counted ? count_.Meets(CallCount::kCancelled) : !count_.Add()) {
+  if (counted ? IsCancelled() : !count_.Add()) {
     call->SetBegun(false);
     TurnAway(std::move(call));
     return true;
   }
   arrived_ = std::move(call);
   return true;
+}
+
+bool ServerSession::IsCancelled() const {
+  MutexLock lock(mutex_);
+  return !over_.ok();
 }
 
 void ServerSession::TurnAway(std::unique_ptr<ServerCall> call) {
