@@ -66,8 +66,8 @@ class ClientContext {
   // call is over; interceptors find it in OnFinish.
   int attempts() const { return attempts_; }
 
-  // Who serves the call, as the kernel tells. Valid once anything of the reply has come, or the call
-  // is over: before, it may begin anew with another server.
+  // Who serves the call, as the kernel tells. Valid once anything of the reply has come, or the
+  // call is over: before, it may begin anew with another server.
   const PeerIdentity& peer() const;
 
  private:

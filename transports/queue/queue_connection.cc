@@ -124,8 +124,7 @@ bool QueueConnection::WatchPeer(const ProcessName& name) {
     peer_died_.store(true, std::memory_order_release);
     return false;
   }
-  if (!process_.Become(std::move(process), ends_.get())) return false;
-  return true;
+  return process_.Become(std::move(process), ends_.get());
 }
 
 bool QueueConnection::ServerHasGone() const {
