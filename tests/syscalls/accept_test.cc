@@ -13,7 +13,6 @@
 #include "nigh/deadline.h"
 #include "tests/contract/subject.h"
 #include "tests/faults/exchange.h"
-#include "tests/syscalls/fault_sets.h"
 #include "tests/syscalls/sides.h"
 #include "tests/syscalls/supervisor.h"
 #include "tests/syscalls/trial.h"
@@ -28,9 +27,8 @@ constexpr int kFaultsAMillisecond = 32;
 // Says its address. At each word, descriptors run out, or are there again; it says so.
 Findings ServeInWant(Supervisor& supervisor, Pipe& said, Pipe& heard) {
   Notes notes;
-  const Fault none = {.set = &DescriptorMakers()};
   supervisor.Exempt(heard.out());
-  const Site site(FreshAddress().ToString(), none, notes);
+  const Site site(FreshAddress().ToString(), NoFault(), notes);
   if (!notes.failures().empty()) return {.failures = notes.failures()};
   said.Say(site.address());
   (void)heard.HearSome();
@@ -51,17 +49,16 @@ Findings ServeInWant(Supervisor& supervisor, Pipe& said, Pipe& heard) {
 
 Findings CallInWant(Pipe& said, Pipe& heard) {
   Notes notes;
-  const Fault none = {.set = &DescriptorMakers()};
   const std::string address = said.HearSome();
   const std::shared_ptr<Channel> early = DialSubject(address);
-  MakeExchanges(early, none, /*own=*/false, notes);
+  MakeExchanges(early, NoFault(), /*own=*/false, notes);
   heard.Say("want");
   (void)said.HearSome();
   // Turned away, or not yet taken in.
   const std::shared_ptr<Channel> late = DialSubject(address);
   (void)MakeExchange(late, Kind::kUnary, "id", {.timeout = absl::Milliseconds(100)});
   // Who is there already does not suffer.
-  for (int i = 0; i < 10; ++i) MakeExchanges(early, none, /*own=*/false, notes);
+  for (int i = 0; i < 10; ++i) MakeExchanges(early, NoFault(), /*own=*/false, notes);
   heard.Say("plenty");
   (void)said.HearSome();
   for (const Kind kind : kKinds) {
@@ -77,7 +74,7 @@ TEST(TwoProcessesAcceptTest, AServerInWantOfDescriptorsAcceptsAgainAndDoesNotSpi
   (void)SubjectDirectory();
   Pipe said;
   Pipe heard;
-  Trial server({.set = &DescriptorMakers()},
+  Trial server(NoFault(),
                [&](Supervisor& supervisor) { return ServeInWant(supervisor, said, heard); });
   Trial client([&] { return CallInWant(said, heard); });
   said.Close();

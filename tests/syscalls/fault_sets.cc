@@ -109,6 +109,22 @@ const FaultSet& Makers() {
   return makers;
 }
 
+// What moves bytes or connections whether it may wait or not, and `more`.
+std::vector<Match> Movers(std::vector<Match> more) {
+  const std::vector<Match> movers = {{SYS_read, "read"},
+                                     {SYS_write, "write"},
+                                     {SYS_readv, "readv"},
+                                     {SYS_writev, "writev"},
+                                     {SYS_recvfrom, "recvfrom"},
+                                     {SYS_sendto, "sendto"},
+                                     {SYS_sendmsg, "sendmsg"},
+                                     {SYS_accept4, "accept4"},
+                                     {SYS_mq_timedsend, "mq_timedsend"},
+                                     {SYS_mq_timedreceive, "mq_timedreceive"}};
+  more.insert(more.begin(), movers.begin(), movers.end());
+  return more;
+}
+
 std::vector<FaultSet> MakeSets() {
   return {
       Makers(),
@@ -148,38 +164,17 @@ std::vector<FaultSet> MakeSets() {
        .errors = {ENOMEM, ENOBUFS},
        .counts = &MovesBytes},
       {.name = "moving bytes, interrupted",
-       .calls = {{SYS_read, "read"},
-                 {SYS_write, "write"},
-                 {SYS_readv, "readv"},
-                 {SYS_writev, "writev"},
-                 {SYS_recvfrom, "recvfrom"},
-                 {SYS_sendto, "sendto"},
-                 {SYS_recvmsg, "recvmsg"},
-                 {SYS_sendmsg, "sendmsg"},
-                 {SYS_accept4, "accept4"},
-                 {SYS_openat, "openat"},
-                 {SYS_mq_timedsend, "mq_timedsend"},
-                 {SYS_mq_timedreceive, "mq_timedreceive"}},
+       .calls = Movers({{SYS_recvmsg, "recvmsg"}, {SYS_openat, "openat"}}),
        .errors = {EINTR},
        .visible = Visible::kNo,
        .in_a_row = {1, 3},
        .counts = &MovesBytes},
       {.name = "moving bytes, none there",
-       .calls = {{SYS_read, "read"},
-                 {SYS_write, "write"},
-                 {SYS_readv, "readv"},
-                 {SYS_writev, "writev"},
-                 {SYS_recvfrom, "recvfrom"},
-                 {SYS_sendto, "sendto"},
-                 {SYS_sendmsg, "sendmsg"},
-                 {SYS_accept4, "accept4"},
-                 {SYS_mq_timedsend, "mq_timedsend"},
-                 {SYS_mq_timedreceive, "mq_timedreceive"},
-                 {.number = SYS_msgsnd,
-                  .name = "msgsnd",
-                  .argument = 3,
-                  .mask = IPC_NOWAIT,
-                  .value = IPC_NOWAIT}},
+       .calls = Movers({{.number = SYS_msgsnd,
+                         .name = "msgsnd",
+                         .argument = 3,
+                         .mask = IPC_NOWAIT,
+                         .value = IPC_NOWAIT}}),
        .errors = {EAGAIN},
        .visible = Visible::kAtArrival,
        .in_a_row = {1, 5},

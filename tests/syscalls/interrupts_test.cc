@@ -9,7 +9,6 @@
 #include <string>
 
 #include "tests/contract/subject.h"
-#include "tests/syscalls/fault_sets.h"
 #include "tests/syscalls/sides.h"
 #include "tests/syscalls/supervisor.h"
 #include "tests/syscalls/trial.h"
@@ -35,12 +34,6 @@ Findings Interrupted(Findings findings) {
   ::setitimer(ITIMER_REAL, &kNever, nullptr);
   if (interrupts == 0) findings.failures += "no signal has come\n";
   return findings;
-}
-
-// No call may fail.
-const Fault& NoFault() {
-  static const Fault none = {.set = &DescriptorMakers()};
-  return none;
 }
 
 TEST(TwoProcessesInterruptsTest, NobodyNotices) {

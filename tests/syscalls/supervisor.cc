@@ -92,6 +92,11 @@ int64_t ReceiveWithoutDescriptors(const seccomp_data& call) {
 
 }  // namespace
 
+const Fault& NoFault() {
+  static const Fault none = {.set = &DescriptorMakers()};
+  return none;
+}
+
 bool CanSupervise() {
   bool can = false;
   // A thread cannot get rid of its filter.

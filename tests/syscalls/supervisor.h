@@ -22,6 +22,9 @@ struct Fault {
   int times = 1;
 };
 
+// Nothing fails; the calls that make descriptors are counted.
+const Fault& NoFault();
+
 // What a supervisor has seen, in memory that another process may look into.
 struct Record {
   static constexpr int kLast = 64;
