@@ -98,8 +98,8 @@ TEST_P(RestartTest, NoCallIsLostAndNoneIsHandledTwice) {
       for (uint64_t id = next++; goes_on(id); id = next++) {
         ClientContext context({.timeout = absl::Seconds(60), .wait_for_ready = id % 2 == 0});
         const absl::StatusOr<uint64_t> number = load.call.make(stub, context, id);
-        // One that does not wait for a server may find none, or none in time. What it has found does
-        // not lose it.
+        // One that does not wait for a server may find none, or none in time. What it has found
+        // does not lose it.
         if (absl::IsUnavailable(number.status()) && !context.wait_for_ready() &&
             absl::StrContains(number.status().message(), ": connect: ")) {
           continue;

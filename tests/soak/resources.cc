@@ -81,8 +81,8 @@ Resources Resources::Decode(const std::string& line) {
 }
 
 std::string Excess(const Resources& before, const Resources& now, int memory_mib) {
-  const bool grown = kMemoryCounts && (now.in_use_kib > before.in_use_kib + kKeptKib ||
-                                       now.memory_mib > before.memory_mib + memory_mib);
+  const bool grown = !kSanitized && (now.in_use_kib > before.in_use_kib + kKeptKib ||
+                                     now.memory_mib > before.memory_mib + memory_mib);
   if (now.descriptors <= before.descriptors && now.threads <= before.threads && !grown) return "";
   return absl::StrCat("before: ", before.ToString(), "; now: ", now.ToString());
 }

@@ -9,11 +9,12 @@
 
 namespace nigh::testing {
 
-// Whether memory is judged. A sanitizer keeps freed memory on purpose, and counts it elsewhere.
+// Whether a sanitizer is at work. It makes calls several times slower, keeps freed memory on
+// purpose, and counts it elsewhere: memory is not judged then.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kMemoryCounts = false;
+inline constexpr bool kSanitized = true;
 #else
-inline constexpr bool kMemoryCounts = true;
+inline constexpr bool kSanitized = false;
 #endif
 
 // What a process holds.

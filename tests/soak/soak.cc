@@ -26,7 +26,9 @@
 #include "tests/soak/resources.h"
 #include "tests/soak/trial.h"
 
-ABSL_FLAG(uint64_t, calls, 300'000, "how many calls to make");
+// As many as an idle machine makes in some ten to twenty seconds.
+ABSL_FLAG(uint64_t, calls, nigh::testing::kSanitized ? 300'000 : 1'500'000,
+          "how many calls to make");
 ABSL_FLAG(uint64_t, seed, 1, "of all calls");
 ABSL_FLAG(int, threads, 2, "that call and wait");
 ABSL_FLAG(int, callbacks, 4, "calls that call back, under way at once");
@@ -133,8 +135,13 @@ int Main() {
   expect_nothing("names", Settle([&] { return NewNames(SubjectDirectory(), names); }));
 
   Print(outcomes, time.count());
-  absl::PrintF("client: %s; at the end: %s\nserver: %s; at the end: %s\n", client_before.ToString(),
-               client_after.ToString(), server_before.ToString(), server_after.ToString());
+  absl::PrintF(
+      "client at first:   %s\n"
+      "client at the end: %s\n"
+      "server at first:   %s\n"
+      "server at the end: %s\n",
+      client_before.ToString(), client_after.ToString(), server_before.ToString(),
+      server_after.ToString());
   if (!end.ok()) absl::PrintF("WRONG: the server has ended: %s\n", end.ToString());
   if (outcomes.total() != calls) absl::PrintF("LOST: %d calls\n", calls - outcomes.total());
   good = good && end.ok() && outcomes.total() == calls && outcomes.bad() == 0;
