@@ -51,8 +51,10 @@ class ShmListener final : public Listener {
       next_sweep_ = Deadline::After(kSweepEvery);
     }
     // Who comes when there is no memory left is turned away; the next may be luckier.
-    return ShmConnection::Make(*std::move(socket), Side::kServer, address_.ToString(), options_)
-        .value_or(nullptr);
+    absl::StatusOr<std::unique_ptr<Connection>> made =
+        ShmConnection::Make(*std::move(socket), Side::kServer, address_.ToString(), options_);
+    if (made.ok()) return made;
+    return absl::ResourceExhaustedError(made.status().message());
   }
 
   Wake Arm() override { return place_.Arm(); }
