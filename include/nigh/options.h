@@ -30,7 +30,7 @@ using ServerInterceptor = Interceptor<InterceptedServerCall>;
 struct Limits {
   size_t max_message = size_t{4} << 20;  // bytes of one message; a larger one: RESOURCE_EXHAUSTED
   size_t max_metadata = 8192;            // bytes of keys and values of one call and direction
-  uint32_t max_calls = 16'384;           // in flight on one connection; at most 1'048'576
+  uint32_t max_calls = 1024;             // in flight on one connection; at most 1'048'576
   uint32_t window = 256 << 10;           // bytes that a stream's writer may be ahead of its reader
 };
 
@@ -112,17 +112,36 @@ struct ServerOptions {
   // The limit for all threads together: pollers, slow handlers and synchronous stream handlers.
   // Calls that would need another thread wait.
   int max_threads = 4096;
+  // The limit for the slow handlers and synchronous stream handlers of one connection. Further calls
+  // of it fail with RESOURCE_EXHAUSTED at once.
+  int max_threads_of_connection = 1024;
   // How long they wait. Then they fail with RESOURCE_EXHAUSTED, which on_error hears of, too, once
   // a second at most. Infinite: until a thread is free.
   absl::Duration thread_timeout = absl::Seconds(1);
+  // How many connections there may be, in all and of one user. Users whom the system does not name,
+  // those of tcp: among them, count as one. Whoever is beyond that is told so and goes: UNAVAILABLE
+  // at the client, and RESOURCE_EXHAUSTED for on_error, once a second at most. docs/limits.md has
+  // what one connection costs.
+  int max_connections = 16'384;
+  int max_connections_of_user = 4096;
+  // Bytes that the server keeps for one connection: requests and messages of streams, from their
+  // first piece until they have been read or their handler has returned, metadata, and replies that
+  // the client does not take. Calls beyond that fail with RESOURCE_EXHAUSTED. At least four of
+  // limits.max_message, whatever this says. Once replies of a quarter of it wait, nothing is read
+  // from the connection until they have left.
+  size_t max_connection_bytes = size_t{64} << 20;
+  // How long a client may take from when it connects to its hello, which nigh's clients send at
+  // once. Then its connection ends, of which on_error hears likewise. Media with one connection, to
+  // which the process was born (pipe:, stdio:), wait for ever.
+  absl::Duration hello_timeout = absl::Seconds(10);
   // How long Run() lets running calls go on once it is told to stop. A second SIGINT or SIGTERM
   // ends it at once.
   absl::Duration grace = absl::Seconds(5);
   Interrupt interrupt = Interrupt::kByAddress;
   LostAddress lost_address = LostAddress::kListenAgain;
   // Called for an error that no caller can be told: a connection broke the protocol, an address was
-  // lost, or calls were refused for want of threads. Runs in threads of the server and must not
-  // block.
+  // lost, or a limit has had connections ended or calls refused. Runs in threads of the server and
+  // must not block.
   std::function<void(const absl::Status&)> on_error = nullptr;
   // As ChannelOptions::transports; the array must outlive the server.
   absl::Span<const Transport> transports = {};

@@ -100,8 +100,10 @@ class LocalListener final : public Listener {
       if (!socket.ok()) return socket.status();
       // Who comes when there is no memory left is turned away, and may come to the other socket.
       if (*socket) {
-        return ShmConnection::Make(*std::move(socket), Side::kServer, where_, ShmOptions())
-            .value_or(nullptr);
+        absl::StatusOr<std::unique_ptr<Connection>> made =
+            ShmConnection::Make(*std::move(socket), Side::kServer, where_, ShmOptions());
+        if (made.ok()) return made;
+        return absl::ResourceExhaustedError(made.status().message());
       }
     }
     absl::StatusOr<UniqueFd> socket = place_.Accept();

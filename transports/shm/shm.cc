@@ -9,6 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "nigh/deadline.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
@@ -22,6 +24,8 @@
 
 namespace nigh {
 namespace {
+
+constexpr absl::Duration kSweepEvery = absl::Minutes(1);
 
 absl::StatusOr<MeetingPoint> PointOf(const Address& address) {
   MeetingPoint point = {.address = address.ToString(), .name = "", .type = SOCK_SEQPACKET};
@@ -41,9 +45,16 @@ class ShmListener final : public Listener {
     absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
+    // Clients that have come and said nothing leave memory that was made for them.
+    if (next_sweep_.HasPassed()) {
+      SweepMemory(options_.memory);
+      next_sweep_ = Deadline::After(kSweepEvery);
+    }
     // Who comes when there is no memory left is turned away; the next may be luckier.
-    return ShmConnection::Make(*std::move(socket), Side::kServer, address_.ToString(), options_)
-        .value_or(nullptr);
+    absl::StatusOr<std::unique_ptr<Connection>> made =
+        ShmConnection::Make(*std::move(socket), Side::kServer, address_.ToString(), options_);
+    if (made.ok()) return made;
+    return absl::ResourceExhaustedError(made.status().message());
   }
 
   Wake Arm() override { return place_.Arm(); }
@@ -53,6 +64,7 @@ class ShmListener final : public Listener {
   const Address address_;
   const ShmOptions options_;
   MeetingPlace place_;
+  Deadline next_sweep_ = Deadline::After(kSweepEvery);
 };
 
 }  // namespace

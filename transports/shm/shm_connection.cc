@@ -45,10 +45,12 @@ namespace {
 // Taken out of the socket in one look.
 constexpr int kLettersPerLook = 16;
 
-// Nobody else will come for the memory in it.
-void DiscardUnreadOffer(int socket) {
+// Nobody else will come for the memory in it, which `peer` has made.
+void DiscardUnreadOffer(int socket, const PeerIdentity& peer) {
   const absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket);
-  if (unread.ok() && unread->has_value()) DiscardMemory((*unread)->memory);
+  if (unread.ok() && unread->has_value()) {
+    DiscardMemory((*unread)->memory, peer.pid.value_or(-1));
+  }
 }
 
 }  // namespace
@@ -56,12 +58,13 @@ void DiscardUnreadOffer(int socket) {
 absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket, Side side,
                                                                 std::string address,
                                                                 const ShmOptions& options) {
+  PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address), "shared memory");
   absl::StatusOr<OwnMemory> memory = CreateMemory(options.memory, kControlSize + options.ring_size);
   if (!memory.ok()) {
-    DiscardUnreadOffer(socket.get());
-    return absl::UnavailableError(absl::StrCat(address, ": connect: ", memory.status().message()));
+    DiscardUnreadOffer(socket.get(), peer);
+    return absl::UnavailableError(
+        absl::StrCat(peer.address, ": connect: ", memory.status().message()));
   }
-  PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address), "shared memory");
   auto connection = std::unique_ptr<ShmConnection>(
       new ShmConnection(std::move(socket), side, std::move(peer), *std::move(memory)));
   ShmConnection& made = *connection;
@@ -105,10 +108,11 @@ ShmConnection::~ShmConnection() {
   Close();
   MutexLock lock(mutex_);
   // What has an identifier goes with the last who could attach it. A peer that is still there may
-  // yet come for what was sent to it.
-  if (peer_gone_) DiscardMemory(offered_);
-  if (joined_.load(std::memory_order_relaxed)) return;
-  DiscardUnreadOffer(socket_.get());
+  // yet come for what was sent to it, unless it has broken the protocol.
+  if (peer_gone_ || absl::IsInternal(end_)) DiscardMemory(offered_, ::getpid());
+  // What follows an offer that was refused is none.
+  if (joined_.load(std::memory_order_relaxed) || absl::IsInternal(end_)) return;
+  DiscardUnreadOffer(socket_.get(), peer_);
 }
 
 absl::StatusOr<BellHandle> ShmConnection::HangBell(BellKind kind) {

@@ -76,10 +76,11 @@ void Stamp(int id) {
   (void)::msgrcv(id, &letter, 1, 0, IPC_NOWAIT);
 }
 
-// Whether the last to send and the last to receive have died.
+// Whether the last to send and the last to receive have died. Another user's never is: root could
+// remove it.
 bool IsAbandoned(int id) {
   msqid_ds queue;
-  if (::msgctl(id, IPC_STAT, &queue) != 0) return false;
+  if (::msgctl(id, IPC_STAT, &queue) != 0 || queue.msg_perm.cuid != ::geteuid()) return false;
   const bool sent = queue.msg_stime != 0;
   const bool received = queue.msg_rtime != 0;
   if ((sent && MayBeAlive(queue.msg_lspid)) || (received && MayBeAlive(queue.msg_lrpid))) {

@@ -20,6 +20,8 @@ class Listener {
   // its connections. If a single arrival goes wrong (its peer is gone already), that is not an
   // error. OUT_OF_RANGE: the medium is such that no more connections can come. NOT_FOUND: the name
   // has been taken away from the listener; another may listen there once this one is destroyed.
+  // RESOURCE_EXHAUSTED ends nothing: somebody came and was turned away, for want of descriptors or
+  // memory.
   virtual absl::StatusOr<std::unique_ptr<Connection>> Accept() = 0;
 
   // Prepares to sleep. Call it when Accept has returned nullptr. Returns a descriptor to poll, or
@@ -50,6 +52,10 @@ struct Transport {
   // Whether who listens there serves the program that has started it, and ends with it: what their
   // terminal sends is then that program's business (Interrupt).
   bool serves_parent = false;
+
+  // Whether who listens there has one connection, by descriptors that it was given, and nobody else
+  // can come: its client may be long in saying hello.
+  bool inherited = false;
 };
 
 using TransportTable = absl::Span<const Transport>;
