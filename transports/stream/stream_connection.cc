@@ -26,6 +26,7 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/frame.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/stream/stream_filter.h"
 
@@ -131,11 +132,19 @@ void StreamConnection::ReadMore() {
     slept_ = false;
     in_.end += static_cast<size_t>(count);
     if (side_ == Side::kClient && !received_frame_ && ends_) {
-      process_.Become(stream_->TakeSender(), ends_.get());
+      TakeSender();
     }
   } else if (count != -EAGAIN) {
     receive_end_ = Ended("receive", static_cast<int>(-count));
   }
+}
+
+void StreamConnection::TakeSender() {
+  Sender sender = stream_->TakeSender();
+  IdentifySender(sender, peer_);
+  const bool named = sender.process && sender.credentials.has_value();
+  process_.Become(std::move(sender.process), ends_.get());
+  if (named) peer_.pidfd = process_.pidfd();
 }
 
 ssize_t StreamConnection::ReadOnce() {
