@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "nigh/transport/errno_status.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 
 namespace nigh {

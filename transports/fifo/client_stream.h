@@ -13,6 +13,7 @@
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/process_name.h"
 #include "nigh/transports/stream/forwarding_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"
@@ -47,7 +48,7 @@ class FifoClientStream final : public ForwardingStream {
   bool connected() const override { return connected_.load(std::memory_order_relaxed); }
   int end_fd() const override { return ends_.get(); }
   // Who has greeted.
-  UniqueFd TakeSender() override { return std::move(server_); }
+  Sender TakeSender() override { return {.process = std::move(server_)}; }
 
  private:
   // Whether the server has gone: nobody reads announcements any more, or it had opened this

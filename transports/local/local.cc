@@ -21,8 +21,8 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/shm/memory.h"
@@ -75,6 +75,7 @@ std::unique_ptr<Connection> StayOnSocket(UniqueFd socket, Side side, const std::
   PeerIdentity peer = IdentifyPeer(socket.get(), address,
                                    absl::StrCat("Unix socket, without shared memory: ", why));
   PeerProcess process = PeerProcess::OfSocket(socket.get());
+  peer.pidfd = process.pidfd();
   return std::make_unique<StreamConnection>(
       std::make_unique<SocketStream>(std::move(socket),
                                      /*asked_for_senders=*/side == Side::kClient),

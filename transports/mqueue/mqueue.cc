@@ -22,11 +22,11 @@
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/mqueue/posix_queue.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/queue/queue_connection.h"
 #include "nigh/transports/queue/queue_listener.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
 
 namespace nigh {
 namespace {

@@ -23,6 +23,7 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/rendezvous/name_watch.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
@@ -82,7 +83,7 @@ Found ConnectTo(const SocketName& name, int type) {
   UniqueFd socket = MakeSocket(type);
   if (!socket) return {.error = errno};
   // Before it is connected: the server may send at once.
-  (void)AskForSenders(socket.get(), true);
+  AskForSenders(socket.get(), true);
   int error = ::connect(socket.get(), name.get(), name.size) == 0 ? 0 : errno;
   if (error == EAGAIN) error = ConnectWhenQueueIsFull(socket.get(), name);
   if (error == EAGAIN || error == EINTR) {

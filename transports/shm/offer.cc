@@ -25,7 +25,7 @@
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
-#include "nigh/transports/process/peer_process.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
@@ -49,7 +49,7 @@ struct Message {
   ssize_t size = 0;  // as sent, even if it was more than fits; negative: errno
   std::array<std::byte, kOfferSize> bytes;
   std::vector<UniqueFd> descriptors;
-  UniqueFd sender;
+  Sender sender;
   bool truncated = false;  // descriptors are missing
 };
 

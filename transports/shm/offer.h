@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 
@@ -35,7 +36,7 @@ struct Offer {
   uint32_t ring_size = 0;
   MemoryHandle memory;
   BellHandle bell;
-  UniqueFd sender = UniqueFd();  // a pidfd of who has sent it, if the kernel tells (AskForSenders)
+  Sender sender = {};  // if the kernel tells (AskForSenders)
 };
 
 inline constexpr size_t kOfferSize = 32;

@@ -26,11 +26,11 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/queue/queue_connection.h"
 #include "nigh/transports/queue/queue_listener.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/sysvmq/sysv_queue.h"
 

@@ -10,8 +10,8 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 #include "nigh/transports/rendezvous/socket_name.h"
 #include "nigh/transports/stream/socket_stream.h"
@@ -23,6 +23,7 @@ namespace {
 std::unique_ptr<Connection> MakeConnection(UniqueFd socket, Side side, std::string address) {
   PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address));
   PeerProcess process = PeerProcess::OfSocket(socket.get());
+  peer.pidfd = process.pidfd();
   auto stream = std::make_unique<SocketStream>(std::move(socket),
                                                /*asked_for_senders=*/side == Side::kClient);
   return std::make_unique<StreamConnection>(std::move(stream), std::move(peer), side,

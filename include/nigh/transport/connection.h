@@ -121,6 +121,8 @@ class Connection {
   // payloads into several frames.
   virtual size_t max_payload() const = 0;
 
+  // Who is at the other end. A client may learn that with the first frame: until then it is who
+  // listened, and only the receiving thread may ask.
   virtual const PeerIdentity& peer() const = 0;
 };
 
