@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -28,9 +29,11 @@
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/fifo/client_stream.h"
+#include "nigh/transports/fifo/grant.h"
 #include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/process/process_name.h"
+#include "nigh/transports/rendezvous/access.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
@@ -57,6 +60,10 @@ UniqueFd OpenFifo(const std::string& path, int access) {
 UniqueFd OpenArrivals(const std::string& path, bool make) {
   if (make && ::mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST) return UniqueFd();
   return OpenFifo(path, O_RDWR);
+}
+
+absl::Status CheckParameters(const Address& address) {
+  return address.CheckParameters({"mode", "group", "server"});
 }
 
 void Remove(const TokenNames& names) {
@@ -143,8 +150,13 @@ class FifoListener final : public Listener {
         PipeStream::Make(std::move(in), std::move(out), where_);
     const FifoGreeting greeting = GreetingOf(ProcessName::OfThisProcess());
     if (!stream.ok() || (*stream)->Write(greeting) != ssize_t{greeting.size()}) return nullptr;
+    const std::optional<uid_t> user = peer.uid;
+    if (const absl::Status admitted = gate()(peer); !admitted.ok()) {
+      (void)(*stream)->Write(AsBytes(EncodeRefusal(admitted)));
+      return nullptr;
+    }
     return std::make_unique<StreamConnection>(*std::move(stream), std::move(peer), Side::kServer,
-                                              PeerProcess(WatchProcess(arrival.client)));
+                                              PeerProcess(WatchProcess(arrival.client, user)));
   }
 
   const Address address_;
@@ -158,12 +170,12 @@ class FifoListener final : public Listener {
 
 absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
   const std::string where = address.ToString();
-  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  if (absl::Status known = CheckParameters(address); !known.ok()) return known;
   const std::string path = AbsolutePath(address.name);
   FifoClientStream::Waiting waiting;
   waiting.arrivals = OpenFifo(path, O_WRONLY).KeptFromChildren();
   if (!waiting.arrivals && errno == ENXIO) errno = ECONNREFUSED;
-  if (!waiting.arrivals) return UnavailableErrno(errno, where, "connect");
+  if (!waiting.arrivals) return ConnectErrno(errno, where, "connect");
   PeerIdentity peer = IdentifyOwner(waiting.arrivals.get(), where, kMedium);
 
   const Arrival arrival = Arrival::OfThisProcess();
@@ -182,6 +194,11 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
   UniqueFd out = OpenFifo(names.to_server, O_WRONLY);
   UniqueFd ends = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
   if (!in || !out || !ends) return failed("connect: open a FIFO");
+  const bool is_strangers = peer.uid.has_value() && *peer.uid != ::geteuid() && *peer.uid != 0;
+  if (is_strangers && (!GrantTo(in.get(), *peer.uid) || !GrantTo(out.get(), *peer.uid))) {
+    return failed("connect: let the server's user open a FIFO");
+  }
+  waiting.server = peer.uid;
   const std::string bytes = arrival.Encode();
   absl::StatusOr<std::unique_ptr<PipeStream>> pipes =
       PipeStream::Make(std::move(in), std::move(out), where);
@@ -199,7 +216,9 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Address& address) {
-  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  if (absl::Status known = CheckParameters(address); !known.ok()) return known;
+  absl::StatusOr<Access> access = Access::Of(address);
+  if (!access.ok()) return access.status();
   const NameSpace fifos = {.open = &OpenArrivals, .unlink = [](const std::string& path) {
                              return ::unlink(path.c_str());
                            }};
@@ -211,7 +230,8 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Address& address) {
                      ": listen: a file that is not a FIFO is in the way (remove it, or choose "
                      "another path)"));
   }
-  absl::StatusOr<ClaimedName> arrivals = ClaimedName::Claim(fifos, path, address.ToString());
+  absl::StatusOr<ClaimedName> arrivals =
+      ClaimedName::Claim(fifos, path, address.ToString(), *access);
   if (!arrivals.ok()) return arrivals.status();
   SweepBeside(path);
   return std::make_unique<FifoListener>(address, path, *std::move(arrivals));

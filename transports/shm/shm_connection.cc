@@ -52,14 +52,15 @@ void DiscardUnreadOffer(int socket) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket, Side side,
-                                                                std::string address,
+                                                                PeerIdentity peer,
                                                                 const ShmOptions& options) {
   absl::StatusOr<OwnMemory> memory = CreateMemory(options.memory, kControlSize + options.ring_size);
   if (!memory.ok()) {
     DiscardUnreadOffer(socket.get());
-    return absl::UnavailableError(absl::StrCat(address, ": connect: ", memory.status().message()));
+    return absl::UnavailableError(
+        absl::StrCat(peer.address, ": connect: ", memory.status().message()));
   }
-  PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address), "shared memory");
+  peer.medium = "shared memory";
   auto connection = std::unique_ptr<ShmConnection>(
       new ShmConnection(std::move(socket), side, std::move(peer), *std::move(memory)));
   ShmConnection& made = *connection;
