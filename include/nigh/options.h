@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,6 +19,7 @@ namespace nigh {
 class EventLoop;
 class InterceptedClientCall;
 class InterceptedServerCall;
+struct PeerIdentity;
 struct Transport;
 template <class Call>
 class Interceptor;
@@ -64,6 +66,13 @@ struct RetryPolicy {
 struct ChannelOptions {
   Limits limits = {};
   WaitPolicy wait = {};
+  // The user, by name or number, whose server has to be there, or root's in its place; "*":
+  // anybody's. It concerns addresses that users of the machine can find, where the kernel tells who
+  // has said the server's hello; ?server=USER in the address says the same, and counts more. No
+  // request leaves for anybody else: calls fail with PERMISSION_DENIED. Empty: a server of this
+  // process's user or of root; and, if the address is a path, of the user who alone can have put it
+  // there, because nobody else, root aside, may write to its folder or to one above (not /tmp).
+  std::string expect_server = {};
   // The limit for one attempt to connect and agree on a version.
   absl::Duration connect_timeout = absl::Seconds(20);
   // The pause between attempts. It starts at `min_backoff` and grows by a factor of 1.6 up to
@@ -104,9 +113,26 @@ enum class LostAddress {
   kEndRun,
 };
 
+// Who may connect to a server. Decided by what the kernel tells of a client when it comes, before
+// anything is made for it. It concerns the addresses that the users of the machine can find: not
+// tcp:, which has no users, and not inproc:, pipe: and stdio:, where nobody comes uninvited. An
+// address's mode and group (docs/transports.md) say whom the kernel lets through to this decision.
+struct Admission {
+  // Names or numbers of those who may, besides root and the server's own user, who always may;
+  // members of `groups` likewise. "*" among the users: anybody. A server that has names here does
+  // not listen at tcp:.
+  std::vector<std::string> users = {};
+  std::vector<std::string> groups = {};
+  // Decides, where it is set, in the place of all that, root and the own user included, and over
+  // tcp: too. Runs in a thread of the server and must not block.
+  std::function<bool(const PeerIdentity&)> decide = nullptr;
+};
+
 struct ServerOptions {
   Limits limits = {};
   WaitPolicy wait = {};
+  // By default: the server's own user, and root.
+  Admission admit = {};
   // Threads that read requests and run short handlers. 0: one for every two CPUs.
   int pollers = 0;
   // The limit for all threads together: pollers, slow handlers and synchronous stream handlers.
@@ -140,8 +166,8 @@ struct ServerOptions {
   Interrupt interrupt = Interrupt::kByAddress;
   LostAddress lost_address = LostAddress::kListenAgain;
   // Called for an error that no caller can be told: a connection broke the protocol, an address was
-  // lost, or a limit has had connections ended or calls refused. Runs in threads of the server and
-  // must not block.
+  // lost, or a limit, or `admit`, has had connections ended or calls refused, which it hears of once
+  // a second at most. Runs in threads of the server and must not block.
   std::function<void(const absl::Status&)> on_error = nullptr;
   // As ChannelOptions::transports; the array must outlive the server.
   absl::Span<const Transport> transports = {};

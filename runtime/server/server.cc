@@ -36,6 +36,7 @@
 #include "nigh/runtime/loop/worker_pool.h"
 #include "nigh/runtime/server/connection_limits.h"
 #include "nigh/runtime/server/dispatcher.h"
+#include "nigh/runtime/server/gatekeeper.h"
 #include "nigh/runtime/server/listener_source.h"
 #include "nigh/runtime/server/server_session.h"
 #include "nigh/transport/address.h"
@@ -122,6 +123,7 @@ class Server::State {
 
   const BirthProcess birth_;
   const ServerOptions options_;
+  Gatekeeper gatekeeper_;
   Dispatcher dispatcher_;
   std::vector<std::shared_ptr<Poller>> pollers_;  // or only the event loop's
   std::optional<ConnectionLimits> limits_;
@@ -146,6 +148,7 @@ class Server::State {
 
 Server::State::State(ServerOptions options)
     : options_(std::move(options)),
+      gatekeeper_(options_.admit, [this](const absl::Status& status) { Report(status); }),
       // One more than the pollers at least: when a handler blocks a poller's thread, another thread
       // must be there to take the role.
       dispatcher_(
@@ -176,9 +179,12 @@ absl::Status Server::State::Listen(absl::string_view text) {
 absl::Status Server::State::ListenAt(const Address& address, bool again) {
   absl::StatusOr<const Transport*> transport = FindTransport(options_.transports, address);
   if (!transport.ok()) return transport.status();
+  const Reach reach = (*transport)->reach;
+  if (absl::Status good = gatekeeper_.Check(address, reach); !good.ok()) return good;
   absl::StatusOr<std::unique_ptr<Listener>> listener = (*transport)->listen(address);
   if (!listener.ok()) return listener.status();
   const Address bound = (*listener)->address();
+  (*listener)->SetGate(gatekeeper_.GateOf(bound, reach));
   MutexLock lock(mutex_);
   if (phase_ > Phase::kServing) {
     return absl::UnavailableError(
@@ -269,7 +275,7 @@ void Server::State::Accept(const Address& address, const Transport& transport,
   session->OnDrained([this] { Changed(); });
   session->OnGreeted([this, greeted = session.get()] { limits_->Greeted(*greeted); });
   // Who was given the descriptors of its one connection may take its time.
-  if (!limits_->Add(session, /*awaits_hello=*/!transport.inherited).ok()) return;
+  if (!limits_->Add(session, /*awaits_hello=*/transport.reach != Reach::kInvited).ok()) return;
   {
     MutexLock lock(mutex_);
     // Shutdown has listed the sessions that it ends. This one goes, and closes its connection.

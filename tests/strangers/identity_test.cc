@@ -18,8 +18,8 @@ namespace {
 using IdentityTest = StrangersTest;
 
 // Who serves at `address`, as a client sees it.
-std::string WhoServes(const std::string& address) {
-  const std::shared_ptr<Channel> channel = Channel::Create(address, {}).value();
+std::string WhoServes(const std::string& address, const ChannelOptions& options = {}) {
+  const std::shared_ptr<Channel> channel = Channel::Create(address, options).value();
   const auto reply = GenericStub(channel).Call("/nigh.Mirror/Look", "");
   return reply.ok() ? Describe(channel->peer()) : reply.status().ToString();
 }
@@ -44,7 +44,7 @@ TEST_F(IdentityTest, EachSideKnowsTheOthersUser) {
 TEST_F(IdentityTest, AClientKnowsWhoServesAndNotWhoHasListened) {
   if (!IsMetAtSocket()) GTEST_SKIP() << "what tells of users here is who has made the object";
   const Host host(kNobody, FreshAddress().ToString(), {}, &kRoot);
-  EXPECT_EQ(WhoServes(host.address()),
+  EXPECT_EQ(WhoServes(host.address(), Expecting("65534")),
             absl::StrCat("uid 65534 gid 65534 groups 65534 pid ", host.pid(), " with a pidfd"));
 }
 

@@ -3,13 +3,16 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -30,12 +33,26 @@ namespace {
 
 // Whoever asks is told who it is.
 class Mirror final : public GenericService {
+ public:
+  explicit Mirror(std::atomic<int>& calls) : calls_(calls) {}
+
+ private:
   absl::Status Handle(ServerContext& context, GenericServerStream& stream) override {
+    calls_.fetch_add(1);
     (void)stream.SoleRequest();
     stream.Write(Describe(context.peer()));
     return absl::OkStatus();
   }
+
+  std::atomic<int>& calls_;
 };
+
+std::atomic<int>* SharedCounter() {
+  void* const page = ::mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) ::abort();
+  return new (page) std::atomic<int>(0);
+}
 
 struct Pipe {
   Pipe() {
@@ -61,20 +78,29 @@ std::string Hear(const UniqueFd& pipe) {
 }
 
 [[noreturn]] void Serve(const Person& person, const std::string& address, ServerOptions options,
-                        const Person& listens, const UniqueFd& says) {
+                        const Person& listens, const UniqueFd& says, std::atomic<int>& calls) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   listens.Become();
   options.on_error = [&says](const absl::Status& error) { Say(says, error.ToString()); };
-  Mirror mirror;
+  Mirror mirror(calls);
   Server server(std::move(options));
   server.RegisterFallback(mirror);
   absl::Status status = server.Listen(address);
   if (&listens != &person) person.Become();
   // Its end is forgotten by whoever changes users.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // Before there are threads: whenever the signal comes, it is not lost.
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &stop, nullptr);
   if (status.ok()) status = server.Start();
   Say(says, status.ok() ? server.addresses().front() : status.ToString());
-  for (;;) ::pause();
+  int signal = 0;
+  ::sigwait(&stop, &signal);
+  // What it has made goes with it.
+  server.Shutdown(absl::ZeroDuration());
+  ::_exit(0);
 }
 
 }  // namespace
@@ -123,18 +149,22 @@ std::string As(const Person& person, absl::FunctionRef<std::string()> act) {
 }
 
 Host::Host(const Person& person, const std::string& address, const ServerOptions& options,
-           const Person* listens) {
+           const Person* listens)
+    : calls_(SharedCounter()) {
   Pipe pipe;
   pid_ = ::fork();
-  if (pid_ == 0) Serve(person, address, options, listens != nullptr ? *listens : person, pipe.in);
+  if (pid_ == 0) {
+    Serve(person, address, options, listens != nullptr ? *listens : person, pipe.in, *calls_);
+  }
   pipe.in.reset();
   says_ = std::move(pipe.out);
   address_ = testing::Hear(says_);
 }
 
 Host::~Host() {
-  ::kill(pid_, SIGKILL);
+  ::kill(pid_, SIGTERM);
   ::waitpid(pid_, nullptr, 0);
+  ::munmap(calls_, sizeof(*calls_));
 }
 
 std::string Host::Hear() { return testing::Hear(says_); }
@@ -150,6 +180,8 @@ std::string Describe(const PeerIdentity& peer) {
   if (!peer.pidfd.expired()) text += " with a pidfd";
   return text.empty() ? text : text.substr(1);
 }
+
+ChannelOptions Expecting(absl::string_view user) { return {.expect_server = std::string(user)}; }
 
 std::string Ask(const std::string& address, const ChannelOptions& options) {
   const absl::StatusOr<std::shared_ptr<Channel>> channel = Channel::Create(address, options);

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -66,15 +67,21 @@ class Host {
   const std::string& address() const { return address_; }
   // The next error that the server's on_error hears of.
   std::string Hear();
+  // How many requests have come to handlers.
+  int CallsSoFar() const { return calls_->load(); }
 
  private:
   pid_t pid_;
   UniqueFd says_;
   std::string address_;
+  std::atomic<int>* const calls_;  // in memory that both processes have
 };
 
 // "uid 0 gid 0 groups 0,4 pid 12 with a pidfd"; what is not known is not there.
 std::string Describe(const PeerIdentity& peer);
+
+// Options of a client that expects that user's server.
+ChannelOptions Expecting(absl::string_view user);
 
 // Asks a Host's server who this process is to it. Returns its answer, or the status of the call.
 std::string Ask(const std::string& address, const ChannelOptions& options = {});

@@ -25,12 +25,8 @@ namespace nigh {
 absl::StatusOr<std::unique_ptr<Connection>> DialPipe(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenPipe(const Address& address);
 
-inline constexpr Transport kPipeTransport = {"pipe",
-                                             &DialPipe,
-                                             &ListenPipe,
-                                             /*has_name=*/true,
-                                             /*serves_parent=*/false,
-                                             /*inherited=*/true};
+inline constexpr Transport kPipeTransport = {
+    .scheme = "pipe", .dial = &DialPipe, .listen = &ListenPipe, .reach = Reach::kInvited};
 
 // One side's ends of two pipes, closed on exec.
 struct PipeEnds {

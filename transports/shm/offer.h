@@ -46,9 +46,9 @@ inline constexpr uint16_t kOfferVersion = 1;
 absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memory,
                        const BellHandle& bell);
 
-// The peer's; nothing if it has not come. INTERNAL when it is no offer, or one that cannot be;
-// UNAVAILABLE when the peer has gone or speaks another version. Descriptors that come with what is
-// refused are closed.
+// The peer's; nothing if it has not come. Another error: what a server says in its place
+// (DecodeRefusal). INTERNAL when it is no offer, or one that cannot be; UNAVAILABLE when the peer
+// has gone or speaks another version. Descriptors that come with what is refused are closed.
 absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket);
 
 }  // namespace nigh

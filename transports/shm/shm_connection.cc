@@ -56,15 +56,15 @@ void DiscardUnreadOffer(int socket, const PeerIdentity& peer) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket, Side side,
-                                                                std::string address,
+                                                                PeerIdentity peer,
                                                                 const ShmOptions& options) {
-  PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address), "shared memory");
   absl::StatusOr<OwnMemory> memory = CreateMemory(options.memory, kControlSize + options.ring_size);
   if (!memory.ok()) {
     DiscardUnreadOffer(socket.get(), peer);
     return absl::UnavailableError(
         absl::StrCat(peer.address, ": connect: ", memory.status().message()));
   }
+  peer.medium = "shared memory";
   auto connection = std::unique_ptr<ShmConnection>(
       new ShmConnection(std::move(socket), side, std::move(peer), *std::move(memory)));
   ShmConnection& made = *connection;

@@ -41,10 +41,10 @@ namespace nigh {
 // thread does so when it has been armed and then finds nothing.
 class ShmConnection final : public Connection {
  public:
-  // `socket` is of type SOCK_SEQPACKET. Offers memory of its own; an error is this process's or the
-  // system's.
+  // `socket` is of type SOCK_SEQPACKET, `peer` who it says is there. Offers memory of its own; an
+  // error is this process's or the system's.
   static absl::StatusOr<std::unique_ptr<Connection>> Make(UniqueFd socket, Side side,
-                                                          std::string address,
+                                                          PeerIdentity peer,
                                                           const ShmOptions& options);
   ~ShmConnection() override;
 
