@@ -153,9 +153,10 @@ struct ServerOptions {
   // Bytes that the server keeps for one connection: requests and messages of streams, from their
   // first piece until they have been read or their handler has returned, metadata, and replies that
   // the client does not take. Calls beyond that fail with RESOURCE_EXHAUSTED. At least four of
-  // limits.max_message, whatever this says. Once replies of a quarter of it wait, nothing is read
-  // from the connection until they have left.
-  size_t max_connection_bytes = size_t{64} << 20;
+  // limits.max_message, whatever this says. Once replies of 16 MiB wait, or of a quarter of it,
+  // nothing is read from the connection until they have left. A thousand calls at once, of requests
+  // and replies of 300 KB, need half of the default; among strangers, it should be less.
+  size_t max_connection_bytes = size_t{1} << 30;
   // How long a client may take from when it connects to its hello, which nigh's clients send at
   // once. Then its connection ends, of which on_error hears likewise. Media with one connection, to
   // which the process was born (pipe:, stdio:), wait for ever.

@@ -36,8 +36,8 @@ class Pollable {
   virtual Wake ArmReceive() = 0;
 
   // Whether it takes nothing in until what waits for room has left. Then only that is polled for,
-  // and the end where that has a descriptor of its own.
-  virtual bool Pauses() const { return false; }
+  // and the end where that has a descriptor of its own, until ResumeSending says that it goes on.
+  virtual bool Pauses() { return false; }
 
   // Returns what to poll for while something waits for room, or nothing when nothing waits.
   // Wake::ready(): call ResumeSending instead.

@@ -59,7 +59,7 @@ class ServerLink {
   void Charge(size_t bytes) { charged_.fetch_add(bytes, std::memory_order_relaxed); }
   void Discharge(size_t bytes) { charged_.fetch_sub(bytes, std::memory_order_relaxed); }
   // Whether so much waits to be sent that no more is to be asked for.
-  bool MuchWaits() const { return sender_.waiting_bytes() > max_bytes_ / 4; }
+  bool MuchWaits() const { return sender_.waiting_bytes() > std::min(max_bytes_ / 4, kMuchToSend); }
   // RESOURCE_EXHAUSTED for what MayKeep refuses; the message begins with the method.
   absl::Status TooMuchToKeep(absl::string_view method, absl::string_view what, size_t bytes) const;
 
@@ -103,6 +103,7 @@ class ServerLink {
   Poller& poller_;
   // A call may need a few: one that arrives, one that is handled, one that leaves.
   static constexpr size_t kLeastMessages = 4;
+  static constexpr size_t kMuchToSend = size_t{16} << 20;
 
   const Limits limits_;
   const size_t max_bytes_;

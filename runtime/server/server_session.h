@@ -65,7 +65,12 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   Wake ArmReceive() override {
     return link_.sender().holds_back() ? Wake::Ready() : receiver_.Arm();
   }
-  bool Pauses() const override { return link_.MuchWaits(); }
+  bool Pauses() override {
+    const bool much = link_.MuchWaits();
+    // Else nobody would be told when to read again: handlers send at any time, not only in turns.
+    if (much) paused_ = true;
+    return much;
+  }
   Waiter::PollCost poll_cost() const override { return poll_cost_; }
   std::optional<Wake> ArmSend() override { return link_.sender().Arm(); }
   bool ResumeSending() override;
@@ -179,7 +184,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   Assembler assembler_;
   int unfinished_requests_ = 0;  // in it; each is counted in count_
   size_t assembling_ = 0;        // bytes that the link is charged for it
-  bool paused_ = false;          // a turn has found that much waits to be sent
+  bool paused_ = false;          // much was waiting to be sent, so nothing is read
   bool hello_received_ = false;
   // REQUEST frames that have come; written in the role alone.
   std::atomic<uint64_t> requests_ = 0;

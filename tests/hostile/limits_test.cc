@@ -252,10 +252,13 @@ TEST_F(MuchToKeep, WhoTakesNoRepliesIsNotReadAnyMore) {
     if (before != sent.load()) calls = 0;
     before = sent.load();
   }
-  EXPECT_LT(sent.load() * note.size(), 4 * kMiB) << "the server went on reading";
-  // All of it is answered once the replies are taken.
+  EXPECT_LT(sent.load(), kRequests) << "the server went on reading";
+  // All of it is answered once the replies are taken. If handlers run elsewhere, because they have
+  // been slow, some are refused.
   for (uint32_t call = 0; call < kRequests; ++call) {
-    ASSERT_EQ(peer.ReceiveKind(FrameKind::kResponse).payload, note);
+    const OwnedFrame response = peer.ReceiveKind(FrameKind::kResponse);
+    if (response.payload == note) continue;
+    ASSERT_EQ(StatusOf(response).code(), absl::StatusCode::kResourceExhausted);
   }
   writer.join();
 }
