@@ -144,6 +144,7 @@ class FaultyListener final : public Listener {
     return connection;
   }
 
+  void SetGate(nigh::Gate gate) override { listener_->SetGate(std::move(gate)); }
   Wake Arm() override { return listener_->Arm(); }
   const Address& address() const override { return address_; }
 

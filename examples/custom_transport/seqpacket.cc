@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "nigh/transport/errno_status.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 
 namespace nigh {
@@ -98,7 +98,12 @@ class SeqpacketListener final : public Listener {
     absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
-    return std::make_unique<SeqpacketConnection>(*std::move(socket), address_.ToString());
+    const std::string where = address_.ToString();
+    if (const absl::Status may = gate()(IdentifyPeer(socket->get(), where)); !may.ok()) {
+      TurnAway(*std::move(socket), may);
+      return nullptr;
+    }
+    return std::make_unique<SeqpacketConnection>(*std::move(socket), where);
   }
 
   Wake Arm() override { return place_.Arm(); }
@@ -132,6 +137,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address) {
 
 }  // namespace
 
-constinit const Transport kSeqpacketTransport = {"seqpacket", &Dial, &Listen};
+constinit const Transport kSeqpacketTransport = {
+    .scheme = "seqpacket", .dial = &Dial, .listen = &Listen, .reach = Reach::kUsers};
 
 }  // namespace nigh

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,6 +19,7 @@ namespace nigh {
 class EventLoop;
 class InterceptedClientCall;
 class InterceptedServerCall;
+struct PeerIdentity;
 struct Transport;
 template <class Call>
 class Interceptor;
@@ -30,7 +32,7 @@ using ServerInterceptor = Interceptor<InterceptedServerCall>;
 struct Limits {
   size_t max_message = size_t{4} << 20;  // bytes of one message; a larger one: RESOURCE_EXHAUSTED
   size_t max_metadata = 8192;            // bytes of keys and values of one call and direction
-  uint32_t max_calls = 16'384;           // in flight on one connection; at most 1'048'576
+  uint32_t max_calls = 1024;             // in flight on one connection; at most 1'048'576
   uint32_t window = 256 << 10;           // bytes that a stream's writer may be ahead of its reader
 };
 
@@ -64,6 +66,13 @@ struct RetryPolicy {
 struct ChannelOptions {
   Limits limits = {};
   WaitPolicy wait = {};
+  // The user, by name or number, whose server has to be there, or root's in its place; "*":
+  // anybody's. It concerns addresses that users of the machine can find, where the kernel tells who
+  // has said the server's hello; ?server=USER in the address says the same, and counts more. No
+  // request leaves for anybody else: calls fail with PERMISSION_DENIED. Empty: a server of this
+  // process's user or of root; and, if the address is a path, of the user who alone can have put it
+  // there, because nobody else, root aside, may write to its folder or to one above (not /tmp).
+  std::string expect_server = {};
   // The limit for one attempt to connect and agree on a version.
   absl::Duration connect_timeout = absl::Seconds(20);
   // The pause between attempts. It starts at `min_backoff` and grows by a factor of 1.6 up to
@@ -104,25 +113,62 @@ enum class LostAddress {
   kEndRun,
 };
 
+// Who may connect to a server. Decided by what the kernel tells of a client when it comes, before
+// anything is made for it. It concerns the addresses that the users of the machine can find: not
+// tcp:, which has no users, and not inproc:, pipe: and stdio:, where nobody comes uninvited. An
+// address's mode and group (docs/transports.md) say whom the kernel lets through to this decision.
+struct Admission {
+  // Names or numbers of those who may, besides root and the server's own user, who always may;
+  // members of `groups` likewise. "*" among the users: anybody. A server that has names here does
+  // not listen at tcp:.
+  std::vector<std::string> users = {};
+  std::vector<std::string> groups = {};
+  // Decides, where it is set, in the place of all that, root and the own user included, and over
+  // tcp: too. Runs in a thread of the server and must not block.
+  std::function<bool(const PeerIdentity&)> decide = nullptr;
+};
+
 struct ServerOptions {
   Limits limits = {};
   WaitPolicy wait = {};
+  // By default: the server's own user, and root.
+  Admission admit = {};
   // Threads that read requests and run short handlers. 0: one for every two CPUs.
   int pollers = 0;
   // The limit for all threads together: pollers, slow handlers and synchronous stream handlers.
   // Calls that would need another thread wait.
   int max_threads = 4096;
+  // The limit for the slow handlers and synchronous stream handlers of one connection. Further calls
+  // of it fail with RESOURCE_EXHAUSTED at once.
+  int max_threads_of_connection = 1024;
   // How long they wait. Then they fail with RESOURCE_EXHAUSTED, which on_error hears of, too, once
   // a second at most. Infinite: until a thread is free.
   absl::Duration thread_timeout = absl::Seconds(1);
+  // How many connections there may be, in all and of one user. Users whom the system does not name,
+  // those of tcp: among them, count as one. Whoever is beyond that is told so and goes: UNAVAILABLE
+  // at the client, and RESOURCE_EXHAUSTED for on_error, once a second at most. docs/limits.md has
+  // what one connection costs.
+  int max_connections = 16'384;
+  int max_connections_of_user = 4096;
+  // Bytes that the server keeps for one connection: requests and messages of streams, from their
+  // first piece until they have been read or their handler has returned, metadata, and replies that
+  // the client does not take. Calls beyond that fail with RESOURCE_EXHAUSTED. At least four of
+  // limits.max_message, whatever this says. Once replies of 16 MiB wait, or of a quarter of it,
+  // nothing is read from the connection until they have left. A thousand calls at once, of requests
+  // and replies of 300 KB, need half of the default; among strangers, it should be less.
+  size_t max_connection_bytes = size_t{1} << 30;
+  // How long a client may take from when it connects to its hello, which nigh's clients send at
+  // once. Then its connection ends, of which on_error hears likewise. Media with one connection, to
+  // which the process was born (pipe:, stdio:), wait for ever.
+  absl::Duration hello_timeout = absl::Seconds(10);
   // How long Run() lets running calls go on once it is told to stop. A second SIGINT or SIGTERM
   // ends it at once.
   absl::Duration grace = absl::Seconds(5);
   Interrupt interrupt = Interrupt::kByAddress;
   LostAddress lost_address = LostAddress::kListenAgain;
   // Called for an error that no caller can be told: a connection broke the protocol, an address was
-  // lost, or calls were refused for want of threads. Runs in threads of the server and must not
-  // block.
+  // lost, or a limit, or `admit`, has had connections ended or calls refused, which it hears of once
+  // a second at most. Runs in threads of the server and must not block.
   std::function<void(const absl::Status&)> on_error = nullptr;
   // As ChannelOptions::transports; the array must outlive the server.
   absl::Span<const Transport> transports = {};

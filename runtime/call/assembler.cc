@@ -45,8 +45,10 @@ absl::Status Assembler::Begin(const Frame& first) {
   if (absl::Status status = Interrupt(first.header); !status.ok()) return status;
   Whole& whole = unfinished_[first.header.call];
   whole.header = first.header;
+  whole.announced = size_t{first.header.length} + first.header.rest;
+  announced_ += whole.announced;
   whole.payload = std::exchange(spare_, std::string());
-  whole.payload.reserve(std::min(size_t{first.header.length} + first.header.rest, kMaxReserve));
+  whole.payload.reserve(std::min(whole.announced, kMaxReserve));
   whole.payload.append(AsText(first.payload).data(), first.payload.size());
   return absl::OkStatus();
 }
@@ -70,8 +72,16 @@ absl::StatusOr<std::optional<Assembler::Whole>> Assembler::Add(const Frame& piec
   if (whole.header.rest != 0) return std::nullopt;
   whole.header.length = static_cast<uint32_t>(whole.payload.size());
   std::optional<Whole> finished = std::move(whole);
+  announced_ -= finished->announced;
   unfinished_.erase(entry);
   return finished;
+}
+
+void Assembler::Erase(uint32_t call) {
+  const auto entry = unfinished_.find(call);
+  if (entry == unfinished_.end()) return;
+  announced_ -= entry->second.announced;
+  unfinished_.erase(entry);
 }
 
 void Assembler::GiveBack(std::string& payload) {

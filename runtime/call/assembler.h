@@ -1,6 +1,7 @@
 #ifndef NIGH_RUNTIME_CALL_ASSEMBLER_H_
 #define NIGH_RUNTIME_CALL_ASSEMBLER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ class Assembler {
   struct Whole {
     FrameHeader header;  // of the first piece, with length and rest as if it had not been cut
     std::string payload;
+    size_t announced = 0;  // bytes of all pieces
   };
 
   // Must be told of every frame of a call that is no piece. If the frame opens or ends the call, an
@@ -41,17 +43,22 @@ class Assembler {
 
   // Drops the call's unfinished payload, if there is one.
   void Abandon(uint32_t call) {
-    if (!unfinished_.empty()) unfinished_.erase(call);
+    if (!unfinished_.empty()) Erase(call);
   }
+
+  // Bytes that the unfinished payloads have announced.
+  size_t announced() const { return announced_; }
 
   // The kind of frame that the call's unfinished payload began with, if there is one.
   std::optional<FrameKind> Unfinished(uint32_t call) const;
 
  private:
   absl::Status InterruptUnfinished(const FrameHeader& header);
+  void Erase(uint32_t call);
 
   absl::flat_hash_map<uint32_t, Whole> unfinished_;  // by call; header.rest: bytes still to come
-  std::string spare_;                                // empty, for its capacity
+  size_t announced_ = 0;
+  std::string spare_;  // empty, for its capacity
 };
 
 }  // namespace nigh

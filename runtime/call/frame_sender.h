@@ -101,6 +101,9 @@ class FrameSender {
   // Whether everything that was sent has left. Cheap: takes no lock.
   bool idle() const { return !busy_.load(std::memory_order_acquire); }
 
+  // Bytes that the frames which wait take. Cheap: takes no lock.
+  size_t waiting_bytes() const { return waiting_bytes_.load(std::memory_order_relaxed); }
+
   // Whether frames wait for room, other than long messages that are held back. Cheap: takes no
   // lock.
   bool congested() const { return congested_.load(std::memory_order_acquire); }
@@ -151,6 +154,12 @@ class FrameSender {
   void BeginRequest(uint64_t order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (order != requests_begun_++) requests_are_in_order_ = false;
   }
+  // What a frame that waits takes.
+  static size_t BytesOf(const Waiting& waiting) { return waiting.size + sizeof(Waiting); }
+  void CountWaiting(size_t more, size_t less) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    waiting_bytes_.store(waiting_bytes_.load(std::memory_order_relaxed) + more - less,
+                         std::memory_order_relaxed);
+  }
   // Keeps what waits. False: too much waits already, and the connection is given up.
   bool Keep(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a buffer of `size` bytes for what waits, and gives it back.
@@ -195,6 +204,7 @@ class FrameSender {
   std::atomic<bool> busy_ = false;
   std::atomic<bool> holds_back_ = false;
   std::atomic<bool> congested_ = false;
+  std::atomic<size_t> waiting_bytes_ = 0;  // written under the mutex
   // How many frames have overtaken others, and what IsQuiet has seen of that: how many, and since
   // when there are no more, in steady nanoseconds. Whoever resumes writes these two.
   std::atomic<uint32_t> overtakes_ = 0;

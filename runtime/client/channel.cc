@@ -50,8 +50,11 @@ absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(absl::string_view text,
   }
   absl::StatusOr<const Transport*> transport = FindTransport(options.transports, *address);
   if (!transport.ok()) return transport.status();
-  return std::shared_ptr<Channel>(
-      new Channel(std::make_shared<Connector>(*std::move(address), *transport, options)));
+  absl::StatusOr<std::shared_ptr<const ExpectedServer>> expected =
+      ExpectedServer::Of(*address, **transport, options.expect_server);
+  if (!expected.ok()) return expected.status();
+  return std::shared_ptr<Channel>(new Channel(
+      std::make_shared<Connector>(*std::move(address), *transport, options, *std::move(expected))));
 }
 
 Channel::Channel(std::shared_ptr<Connector> connector) : connector_(std::move(connector)) {}

@@ -50,9 +50,13 @@ class ClientLink {
   std::string NameOf(const Method& method) const;
   const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }
 
-  // What the server announced. Written once, before the first call.
+  // What the server announced. Written once, before the first call, as is who it is: until its
+  // hello has come, who listened.
   const Hello& server() const { return server_; }
-  void set_server(const Hello& hello) { server_ = hello; }
+  void set_server(const Hello& hello) {
+    server_ = hello;
+    peer_ = std::make_shared<const PeerIdentity>(connection_->peer());
+  }
 
   // A call's beginning.
 
@@ -113,7 +117,7 @@ class ClientLink {
   const std::unique_ptr<Connection> connection_;
   const std::string name_;
   const Limits limits_;
-  const std::shared_ptr<const PeerIdentity> peer_;
+  std::shared_ptr<const PeerIdentity> peer_;
   Pump& pump_;
   Hello server_;
   FrameSender sender_;

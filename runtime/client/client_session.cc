@@ -54,10 +54,11 @@ class HelloWait {
 }  // namespace
 
 ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string name,
-                             const ChannelOptions& options)
+                             const ChannelOptions& options,
+                             std::shared_ptr<const ExpectedServer> expected)
     : link_(std::move(connection), std::move(name), options.limits, pump_),
       pump_(link_.connection(), link_.sender(), *this, options),
-      handshake_(link_) {}
+      handshake_(link_, std::move(expected)) {}
 
 ClientSession::~ClientSession() { Close(); }
 

@@ -26,9 +26,10 @@ namespace nigh {
 // Routing is the receiver's alone, so it needs no lock.
 class ClientSession final : public std::enable_shared_from_this<ClientSession>, private Pump::Sink {
  public:
-  // `name` is the address, for messages.
+  // `name` is the address, for messages; `expected` who has to serve, if that matters.
   ClientSession(std::unique_ptr<Connection> connection, std::string name,
-                const ChannelOptions& options);
+                const ChannelOptions& options,
+                std::shared_ptr<const ExpectedServer> expected = nullptr);
   ~ClientSession();
 
   // Must be called first. Fails with UNAVAILABLE when the system has no descriptor to give.

@@ -28,6 +28,15 @@
 #include "nigh/transport/transport.h"
 
 namespace nigh {
+namespace {
+
+// Of a medium's answer to an attempt. Only that this user may not connect is more than that nobody
+// is there.
+absl::Status NotConnected(const absl::Status& answer) {
+  return absl::IsPermissionDenied(answer) ? answer : absl::UnavailableError(answer.message());
+}
+
+}  // namespace
 
 Connector::~Connector() {
   // The poller may still be connecting. Nobody is left to use that session.
@@ -225,7 +234,7 @@ void Connector::FailedToConnect(absl::Status status) {
 std::shared_ptr<ClientSession> Connector::NewSession(std::unique_ptr<Connection> connection) {
   // The session may outlive the channel; then its end concerns nobody. A strong reference would be
   // a cycle.
-  auto session = std::make_shared<ClientSession>(std::move(connection), name_, options_);
+  auto session = std::make_shared<ClientSession>(std::move(connection), name_, options_, expected_);
   session->BelongsTo(weak_from_this());
   session->OnEnd([connector = weak_from_this(), ended = session.get()] {
     if (const std::shared_ptr<Connector> alive = connector.lock()) alive->Retire(*ended);
@@ -236,7 +245,7 @@ std::shared_ptr<ClientSession> Connector::NewSession(std::unique_ptr<Connection>
 absl::StatusOr<std::shared_ptr<ClientSession>> Connector::Attempt(UsedContext& context) {
   FillStandardDescriptors();
   absl::StatusOr<std::unique_ptr<Connection>> connection = transport_->dial(address_);
-  if (!connection.ok()) return absl::UnavailableError(connection.status().message());
+  if (!connection.ok()) return NotConnected(connection.status());
   const std::shared_ptr<ClientSession> session = NewSession(*std::move(connection));
   if (absl::Status status = session->Open(); !status.ok()) return status;
   {
@@ -337,8 +346,7 @@ void Connector::AttemptOnPoller(uint64_t attempt) {
   FillStandardDescriptors();
   absl::StatusOr<std::unique_ptr<Connection>> connection = transport_->dial(address_);
   if (!connection.ok()) {
-    return EndAttemptOnPoller(attempt, nullptr,
-                              absl::UnavailableError(connection.status().message()));
+    return EndAttemptOnPoller(attempt, nullptr, NotConnected(connection.status()));
   }
   const std::shared_ptr<ClientSession> session = NewSession(*std::move(connection));
   if (absl::Status status = session->Open(); !status.ok()) {

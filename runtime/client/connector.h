@@ -27,6 +27,7 @@
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/client_session.h"
+#include "nigh/runtime/client/expected_server.h"
 #include "nigh/runtime/client/method_table.h"
 #include "nigh/runtime/client/retry.h"
 #include "nigh/runtime/client/session_lease.h"
@@ -47,11 +48,13 @@ class Poller;
 // caller of the first kind takes such an attempt over, for it may be in the poller's own thread.
 class Connector final : public std::enable_shared_from_this<Connector> {
  public:
-  Connector(Address address, const Transport* transport, const ChannelOptions& options)
+  Connector(Address address, const Transport* transport, const ChannelOptions& options,
+            std::shared_ptr<const ExpectedServer> expected)
       : address_(std::move(address)),
         name_(address_.ToString()),
         transport_(transport),
         options_(options),
+        expected_(std::move(expected)),
         interceptors_(Compose(options.interceptors)),
         retry_(options.retry) {}
   ~Connector();
@@ -164,6 +167,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   const std::string name_;  // the address, for messages
   const Transport* const transport_;
   const ChannelOptions options_;
+  const std::shared_ptr<const ExpectedServer> expected_;
   const InterceptorChain<InterceptedClientCall> interceptors_;
   MethodTable methods_;
   Retry retry_;

@@ -3,14 +3,15 @@
 #include <array>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/runtime/call/own_hello.h"
 #include "nigh/runtime/wire/hello.h"
+#include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
 
@@ -32,7 +33,9 @@ void Handshake::Take(const Frame& frame) {
   const absl::Status valid = ValidateFrameHeader(frame.header, link_.connection().max_payload());
   if (!valid.ok()) return fail("", valid.message());
   if (frame.header.kind == FrameKind::kGoAway) {
-    return fail("the server refused: ", absl::Utf8SafeCHexEscape(AsText(frame.payload)));
+    const absl::Status refusal = DecodeRefusal(frame.header, frame.payload);
+    return Fail(
+        absl::Status(refusal.code(), absl::StrCat(link_.name(), ": connect: ", refusal.message())));
   }
   if (frame.header.kind != FrameKind::kHello) {
     return fail("",
@@ -42,7 +45,12 @@ void Handshake::Take(const Frame& frame) {
   if (!theirs.ok()) return fail("", theirs.status().message());
   const absl::Status agreed = AgreeOnVersion(OwnHello(link_.limits()), *theirs).status();
   if (!agreed.ok()) return fail("", agreed.message());
+  const std::shared_ptr<const PeerIdentity> listened = link_.peer();
   link_.set_server(*theirs);
+  if (expected_ != nullptr) {
+    const absl::Status expected = expected_->Check(*listened, *link_.peer());
+    if (!expected.ok()) return Fail(expected);
+  }
   End();
 }
 
@@ -55,7 +63,9 @@ void Handshake::TimeOut() {
 void Handshake::Fail(const absl::Status& why) {
   if (over_) return;
   link_.connection().Close();
-  outcome_ = absl::UnavailableError(why.message());
+  // What else it may be is the medium's failure, not that of a call.
+  const bool refused = absl::IsPermissionDenied(why) || absl::IsResourceExhausted(why);
+  outcome_ = refused ? why : absl::UnavailableError(why.message());
   End();
 }
 

@@ -35,11 +35,15 @@ class Pollable {
   // Returns what to poll for before sleeping. Wake::ready(): take another turn instead.
   virtual Wake ArmReceive() = 0;
 
+  // Whether it takes nothing in until what waits for room has left. Then only that is polled for,
+  // and the end where that has a descriptor of its own, until ResumeSending says that it goes on.
+  virtual bool Pauses() { return false; }
+
   // Returns what to poll for while something waits for room, or nothing when nothing waits.
   // Wake::ready(): call ResumeSending instead.
   virtual std::optional<Wake> ArmSend() { return std::nullopt; }
-  // Sends what waits: there may be room again. True: something is left that does not wait for room,
-  // and its turns will send it.
+  // Sends what waits: there may be room again. True: it is to have turns, for something is left that
+  // does not wait for room, or it pauses no more.
   virtual bool ResumeSending() { return false; }
 
   // Returns what a turn with nothing to receive costs.

@@ -213,7 +213,8 @@ bool Poller::Watch(Source& source, const Wake& wake) {
   const uint32_t events =
       static_cast<uint32_t>(wake.events) | (wake.edge_triggered ? uint32_t{EPOLLET} : 0);
   // The end first: it has no part in what follows.
-  if (wake.end_fd >= 0 &&
+  const bool watches_end = wake.end_fd >= 0 && source.end_fd != wake.end_fd;
+  if (watches_end &&
       !Control(EPOLL_CTL_ADD, wake.end_fd, source.token, static_cast<uint32_t>(wake.end_events))) {
     return false;
   }
@@ -221,7 +222,7 @@ bool Poller::Watch(Source& source, const Wake& wake) {
   const bool sends = source.send_fd == wake.fd;
   if (!Control(sends ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, wake.fd, source.token,
                sends ? events | EPOLLOUT : events)) {
-    if (wake.end_fd >= 0) Control(EPOLL_CTL_DEL, wake.end_fd, source.token, 0);
+    if (watches_end) Control(EPOLL_CTL_DEL, wake.end_fd, source.token, 0);
     return false;
   }
   source.receive_fd = wake.fd;
@@ -333,7 +334,25 @@ Poller::Pass Poller::PollHot() {
   return result;
 }
 
+void Poller::StopReceiving(Source& source) {
+  const int fd = std::exchange(source.receive_fd, -1);
+  if (fd < 0) return;
+  if (fd == source.send_fd) {
+    Control(EPOLL_CTL_MOD, fd, source.token, EPOLLOUT);
+  } else {
+    Control(EPOLL_CTL_DEL, fd, source.token, 0);
+  }
+}
+
 bool Poller::Cool(Source& source) {
+  if (source.pollable->Pauses()) {
+    if (source.send_fd < 0) WatchSend(source);
+    // What waited may have left meanwhile; or it is held back, and turns will send it.
+    if (source.send_fd < 0 || !source.pollable->Pauses()) return false;
+    StopReceiving(source);
+    source.hot = false;
+    return true;
+  }
   const Wake wake = source.pollable->ArmReceive();
   if (wake.ready()) return false;
   // What its turns were sending may have come to wait for room.

@@ -120,6 +120,8 @@ class Poller {
   // Registers `wake` with epoll.
   // Puts the descriptors of `wake` into epoll_. False: not all of them could be, and none is.
   bool Watch(Source& source, const Wake& wake);
+  // Takes what is polled for frames out of epoll_: the source pauses.
+  void StopReceiving(Source& source);
   void WatchSend(Source& source);
   void WatchSend(Source& source, const Wake& wake);
   void ResumeSend(Source& source);

@@ -1,5 +1,6 @@
 #include "nigh/runtime/server/dispatcher.h"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -121,14 +122,20 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
 
 bool Dispatcher::RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, bool may_run_here) {
   Poller& poller = call->session().poller();
+  const std::shared_ptr<std::atomic<int>> threads = call->session().threads();
+  if (threads->load(std::memory_order_relaxed) >= threads_of_connection_) {
+    return RefuseBeyondShare(std::move(call), mark);
+  }
+  threads->fetch_add(1, std::memory_order_relaxed);
   // Whoever calls this owns the call. The method is the dispatcher's.
-  WorkerPool::Task task = [this, call = std::move(call)](WorkerPool::Fate fate) mutable {
+  WorkerPool::Task task = [this, threads, call = std::move(call)](WorkerPool::Fate fate) mutable {
     RegisteredMethod& method = call->method();
     const bool overdue = fate == WorkerPool::Fate::kOverdue;
     if (overdue) call->Abort(Refusal(method.method().name));
     const int64_t start = SteadyNanos();
     // One that is over by now gets as far as its interceptors.
     call = ServerCall::Serve(std::move(call));
+    threads->fetch_sub(1, std::memory_order_relaxed);
     if (!overdue) method.Learn(SteadyNanos() - start);
     if (call == nullptr) return;
     ServerSession& session = call->session();
@@ -151,6 +158,28 @@ bool Dispatcher::RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, b
   pool_.Queue(std::move(task), deadline);
   LookOut(poller);
   return true;
+}
+
+bool Dispatcher::RefuseBeyondShare(std::unique_ptr<ServerCall> call, InlineMark& mark) {
+  const absl::Status refusal = absl::ResourceExhaustedError(absl::StrCat(
+      call->method().method().name, ": handlers of this connection have ", threads_of_connection_,
+      " threads already (raise ServerOptions::max_threads_of_connection)"));
+  const int refused = beyond_share_.Count(1);
+  if (refused != 0 && on_refusal_ != nullptr) {
+    on_refusal_(absl::Status(refusal.code(),
+                             absl::StrCat(call->session().peer().address, ": serve: ", refused,
+                                          " calls were refused: ", refusal.message())));
+  }
+  const uint64_t entered = mark.Enter();
+  call->Abort(refusal);
+  // It gets as far as its interceptors.
+  call = ServerCall::Serve(std::move(call));
+  const bool kept = mark.Leave(entered);
+  if (call != nullptr) {
+    ServerSession& session = call->session();
+    session.TakeBack(std::move(call), kept);
+  }
+  return kept;
 }
 
 void Dispatcher::LookOut(Poller& poller) {
@@ -195,14 +224,8 @@ absl::Status Dispatcher::Refusal(absl::string_view subject) const {
 
 void Dispatcher::Report(int refused) {
   if (on_refusal_ == nullptr) return;
-  constexpr absl::Duration kPause = absl::Seconds(1);
-  {
-    MutexLock lock(mutex_);
-    unreported_ += refused;
-    if (!next_report_.HasPassed()) return;
-    next_report_ = Deadline::After(kPause);
-    refused = std::exchange(unreported_, 0);
-  }
+  refused = refusals_.Count(refused);
+  if (refused == 0) return;
   on_refusal_(Refusal(absl::StrCat("serve: ", refused, " calls were refused")));
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/loop/watchdog.h"
 #include "nigh/runtime/loop/worker_pool.h"
+#include "nigh/runtime/server/report_rate.h"
 #include "nigh/runtime/server/server_call.h"
 #include "nigh/service.h"
 
@@ -133,14 +135,17 @@ class Dispatcher {
  public:
   // `max_threads` limits the pool, which handlers and pollers share. nullopt: there is no pool, and
   // all handlers run on the poller. A call waits for a thread for `thread_timeout`. `on_refusal`
-  // hears of calls that are refused then, once a second at most; it may be null.
+  // hears of calls that are refused then, once a second at most; it may be null. A call whose
+  // connection has `threads_of_connection` in the pool already is refused at once.
   Dispatcher(std::optional<int> max_threads, InterceptorChain<InterceptedServerCall> interceptors,
              absl::Duration thread_timeout = absl::InfiniteDuration(),
-             std::function<void(const absl::Status&)> on_refusal = nullptr)
+             std::function<void(const absl::Status&)> on_refusal = nullptr,
+             int threads_of_connection = std::numeric_limits<int>::max())
       : has_pool_(max_threads.has_value()),
         interceptors_(std::move(interceptors)),
         thread_timeout_(thread_timeout),
         on_refusal_(std::move(on_refusal)),
+        threads_of_connection_(threads_of_connection),
         pool_(max_threads.value_or(0)) {}
 
   // Adds a service. Before the server starts; `service` must outlive it. ALREADY_EXISTS: names a
@@ -175,24 +180,27 @@ class Dispatcher {
  private:
   // Runs the call in the pool, or here if `may_run_here` and need be. As Run.
   bool RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, bool may_run_here);
+  // Ends a call whose connection has its share of the pool. As Run.
+  bool RefuseBeyondShare(std::unique_ptr<ServerCall> call, InlineMark& mark);
   // Has `poller` look for calls that have waited for too long, from now until none waits.
   void LookOut(Poller& poller) ABSL_LOCKS_EXCLUDED(mutex_);
   void RefuseOverdue(Poller& poller) ABSL_LOCKS_EXCLUDED(mutex_);
   // Why there is no thread; the message begins with `subject`.
   absl::Status Refusal(absl::string_view subject) const;
-  void Report(int refused) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Report(int refused);
 
   const bool has_pool_;
   const InterceptorChain<InterceptedServerCall> interceptors_;
   const absl::Duration thread_timeout_;
   const std::function<void(const absl::Status&)> on_refusal_;
+  const int threads_of_connection_;
   absl::flat_hash_map<std::string, std::unique_ptr<RegisteredMethod>> methods_;
   absl::flat_hash_map<std::string, int> services_;
   std::unique_ptr<RegisteredMethod> fallback_;
   Mutex mutex_;
   bool looking_out_ ABSL_GUARDED_BY(mutex_) = false;  // a poller has a timer for it
-  int unreported_ ABSL_GUARDED_BY(mutex_) = 0;        // calls that were refused
-  Deadline next_report_ ABSL_GUARDED_BY(mutex_) = Deadline::AtNanos(0);
+  ReportRate refusals_;                               // of calls for want of threads
+  ReportRate beyond_share_;                           // of calls of a connection that has enough
   WorkerPool pool_;
   Watchdog watchdog_;
 };

@@ -16,7 +16,8 @@ namespace nigh {
 // Once it has ended, its poller lets go of it, and nothing touches it any more.
 class ListenerSource final : public Pollable {
  public:
-  // Gets a new connection, or the error that ended the listener. Called in the poller's role.
+  // Gets a new connection, the error that ended the listener, or RESOURCE_EXHAUSTED for one who was
+  // turned away. Called in the poller's role.
   using ArrivalCallback = absl::AnyInvocable<void(absl::StatusOr<std::unique_ptr<Connection>>)>;
 
   ListenerSource(std::unique_ptr<Listener> listener, ArrivalCallback arrived)
@@ -25,10 +26,13 @@ class ListenerSource final : public Pollable {
   Turn TakeTurn(InlineMark& /*mark*/) override {
     for (int i = 0; i < kAcceptsPerTurn; ++i) {
       absl::StatusOr<std::unique_ptr<Connection>> connection = listener_->Accept();
-      ended_ = !connection.ok();
-      if (!ended_ && *connection == nullptr) return Turn::kQuiet;
+      // Those who are turned away for want of something are a burden already.
+      const bool turned_away = absl::IsResourceExhausted(connection.status());
+      ended_ = !connection.ok() && !turned_away;
+      if (connection.ok() && *connection == nullptr) return Turn::kQuiet;
       arrived_(std::move(connection));
       if (ended_) return Turn::kEnded;
+      if (turned_away) return Turn::kQuiet;
     }
     return Turn::kBusy;
   }

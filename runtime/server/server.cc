@@ -34,7 +34,9 @@
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/loop/stop_signals.h"
 #include "nigh/runtime/loop/worker_pool.h"
+#include "nigh/runtime/server/connection_limits.h"
 #include "nigh/runtime/server/dispatcher.h"
+#include "nigh/runtime/server/gatekeeper.h"
 #include "nigh/runtime/server/listener_source.h"
 #include "nigh/runtime/server/server_session.h"
 #include "nigh/transport/address.h"
@@ -104,8 +106,8 @@ class Server::State {
   void CloseSessions(const std::vector<std::shared_ptr<ServerSession>>& sessions)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Takes what came to the listener at `address`.
-  void Accept(const Address& address, absl::StatusOr<std::unique_ptr<Connection>> connection)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Accept(const Address& address, const Transport& transport,
+              absl::StatusOr<std::unique_ptr<Connection>> connection) ABSL_LOCKS_EXCLUDED(mutex_);
   // In the role of the listeners' poller: `lost` has ended the listener at `address`, and the
   // poller has let go of it.
   void Recover(const Address& address, absl::Status lost) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -118,13 +120,14 @@ class Server::State {
   void Report(const absl::Status& status) {
     if (options_.on_error) options_.on_error(status);
   }
-  std::vector<std::shared_ptr<ServerSession>> Sessions() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const BirthProcess birth_;
   const ServerOptions options_;
+  Gatekeeper gatekeeper_;
   Dispatcher dispatcher_;
   std::vector<std::shared_ptr<Poller>> pollers_;  // or only the event loop's
-  absl::Status registered_;                       // the first failure
+  std::optional<ConnectionLimits> limits_;
+  absl::Status registered_;  // the first failure
   // An eventfd that ends Run. It is readable once Shutdown has begun, or when there can be no more
   // connections.
   UniqueFd stopped_;
@@ -145,24 +148,25 @@ class Server::State {
 
 Server::State::State(ServerOptions options)
     : options_(std::move(options)),
+      gatekeeper_(options_.admit, [this](const absl::Status& status) { Report(status); }),
       // One more than the pollers at least: when a handler blocks a poller's thread, another thread
       // must be there to take the role.
-      dispatcher_(options_.event_loop != nullptr
-                      ? std::optional<int>()
-                      : std::max(options_.max_threads, PollerCount(options_) + 1),
-                  Compose(options_.interceptors), options_.thread_timeout,
-                  [this](const absl::Status& status) { Report(status); }),
+      dispatcher_(
+          options_.event_loop != nullptr
+              ? std::optional<int>()
+              : std::max(options_.max_threads, PollerCount(options_) + 1),
+          Compose(options_.interceptors), options_.thread_timeout,
+          [this](const absl::Status& status) { Report(status); },
+          options_.max_threads_of_connection),
       stopped_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()),
       heeds_terminal_(options_.interrupt != Interrupt::kLeftToHost) {
-  if (options_.event_loop != nullptr) {
-    pollers_.push_back(options_.event_loop->poller());
-    return;
-  }
-  for (int i = 0; i < PollerCount(options_); ++i) {
+  if (options_.event_loop != nullptr) pollers_.push_back(options_.event_loop->poller());
+  for (int i = 0; options_.event_loop == nullptr && i < PollerCount(options_); ++i) {
     Poller& poller = *pollers_.emplace_back(std::make_shared<Poller>(options_.wait));
     // Without another thread, that which has just lost the role takes it when its handler returns.
     dispatcher_.watchdog().Watch(poller.mark(), [this, &poller] { (void)Drive(poller); });
   }
+  limits_.emplace(options_, *pollers_.front(), [this](const auto& status) { Report(status); });
 }
 
 absl::Status Server::State::Listen(absl::string_view text) {
@@ -175,9 +179,12 @@ absl::Status Server::State::Listen(absl::string_view text) {
 absl::Status Server::State::ListenAt(const Address& address, bool again) {
   absl::StatusOr<const Transport*> transport = FindTransport(options_.transports, address);
   if (!transport.ok()) return transport.status();
+  const Reach reach = (*transport)->reach;
+  if (absl::Status good = gatekeeper_.Check(address, reach); !good.ok()) return good;
   absl::StatusOr<std::unique_ptr<Listener>> listener = (*transport)->listen(address);
   if (!listener.ok()) return listener.status();
   const Address bound = (*listener)->address();
+  (*listener)->SetGate(gatekeeper_.GateOf(bound, reach));
   MutexLock lock(mutex_);
   if (phase_ > Phase::kServing) {
     return absl::UnavailableError(
@@ -191,8 +198,9 @@ absl::Status Server::State::ListenAt(const Address& address, bool again) {
     if (open_listeners_++ == 0) (void)::eventfd_read(stopped_.get(), &ignored);
   }
   listeners_.push_back(std::make_shared<ListenerSource>(
-      *std::move(listener),
-      [this, bound](auto connection) { Accept(bound, std::move(connection)); }));
+      *std::move(listener), [this, bound, &made_by = **transport](auto connection) {
+        Accept(bound, made_by, std::move(connection));
+      }));
   if (phase_ == Phase::kServing) pollers_.front()->Add(listeners_.back());
   return absl::OkStatus();
 }
@@ -243,9 +251,12 @@ bool Server::State::Drive(Poller& poller) {
   return dispatcher_.pool().SubmitUrgent([&poller](WorkerPool::Fate) { poller.Drive(); });
 }
 
-void Server::State::Accept(const Address& address,
+void Server::State::Accept(const Address& address, const Transport& transport,
                            absl::StatusOr<std::unique_ptr<Connection>> connection) {
   if (absl::IsOutOfRange(connection.status())) return NoMoreArrivals();
+  if (absl::IsResourceExhausted(connection.status())) {
+    return limits_->MakeRoom(connection.status());
+  }
   if (!connection.ok()) {
     Report(connection.status());
     // As a task, which runs when the poller has let go of the listener and of its descriptors.
@@ -257,15 +268,18 @@ void Server::State::Accept(const Address& address,
   // The poller with the least to look after.
   Poller& poller = **absl::c_min_element(
       pollers_, [](const auto& a, const auto& b) { return a->load() < b->load(); });
-  auto session =
-      std::make_shared<ServerSession>(*std::move(connection), poller, dispatcher_, options_.limits);
+  auto session = std::make_shared<ServerSession>(*std::move(connection), poller, dispatcher_,
+                                                 options_.limits, options_.max_connection_bytes);
   session->OnBroken([this](const absl::Status& status) { Report(status); });
   session->OnEnd([this, ended = session.get()] { Forget(*ended); });
   session->OnDrained([this] { Changed(); });
+  session->OnGreeted([this, greeted = session.get()] { limits_->Greeted(*greeted); });
+  // Who was given the descriptors of its one connection may take its time.
+  if (!limits_->Add(session, /*awaits_hello=*/transport.reach != Reach::kInvited).ok()) return;
   {
     MutexLock lock(mutex_);
     // Shutdown has listed the sessions that it ends. This one goes, and closes its connection.
-    if (phase_ != Phase::kServing) return;
+    if (phase_ != Phase::kServing) return limits_->Remove(*session);
     sessions_[session.get()] = session;
   }
   session->Open();
@@ -310,6 +324,7 @@ void Server::State::NoMoreArrivals() {
 }
 
 void Server::State::Forget(ServerSession& session) {
+  limits_->Remove(session);
   MutexLock lock(mutex_);
   sessions_.erase(&session);
   changed_.SignalAll();
@@ -318,13 +333,6 @@ void Server::State::Forget(ServerSession& session) {
 
 void Server::State::StopIfNobodyCanCome() {
   if (open_listeners_ == 0 && sessions_.empty()) (void)::eventfd_write(stopped_.get(), 1);
-}
-
-std::vector<std::shared_ptr<ServerSession>> Server::State::Sessions() const {
-  MutexLock lock(mutex_);
-  std::vector<std::shared_ptr<ServerSession>> sessions;
-  for (const auto& [key, session] : sessions_) sessions.push_back(session);
-  return sessions;
 }
 
 void Server::State::WaitUntil(Deadline deadline, absl::FunctionRef<bool()> done) {
@@ -421,7 +429,11 @@ void Server::State::Shutdown(absl::Duration grace, absl::FunctionRef<bool()> hur
   (void)::eventfd_write(stopped_.get(), 1);
   CloseListeners();
   // Complete: since the phase has changed, Accept adds no session.
-  const std::vector<std::shared_ptr<ServerSession>> sessions = Sessions();
+  std::vector<std::shared_ptr<ServerSession>> sessions;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [key, session] : sessions_) sessions.push_back(session);
+  }
   for (const auto& session : sessions) session->Drain();
   {
     MutexLock lock(mutex_);
@@ -443,6 +455,7 @@ void Server::State::Shutdown(absl::Duration grace, absl::FunctionRef<bool()> hur
     }
   }
   CloseSessions(sessions);
+  limits_->Stop();
   if (options_.event_loop == nullptr) StopThreads();
   {
     MutexLock lock(mutex_);

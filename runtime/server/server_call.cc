@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/message.h"
 #include "google/protobuf/message_lite.h"
 #include "nigh/deadline.h"
 #include "nigh/interceptor.h"
@@ -36,6 +37,16 @@ namespace {
 
 // Messages larger than this many bytes are not kept, for their memory may not be needed again.
 constexpr size_t kLargeMessage = size_t{64} << 10;
+// What an entry of metadata, or a message in an inbox, takes besides its bytes.
+constexpr size_t kEntry = 64;
+// A message without reflection does not say what it takes. Of two bytes, an empty submessage takes
+// some 40.
+constexpr size_t kMostExpansion = 20;
+
+size_t SpaceOf(const google::protobuf::MessageLite& message, size_t serialised) {
+  const auto* const full = dynamic_cast<const google::protobuf::Message*>(&message);
+  return full == nullptr ? serialised * kMostExpansion : full->SpaceUsedLong();
+}
 
 }  // namespace
 
@@ -51,7 +62,27 @@ ServerCall::ServerCall(ServerSession& session, RegisteredMethod& method, const M
   MakeMessages();
 }
 
-ServerCall::~ServerCall() = default;
+ServerCall::~ServerCall() {
+  link_.Discharge(charged_);
+  MutexLock lock(mutex_);
+  ClearInbox();
+}
+
+absl::Status ServerCall::ChargeRequest(size_t payload) {
+  size_t bytes = context_.client_metadata_.byte_size() + kEntry * context_.client_metadata_.size();
+  if (payload > kShortRequest) {
+    bytes += request_ == nullptr ? payload : SpaceOf(*request_, payload);
+  }
+  if (!link_.MayKeep(bytes)) return link_.TooMuchToKeep(context_.method(), "a request", bytes);
+  charged_ = bytes;
+  link_.Charge(bytes);
+  return absl::OkStatus();
+}
+
+void ServerCall::ClearInbox() {
+  for (const std::string& message : inbox_) link_.Discharge(message.size() + kEntry);
+  inbox_.clear();
+}
 
 void ServerCall::MakeMessages() {
   const MethodHandler& handler = method_.handler();
@@ -81,6 +112,9 @@ absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan pa
     const absl::Status parsed = MessageTarget(request_.get()).Parse(payload);
     if (!parsed.ok()) return refuse(parsed);
   }
+  if (IsCharged(header, payload.size())) {
+    if (absl::Status charged = ChargeRequest(payload.size()); !charged.ok()) return charged;
+  }
   if (is_unary()) return absl::OkStatus();
 
   MutexLock lock(mutex_);
@@ -89,6 +123,7 @@ absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan pa
   (void)state_.Receive(message, (header.flags & kEnd) != 0);
   if (message && request_ == nullptr) {
     inbox_.emplace_back(AsText(payload).data(), payload.size());
+    link_.Charge(payload.size() + kEntry);
     (void)window_.Received(payload.size());
   }
   return absl::OkStatus();
@@ -119,7 +154,8 @@ bool ServerCall::Settle() {
 // It belongs to the session alone.
 void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   phase_.store(Phase::kSpare, std::memory_order_relaxed);
-  if (request_size_ > kLargeMessage) request_.reset();
+  if (std::max(request_size_, charged_) > kLargeMessage) request_.reset();
+  if (charged_ != 0) link_.Discharge(std::exchange(charged_, 0));
   if (reply_size_ > kLargeMessage) reply_.reset();
   if (reply_ != nullptr) reply_->Clear();
   MakeMessages();
@@ -133,7 +169,7 @@ void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   context_.trailing_.Clear();
   context_.cancellation_.Reset();
   orphaned_ = false;
-  if (!inbox_.empty()) inbox_.clear();
+  if (!inbox_.empty()) ClearInbox();
 }
 
 void ServerCall::TakeMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned) {
@@ -166,6 +202,10 @@ absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
     case Verdict::kOk:
       break;
   }
+  if (message && !link_.MayKeep(payload.size() + kEntry)) {
+    return link_.TooMuchToKeep(context_.method(), "a message", payload.size());
+  }
+  if (message) link_.Charge(payload.size() + kEntry);
   if (message && owned != nullptr) {
     inbox_.push_back(std::move(*owned));
   } else if (message) {
@@ -194,7 +234,8 @@ bool ServerCall::IsReady(Event event) const {
     case Event::kMessage:
       return !inbox_.empty() || !state_.can_receive();
     case Event::kRoom:
-      return !state_.can_send() || (window_.may_send() && link_.sender().HasRoom(id_));
+      return !state_.can_send() ||
+             (window_.may_send() && link_.sender().HasRoom(id_) && !link_.MuchWaits());
   }
   return true;
 }
@@ -231,6 +272,7 @@ bool ServerCall::ReadMessage(MessageTarget target) {
   if (!Await(Event::kMessage) || !is_open() || inbox_.empty()) return false;
   const std::string message = std::move(inbox_.front());
   inbox_.pop_front();
+  link_.Discharge(message.size() + kEntry);
   absl::Status parsed;
   {
     MutexUnlock unlock(mutex_);
@@ -380,6 +422,8 @@ void ServerCall::Respond(absl::Status status) {
     if (status.ok() && reply->size() > link_.client().max_message) {
       status = TooLargeToSend(context_.method(), "a reply", reply->size(), Peer::kClient,
                               link_.client().max_message);
+    } else if (status.ok() && !link_.sender().idle() && !link_.MayKeep(reply->size())) {
+      status = link_.TooMuchToKeep(context_.method(), "a reply", reply->size());
     }
     if (!status.ok()) reply.reset();
   } else if (reply_ != nullptr) {

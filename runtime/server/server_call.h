@@ -84,6 +84,11 @@ class ServerCall final : public HandlerCall {
   // Takes a REQUEST of `payload`: its deadline, metadata and message. An error says why it is
   // refused.
   absl::Status TakeRequest(const FrameHeader& header, ConstByteSpan payload);
+  // Whether the bytes of such a request are charged. Those of a short one are not: max_calls bounds
+  // them.
+  static bool IsCharged(const FrameHeader& header, size_t payload) {
+    return payload > kShortRequest || (header.flags & kSections) != 0;
+  }
   // Becomes the open call `id`, whose request has been taken.
   void Open(uint32_t id);
   // Whether the handler may run. If it may not, the client is told so as the call ends, and makes
@@ -125,6 +130,7 @@ class ServerCall final : public HandlerCall {
     kTerminated,  // something else has; the handler may still run
   };
   static constexpr int kEvents = 2;
+  static constexpr size_t kShortRequest = 4096;
 
   bool is_unary() const { return reply_ != nullptr && request_ != nullptr; }
   // Ends the call from this side: sends `status` to the client and lets the handler know.
@@ -171,6 +177,10 @@ class ServerCall final : public HandlerCall {
   bool WriteNow(const MessageSource& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The reader has taken a message of so many bytes.
   void Consumed(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Charges the link for the request and its metadata until Renew. Fails if that is too much.
+  absl::Status ChargeRequest(size_t payload);
+  // Lets go of the messages that wait for the handler.
+  void ClearInbox() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Checks whether the handler's metadata may be sent.
   absl::Status CheckMetadata() const;
   // Adds the initial metadata to the first message, or to a frame of their own.
@@ -194,6 +204,7 @@ class ServerCall final : public HandlerCall {
   bool send_seen_ = false;   // interceptors have seen the reply that waits to be written
   size_t request_size_ = 0;  // bytes that request_ was parsed from
   size_t reply_size_ = 0;    // bytes that reply_ serialises to
+  size_t charged_ = 0;       // bytes that the link is charged for the request
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;
   ServedContext context_{*this};

@@ -1,6 +1,9 @@
 #ifndef NIGH_RUNTIME_SERVER_SERVER_LINK_H_
 #define NIGH_RUNTIME_SERVER_SERVER_LINK_H_
 
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,11 +29,12 @@ class ServerLink {
  public:
   // `source` is what `poller` polls; both outlive the link.
   ServerLink(std::unique_ptr<Connection> connection, Pollable& source, Poller& poller,
-             const Limits& limits)
+             const Limits& limits, size_t max_bytes)
       : connection_(std::move(connection)),
         source_(source),
         poller_(poller),
         limits_(limits),
+        max_bytes_(std::max(max_bytes, kLeastMessages * limits.max_message)),
         peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
         sender_(*connection_) {}
 
@@ -44,6 +48,20 @@ class ServerLink {
   // What the client announced. Written once, before the first request.
   const Hello& client() const { return client_; }
   void SetClient(const Hello& hello) { client_ = hello; }
+
+  // What is kept for the connection, in bytes: what has been charged, and what waits to be sent.
+  //
+  // Whether so many bytes more may be. One thing may always be kept, whatever its size.
+  bool MayKeep(size_t bytes) const {
+    const size_t kept = charged_.load(std::memory_order_relaxed) + sender_.waiting_bytes();
+    return kept == 0 || kept + bytes <= max_bytes_;
+  }
+  void Charge(size_t bytes) { charged_.fetch_add(bytes, std::memory_order_relaxed); }
+  void Discharge(size_t bytes) { charged_.fetch_sub(bytes, std::memory_order_relaxed); }
+  // Whether so much waits to be sent that no more is to be asked for.
+  bool MuchWaits() const { return sender_.waiting_bytes() > std::min(max_bytes_ / 4, kMuchToSend); }
+  // RESOURCE_EXHAUSTED for what MayKeep refuses; the message begins with the method.
+  absl::Status TooMuchToKeep(absl::string_view method, absl::string_view what, size_t bytes) const;
 
   // Sends a frame, and sees to what stays behind or to the end of the connection.
   void Send(FrameHeader&& header, absl::string_view sections = "",
@@ -83,7 +101,13 @@ class ServerLink {
   const std::unique_ptr<Connection> connection_;
   Pollable& source_;
   Poller& poller_;
+  // A call may need a few: one that arrives, one that is handled, one that leaves.
+  static constexpr size_t kLeastMessages = 4;
+  static constexpr size_t kMuchToSend = size_t{16} << 20;
+
   const Limits limits_;
+  const size_t max_bytes_;
+  std::atomic<size_t> charged_ = 0;
   const std::shared_ptr<const PeerIdentity> peer_;
   FrameSender sender_;
   Hello client_;

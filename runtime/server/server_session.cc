@@ -39,8 +39,8 @@ constexpr absl::string_view kShuttingDown = "the server is shutting down";
 }  // namespace
 
 ServerSession::ServerSession(std::unique_ptr<Connection> connection, Poller& poller,
-                             Dispatcher& dispatcher, const Limits& limits)
-    : link_(std::move(connection), *this, poller, limits),
+                             Dispatcher& dispatcher, const Limits& limits, size_t max_bytes)
+    : link_(std::move(connection), *this, poller, limits, max_bytes),
       dispatcher_(dispatcher),
       poll_cost_(link_.connection().poll_cost()),
       receiver_(link_.connection()) {}
@@ -60,6 +60,12 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
   if (link_.sender().holds_back()) (void)ResumeSending();
   for (int frames = 0; frames < kFramesPerTurn; ++frames) {
     if (frames > 0 && receiver_.SeemsDrained()) return Turn::kDrained;
+    // A client that takes no replies gets no more of them.
+    if (link_.MuchWaits()) {
+      paused_ = true;
+      (void)ResumeSending();
+      if (paused_) return Turn::kQuiet;
+    }
     const Frame* const frame = receiver_.Next();
     if (frame == nullptr) {
       if (!receiver_.ended()) {
@@ -147,6 +153,7 @@ bool ServerSession::OnHello(ConstByteSpan payload) {
   if (!agreed.ok()) return Violated(agreed);
   link_.SetClient(*hello);
   hello_received_ = true;
+  if (on_greeted_) on_greeted_();
   return true;
 }
 
@@ -208,13 +215,32 @@ absl::Status ServerSession::Refusal(const FrameHeader& header, ConstByteSpan pay
   return absl::OkStatus();
 }
 
+void ServerSession::ChargeAssembler() {
+  link_.Discharge(assembling_);
+  assembling_ = assembler_.announced();
+  link_.Charge(assembling_);
+}
+
+bool ServerSession::MayKeep(size_t bytes) {
+  if (link_.MayKeep(bytes)) return true;
+  KeepReturned();
+  ChargeAssembler();
+  return link_.MayKeep(bytes);
+}
+
 bool ServerSession::BeginPieces(const Frame& frame) {
   const FrameHeader& header = frame.header;
+  const size_t announced = size_t{header.length} + header.rest;
   if (header.kind == FrameKind::kRequest) {
     if (!CheckRequest(header)) return false;
     // The pieces to come of a request that is refused continue nothing and are dropped.
     if (const absl::Status refusal = Refusal(header, frame.payload); !refusal.ok()) {
       link_.Refuse(header.call, refusal);
+      return true;
+    }
+    if (!MayKeep(announced)) {
+      link_.Refuse(header.call, link_.TooMuchToKeep(methods_[header.method].description().name,
+                                                    "a request", announced));
       return true;
     }
     // A server that shuts down waits for the rest.
@@ -233,8 +259,14 @@ bool ServerSession::BeginPieces(const Frame& frame) {
                                     Peer::kClient, link_.limits().max_message));
       return true;
     }
+    if (!MayKeep(announced)) {
+      call->Abort(link_.TooMuchToKeep(methods_[call->method_id()].description().name, "a message",
+                                      announced));
+      return true;
+    }
   }
   absl::Status begun = assembler_.Begin(frame);
+  ChargeAssembler();
   return begun.ok() || Violated(std::move(begun));
 }
 
@@ -242,6 +274,7 @@ bool ServerSession::OnPiece(const Frame& frame) {
   absl::StatusOr<std::optional<Assembler::Whole>> whole = assembler_.Add(frame);
   if (!whole.ok()) return Violated(whole.status());
   if (!whole->has_value()) return true;
+  ChargeAssembler();
   Assembler::Whole& finished = **whole;
   const ConstByteSpan payload = AsBytes(finished.payload);
   bool handled = false;
@@ -262,6 +295,12 @@ bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload, 
   }
   if (absl::Status refusal = Refusal(header, payload); !refusal.ok()) {
     link_.Refuse(header.call, refusal);
+    if (counted) Uncount();
+    return true;
+  }
+  if (ServerCall::IsCharged(header, payload.size()) && !MayKeep(payload.size())) {
+    link_.Refuse(header.call, link_.TooMuchToKeep(methods_[header.method].description().name,
+                                                  "a request", payload.size()));
     if (counted) Uncount();
     return true;
   }
@@ -318,6 +357,7 @@ void ServerSession::OnCancel(uint32_t id) {
   const bool request = assembler_.Unfinished(id) == FrameKind::kRequest;
   // Otherwise megabytes may lie there until the id comes again.
   assembler_.Abandon(id);
+  ChargeAssembler();
   if (ServerCall* const call = FindCall(id)) {
     call->Abort(cancelled);
   } else if (request) {
@@ -424,13 +464,23 @@ void ServerSession::CancelAll(const absl::Status& status) {
 }
 
 bool ServerSession::ResumeSending() {
-  if (!link_.Resume()) return link_.sender().holds_back();
+  const bool resumed = link_.Resume();
+  const bool reads_again = paused_ && !link_.MuchWaits();
+  if (reads_again) paused_ = false;
+  if (!resumed) return reads_again || link_.sender().holds_back();
   // A congested sender has held back the writers of all calls.
   for (ServerCall* const call : calls_) {
     if (call != nullptr && call->is_open()) call->LookForRoom();
   }
   NotifyIdle();
-  return false;
+  return reads_again;
+}
+
+void ServerSession::Dismiss(const absl::Status& why) {
+  const std::string text = absl::StrCat(absl::StatusCodeToString(why.code()), ": ", why.message());
+  link_.SendText({.kind = FrameKind::kGoAway, .aux = requests_.load(std::memory_order_relaxed)},
+                 absl::string_view(text).substr(0, kMinMaxPayload));
+  Close();
 }
 
 void ServerSession::Drain() {

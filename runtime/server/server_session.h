@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/mutex.h"
 #include "nigh/options.h"
+#include "nigh/peer_identity.h"
 #include "nigh/runtime/call/assembler.h"
 #include "nigh/runtime/call/frame_receiver.h"
 #include "nigh/runtime/loop/pollable.h"
@@ -37,15 +38,17 @@ namespace nigh {
 // hold no reference to it.
 class ServerSession final : public Pollable, public std::enable_shared_from_this<ServerSession> {
  public:
-  // `poller` and `dispatcher` outlive the session.
+  // `poller` and `dispatcher` outlive the session. `max_bytes`: ServerOptions::max_connection_bytes.
   ServerSession(std::unique_ptr<Connection> connection, Poller& poller, Dispatcher& dispatcher,
-                const Limits& limits);
+                const Limits& limits, size_t max_bytes);
   ~ServerSession() override;
 
   // `callback` is called when the client has broken the protocol. Before Open.
   void OnBroken(std::function<void(const absl::Status&)> callback) {
     on_broken_ = std::move(callback);
   }
+  // `callback` is called when the client has said hello. Before Open.
+  void OnGreeted(std::function<void()> callback) { on_greeted_ = std::move(callback); }
   // `callback` is called, with no lock held, when the connection and all of its calls are over.
   // Nothing of the session uses the poller or the dispatcher any more. Before Open.
   void OnEnd(std::function<void()> callback) { on_end_ = std::move(callback); }
@@ -61,6 +64,12 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   bool Silent() const override { return receiver_.Silent() && !link_.sender().holds_back(); }
   Wake ArmReceive() override {
     return link_.sender().holds_back() ? Wake::Ready() : receiver_.Arm();
+  }
+  bool Pauses() override {
+    const bool much = link_.MuchWaits();
+    // Else nobody would be told when to read again: handlers send at any time, not only in turns.
+    if (much) paused_ = true;
+    return much;
   }
   Waiter::PollCost poll_cost() const override { return poll_cost_; }
   std::optional<Wake> ArmSend() override { return link_.sender().Arm(); }
@@ -78,9 +87,14 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   bool ClientHasLeft() const { return count_.Is(CallCount::kEnded); }
   // Whether all handlers have returned and none of their callbacks is still to run.
   bool Idle() const { return count_.none(); }
+  // Ends the connection, whose client is told why.
+  void Dismiss(const absl::Status& why);
   // Ends all calls with `status`, and those that still come.
   void CancelAll(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
   void Close() { link_.connection().Close(); }
+
+  // Who the client is, as far as the kernel tells.
+  const PeerIdentity& peer() const { return *link_.peer(); }
 
   // For calls and whoever runs their handlers.
 
@@ -92,6 +106,9 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // The handler of one call has returned, or has finished the call before. To be called before the
   // response is sent, for the client may begin another call at once.
   void HandlerReturned() { returned_handlers_.fetch_add(1, std::memory_order_relaxed); }
+  // How many threads of the pool run handlers of this connection. A task that has one counts itself
+  // out, when the session may be gone.
+  const std::shared_ptr<std::atomic<int>>& threads() const { return threads_; }
   // Takes back a call that has been served and settled, for another request of its method.
   // `in_role`: the caller has the poller's role. The session may be gone afterwards.
   void TakeBack(std::unique_ptr<ServerCall> call, bool in_role);
@@ -119,6 +136,10 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   bool OnMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned);
   bool OnPiece(const Frame& frame);
   bool BeginPieces(const Frame& frame);
+  // Charges the link for what is in the assembler.
+  void ChargeAssembler();
+  // Whether so many bytes more may be kept, once what handlers have given back is let go of.
+  bool MayKeep(size_t bytes);
   void OnCancel(uint32_t id);
   bool OnCredit(const FrameHeader& header);
   // Whether the client may make this request at all.
@@ -157,12 +178,15 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   const Waiter::PollCost poll_cost_;
   std::function<void()> on_drained_;
   std::function<void()> on_end_;
+  std::function<void()> on_greeted_;
   std::function<void(const absl::Status&)> on_broken_;
 
   // The role's.
   FrameReceiver receiver_;
   Assembler assembler_;
   int unfinished_requests_ = 0;  // in it; each is counted in count_
+  size_t assembling_ = 0;        // bytes that the link is charged for it
+  bool paused_ = false;          // much was waiting to be sent, so nothing is read
   bool hello_received_ = false;
   // REQUEST frames that have come; written in the role alone.
   std::atomic<uint64_t> requests_ = 0;
@@ -173,6 +197,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   uint32_t handlers_ = 0;                // admitted so far
   absl::Status violation_;
 
+  const std::shared_ptr<std::atomic<int>> threads_ = std::make_shared<std::atomic<int>>(0);
   std::atomic<uint32_t> returned_handlers_ = 0;  // of handlers_
   // Calls that have not been taken back, and those of which the request comes in pieces.
   CallCount count_;

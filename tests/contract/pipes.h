@@ -15,7 +15,8 @@ namespace nigh::testing {
 absl::StatusOr<std::unique_ptr<Connection>> DialPipes(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenPipes(const Address& address);
 
-inline constexpr Transport kPipesTransport = {"pipes+unix", &DialPipes, &ListenPipes};
+inline constexpr Transport kPipesTransport = {
+    .scheme = "pipes+unix", .dial = &DialPipes, .listen = &ListenPipes, .reach = Reach::kInvited};
 
 }  // namespace nigh::testing
 

@@ -38,6 +38,7 @@ class TrickleListener final : public Listener {
     const ScopedStreamFilter filter(&Trickle);
     return listener_->Accept();
   }
+  void SetGate(Gate gate) override { listener_->SetGate(std::move(gate)); }
   Wake Arm() override { return listener_->Arm(); }
   const Address& address() const override { return listener_->address(); }
 

@@ -15,8 +15,10 @@ namespace nigh::testing {
 absl::StatusOr<std::unique_ptr<Connection>> DialTrickleUnix(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenTrickleUnix(const Address& address);
 
-inline constexpr Transport kTrickleUnixTransport = {"trickle+unix", &DialTrickleUnix,
-                                                    &ListenTrickleUnix};
+inline constexpr Transport kTrickleUnixTransport = {.scheme = "trickle+unix",
+                                                    .dial = &DialTrickleUnix,
+                                                    .listen = &ListenTrickleUnix,
+                                                    .reach = Reach::kUsers};
 
 }  // namespace nigh::testing
 

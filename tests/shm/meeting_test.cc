@@ -108,10 +108,18 @@ TEST_P(ShmMemoryTest, WhatWasSentOutlivesTheSender) {
 }
 
 TEST_P(ShmMemoryTest, EachSideChoosesForItself) {
-  auto listener = ListenShm(AddressWith("")).value();
+  auto listener = ListenShm(AddressWith("?memory=posix")).value();
   auto client = DialShm(AddressWith(absl::StrCat("?memory=", GetParam(), "&ring=1MiB"))).value();
   auto server = Accept(*listener).value();
-  EXPECT_EQ(Exchange(*client, *server), absl::OkStatus());
+  const absl::Status exchanged = Exchange(*client, *server);
+  // Where only one side asks for memory that cannot be sealed, the other has none of it.
+  if (absl::string_view(GetParam()) == "memfd") {
+    EXPECT_THAT(std::string(exchanged.message()),
+                HasSubstr("offers posix memory, which cannot be sealed, and this side's address "
+                          "does not ask for it"));
+  } else {
+    EXPECT_EQ(exchanged, absl::OkStatus());
+  }
 }
 
 TEST_P(ShmMemoryTest, IsZeroesAndCanBeAttachedReadOnly) {
@@ -215,13 +223,18 @@ class HostileMeetingTest : public ShmTest {
     EXPECT_EQ(Exchange(*client, *server), absl::OkStatus()) << "the listener is the worse for it";
   }
 
+  void ListenWith(absl::string_view parameters) {
+    listener_.reset();
+    listener_ = ListenShm(AddressWith(parameters)).value();
+  }
+
   // What the server makes of what `peer` does.
   absl::Status EndAfter(const std::function<void(RawPeer&)>& acts) {
     RawPeer peer(path_);
     auto server = Accept(*listener_).value();
     acts(peer);
     absl::Status end = ReceiveEnd(*server);
-    EXPECT_THAT(std::string(end.message()), StartsWith(absl::StrCat("shm:", path_, ": ")));
+    EXPECT_THAT(std::string(end.message()), StartsWith("shm:" + path_));
     EXPECT_EQ(Send(*server, 1, "x").code(), end.code());
     return end;
   }
@@ -285,11 +298,17 @@ TEST_F(HostileMeetingTest, DescriptorsThatAreNotWhatTheyAreSaidToBeAreRefused) {
   refuse({large.get()}, "has 139264 bytes instead of 135168");
   refuse({bell.get()}, "is no memory");
   refuse({file.get()}, "");
-  ExpectRefusal(
-      [&](RawPeer& peer) { peer.Send(OfferBytes{.memory = 2}.Encode(), {unsealed.get()}); },
-      "is writable");
-  ExpectRefusal([&](RawPeer& peer) { peer.Send(OfferBytes{.memory = 3, .id = 1 << 30}.Encode()); },
-                "shmctl: Invalid argument");
+  const auto refuse_kind = [&](absl::string_view for_2, absl::string_view for_3) {
+    ExpectRefusal(
+        [&](RawPeer& peer) { peer.Send(OfferBytes{.memory = 2}.Encode(), {unsealed.get()}); },
+        for_2);
+    ExpectRefusal(
+        [&](RawPeer& peer) { peer.Send(OfferBytes{.memory = 3, .id = 1 << 30}.Encode()); }, for_3);
+  };
+  refuse_kind("offers posix memory, which cannot be sealed", "offers sysv memory, which cannot be");
+  ListenWith("?memory=posix");
+  refuse_kind("is writable", "shmctl: Invalid argument");
+  ListenWith("");
 }
 
 TEST_F(HostileMeetingTest, DyingAtAnyStepIsUnavailable) {

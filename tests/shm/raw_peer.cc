@@ -46,7 +46,7 @@ std::string OfferBytes::Encode() const {
 
 UniqueFd MakeMemfd(size_t size, int seals) {
   UniqueFd fd(::memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) fd.reset();
+  if (::fallocate(fd.get(), 0, 0, static_cast<off_t>(size)) != 0) fd.reset();
   if (fd && seals != 0) ::fcntl(fd.get(), F_ADD_SEALS, seals);
   return fd;
 }

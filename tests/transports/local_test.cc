@@ -92,7 +92,7 @@ TEST_F(LocalTransport, StaysOnTheSocketWhenTheServerCannotMakeMemory) {
   auto client = DialLocal(AddressWith("")).value();
   auto server = testing::Accept(*listener).value();
   EXPECT_THAT(server->peer().medium,
-              StartsWith("Unix socket, without shared memory: shared memory: ftruncate: File too"));
+              StartsWith("Unix socket, without shared memory: shared memory: fallocate: File too"));
   EXPECT_THAT(client->peer().medium, HasSubstr("the server does not offer it"));
 }
 
@@ -103,7 +103,7 @@ TEST_F(LocalTransport, StaysOnTheSocketWhenTheClientCannotMakeMemory) {
     const WithoutMemory limit;
     client = DialLocal(AddressWith("")).value();
   }
-  EXPECT_THAT(client->peer().medium, HasSubstr("ftruncate: File too large"));
+  EXPECT_THAT(client->peer().medium, HasSubstr("fallocate: File too large"));
   ASSERT_TRUE(testing::Send(*client, 1, "x").ok());
   // The server sees one who came for shared memory and went, and one who stays.
   std::unique_ptr<Connection> server;

@@ -192,7 +192,7 @@ TEST_F(SysvmqTest, GarbageAmongArrivalsIsPassedOver) {
 TEST_F(SysvmqTest, OtherQueuesAreNotTouched) {
   const int other = ::msgget(IPC_PRIVATE, 0600);
   ASSERT_GE(other, 0);
-  EXPECT_FALSE(SysvQueueId(other).IsOurs());
+  EXPECT_FALSE(SysvQueueId(other).IsNighs());
   SysvQueueId(other).Remove();
   msqid_ds queue;
   EXPECT_EQ(::msgctl(other, IPC_STAT, &queue), 0) << "it was removed";

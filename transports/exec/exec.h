@@ -34,7 +34,8 @@ absl::StatusOr<std::unique_ptr<Connection>> DialExec(const Address& address);
 // INVALID_ARGUMENT: one dials exec:.
 absl::StatusOr<std::unique_ptr<Listener>> ListenExec(const Address& address);
 
-inline constexpr Transport kExecTransport = {"exec", &DialExec, &ListenExec};
+inline constexpr Transport kExecTransport = {
+    .scheme = "exec", .dial = &DialExec, .listen = &ListenExec, .reach = Reach::kInvited};
 
 // "a b\\ c" -> "a", "b c".
 std::vector<std::string> SplitWords(absl::string_view text);

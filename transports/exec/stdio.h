@@ -24,8 +24,12 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenStdio(const Address& address);
 // INVALID_ARGUMENT: one listens at stdio:.
 absl::StatusOr<std::unique_ptr<Connection>> DialStdio(const Address& address);
 
-inline constexpr Transport kStdioTransport = {"stdio", &DialStdio, &ListenStdio,
-                                              /*has_name=*/false, /*serves_parent=*/true};
+inline constexpr Transport kStdioTransport = {.scheme = "stdio",
+                                              .dial = &DialStdio,
+                                              .listen = &ListenStdio,
+                                              .has_name = false,
+                                              .serves_parent = true,
+                                              .reach = Reach::kInvited};
 
 }  // namespace nigh
 

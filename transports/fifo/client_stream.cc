@@ -40,7 +40,10 @@ FifoClientStream::FifoClientStream(std::unique_ptr<PipeStream> pipes, Waiting wa
 
 FifoClientStream::~FifoClientStream() {
   DropOwnReader();
-  if (connected() || !birth_.is_this()) return;
+  if (!connected() && birth_.is_this()) RemoveNames();
+}
+
+void FifoClientStream::RemoveNames() const {
   ::unlink(waiting_.in.c_str());
   ::unlink(waiting_.out.c_str());
 }
@@ -69,12 +72,13 @@ ssize_t FifoClientStream::Read(ByteSpan to) {
   if (size == 0) return gone ? 0 : -EAGAIN;
   if (size < 0) return size;
   if (size != ssize_t{greeting.size()} || greeting[0] != kFifoGreeting) return -EPROTO;
-  server_ = WatchProcess(ProcessName::Decode(&greeting[1]));
+  server_ = WatchProcess(ProcessName::Decode(&greeting[1]), waiting_.server);
   // Relaxed: the sending thread reads it for the text of an error only.
   connected_.store(true, std::memory_order_relaxed);
   // The connection outlives the place where it began.
   ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, waiting_.arrivals.get(), nullptr);
   DropOwnReader();
+  if (waiting_.server != ::geteuid()) RemoveNames();
   return ForwardingStream::Read(to);
 }
 

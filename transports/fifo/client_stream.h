@@ -13,6 +13,7 @@
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/process_name.h"
 #include "nigh/transports/stream/forwarding_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"
@@ -32,6 +33,7 @@ class FifoClientStream final : public ForwardingStream {
   struct Waiting {
     UniqueFd arrivals;    // the announcement's FIFO, open for writing
     std::string in, out;  // the names, to be removed if the server has not done so
+    std::optional<uid_t> server = std::nullopt;  // the user whose the announcement's FIFO is
   };
   // `own_reader` is open on the FIFO that this side writes to. It keeps what is written until the
   // server has opened that FIFO. `ends` is an empty epoll set, which is polled for the end.
@@ -47,12 +49,14 @@ class FifoClientStream final : public ForwardingStream {
   bool connected() const override { return connected_.load(std::memory_order_relaxed); }
   int end_fd() const override { return ends_.get(); }
   // Who has greeted.
-  UniqueFd TakeSender() override { return std::move(server_); }
+  Sender TakeSender() override { return {.process = std::move(server_)}; }
 
  private:
   // Whether the server has gone: nobody reads announcements any more, or it had opened this
   // client's FIFOs and has closed them.
   bool ServerIsGone() const;
+  // The server has removed them, but where it may not: another user's, in a folder as /tmp is.
+  void RemoveNames() const;
   // From now on a write fails when the server no longer reads.
   void DropOwnReader();
 

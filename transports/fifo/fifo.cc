@@ -25,6 +25,7 @@
 #include "absl/time/time.h"
 #include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/runtime/base/uninterrupted.h"
+#include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -32,11 +33,13 @@
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/fifo/client_stream.h"
+#include "nigh/transports/fifo/grant.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/process/process_name.h"
+#include "nigh/transports/rendezvous/access.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/stream/pipe_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
@@ -66,6 +69,10 @@ bool IsShortage(int error_number) {
 UniqueFd OpenArrivals(const std::string& path, bool make) {
   if (make && ::mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST) return UniqueFd();
   return OpenFifo(path, O_RDWR);
+}
+
+absl::Status CheckParameters(const Address& address) {
+  return address.CheckParameters({"mode", "group", "server"});
 }
 
 void Remove(const TokenNames& names) {
@@ -163,8 +170,13 @@ class FifoListener final : public Listener {
         PipeStream::Make(std::move(in), std::move(out), where_);
     const FifoGreeting greeting = GreetingOf(ProcessName::OfThisProcess());
     if (!stream.ok() || (*stream)->Write(greeting) != ssize_t{greeting.size()}) return nullptr;
+    const std::optional<uid_t> user = peer.uid;
+    if (const absl::Status admitted = gate()(peer); !admitted.ok()) {
+      (void)(*stream)->Write(AsBytes(EncodeRefusal(admitted)));
+      return nullptr;
+    }
     return std::make_unique<StreamConnection>(*std::move(stream), std::move(peer), Side::kServer,
-                                              PeerProcess(WatchProcess(arrival.client)));
+                                              PeerProcess(WatchProcess(arrival.client, user)));
   }
 
   // For want of descriptors: the client's FIFO is opened and closed, which ends what it waits for.
@@ -189,12 +201,12 @@ class FifoListener final : public Listener {
 
 absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
   const std::string where = address.ToString();
-  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  if (absl::Status known = CheckParameters(address); !known.ok()) return known;
   const std::string path = AbsolutePath(address.name);
   FifoClientStream::Waiting waiting;
   waiting.arrivals = OpenFifo(path, O_WRONLY).KeptFromChildren();
   if (!waiting.arrivals && errno == ENXIO) errno = ECONNREFUSED;
-  if (!waiting.arrivals) return UnavailableErrno(errno, where, "connect");
+  if (!waiting.arrivals) return ConnectErrno(errno, where, "connect");
   PeerIdentity peer = IdentifyOwner(waiting.arrivals.get(), where, kMedium);
 
   const Arrival arrival = Arrival::OfThisProcess();
@@ -216,6 +228,11 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
   if (!out) return failed("connect: open a FIFO");
   UniqueFd ends = UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren();
   if (!ends) return failed("connect: epoll_create1");
+  const bool is_strangers = peer.uid.has_value() && *peer.uid != ::geteuid() && *peer.uid != 0;
+  if (is_strangers && (!GrantTo(in.get(), *peer.uid) || !GrantTo(out.get(), *peer.uid))) {
+    return failed("connect: let the server's user open a FIFO");
+  }
+  waiting.server = peer.uid;
   const std::string bytes = arrival.Encode();
   absl::StatusOr<std::unique_ptr<PipeStream>> pipes =
       PipeStream::Make(std::move(in), std::move(out), where);
@@ -236,7 +253,9 @@ absl::StatusOr<std::unique_ptr<Connection>> DialFifo(const Address& address) {
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Address& address) {
-  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  if (absl::Status known = CheckParameters(address); !known.ok()) return known;
+  absl::StatusOr<Access> access = Access::Of(address);
+  if (!access.ok()) return access.status();
   const NameSpace fifos = {.open = &OpenArrivals, .unlink = [](const std::string& path) {
                              return ::unlink(path.c_str());
                            }};
@@ -248,7 +267,8 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Address& address) {
                      ": listen: a file that is not a FIFO is in the way (remove it, or choose "
                      "another path)"));
   }
-  absl::StatusOr<ClaimedName> arrivals = ClaimedName::Claim(fifos, path, address.ToString());
+  absl::StatusOr<ClaimedName> arrivals =
+      ClaimedName::Claim(fifos, path, address.ToString(), *access);
   if (!arrivals.ok()) return arrivals.status();
   SweepBeside(path);
   return std::make_unique<FifoListener>(address, path, *std::move(arrivals));

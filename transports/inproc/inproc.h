@@ -15,7 +15,8 @@ namespace nigh {
 absl::StatusOr<std::unique_ptr<Connection>> DialInproc(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenInproc(const Address& address);
 
-inline constexpr Transport kInprocTransport = {"inproc", &DialInproc, &ListenInproc};
+inline constexpr Transport kInprocTransport = {
+    .scheme = "inproc", .dial = &DialInproc, .listen = &ListenInproc, .reach = Reach::kInvited};
 
 }  // namespace nigh
 

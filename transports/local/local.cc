@@ -21,8 +21,8 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/shm/memory.h"
@@ -47,7 +47,10 @@ std::string ShmSocketBeside(const std::string& path) {
 }
 
 absl::StatusOr<Meeting> FindMeeting(const Address& address) {
-  if (absl::Status known = address.CheckParameters({"shm"}); !known.ok()) return known;
+  if (absl::Status known = address.CheckParameters({"shm", "mode", "group", "server"});
+      !known.ok()) {
+    return known;
+  }
   const std::string where = address.ToString();
   const absl::string_view shm = address.Parameter("shm", "on");
   if (shm != "on" && shm != "off") {
@@ -56,6 +59,7 @@ absl::StatusOr<Meeting> FindMeeting(const Address& address) {
   }
   absl::StatusOr<std::vector<std::string>> paths = MeetingPaths(address.name, where);
   if (!paths.ok()) return paths.status();
+  if (absl::Status good = CheckAccessOfPaths(address, *paths); !good.ok()) return good;
   Meeting meeting = {.socket = {.address = where, .name = paths->front(), .type = SOCK_STREAM},
                      .shm_socket = {.address = where,
                                     .name = ShmSocketBeside(paths->front()),
@@ -70,11 +74,11 @@ absl::StatusOr<Meeting> FindMeeting(const Address& address) {
 
 constexpr absl::string_view kTurnedOff = "this side's address says shm=off";
 
-std::unique_ptr<Connection> StayOnSocket(UniqueFd socket, Side side, const std::string& address,
+std::unique_ptr<Connection> StayOnSocket(UniqueFd socket, Side side, PeerIdentity peer,
                                          absl::string_view why) {
-  PeerIdentity peer = IdentifyPeer(socket.get(), address,
-                                   absl::StrCat("Unix socket, without shared memory: ", why));
+  peer.medium = absl::StrCat("Unix socket, without shared memory: ", why);
   PeerProcess process = PeerProcess::OfSocket(socket.get());
+  peer.pidfd = process.pidfd();
   return std::make_unique<StreamConnection>(
       std::make_unique<SocketStream>(std::move(socket),
                                      /*asked_for_senders=*/side == Side::kClient),
@@ -100,14 +104,20 @@ class LocalListener final : public Listener {
       if (!socket.ok()) return socket.status();
       // Who comes when there is no memory left is turned away, and may come to the other socket.
       if (*socket) {
-        return ShmConnection::Make(*std::move(socket), Side::kServer, where_, ShmOptions())
-            .value_or(nullptr);
+        std::optional<PeerIdentity> client = LetIn(*socket);
+        if (!client.has_value()) return nullptr;
+        absl::StatusOr<std::unique_ptr<Connection>> made = ShmConnection::Make(
+            *std::move(socket), Side::kServer, *std::move(client), ShmOptions());
+        if (made.ok()) return made;
+        return absl::ResourceExhaustedError(made.status().message());
       }
     }
     absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
-    return StayOnSocket(*std::move(socket), Side::kServer, where_,
+    std::optional<PeerIdentity> client = LetIn(*socket);
+    if (!client.has_value()) return nullptr;
+    return StayOnSocket(*std::move(socket), Side::kServer, *std::move(client),
                         shm_place_.has_value() ? "the client came without" : why_no_shm_);
   }
 
@@ -115,6 +125,15 @@ class LocalListener final : public Listener {
   const Address& address() const override { return address_; }
 
  private:
+  // Who has come. Nothing: somebody who may not come in, and has been told.
+  std::optional<PeerIdentity> LetIn(UniqueFd& socket) const {
+    PeerIdentity client = IdentifyPeer(socket.get(), where_);
+    const absl::Status admitted = gate()(client);
+    if (admitted.ok()) return client;
+    TurnAway(std::move(socket), admitted);
+    return std::nullopt;
+  }
+
   const Address address_;
   const std::string where_;
   MeetingPlace place_;
@@ -131,7 +150,8 @@ absl::StatusOr<MeetingPlace> OpenShmPlace(const Meeting& meeting, const std::str
   if (!trial.ok()) return trial.status();
   return MeetingPlace::Open({.address = meeting.shm_socket.address,
                              .name = ShmSocketBeside(path),
-                             .type = meeting.shm_socket.type});
+                             .type = meeting.shm_socket.type,
+                             .access = meeting.shm_socket.access});
 }
 
 }  // namespace
@@ -144,8 +164,9 @@ absl::StatusOr<std::unique_ptr<Connection>> DialLocal(const Address& address) {
   if (meeting->shm) {
     absl::StatusOr<UniqueFd> socket = Meet(meeting->shm_socket);
     if (socket.ok()) {
+      PeerIdentity server = IdentifyPeer(socket->get(), where);
       absl::StatusOr<std::unique_ptr<Connection>> connection =
-          ShmConnection::Make(*std::move(socket), Side::kClient, where, ShmOptions());
+          ShmConnection::Make(*std::move(socket), Side::kClient, std::move(server), ShmOptions());
       if (connection.ok()) return connection;
       why = std::string(connection.status().message());
     } else {
@@ -154,12 +175,16 @@ absl::StatusOr<std::unique_ptr<Connection>> DialLocal(const Address& address) {
   }
   absl::StatusOr<UniqueFd> socket = Meet(meeting->socket);
   if (!socket.ok()) return socket.status();
-  return StayOnSocket(*std::move(socket), Side::kClient, where, why);
+  PeerIdentity server = IdentifyPeer(socket->get(), where);
+  return StayOnSocket(*std::move(socket), Side::kClient, std::move(server), why);
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenLocal(const Address& address) {
   absl::StatusOr<Meeting> meeting = FindMeeting(address);
   if (!meeting.ok()) return meeting.status();
+  absl::StatusOr<Access> access = Access::Of(address);
+  if (!access.ok()) return access.status();
+  meeting->socket.access = meeting->shm_socket.access = *access;
   // This one first: it says whether another server is there.
   absl::StatusOr<MeetingPlace> place = MeetingPlace::Open(meeting->socket);
   if (!place.ok()) return place.status();

@@ -7,6 +7,7 @@
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transports/rendezvous/access.h"
 
 namespace nigh {
 
@@ -14,7 +15,8 @@ namespace nigh {
 // another:
 //
 //   local:NAME  a server of this user's: its sockets lie in /tmp/nigh-UID (runtime_directory.h)
-//   local:PATH  with a slash in it: they lie there; who may connect is who may write to them
+//   local:PATH  with a slash in it: they lie there, for their owner alone, or as ?mode=0660 and
+//               ?group=NAME say
 //
 //   shm=off     this side does without shared memory
 //
@@ -29,7 +31,11 @@ namespace nigh {
 absl::StatusOr<std::unique_ptr<Connection>> DialLocal(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenLocal(const Address& address);
 
-inline constexpr Transport kLocalTransport = {"local", &DialLocal, &ListenLocal};
+inline constexpr Transport kLocalTransport = {.scheme = "local",
+                                              .dial = &DialLocal,
+                                              .listen = &ListenLocal,
+                                              .reach = Reach::kUsers,
+                                              .owner = &OwnerOfMeetingPath};
 
 }  // namespace nigh
 

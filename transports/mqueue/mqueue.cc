@@ -1,6 +1,7 @@
 #include "nigh/transports/mqueue/mqueue.h"
 
 #include <mqueue.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -22,11 +23,12 @@
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/mqueue/posix_queue.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/queue/queue_connection.h"
 #include "nigh/transports/queue/queue_listener.h"
+#include "nigh/transports/rendezvous/access.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
 
 namespace nigh {
 namespace {
@@ -46,7 +48,10 @@ struct Options {
 
 absl::StatusOr<Options> Parse(const Address& address) {
   Options options = {.where = address.ToString()};
-  if (absl::Status known = address.CheckParameters({"messages", "size"}); !known.ok()) return known;
+  if (absl::Status known = address.CheckParameters({"messages", "size", "mode", "group", "server"});
+      !known.ok()) {
+    return known;
+  }
   const absl::string_view name = address.name;
   if (name.size() < 2 || name.size() > kMaxName || name[0] != '/' ||
       absl::StrContains(name.substr(1), '/')) {
@@ -88,7 +93,8 @@ void SweepBeside(absl::string_view name) {
 }
 
 // Opens and unlinks what `client` has made. Nothing: it has gone, or is somebody else than it says.
-std::unique_ptr<Connection> Welcome(const Address& address, const Arrival& client) {
+std::unique_ptr<Connection> Welcome(const Address& address, const Arrival& client,
+                                    const Gate& gate) {
   const TokenNames names(address.name, client.token);
   UniqueFd in = OpenPosixQueue(names.to_server, nullptr);
   UniqueFd out = OpenPosixQueue(names.to_client, nullptr);
@@ -105,6 +111,10 @@ std::unique_ptr<Connection> Welcome(const Address& address, const Arrival& clien
   if (!one_owner || !receiver.ok() || !sender.ok() ||
       (*receiver)->max_message() < size_t{kMinSize} ||
       (*sender)->max_message() < size_t{kMinSize}) {
+    return nullptr;
+  }
+  if (const absl::Status admitted = gate(peer); !admitted.ok()) {
+    QueueConnection::TurnAway(**receiver, **sender, admitted);
     return nullptr;
   }
   return QueueConnection::Welcome(*std::move(receiver), *std::move(sender), client.client,
@@ -125,6 +135,7 @@ absl::StatusOr<std::unique_ptr<Connection>> DialMqueue(const Address& address) {
   if (!options.ok()) return options.status();
   const std::string& where = options->where;
   UniqueFd place = OpenPosixQueue(address.name, nullptr);
+  if (!place && errno == EACCES) return ConnectErrno(errno, where, "connect");
   if (!place) return PosixQueueError(errno, where, "connect");
   if (!ClaimedName::IsClaimed(place.get())) return PosixQueueError(ENOENT, where, "connect");
   PeerIdentity server = IdentifyOwner(place.get(), where, kMedium);
@@ -140,6 +151,10 @@ absl::StatusOr<std::unique_ptr<Connection>> DialMqueue(const Address& address) {
   if (!to_client) return failed();
   UniqueFd to_server = OpenPosixQueue(names.to_server, &options->size);
   if (!to_server) return failed();
+  if (server.uid != ::geteuid() && server.uid != 0 &&
+      (!ShareAs(to_client.get(), place.get()) || !ShareAs(to_server.get(), place.get()))) {
+    return failed();
+  }
   auto arrivals = PosixQueue::Make(std::move(place), address.name, /*receives=*/false);
   auto in = PosixQueue::Make(std::move(to_client), names.to_client, /*receives=*/true);
   auto out = PosixQueue::Make(std::move(to_server), names.to_server, /*receives=*/false);
@@ -151,19 +166,28 @@ absl::StatusOr<std::unique_ptr<Connection>> DialMqueue(const Address& address) {
 absl::StatusOr<std::unique_ptr<Listener>> ListenMqueue(const Address& address) {
   absl::StatusOr<Options> options = Parse(address);
   if (!options.ok()) return options.status();
+  absl::StatusOr<Access> access = Access::Of(address);
+  if (!access.ok()) return access.status();
+  if ((access->mode & 0007) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "address \"", options->where,
+        "\": the queues of clients can be shared with a group, not with everybody (use group=)"));
+  }
   absl::StatusOr<ClaimedName> name =
-      ClaimedName::Claim(QueuesOf(kArrivals), address.name, options->where);
+      ClaimedName::Claim(QueuesOf(kArrivals), address.name, options->where, *access);
   if (!name.ok()) {
-    const bool somebodys =
-        absl::IsAlreadyExists(name.status()) || absl::IsFailedPrecondition(name.status());
+    const bool somebodys = absl::IsAlreadyExists(name.status()) ||
+                           absl::IsFailedPrecondition(name.status()) ||
+                           absl::IsPermissionDenied(name.status());
     return somebodys ? name.status() : PosixQueueError(errno, options->where, "listen");
   }
   SweepBeside(address.name);
   auto arrivals = PosixQueue::Make(DuplicateFd(name->fd()), address.name, /*receives=*/true);
   if (!arrivals.ok()) return PosixQueueError(errno, options->where, "listen");
-  return std::make_unique<QueueListener>(
-      address, *std::move(name), *std::move(arrivals),
-      [address](const Arrival& client) { return Welcome(address, client); });
+  return std::make_unique<QueueListener>(address, *std::move(name), *std::move(arrivals),
+                                         [address](const Arrival& client, const Gate& gate) {
+                                           return Welcome(address, client, gate);
+                                         });
 }
 
 }  // namespace nigh

@@ -14,6 +14,10 @@ namespace nigh {
 // themselves. Each client makes two queues for itself: /NAME.TOKEN.c to read from and /NAME.TOKEN.s
 // to write to. The server opens them and removes their names. All are for this user alone (0600).
 //
+// ?group=NAME, on the server's side: members of that group may connect, too, if they are admitted
+// (ServerOptions::admit). Their own queues are the group's, so its members have to trust each
+// other.
+//
 // ?messages=8&size=4096: how many messages of how many bytes a client's queues hold. The kernel
 // counts that against RLIMIT_MSGQUEUE, usually 800 KiB for all queues of a user: a dozen clients.
 //
@@ -22,7 +26,8 @@ namespace nigh {
 absl::StatusOr<std::unique_ptr<Connection>> DialMqueue(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenMqueue(const Address& address);
 
-inline constexpr Transport kMqueueTransport = {"mqueue", &DialMqueue, &ListenMqueue};
+inline constexpr Transport kMqueueTransport = {
+    .scheme = "mqueue", .dial = &DialMqueue, .listen = &ListenMqueue, .reach = Reach::kUsers};
 
 }  // namespace nigh
 

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -79,6 +80,13 @@ UniqueFd OpenPosixQueue(const std::string& name, const QueueSize* make) {
       Uninterrupted([&] { return ::mq_open(name.c_str(), kFlags | O_CREAT, 0600, &size); }));
 }
 
+bool ShareAs(int queue, int place) {
+  struct stat shared;
+  if (::fstat(place, &shared) != 0) return false;
+  if ((shared.st_mode & 0060) == 0) return true;
+  return ::fchown(queue, static_cast<uid_t>(-1), shared.st_gid) == 0 && ::fchmod(queue, 0660) == 0;
+}
+
 absl::Status PosixQueueError(int error_number, absl::string_view where,
                              absl::string_view operation) {
   return absl::UnavailableError(absl::StrCat(where, ": ", operation, ": ",
@@ -136,7 +144,10 @@ void PosixQueue::Empty() {
   }
 }
 
-void PosixQueue::LeaveNote() { (void)::fchmod(fd_.get(), 0600 | kNote); }
+void PosixQueue::LeaveNote() {
+  struct stat queue;
+  if (::fstat(fd_.get(), &queue) == 0) (void)::fchmod(fd_.get(), (queue.st_mode & 0777) | kNote);
+}
 
 bool PosixQueue::HasNote() {
   struct stat queue;

@@ -26,6 +26,9 @@ struct QueueSize {
 // makes it of that size, with mode 0600. No descriptor: errno says why.
 UniqueFd OpenPosixQueue(const std::string& name, const QueueSize* make);
 
+// Lets the group that `place` belongs to use `queue`, if it may use `place`. False: errno says why.
+bool ShareAs(int queue, int place);
+
 // UNAVAILABLE that says which limit was met and how to raise it.
 absl::Status PosixQueueError(int error_number, absl::string_view where,
                              absl::string_view operation);
@@ -35,7 +38,8 @@ absl::Status PosixQueueError(int error_number, absl::string_view where,
 //
 //  * Its descriptor can be polled.
 //  * It can be locked. The receiver does, so that the sender sees whether it lives.
-//  * It has a mode. A permission that means nothing on a queue is the note.
+//  * It has a mode. A permission that means nothing on a queue is the note. Only the queue's owner
+//    can leave one: a server cannot for a client of another user.
 class PosixQueue final : public MessageQueue {
  public:
   // `name` is what Discard removes, unless the server has done so. UNAVAILABLE: another process
@@ -58,6 +62,8 @@ class PosixQueue final : public MessageQueue {
   void LeaveNote() override;
   bool HasNote() override;
   bool MayHaveBeenFull(size_t messages, size_t bytes) const override;
+  // The server has removed the name, but where it may not: of another user's queue.
+  void Met() override { Discard(); }
   void Discard() override;
 
  private:

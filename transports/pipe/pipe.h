@@ -25,7 +25,8 @@ namespace nigh {
 absl::StatusOr<std::unique_ptr<Connection>> DialPipe(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenPipe(const Address& address);
 
-inline constexpr Transport kPipeTransport = {"pipe", &DialPipe, &ListenPipe};
+inline constexpr Transport kPipeTransport = {
+    .scheme = "pipe", .dial = &DialPipe, .listen = &ListenPipe, .reach = Reach::kInvited};
 
 // One side's ends of two pipes, closed on exec.
 struct PipeEnds {

@@ -1,6 +1,5 @@
 #include "nigh/transports/process/peer_process.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -17,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -33,14 +33,13 @@
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/proc.h"
 
 namespace nigh {
 namespace {
 
-// Of Linux 6.5, newer than the C library's headers: include/uapi/asm-generic/socket.h, socket.h.
-constexpr int kPassPidfd = 76;
+// Of Linux 6.5, newer than the C library's headers: include/uapi/asm-generic/socket.h.
 constexpr int kPeerPidfd = 77;
-constexpr int kScmPidfd = 0x04;
 
 // struct pidfd_info of Linux 6.13, include/uapi/linux/pidfd.h; exit_code is filled in since 6.15.
 struct PidfdInfo {
@@ -59,14 +58,6 @@ bool IsReadable(int fd, absl::Duration patience) {
   pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
   const auto millis = static_cast<int>(absl::ToInt64Milliseconds(patience));
   return fd >= 0 && Uninterrupted([&] { return ::poll(&entry, 1, millis); }) > 0;
-}
-
-// The beginning of a file of proc(5), which is short. Empty: the process has been reaped meanwhile.
-std::string ReadProc(const std::string& path) {
-  const UniqueFd file(Uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
-  std::array<char, 4096> text;
-  const ssize_t size = Uninterrupted([&] { return ::read(file.get(), text.data(), text.size()); });
-  return std::string(text.data(), size < 0 ? 0 : static_cast<size_t>(size));
 }
 
 // The number of a process that is not reaped, in this process's namespace.
@@ -106,6 +97,10 @@ bool MayLookAt(int pidfd) {
          (::ioctl(pidfd, kGetInfo, &info) == 0 && info.ids[kEffectiveUser] == ::geteuid());
 }
 
+std::shared_ptr<const UniqueFd> Share(UniqueFd pidfd) {
+  return std::make_shared<const UniqueFd>(std::move(pidfd).KeptFromChildren());
+}
+
 UniqueFd OpenPidfd(pid_t number) {
   return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, number, 0)));
 }
@@ -126,6 +121,9 @@ std::string DescribeWaitStatus(int status) {
   }
   return absl::StrCat("exited with status ", WEXITSTATUS(status));
 }
+
+PeerProcess::PeerProcess(UniqueFd pidfd)
+    : first_(pidfd ? Share(std::move(pidfd)) : nullptr), fd_(first_ ? first_->get() : -1) {}
 
 PeerProcess::PeerProcess(PeerProcess&& other) noexcept
     : first_(std::move(other.first_)),
@@ -175,8 +173,8 @@ bool PeerProcess::Become(UniqueFd pidfd, int ends) {
   // Before the former one is forgotten, which nobody polls from then on.
   if (!AddToEpollSet(ends, pidfd.get())) return false;
   if (fd() >= 0) ::epoll_ctl(ends, EPOLL_CTL_DEL, fd(), nullptr);
-  second_ = std::move(pidfd).KeptFromChildren();
-  fd_.store(second_.get(), std::memory_order_release);
+  second_ = Share(std::move(pidfd));
+  fd_.store(second_->get(), std::memory_order_release);
   return true;
 }
 
@@ -205,24 +203,6 @@ std::string PeerProcess::Obituary(Side side, Interest direction) const {
     obituary_ = Obituary(waits ? kBetweenEndAndDeath : absl::ZeroDuration());
   }
   return *obituary_;
-}
-
-bool AskForSenders(int socket, bool ask) {
-  const int on = ask ? 1 : 0;
-  return ::setsockopt(socket, SOL_SOCKET, kPassPidfd, &on, sizeof(on)) == 0;
-}
-
-UniqueFd SenderOf(const msghdr& message) {
-  auto& header = const_cast<msghdr&>(message);  // CMSG_NXTHDR wants it so
-  for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr;
-       entry = CMSG_NXTHDR(&header, entry)) {
-    if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != kScmPidfd) continue;
-    int pidfd = -1;
-    std::memcpy(&pidfd, CMSG_DATA(entry), sizeof(pidfd));
-    // Negative: the sender cannot be told.
-    if (pidfd >= 0) return UniqueFd(pidfd);
-  }
-  return UniqueFd();
 }
 
 }  // namespace nigh

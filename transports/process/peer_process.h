@@ -1,11 +1,9 @@
 #ifndef NIGH_TRANSPORTS_PROCESS_PEER_PROCESS_H_
 #define NIGH_TRANSPORTS_PROCESS_PEER_PROCESS_H_
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <atomic>
-#include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -33,7 +31,7 @@ class PeerProcess {
  public:
   // Not known: it never dies.
   PeerProcess() = default;
-  explicit PeerProcess(UniqueFd pidfd) : first_(std::move(pidfd).KeptFromChildren()) {}
+  explicit PeerProcess(UniqueFd pidfd);
   PeerProcess(PeerProcess&& other) noexcept;
   PeerProcess& operator=(PeerProcess&&) = delete;
 
@@ -46,6 +44,8 @@ class PeerProcess {
   // `ends`, an epoll set that has fd(), gets the new one. False: it cannot; errno says why.
   bool Become(UniqueFd pidfd, int ends);
 
+  // Its pidfd, for whoever keeps it longer; null if there is none. By the thread that calls Become.
+  const std::shared_ptr<const UniqueFd>& pidfd() const { return second_ ? second_ : first_; }
   // Readable once it has died; -1 where nothing can be polled.
   int fd() const { return std::max(fd_.load(std::memory_order_acquire), -1); }
   bool HasDied() const;
@@ -61,22 +61,13 @@ class PeerProcess {
  private:
   static constexpr int kGone = -2;  // it had died before it could be watched
 
-  UniqueFd first_;
-  UniqueFd second_;
-  std::atomic<int> fd_ = first_.get();
+  std::shared_ptr<const UniqueFd> first_;
+  std::shared_ptr<const UniqueFd> second_;
+  std::atomic<int> fd_ = -1;
   mutable Mutex mutex_;
   mutable std::optional<std::string> obituary_ ABSL_GUARDED_BY(mutex_);  // once asked for
 };
 
-// What the kernel is asked for on a socket, before it connects: the sender of what is received.
-// False: it does not tell (before Linux 6.5).
-bool AskForSenders(int socket, bool ask);
-
-// Of a message that recvmsg(2) has brought: who has sent it, a pidfd. Nothing: the kernel does not
-// tell.
-UniqueFd SenderOf(const msghdr& message);
-// The room that this takes among a message's control data.
-inline constexpr size_t kSenderSpace = CMSG_SPACE(sizeof(int));
 
 // The status, as wait(2) gives it, of a process that somebody else has reaped. Nothing: the system
 // does not tell (before Linux 6.15).

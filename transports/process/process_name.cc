@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -36,7 +37,7 @@ ProcessName ProcessName::Decode(const std::byte* from) {
 
 bool MayBeAlive(pid_t pid) { return pid == 0 || ::kill(pid, 0) == 0 || errno != ESRCH; }
 
-UniqueFd WatchProcess(const ProcessName& name) {
+UniqueFd WatchProcess(const ProcessName& name, std::optional<uid_t> user) {
   if (name.space != ProcessName::OfThisProcess().space) {
     errno = EXDEV;
     return UniqueFd();
@@ -45,7 +46,7 @@ UniqueFd WatchProcess(const ProcessName& name) {
   // Somebody else's process would be watched in vain, or used to find out when it ends.
   struct stat owner;
   if (process && ::stat(absl::StrCat("/proc/", name.pid).c_str(), &owner) == 0 &&
-      owner.st_uid != ::geteuid() && ::geteuid() != 0) {
+      owner.st_uid != user && ::geteuid() != 0) {
     errno = EPERM;
     return UniqueFd();
   }

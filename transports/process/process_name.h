@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "nigh/transport/unique_fd.h"
 
@@ -29,8 +30,9 @@ struct ProcessName {
 bool MayBeAlive(pid_t pid);
 
 // A pidfd, which becomes readable when that process dies. No descriptor: the process has died
-// already (errno is ESRCH), or cannot be watched, being of another namespace or another user's.
-UniqueFd WatchProcess(const ProcessName& name);
+// already (errno is ESRCH), or cannot be watched, being of another namespace or not `user`'s, as
+// whose it names itself.
+UniqueFd WatchProcess(const ProcessName& name, std::optional<uid_t> user);
 
 }  // namespace nigh
 

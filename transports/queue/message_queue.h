@@ -53,6 +53,9 @@ class MessageQueue {
   virtual bool HasNote() = 0;
   // Whether the queue may have been full if so many messages were in it, of so many bytes in all.
   virtual bool MayHaveBeenFull(size_t messages, size_t bytes) const = 0;
+  // The other side has come, so nobody needs the queue's name any more, if it has one. By its
+  // maker.
+  virtual void Met() {}
   // Removes the queue at once, with what is in it: nobody will come for that.
   virtual void Discard() = 0;
 };

@@ -29,6 +29,7 @@
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/epoll_set.h"
+#include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -49,6 +50,12 @@ constexpr std::byte kGreeting{'g'};
 constexpr std::byte kFarewell{'b'};
 constexpr size_t kGreetingSize = 1 + ProcessName::kEncodedSize;  // the letter, the server
 
+bool Greet(MessageQueue& client) {
+  std::array<std::byte, kGreetingSize> greeting = {kGreeting};
+  ProcessName::OfThisProcess().Encode(&greeting[1]);
+  return client.Send(greeting, Urgency::kControl) == 0;
+}
+
 Urgency UrgencyOf(FrameKind kind) { return MayOvertake(kind) ? Urgency::kControl : Urgency::kBulk; }
 
 }  // namespace
@@ -60,10 +67,16 @@ std::unique_ptr<Connection> QueueConnection::Welcome(std::unique_ptr<MessageQueu
       new QueueConnection(std::move(in), std::move(out), nullptr, std::move(peer)));
   QueueConnection& made = *connection;
   if (!made.Open() || !made.WatchPeer(client)) return nullptr;
-  std::array<std::byte, kGreetingSize> greeting = {kGreeting};
-  ProcessName::OfThisProcess().Encode(&greeting[1]);
-  if (made.out_->Send(greeting, Urgency::kControl) != 0) return nullptr;
-  return connection;
+  return Greet(*made.out_) ? std::move(connection) : nullptr;
+}
+
+void QueueConnection::TurnAway(MessageQueue& in, MessageQueue& out, const absl::Status& why) {
+  // They fit a queue that nothing has been sent to.
+  (void)Greet(out);
+  (void)out.Send(AsBytes(EncodeRefusal(why)), Urgency::kBulk);
+  (void)out.SayFarewell(ConstByteSpan(&kFarewell, 1));
+  in.LeaveNote();
+  in.Empty();
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> QueueConnection::Announce(
@@ -119,7 +132,7 @@ bool QueueConnection::Open() {
 }
 
 bool QueueConnection::WatchPeer(const ProcessName& name) {
-  UniqueFd process = WatchProcess(name);
+  UniqueFd process = WatchProcess(name, peer_.uid);
   if (!process && errno == ESRCH) {
     peer_died_.store(true, std::memory_order_release);
     return false;
@@ -210,6 +223,8 @@ void QueueConnection::TakeGreeting(ConstByteSpan message) {
     receive_status_ = UnavailableErrno(errno, peer_.address, "connect: epoll_ctl");
     return;
   }
+  in_->Met();
+  out_->Met();
   // No more ticks: from now on the pidfd tells.
   ::epoll_ctl(ends_.get(), EPOLL_CTL_DEL, timer_.get(), nullptr);
   // Release: a sending thread that sees this also sees the pidfd.

@@ -46,6 +46,8 @@ class QueueConnection final : public Connection {
   static std::unique_ptr<Connection> Welcome(std::unique_ptr<MessageQueue> in,
                                              std::unique_ptr<MessageQueue> out,
                                              const ProcessName& client, PeerIdentity peer);
+  // The server's end of the two queues of a client that may not come in: tells it why.
+  static void TurnAway(MessageQueue& in, MessageQueue& out, const absl::Status& why);
   // The client's end of the two queues that it has made. Announces it on `arrivals`, where the
   // server receives. Until the greeting comes, the connection looks now and then whether the server
   // still does. UNAVAILABLE, with `in` and `out` discarded: too many clients wait already, or what

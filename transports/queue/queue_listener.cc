@@ -45,7 +45,7 @@ absl::StatusOr<std::unique_ptr<Connection>> QueueListener::Accept() {
     const std::optional<Arrival> client =
         Arrival::Decode(AsText(ConstByteSpan(message_.data(), static_cast<size_t>(size))));
     if (!client.has_value()) continue;
-    std::unique_ptr<Connection> connection = welcome_(*client);
+    std::unique_ptr<Connection> connection = welcome_(*client, gate());
     if (connection != nullptr) return connection;
   }
 }

@@ -21,8 +21,9 @@ namespace nigh {
 class QueueListener final : public Listener {
  public:
   // Opens the two queues that a client has made, and greets it (QueueConnection::Welcome). Nothing:
-  // the client has gone, or is not what it says.
-  using WelcomeFunction = std::function<std::unique_ptr<Connection>(const Arrival& client)>;
+  // the client has gone, is not what it says, or may not come in, which it is told.
+  using WelcomeFunction =
+      std::function<std::unique_ptr<Connection>(const Arrival& client, const Gate& gate)>;
 
   // `name` is where clients find `arrivals`.
   QueueListener(Address address, ClaimedName name, std::unique_ptr<MessageQueue> arrivals,

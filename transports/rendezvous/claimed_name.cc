@@ -33,7 +33,7 @@ bool AreTheSame(int one, int other) {
 }  // namespace
 
 absl::StatusOr<ClaimedName> ClaimedName::Claim(const NameSpace& space, const std::string& name,
-                                               absl::string_view where) {
+                                               absl::string_view where, const Access& access) {
   // Each further turn means that another owner has just removed the name.
   constexpr int kTurns = 100;
   for (int turn = 0; turn < kTurns; ++turn) {
@@ -55,7 +55,9 @@ absl::StatusOr<ClaimedName> ClaimedName::Claim(const NameSpace& space, const std
     }
     // Watched first: whatever happens to the name from now on is seen.
     ClaimedName claimed(space, name, std::move(fd));
-    if (claimed.HasName()) return claimed;
+    if (!claimed.HasName()) continue;
+    if (absl::Status applied = access.ApplyTo(claimed.fd(), where); !applied.ok()) return applied;
+    return claimed;
   }
   return absl::UnavailableError(
       absl::StrCat(where, ": listen: the name is made and removed all the time by others"));

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/rendezvous/access.h"
 #include "nigh/transports/rendezvous/name_watch.h"
 
 namespace nigh {
@@ -31,8 +32,9 @@ class ClaimedName {
  public:
   // ALREADY_EXISTS: a live process has it. FAILED_PRECONDITION: another user's. Another code: what
   // the system says. Messages begin with `where`.
+  // The object then has the mode and group of `access`.
   static absl::StatusOr<ClaimedName> Claim(const NameSpace& space, const std::string& name,
-                                           absl::string_view where);
+                                           absl::string_view where, const Access& access);
   ClaimedName(ClaimedName&& other) noexcept = default;
   ClaimedName& operator=(ClaimedName&& other) = delete;
   // Removes the name.

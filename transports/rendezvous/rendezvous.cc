@@ -20,9 +20,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
+#include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/rendezvous/name_watch.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
@@ -60,7 +62,9 @@ int ConnectWhenQueueIsFull(int socket, const SocketName& name) {
 // Gives `socket` its name; a path's file goes when the result does.
 absl::StatusOr<std::optional<SocketFile>> Bind(int socket, const std::string& name,
                                                const MeetingPoint& point) {
-  if (point.kind == SocketNameKind::kPath) return SocketFile::Bind(socket, name, point.address);
+  if (point.kind == SocketNameKind::kPath) {
+    return SocketFile::Bind(socket, name, point.address, point.access);
+  }
   absl::StatusOr<SocketName> checked = CheckSocketName(name, point.kind, point.address);
   if (!checked.ok()) return checked.status();
   if (::bind(socket, checked->get(), checked->size) == 0) return std::nullopt;
@@ -82,7 +86,7 @@ Found ConnectTo(const SocketName& name, int type) {
   UniqueFd socket = MakeSocket(type);
   if (!socket) return {.error = errno};
   // Before it is connected: the server may send at once.
-  (void)AskForSenders(socket.get(), true);
+  AskForSenders(socket.get(), true);
   int error = ::connect(socket.get(), name.get(), name.size) == 0 ? 0 : errno;
   if (error == EAGAIN) error = ConnectWhenQueueIsFull(socket.get(), name);
   if (error == EAGAIN || error == EINTR) {
@@ -101,7 +105,7 @@ Found ConnectTo(const SocketName& name, int type) {
 
 // `operation`: "connect", and what else has to be said before the reason.
 absl::Status NotFound(const Found& found, absl::string_view address, absl::string_view operation) {
-  if (found.why.empty()) return UnavailableErrno(found.error, address, operation);
+  if (found.why.empty()) return ConnectErrno(found.error, address, operation);
   return absl::UnavailableError(absl::StrCat(address, ": ", operation, ": ", found.why));
 }
 
@@ -189,6 +193,12 @@ absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point) {
   // An address that does not show the socket's name gets it said.
   const bool shown = absl::StrContains(point.address, point.name);
   return NotFound(found, point.address, shown ? "connect" : absl::StrCat("connect: ", point.name));
+}
+
+void TurnAway(UniqueFd socket, const absl::Status& why) {
+  const std::string refusal = EncodeRefusal(why);
+  // The first bytes on the socket: there is room.
+  (void)::send(socket.get(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 MeetingPlace::MeetingPlace(std::string name, std::string address, SocketAcceptor acceptor,

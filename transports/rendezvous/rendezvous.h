@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/rendezvous/access.h"
 #include "nigh/transports/rendezvous/name_watch.h"
 #include "nigh/transports/rendezvous/socket_file.h"
 #include "nigh/transports/rendezvous/socket_name.h"
@@ -27,6 +29,8 @@ struct MeetingPoint {
   // Where else it may lie (runtime_directory.h). Then all these paths, `name` as well, are in
   // directories of which none but this user's own count.
   std::vector<std::string> others = {};
+  // Of the file that a server makes there.
+  Access access = {};
 };
 
 // Connects to the server there. The socket does not block and is closed on exec. Waits for at most
@@ -34,6 +38,9 @@ struct MeetingPoint {
 // INVALID_ARGUMENT: the name is too long. UNAVAILABLE: nobody is there, and the message says where
 // that was looked for; or the queue stayed full.
 absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point);
+
+// Tells a client, on the socket on which it has come, why it may not come in, and lets it go.
+void TurnAway(UniqueFd socket, const absl::Status& why);
 
 // The server's side of a MeetingPoint. One thread at a time.
 class MeetingPlace {

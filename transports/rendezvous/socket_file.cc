@@ -138,7 +138,7 @@ absl::Status RemoveStale(const std::string& path, int type, absl::string_view wh
 }  // namespace
 
 absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
-                                            absl::string_view address) {
+                                            absl::string_view address, const Access& access) {
   absl::StatusOr<SocketName> name = CheckSocketName(path, SocketNameKind::kPath, address);
   if (!name.ok()) return name.status();
   std::string absolute = AbsolutePath(path);
@@ -148,6 +148,8 @@ absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
   socklen_t size = sizeof(type);
   (void)::getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size);
 
+  // bind(2) gives the file the socket's own mode, less the umask.
+  (void)::fchmod(socket, 0600);
   UniqueFd lock;
   // Each further turn means that another server came or went in between.
   constexpr int kTurns = 100;
@@ -162,7 +164,16 @@ absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
   }
   struct stat made;
   if (::lstat(path.c_str(), &made) != 0) return ListenError(errno, address, "");
-  return SocketFile(std::move(absolute), made.st_dev, made.st_ino);
+  SocketFile file(std::move(absolute), made.st_dev, made.st_ino);
+  // Not by its path, which others may have put something else at by now.
+  const UniqueFd itself(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!itself) return ListenError(errno, address, "");
+  if (file.IsLost() || ::fstat(itself.get(), &made) != 0 || made.st_ino != file.inode_) {
+    return absl::UnavailableError(
+        absl::StrCat(address, ": listen: somebody has removed the socket's file"));
+  }
+  if (absl::Status applied = access.ApplyTo(itself.get(), address); !applied.ok()) return applied;
+  return file;
 }
 
 bool SocketFile::IsServed(const std::string& path, int type) {

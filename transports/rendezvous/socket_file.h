@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nigh/runtime/base/birth_process.h"
+#include "nigh/transports/rendezvous/access.h"
 
 namespace nigh {
 
@@ -28,11 +29,13 @@ namespace nigh {
 //    put another in its place. It removes only the very file that it made.
 class SocketFile {
  public:
-  // Binds `socket`, which is no datagram socket, to `path`. INVALID_ARGUMENT: the path is too long.
-  // ALREADY_EXISTS: a live server is there. FAILED_PRECONDITION: a file that is no socket is there.
-  // Another code: what the system says. Messages begin with `address`, which led to the path.
+  // Binds `socket`, which is no datagram socket and does not listen yet, to `path`. The file has
+  // the mode and group of `access` by the time this returns, and none but its owner's before.
+  // INVALID_ARGUMENT: the path is too long. ALREADY_EXISTS: a live server is there.
+  // FAILED_PRECONDITION: a file that is no socket is there. Another code: what the system says.
+  // Messages begin with `address`, which led to the path.
   static absl::StatusOr<SocketFile> Bind(int socket, const std::string& path,
-                                         absl::string_view address);
+                                         absl::string_view address, const Access& access = {});
 
   // Whether a live server listens at `path` with a socket of `type`.
   static bool IsServed(const std::string& path, int type);

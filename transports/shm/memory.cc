@@ -46,12 +46,20 @@ constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEA
 constexpr char kPosixDirectory[] = "/dev/shm";
 constexpr absl::string_view kPosixPrefix = "nigh-";
 constexpr int kAttempts = 100;
+constexpr uint64_t kBlock = 512;  // bytes; what st_blocks counts, whatever the file system
 constexpr SysvFamily kSegments = {.prefix = 0x6e6d /* "nm" */, .table = "/proc/sysvipc/shm"};
 // A peer attaches memory as soon as it has the offer; after so many seconds nobody will.
 constexpr std::time_t kOrphaned = 60;
 
 absl::Status Failed(absl::string_view operation) {
   return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, "shared memory", operation);
+}
+
+// Makes the file `size` bytes long, and has the system set all of them aside: a page that turns out
+// to be missing later would end the process by SIGBUS.
+bool Reserve(int fd, size_t size) {
+  return MayHaveFileOf(size) &&
+         Uninterrupted([&] { return ::fallocate(fd, 0, 0, static_cast<off_t>(size)); }) == 0;
 }
 
 absl::StatusOr<Mapping> Map(int fd, size_t size, int protection) {
@@ -66,9 +74,7 @@ absl::StatusOr<OwnMemory> CreateMemfd(size_t size) {
                    .fd = UniqueFd(::memfd_create("nigh", MFD_CLOEXEC | MFD_ALLOW_SEALING))};
   const int fd = memory.handle.fd.get();
   if (fd < 0) return Failed("memfd_create");
-  if (!MayHaveFileOf(size) || ::ftruncate(fd, static_cast<off_t>(size)) != 0) {
-    return Failed("ftruncate");
-  }
+  if (!Reserve(fd, size)) return Failed("fallocate");
   absl::StatusOr<Mapping> mapping = Map(fd, size, PROT_READ | PROT_WRITE);
   if (!mapping.ok()) return mapping.status();
   memory.mapping = *std::move(mapping);
@@ -91,9 +97,7 @@ absl::StatusOr<OwnMemory> CreatePosix(size_t size) {
         .fd = UniqueFd(Uninterrupted([&] { return ::shm_open(name.c_str(), O_RDONLY, 0); }))};
     ::shm_unlink(name.c_str());
     if (!memory.handle.fd) return Failed("shm_open");
-    if (!MayHaveFileOf(size) || ::ftruncate(writable.get(), static_cast<off_t>(size)) != 0) {
-      return Failed("ftruncate");
-    }
+    if (!Reserve(writable.get(), size)) return Failed("fallocate");
     absl::StatusOr<Mapping> mapping = Map(writable.get(), size, PROT_READ | PROT_WRITE);
     if (!mapping.ok()) return mapping.status();
     memory.mapping = *std::move(mapping);
@@ -116,9 +120,14 @@ absl::StatusOr<OwnMemory> CreateSysv(size_t size) {
   OwnMemory memory;
   memory.mapping = Mapping(at, size, /*attached=*/true);
   memory.handle = {.kind = MemoryKind::kSysv, .fd = UniqueFd(), .id = id};
-  // shmat(2) has no flag that does what MAP_POPULATE does, and kernels before 5.14 do not know this
-  // advice.
+  // shmat(2) has no flag that does what MAP_POPULATE does. Kernels before 5.14 do not know this
+  // advice, either; later ones say by it what a touch would say by SIGBUS.
   if (::madvise(at, size, MADV_POPULATE_WRITE) != 0) {
+    if (errno != EINVAL) {
+      absl::Status failed = Failed("madvise");
+      ::shmctl(id, IPC_RMID, nullptr);
+      return failed;
+    }
     for (size_t i = 0; i < size; i += 4096) {
       *static_cast<volatile std::byte*>(&memory.mapping.bytes()[i]) = std::byte{0};
     }
@@ -133,6 +142,15 @@ absl::Status Refused(absl::string_view what) {
 
 absl::Status CheckFile(const MemoryHandle& handle, size_t size) {
   const int fd = handle.fd.get();
+  // The seals first: a descriptor that has some is of memory, and to look at it takes no time. To
+  // look at another one might, as long as the file system that its sender runs likes.
+  if (handle.kind == MemoryKind::kMemfd) {
+    const int seals = ::fcntl(fd, F_GET_SEALS);
+    if (seals < 0) return Refused("is no memory");
+    if ((seals & kSeals) != kSeals) return Refused("is not sealed");
+  } else if ((::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY) {
+    return Refused("is writable");
+  }
   struct stat file;
   struct statfs system;
   if (::fstat(fd, &file) != 0 || ::fstatfs(fd, &system) != 0) return Failed("fstat");
@@ -143,11 +161,10 @@ absl::Status CheckFile(const MemoryHandle& handle, size_t size) {
   if (file.st_size != static_cast<off_t>(size)) {
     return Refused(absl::StrCat("has ", file.st_size, " bytes instead of ", size));
   }
-  if (handle.kind == MemoryKind::kMemfd) {
-    const int seals = ::fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & kSeals) != kSeals) return Refused("is not sealed");
-  } else if ((::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY) {
-    return Refused("is writable");
+  // Who maps a page that is not there makes it, at his own cost; a seal keeps those that are.
+  if (static_cast<uint64_t>(file.st_blocks) * kBlock < size) {
+    return Refused(absl::StrCat("has holes: ", static_cast<uint64_t>(file.st_blocks) * kBlock,
+                                " of its ", size, " bytes are there"));
   }
   return absl::OkStatus();
 }
@@ -176,6 +193,9 @@ int SweepPosix() {
     const std::vector<std::string> parts = absl::StrSplit(name, '-');
     pid_t pid = 0;
     if (parts.size() != 3 || !absl::SimpleAtoi(parts[1], &pid) || MayBeAlive(pid)) continue;
+    struct stat file;
+    // Root could remove what others have called so.
+    if (::lstat(entry.path().c_str(), &file) != 0 || file.st_uid != ::geteuid()) continue;
     if (::shm_unlink(absl::StrCat("/", name).c_str()) == 0) ++swept;
   }
   return swept;
@@ -185,6 +205,8 @@ int SweepPosix() {
 bool IsAbandoned(int id) {
   shmid_ds segment;
   if (::shmctl(id, IPC_STAT, &segment) != 0 || segment.shm_nattch != 0) return false;
+  // Root could remove what others have given such a key.
+  if (segment.shm_perm.cuid != ::geteuid()) return false;
   // Its maker has closed the connection, and the peer, who was to attach it, was killed.
   const bool orphaned =
       segment.shm_dtime != 0 && segment.shm_dtime + kOrphaned < std::time(nullptr);
@@ -255,10 +277,11 @@ absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size) {
   return Map(handle.fd.get(), size, PROT_READ);
 }
 
-void DiscardMemory(const MemoryHandle& handle) {
+void DiscardMemory(const MemoryHandle& handle, pid_t maker) {
   shmid_ds segment;
   if (handle.kind != MemoryKind::kSysv || ::shmctl(handle.id, IPC_STAT, &segment) != 0) return;
-  if (kSegments.Has(segment.shm_perm.__key) && segment.shm_perm.cuid == ::geteuid()) {
+  if (kSegments.Has(segment.shm_perm.__key) && segment.shm_perm.cuid == ::geteuid() &&
+      segment.shm_cpid == maker) {
     ::shmctl(handle.id, IPC_RMID, nullptr);
   }
 }

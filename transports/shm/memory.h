@@ -1,6 +1,8 @@
 #ifndef NIGH_TRANSPORTS_SHM_MEMORY_H_
 #define NIGH_TRANSPORTS_SHM_MEMORY_H_
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -51,7 +53,7 @@ struct MemoryHandle {
 };
 
 // Memory that this side writes, full of zeroes. All its pages are resident, because the first touch
-// of a page costs about 4 us.
+// of a page costs about 4 us, and ends the process if the system has no page left.
 //
 // No name of it is left. A System V identifier is, until the peer has attached the memory: without
 // one, the memory and what was written there would go with this side's own attachment.
@@ -66,12 +68,13 @@ absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size);
 
 // Maps the peer's memory, to be read only. Marks System V memory for removal, so that it goes with
 // the last who has it attached. INVALID_ARGUMENT: the memory is not what it should be: of another
-// kind or size, not sealed, or writable.
+// kind or size, with holes, not sealed, or writable.
 absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size);
 
-// Removes memory that nobody will attach any more. `handle` is this side's, if the peer has not
-// come for it; or the peer's, if this side will not take the offer.
-void DiscardMemory(const MemoryHandle& handle);
+// Removes memory that nobody will attach any more, if process `maker` has made it. `handle` is this
+// side's, if the peer has not come for it; or the peer's, if this side will not take the offer: who
+// names somebody else's memory there has it removed by nobody.
+void DiscardMemory(const MemoryHandle& handle, pid_t maker);
 
 // Removes the memory that processes of this user have left behind: those that were killed between
 // making memory with a name and removing the name. Returns how many there were.

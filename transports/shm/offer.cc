@@ -23,9 +23,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "nigh/runtime/base/uninterrupted.h"
+#include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
-#include "nigh/transports/process/peer_process.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
@@ -47,9 +49,9 @@ using OfferBytes = std::array<std::byte, kOfferSize>;
 // One message with its descriptors.
 struct Message {
   ssize_t size = 0;  // as sent, even if it was more than fits; negative: errno
-  std::array<std::byte, kOfferSize> bytes;
+  std::array<std::byte, std::max(kOfferSize, kMaxRefusal)> bytes;
   std::vector<UniqueFd> descriptors;
-  UniqueFd sender;
+  Sender sender;
   bool truncated = false;  // descriptors are missing
 };
 
@@ -89,7 +91,14 @@ absl::Status Broken(absl::string_view what) {
 
 absl::StatusOr<Offer> Parse(Message message) {
   const std::byte* const at = message.bytes.data();
-  const size_t size = std::min(static_cast<size_t>(message.size), kOfferSize);
+  const size_t whole = std::min(static_cast<size_t>(message.size), message.bytes.size());
+  if (whole >= kFrameHeaderSize) {
+    const FrameHeader header = DecodeFrameHeader(at);
+    if (header.kind == FrameKind::kGoAway && header.length == whole - kFrameHeaderSize) {
+      return DecodeRefusal(header, ConstByteSpan(at + kFrameHeaderSize, header.length));
+    }
+  }
+  const size_t size = std::min(whole, kOfferSize);
   const absl::string_view text = AsText(ConstByteSpan(at, size));
   if (text.substr(0, kMagic.size()) != kMagic || size < kVersionAt + sizeof(uint16_t)) {
     return absl::InternalError(absl::StrCat("the peer does not speak nigh's protocol (it began \"",

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 
@@ -35,7 +36,7 @@ struct Offer {
   uint32_t ring_size = 0;
   MemoryHandle memory;
   BellHandle bell;
-  UniqueFd sender = UniqueFd();  // a pidfd of who has sent it, if the kernel tells (AskForSenders)
+  Sender sender = {};  // if the kernel tells (AskForSenders)
 };
 
 inline constexpr size_t kOfferSize = 32;
@@ -45,9 +46,9 @@ inline constexpr uint16_t kOfferVersion = 1;
 absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memory,
                        const BellHandle& bell);
 
-// The peer's; nothing if it has not come. INTERNAL when it is no offer, or one that cannot be;
-// UNAVAILABLE when the peer has gone or speaks another version. Descriptors that come with what is
-// refused are closed.
+// The peer's; nothing if it has not come. Another error: what a server says in its place
+// (DecodeRefusal). INTERNAL when it is no offer, or one that cannot be; UNAVAILABLE when the peer
+// has gone or speaks another version. Descriptors that come with what is refused are closed.
 absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket);
 
 }  // namespace nigh

@@ -9,10 +9,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "nigh/deadline.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/shm/bell.h"
@@ -23,10 +26,13 @@
 namespace nigh {
 namespace {
 
+constexpr absl::Duration kSweepEvery = absl::Minutes(1);
+
 absl::StatusOr<MeetingPoint> PointOf(const Address& address) {
   MeetingPoint point = {.address = address.ToString(), .name = "", .type = SOCK_SEQPACKET};
   absl::StatusOr<std::vector<std::string>> paths = MeetingPaths(address.name, point.address);
   if (!paths.ok()) return paths.status();
+  if (absl::Status good = CheckAccessOfPaths(address, *paths); !good.ok()) return good;
   point.name = paths->front();
   point.others.assign(paths->begin() + 1, paths->end());
   return point;
@@ -41,9 +47,21 @@ class ShmListener final : public Listener {
     absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
+    PeerIdentity client = IdentifyPeer(socket->get(), address_.ToString());
+    if (const absl::Status admitted = gate()(client); !admitted.ok()) {
+      TurnAway(*std::move(socket), admitted);
+      return nullptr;
+    }
+    // Clients that have come and said nothing leave memory that was made for them.
+    if (next_sweep_.HasPassed()) {
+      SweepMemory(options_.memory);
+      next_sweep_ = Deadline::After(kSweepEvery);
+    }
     // Who comes when there is no memory left is turned away; the next may be luckier.
-    return ShmConnection::Make(*std::move(socket), Side::kServer, address_.ToString(), options_)
-        .value_or(nullptr);
+    absl::StatusOr<std::unique_ptr<Connection>> made =
+        ShmConnection::Make(*std::move(socket), Side::kServer, std::move(client), options_);
+    if (made.ok()) return made;
+    return absl::ResourceExhaustedError(made.status().message());
   }
 
   Wake Arm() override { return place_.Arm(); }
@@ -53,6 +71,7 @@ class ShmListener final : public Listener {
   const Address address_;
   const ShmOptions options_;
   MeetingPlace place_;
+  Deadline next_sweep_ = Deadline::After(kSweepEvery);
 };
 
 }  // namespace
@@ -64,7 +83,8 @@ absl::StatusOr<std::unique_ptr<Connection>> DialShm(const Address& address) {
   if (!point.ok()) return point.status();
   absl::StatusOr<UniqueFd> socket = Meet(*point);
   if (!socket.ok()) return socket.status();
-  return ShmConnection::Make(*std::move(socket), Side::kClient, address.ToString(), *options);
+  PeerIdentity server = IdentifyPeer(socket->get(), address.ToString());
+  return ShmConnection::Make(*std::move(socket), Side::kClient, std::move(server), *options);
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address) {
@@ -72,6 +92,9 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address) {
   if (!options.ok()) return options.status();
   absl::StatusOr<MeetingPoint> point = PointOf(address);
   if (!point.ok()) return point.status();
+  absl::StatusOr<Access> access = Access::Of(address);
+  if (!access.ok()) return access.status();
+  point->access = *access;
   SweepMemory(options->memory);
   SweepBells(options->doorbell);
   absl::StatusOr<MeetingPlace> place = MeetingPlace::Open(*point);

@@ -7,6 +7,7 @@
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transports/rendezvous/access.h"
 
 namespace nigh {
 
@@ -24,7 +25,11 @@ namespace nigh {
 absl::StatusOr<std::unique_ptr<Connection>> DialShm(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address);
 
-inline constexpr Transport kShmTransport = {"shm", &DialShm, &ListenShm};
+inline constexpr Transport kShmTransport = {.scheme = "shm",
+                                            .dial = &DialShm,
+                                            .listen = &ListenShm,
+                                            .reach = Reach::kUsers,
+                                            .owner = &OwnerOfMeetingPath};
 
 }  // namespace nigh
 

@@ -32,7 +32,7 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
@@ -45,23 +45,26 @@ namespace {
 // Taken out of the socket in one look.
 constexpr int kLettersPerLook = 16;
 
-// Nobody else will come for the memory in it.
-void DiscardUnreadOffer(int socket) {
+// Nobody else will come for the memory in it, which `peer` has made.
+void DiscardUnreadOffer(int socket, const PeerIdentity& peer) {
   const absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket);
-  if (unread.ok() && unread->has_value()) DiscardMemory((*unread)->memory);
+  if (unread.ok() && unread->has_value()) {
+    DiscardMemory((*unread)->memory, peer.pid.value_or(-1));
+  }
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket, Side side,
-                                                                std::string address,
+                                                                PeerIdentity peer,
                                                                 const ShmOptions& options) {
   absl::StatusOr<OwnMemory> memory = CreateMemory(options.memory, kControlSize + options.ring_size);
   if (!memory.ok()) {
-    DiscardUnreadOffer(socket.get());
-    return absl::UnavailableError(absl::StrCat(address, ": connect: ", memory.status().message()));
+    DiscardUnreadOffer(socket.get(), peer);
+    return absl::UnavailableError(
+        absl::StrCat(peer.address, ": connect: ", memory.status().message()));
   }
-  PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address), "shared memory");
+  peer.medium = "shared memory";
   auto connection = std::unique_ptr<ShmConnection>(
       new ShmConnection(std::move(socket), side, std::move(peer), *std::move(memory)));
   ShmConnection& made = *connection;
@@ -89,8 +92,9 @@ ShmConnection::ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnM
       process_(PeerProcess::OfSocket(socket_.get())),
       ends_(UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren()),
       peer_(std::move(peer)),
-      same_user_(peer_.uid == ::geteuid()),
+      same_user_(false),
       memory_(std::move(memory.mapping)),
+      own_kind_(memory.handle.kind),
       offered_(std::move(memory.handle)),
       own_page_(*new (memory_.bytes().data()) ControlPage()),
       sender_(memory_.bytes().subspan(kControlSize), own_page_) {
@@ -98,6 +102,8 @@ ShmConnection::ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnM
       !AddToEpollSet(ends_.get(), process_.fd())) {
     error_ = errno;
   }
+  peer_.pidfd = process_.pidfd();
+  same_user_ = IsSameUser(peer_);
 }
 
 ShmConnection::~ShmConnection() {
@@ -105,10 +111,11 @@ ShmConnection::~ShmConnection() {
   Close();
   MutexLock lock(mutex_);
   // What has an identifier goes with the last who could attach it. A peer that is still there may
-  // yet come for what was sent to it.
-  if (peer_gone_) DiscardMemory(offered_);
-  if (joined_.load(std::memory_order_relaxed)) return;
-  DiscardUnreadOffer(socket_.get());
+  // yet come for what was sent to it, unless it has broken the protocol.
+  if (peer_gone_ || absl::IsInternal(end_)) DiscardMemory(offered_, ::getpid());
+  // What follows an offer that was refused is none.
+  if (joined_.load(std::memory_order_relaxed) || absl::IsInternal(end_)) return;
+  DiscardUnreadOffer(socket_.get(), peer_);
 }
 
 absl::StatusOr<BellHandle> ShmConnection::HangBell(BellKind kind) {
@@ -142,23 +149,51 @@ bool ShmConnection::Joined() {
   return true;
 }
 
+absl::Status ShmConnection::TakeSender(Sender& sender) {
+  AskForSenders(socket_.get(), false);
+  IdentifySender(sender, peer_);
+  const bool named = sender.process && sender.credentials.has_value();
+  if (!process_.Become(std::move(sender.process), ends_.get())) {
+    return absl::UnavailableError(
+        absl::StrCat("epoll_ctl: ", std::generic_category().message(errno)));
+  }
+  if (!named) return absl::OkStatus();
+  peer_.pidfd = process_.pidfd();
+  // It has been sent a bell, which it does not ring: to a server it is what connected that counts.
+  same_user_ = same_user_ && IsSameUser(peer_);
+  return absl::OkStatus();
+}
+
+absl::Status ShmConnection::CheckKind(MemoryKind kind) const {
+  if (kind == MemoryKind::kMemfd) return absl::OkStatus();
+  const absl::string_view name = MemoryKindName(kind);
+  if (!same_user_ && peer_.uid == ::geteuid() && process_.HasDied()) {
+    // How much it could do cannot be told any more.
+    return absl::UnavailableError("the peer closed the connection");
+  }
+  if (!same_user_) {
+    return absl::InternalError(absl::StrCat("the peer is another user and offers ", name,
+                                            " memory, which cannot be sealed (let it use "
+                                            "memory=memfd)"));
+  }
+  if (own_kind_ != MemoryKind::kMemfd) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("the peer offers ", name,
+                                          " memory, which cannot be sealed, and this side's "
+                                          "address does not ask for it (add memory=",
+                                          name, " here, or let the peer use memory=memfd)"));
+}
+
 absl::Status ShmConnection::TakeOffer(Offer offer) {
-  if (!same_user_ && offer.memory.kind != MemoryKind::kMemfd) {
-    return absl::InternalError(
-        absl::StrCat("the peer is another user and offers ", MemoryKindName(offer.memory.kind),
-                     " memory, which cannot be sealed (let it use memory=memfd)"));
+  if (side_ == Side::kClient) {
+    if (absl::Status known = TakeSender(offer.sender); !known.ok()) return known;
+  }
+  if (absl::Status good = CheckKind(offer.memory.kind); !good.ok()) {
+    if (absl::IsUnavailable(good)) DiscardMemory(offer.memory, peer_.pid.value_or(-1));
+    return good;
   }
   absl::StatusOr<Mapping> memory = AttachMemory(offer.memory, kControlSize + offer.ring_size);
   if (absl::IsInvalidArgument(memory.status())) {
     return absl::InternalError(memory.status().message());
-  }
-  if (side_ == Side::kClient && offer.sender) {
-    // Who serves need not be who listened.
-    if (!process_.Become(std::move(offer.sender), ends_.get())) {
-      return absl::UnavailableError(
-          absl::StrCat("epoll_ctl: ", std::generic_category().message(errno)));
-    }
-    (void)AskForSenders(socket_.get(), false);
   }
   if (!memory.ok()) return absl::UnavailableError(memory.status().message());
   peer_memory_ = *std::move(memory);

@@ -20,6 +20,7 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/control_page.h"
@@ -40,10 +41,10 @@ namespace nigh {
 // thread does so when it has been armed and then finds nothing.
 class ShmConnection final : public Connection {
  public:
-  // `socket` is of type SOCK_SEQPACKET. Offers memory of its own; an error is this process's or the
-  // system's.
+  // `socket` is of type SOCK_SEQPACKET, `peer` who it says is there. Offers memory of its own; an
+  // error is this process's or the system's.
   static absl::StatusOr<std::unique_ptr<Connection>> Make(UniqueFd socket, Side side,
-                                                          std::string address,
+                                                          PeerIdentity peer,
                                                           const ShmOptions& options);
   ~ShmConnection() override;
 
@@ -69,6 +70,11 @@ class ShmConnection final : public Connection {
   // Whether the peer's memory is attached; attaches it if its offer has come.
   bool Joined() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status TakeOffer(Offer offer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A client's: who has sent the offer is the peer, whoever listened.
+  absl::Status TakeSender(Sender& sender) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Memory that cannot be sealed can be taken away under its reader (SIGBUS). It is accepted only
+  // of the same user, and where this side's own address asks for such.
+  absl::Status CheckKind(MemoryKind kind) const;
   // Wakes the peer's sleeper.
   void Ring(BellLetter which);
   // Joined, as the sending and as the receiving thread needs it.
@@ -96,9 +102,10 @@ class ShmConnection final : public Connection {
   const Side side_;
   PeerProcess process_;
   const UniqueFd ends_;  // an epoll set of both
-  const PeerIdentity peer_;
-  const bool same_user_;
+  PeerIdentity peer_;
+  bool same_user_;  // the peer is (IsSameUser)
   const Mapping memory_;
+  const MemoryKind own_kind_;
   MemoryHandle offered_;  // of the same; without its descriptor once the offer is under way
   ControlPage& own_page_;
   const Sleepers sleepers_;
@@ -115,7 +122,7 @@ class ShmConnection final : public Connection {
   std::atomic<uint64_t> sleeps_ = 0;
   std::atomic<uint64_t> letters_ = 0;
 
-  // Written before joined_ is, then never.
+  // These, and who a client's peer is, are written before joined_ is, then never.
   Mapping peer_memory_;
   const ControlPage* peer_page_ = nullptr;
   std::unique_ptr<PeerBell> peer_bell_;  // none: letters

@@ -34,7 +34,9 @@ std::optional<uint64_t> ParseSize(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<ShmOptions> ParseShmOptions(const Address& address) {
-  if (absl::Status known = address.CheckParameters({"memory", "ring", "doorbell"}); !known.ok()) {
+  if (absl::Status known =
+          address.CheckParameters({"memory", "ring", "doorbell", "mode", "group", "server"});
+      !known.ok()) {
     return known;
   }
   const auto refuse = [&](absl::string_view key, absl::string_view accepted) {

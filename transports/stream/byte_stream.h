@@ -8,7 +8,7 @@
 #include <string>
 
 #include "nigh/transport/bytes.h"
-#include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 
 namespace nigh {
 
@@ -43,9 +43,9 @@ class ByteStream {
   // was written still reaches the peer.
   virtual void Shutdown() = 0;
 
-  // After the first Read that has brought bytes, by the same thread: a pidfd of the process that
-  // has sent them, if the medium tells and it was asked to. Once.
-  virtual UniqueFd TakeSender() { return UniqueFd(); }
+  // After the first Read that has brought bytes, by the same thread: who has sent them, if the
+  // medium tells and it was asked to. Once.
+  virtual Sender TakeSender() { return Sender(); }
 
   // After a Read of 0 or a Write of -EPIPE: what happened, if the medium knows more than that.
   virtual std::optional<std::string> PeerEnd() { return std::nullopt; }

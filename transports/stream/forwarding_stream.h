@@ -27,7 +27,7 @@ class ForwardingStream : public ByteStream {
   short write_events() const override { return stream_->write_events(); }
   int end_fd() const override { return stream_->end_fd(); }
   void Shutdown() override { stream_->Shutdown(); }
-  UniqueFd TakeSender() override { return stream_->TakeSender(); }
+  Sender TakeSender() override { return stream_->TakeSender(); }
   std::optional<std::string> PeerEnd() override { return stream_->PeerEnd(); }
 
  private:

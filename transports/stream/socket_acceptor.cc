@@ -3,10 +3,12 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -42,9 +44,13 @@ absl::StatusOr<UniqueFd> SocketAcceptor::Accept() {
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM:
+    case ENOMEM: {
+      const int error = errno;
       TurnAway();
-      return UniqueFd();
+      return absl::ResourceExhaustedError(
+          absl::StrCat(address_, ": accept: ", std::generic_category().message(error),
+                       " (a client was turned away; raise the limit on descriptors, ulimit -n)"));
+    }
     default:
       // Nobody is there, or accept(2) passes on an error of the connection that it took from the
       // queue: the next one may be fine.

@@ -21,7 +21,8 @@ class SocketAcceptor {
   SocketAcceptor(UniqueFd listening, absl::string_view address);
 
   // The next connection: does not block, is closed on exec. No descriptor: nobody for now, or one
-  // who was gone already or had to be turned away. An error is final.
+  // who was gone already. RESOURCE_EXHAUSTED: somebody had to be turned away. Any other error is
+  // final.
   absl::StatusOr<UniqueFd> Accept();
 
   int fd() const { return listening_.get(); }

@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "nigh/transport/bytes.h"
-#include "nigh/transports/process/peer_process.h"
+#include "nigh/transports/process/peer_credentials.h"
 
 namespace nigh {
 
@@ -69,7 +69,7 @@ ssize_t SocketStream::ReadFirst(ByteSpan to) {
   asks_ = false;
   sender_ = SenderOf(message);
   CloseRights(message);
-  (void)AskForSenders(socket_.get(), false);
+  AskForSenders(socket_.get(), false);
   return count;
 }
 

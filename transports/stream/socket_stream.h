@@ -7,6 +7,7 @@
 
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/stream/byte_stream.h"
 
 namespace nigh {
@@ -21,7 +22,7 @@ class SocketStream final : public ByteStream {
   ssize_t Write(ConstByteSpan from) override;
   int read_fd() const override { return socket_.get(); }
   int write_fd() const override { return socket_.get(); }
-  UniqueFd TakeSender() override { return std::move(sender_); }
+  Sender TakeSender() override { return std::exchange(sender_, Sender()); }
   void Shutdown() override;
 
  private:
@@ -30,7 +31,7 @@ class SocketStream final : public ByteStream {
 
   const UniqueFd socket_;
   bool asks_;
-  UniqueFd sender_;
+  Sender sender_;
 };
 
 // recv(2) and send(2) with ByteStream's results.

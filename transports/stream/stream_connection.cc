@@ -27,6 +27,7 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/frame.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/stream/stream_filter.h"
 
@@ -145,13 +146,20 @@ void StreamConnection::ReadMore() {
   if (count > 0) {
     slept_ = false;
     in_.end += static_cast<size_t>(count);
-    if (side_ == Side::kClient && !received_frame_ && ends_ &&
-        !process_.Become(stream_->TakeSender(), ends_.get())) {
-      BreakUnwatched();
+    if (side_ == Side::kClient && !received_frame_ && ends_) {
+      TakeSender();
     }
   } else if (count != -EAGAIN) {
     receive_end_ = Ended("receive", static_cast<int>(-count));
   }
+}
+
+void StreamConnection::TakeSender() {
+  Sender sender = stream_->TakeSender();
+  IdentifySender(sender, peer_);
+  const bool named = sender.process && sender.credentials.has_value();
+  if (!process_.Become(std::move(sender.process), ends_.get())) return BreakUnwatched();
+  if (named) peer_.pidfd = process_.pidfd();
 }
 
 ssize_t StreamConnection::ReadOnce() {

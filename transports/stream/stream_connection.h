@@ -89,6 +89,8 @@ class StreamConnection final : public Connection {
   // The same where what tells of the peer's end cannot be put into ends_; errno says why.
   void BreakUnwatched() ABSL_LOCKS_EXCLUDED(mutex_);
   void ReadMore();
+  // A client's: who has sent the first bytes is the peer, whoever listened.
+  void TakeSender();
   // Reads once. 0: there is an end.
   ssize_t ReadOnce();
   // False: the process had died before it could be watched, so nothing will tell of that.
@@ -101,7 +103,8 @@ class StreamConnection final : public Connection {
 
   const BirthProcess birth_;
   const std::unique_ptr<ByteStream> stream_;
-  const PeerIdentity peer_;
+  // A client's receiving thread learns who it is; where it is stays.
+  PeerIdentity peer_;
   const Side side_;
   PeerProcess process_;
   UniqueFd ends_;  // an epoll set, where the end has more than one descriptor, or may get another

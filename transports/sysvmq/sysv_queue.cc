@@ -25,6 +25,7 @@
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/process_name.h"
 #include "nigh/transports/queue/message_queue.h"
 #include "nigh/transports/rendezvous/sysv_family.h"
@@ -76,10 +77,11 @@ void Stamp(int id) {
   (void)::msgrcv(id, &letter, 1, 0, IPC_NOWAIT);
 }
 
-// Whether the last to send and the last to receive have died.
+// Whether the last to send and the last to receive have died. Another user's never is: root could
+// remove it.
 bool IsAbandoned(int id) {
   msqid_ds queue;
-  if (::msgctl(id, IPC_STAT, &queue) != 0) return false;
+  if (::msgctl(id, IPC_STAT, &queue) != 0 || queue.msg_perm.cuid != ::geteuid()) return false;
   const bool sent = queue.msg_stime != 0;
   const bool received = queue.msg_rtime != 0;
   if ((sent && MayBeAlive(queue.msg_lspid)) || (received && MayBeAlive(queue.msg_lrpid))) {
@@ -113,14 +115,35 @@ absl::StatusOr<SysvQueueId> SysvQueueId::Make(absl::string_view where,
   return SysvQueueId(id);
 }
 
-bool SysvQueueId::IsOurs() const {
+bool SysvQueueId::IsNighs() const {
   msqid_ds queue;
-  return ::msgctl(id_, IPC_STAT, &queue) == 0 && kQueues.Has(queue.msg_perm.__key) &&
-         (queue.msg_perm.cuid == ::geteuid() || ::geteuid() == 0);
+  return ::msgctl(id_, IPC_STAT, &queue) == 0 && kQueues.Has(queue.msg_perm.__key);
+}
+
+bool SysvQueueId::GrantTo(uid_t user) const {
+  msqid_ds queue;
+  if (::msgctl(id_, IPC_STAT, &queue) != 0) return false;
+  queue.msg_perm.uid = user;
+  return ::msgctl(id_, IPC_SET, &queue) == 0;
+}
+
+bool SysvQueueId::Open(mode_t mode, std::optional<gid_t> group) const {
+  msqid_ds queue;
+  if (::msgctl(id_, IPC_STAT, &queue) != 0) return false;
+  queue.msg_perm.mode = static_cast<decltype(queue.msg_perm.mode)>(mode & 0666);
+  if (group.has_value()) queue.msg_perm.gid = *group;
+  return ::msgctl(id_, IPC_SET, &queue) == 0;
+}
+
+void SysvQueueId::IdentifyMaker(PeerIdentity& maker) const {
+  msqid_ds queue;
+  if (::msgctl(id_, IPC_STAT, &queue) != 0) return;
+  maker.uid = KnownUser(queue.msg_perm.cuid);
+  maker.gid = KnownGroup(queue.msg_perm.cgid);
 }
 
 void SysvQueueId::Remove() const {
-  if (id_ >= 0 && IsOurs()) ::msgctl(id_, IPC_RMID, nullptr);
+  if (id_ >= 0 && IsNighs()) ::msgctl(id_, IPC_RMID, nullptr);
 }
 
 int SweepSysvQueues() {
@@ -132,8 +155,8 @@ int SweepSysvQueues() {
 absl::StatusOr<std::unique_ptr<MessageQueue>> SysvQueue::Make(SysvQueueId id, UniqueFd file,
                                                               bool receives) {
   msqid_ds queue;
-  if (!id.IsOurs() || ::msgctl(id.get(), IPC_STAT, &queue) != 0) {
-    return absl::UnavailableError("there is no such queue of this user's");
+  if (!id.IsNighs() || ::msgctl(id.get(), IPC_STAT, &queue) != 0) {
+    return absl::UnavailableError("there is no such queue that this user may use");
   }
   struct flock lock = ByteOf(id.get(), F_WRLCK);
   if (receives && ::fcntl(file.get(), F_OFD_SETLK, &lock) != 0) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -29,9 +30,16 @@ class SysvQueueId {
   static absl::StatusOr<SysvQueueId> Make(absl::string_view where, absl::string_view operation);
 
   int get() const { return id_; }
-  // Whether it is nigh's and this user's.
-  bool IsOurs() const;
+  // Whether it is nigh's.
+  bool IsNighs() const;
+  // Removes it, if it is nigh's and this user may.
   void Remove() const;
+  // Lets `user`, whom it belongs to then, use it besides its maker. False: errno says why.
+  bool GrantTo(uid_t user) const;
+  // Gives it that mode, and that group if there is one. Likewise.
+  bool Open(mode_t mode, std::optional<gid_t> group) const;
+  // Fills in who has made it.
+  void IdentifyMaker(PeerIdentity& maker) const;
 
  private:
   int id_ = -1;

@@ -26,11 +26,12 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/queue/queue_connection.h"
 #include "nigh/transports/queue/queue_listener.h"
+#include "nigh/transports/rendezvous/access.h"
 #include "nigh/transports/rendezvous/arrival.h"
 #include "nigh/transports/rendezvous/claimed_name.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/sysvmq/sysv_queue.h"
 
@@ -44,6 +45,10 @@ constexpr absl::string_view kFileBegins = "nigh sysvmq ";
 UniqueFd OpenFile(const std::string& path, bool make) {
   const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | (make ? O_CREAT : 0);
   return UniqueFd(Uninterrupted([&] { return ::open(path.c_str(), flags, 0600); }));
+}
+
+absl::Status CheckParameters(const Address& address) {
+  return address.CheckParameters({"mode", "group", "server"});
 }
 
 // The queue that the file tells of; none if it is another program's file.
@@ -92,31 +97,47 @@ bool IsFreeOrOurs(const std::string& path) {
 }
 
 // Opens what `client` has made. Nothing: it has gone, or its queues are none.
-std::unique_ptr<Connection> Welcome(const std::string& path, const PeerIdentity& peer,
-                                    const Arrival& client) {
+std::unique_ptr<Connection> Welcome(const std::string& path, const std::string& where,
+                                    bool is_private, const Arrival& client, const Gate& gate) {
   const Pair pair = Pair::FromToken(client.token);
   UniqueFd file = OpenFile(path, /*make=*/false);
   auto out = SysvQueue::Make(pair.to_client, DuplicateFd(file.get()), /*receives=*/false);
   auto in = SysvQueue::Make(pair.to_server, std::move(file), /*receives=*/true);
   if (!in.ok() || !out.ok()) {
-    // So that the client does not wait.
-    pair.Remove();
+    // So that the client does not wait. Another user's might name queues that are not its own.
+    if (is_private) pair.Remove();
     return nullptr;
   }
-  return QueueConnection::Welcome(*std::move(in), *std::move(out), client.client, peer);
+  PeerIdentity peer = {.address = where, .medium = kMedium};
+  pair.to_server.IdentifyMaker(peer);
+  PeerIdentity other = {.address = where};
+  pair.to_client.IdentifyMaker(other);
+  if (peer.uid != other.uid) return nullptr;
+  if (const absl::Status admitted = gate(peer); !admitted.ok()) {
+    QueueConnection::TurnAway(**in, **out, admitted);
+    // The client removes the one that it reads from; the other goes with this end.
+    return nullptr;
+  }
+  return QueueConnection::Welcome(*std::move(in), *std::move(out), client.client, std::move(peer));
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> DialSysvmq(const Address& address) {
   const std::string where = address.ToString();
-  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  if (absl::Status known = CheckParameters(address); !known.ok()) return known;
   UniqueFd file = OpenFile(AbsolutePath(address.name), /*make=*/false);
-  if (!file) return UnavailableErrno(errno, where, "connect");
+  if (!file) return ConnectErrno(errno, where, "connect");
   const std::optional<SysvQueueId> place = ReadFile(file.get());
   if (!place.has_value() || !ClaimedName::IsClaimed(file.get())) {
     return UnavailableErrno(ECONNREFUSED, where, "connect");
   }
+  PeerIdentity server = IdentifyOwner(file.get(), where, kMedium);
+  PeerIdentity maker = {.address = where};
+  place->IdentifyMaker(maker);
+  // The file tells of somebody else's queue.
+  if (maker.uid != server.uid) return UnavailableErrno(ECONNREFUSED, where, "connect");
+  const bool is_strangers = server.uid.has_value() && *server.uid != ::geteuid();
   Pair pair;
   for (SysvQueueId* queue : {&pair.to_client, &pair.to_server}) {
     absl::StatusOr<SysvQueueId> made = SysvQueueId::Make(where, "connect");
@@ -125,8 +146,12 @@ absl::StatusOr<std::unique_ptr<Connection>> DialSysvmq(const Address& address) {
       return made.status();
     }
     *queue = *made;
+    if (is_strangers && !queue->GrantTo(*server.uid)) {
+      const int error = errno;
+      pair.Remove();
+      return UnavailableErrno(error, where, "connect: let the server's user use a queue");
+    }
   }
-  PeerIdentity server = IdentifyOwner(file.get(), where, kMedium);
   auto arrivals = SysvQueue::Make(*place, DuplicateFd(file.get()), /*receives=*/false);
   auto out = SysvQueue::Make(pair.to_server, DuplicateFd(file.get()), /*receives=*/false);
   auto in = SysvQueue::Make(pair.to_client, std::move(file), /*receives=*/true);
@@ -142,7 +167,9 @@ absl::StatusOr<std::unique_ptr<Connection>> DialSysvmq(const Address& address) {
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenSysvmq(const Address& address) {
   const std::string where = address.ToString();
-  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  if (absl::Status known = CheckParameters(address); !known.ok()) return known;
+  absl::StatusOr<Access> access = Access::Of(address);
+  if (!access.ok()) return access.status();
   const NameSpace files = {
       .open = &OpenFile, .unlink = [](const std::string& path) { return ::unlink(path.c_str()); }};
   const std::string path = AbsolutePath(address.name);
@@ -150,7 +177,7 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenSysvmq(const Address& address) {
     return absl::FailedPreconditionError(absl::StrCat(
         where, ": listen: another file is in the way (remove it, or choose another path)"));
   }
-  absl::StatusOr<ClaimedName> file = ClaimedName::Claim(files, path, where);
+  absl::StatusOr<ClaimedName> file = ClaimedName::Claim(files, path, where, *access);
   if (!file.ok()) return file.status();
   // What a killed server has left, with its queue.
   if (const std::optional<SysvQueueId> old = ReadFile(file->fd()); old.has_value()) old->Remove();
@@ -168,11 +195,15 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenSysvmq(const Address& address) {
     return failed(
         absl::UnavailableError(absl::StrCat(where, ": listen: ", arrivals.status().message())));
   }
+  if (!id->Open(access->mode, access->group)) {
+    return failed(UnavailableErrno(errno, where, "listen: msgctl"));
+  }
   if (!WriteFile(file->fd(), *id)) return failed(UnavailableErrno(errno, where, "listen: write"));
-  const PeerIdentity peer = IdentifyOwner(file->fd(), where, kMedium);
-  return std::make_unique<QueueListener>(
-      address, *std::move(file), *std::move(arrivals),
-      [path, peer](const Arrival& client) { return Welcome(path, peer, client); });
+  return std::make_unique<QueueListener>(address, *std::move(file), *std::move(arrivals),
+                                         [path, where, is_private = access->mode == Access().mode](
+                                             const Arrival& client, const Gate& gate) {
+                                           return Welcome(path, where, is_private, client, gate);
+                                         });
 }
 
 }  // namespace nigh

@@ -15,7 +15,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/address.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/transport.h"
@@ -64,8 +66,14 @@ class TcpListener final : public Listener {
     identity.medium = "TCP";
     identity.address =
         absl::StrCat(address_.scheme, ":", HostPort{peer.host(), peer.port()}.ToName());
-    return std::make_unique<StreamConnection>(std::make_unique<TcpStream>(*std::move(socket)),
-                                              std::move(identity));
+    auto stream = std::make_unique<TcpStream>(*std::move(socket));
+    if (const absl::Status admitted = gate()(identity); !admitted.ok()) {
+      const std::string refusal = EncodeRefusal(admitted);
+      (void)stream->Write(AsBytes(refusal));
+      stream->Shutdown();
+      return nullptr;
+    }
+    return std::make_unique<StreamConnection>(std::move(stream), std::move(identity));
   }
 
   Wake Arm() override { return Wake{.fd = acceptor_.fd(), .events = POLLIN}; }

@@ -10,8 +10,8 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
-#include "nigh/transports/rendezvous/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
 #include "nigh/transports/rendezvous/socket_name.h"
 #include "nigh/transports/stream/socket_stream.h"
@@ -20,9 +20,9 @@
 namespace nigh {
 namespace {
 
-std::unique_ptr<Connection> MakeConnection(UniqueFd socket, Side side, std::string address) {
-  PeerIdentity peer = IdentifyPeer(socket.get(), std::move(address));
+std::unique_ptr<Connection> MakeConnection(UniqueFd socket, Side side, PeerIdentity peer) {
   PeerProcess process = PeerProcess::OfSocket(socket.get());
+  peer.pidfd = process.pidfd();
   auto stream = std::make_unique<SocketStream>(std::move(socket),
                                                /*asked_for_senders=*/side == Side::kClient);
   return std::make_unique<StreamConnection>(std::move(stream), std::move(peer), side,
@@ -30,7 +30,10 @@ std::unique_ptr<Connection> MakeConnection(UniqueFd socket, Side side, std::stri
 }
 
 absl::StatusOr<MeetingPoint> PointOf(const Address& address, SocketNameKind kind) {
-  if (absl::Status known = address.CheckParameters({}); !known.ok()) return known;
+  const bool has_file = kind == SocketNameKind::kPath;
+  absl::Status known = has_file ? address.CheckParameters({"mode", "group", "server"})
+                                : address.CheckParameters({"server"});
+  if (!known.ok()) return known;
   return MeetingPoint{.address = address.ToString(), .name = address.name, .kind = kind};
 }
 
@@ -39,7 +42,8 @@ absl::StatusOr<std::unique_ptr<Connection>> Dial(const Address& address, SocketN
   if (!point.ok()) return point.status();
   absl::StatusOr<UniqueFd> socket = Meet(*point);
   if (!socket.ok()) return socket.status();
-  return MakeConnection(*std::move(socket), Side::kClient, address.ToString());
+  PeerIdentity server = IdentifyPeer(socket->get(), address.ToString());
+  return MakeConnection(*std::move(socket), Side::kClient, std::move(server));
 }
 
 class UnixListener final : public Listener {
@@ -51,7 +55,12 @@ class UnixListener final : public Listener {
     absl::StatusOr<UniqueFd> socket = place_.Accept();
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
-    return MakeConnection(*std::move(socket), Side::kServer, where_);
+    PeerIdentity client = IdentifyPeer(socket->get(), where_);
+    if (const absl::Status admitted = gate()(client); !admitted.ok()) {
+      TurnAway(*std::move(socket), admitted);
+      return nullptr;
+    }
+    return MakeConnection(*std::move(socket), Side::kServer, std::move(client));
   }
 
   Wake Arm() override { return place_.Arm(); }
@@ -66,6 +75,9 @@ class UnixListener final : public Listener {
 absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address, SocketNameKind kind) {
   absl::StatusOr<MeetingPoint> point = PointOf(address, kind);
   if (!point.ok()) return point.status();
+  absl::StatusOr<Access> access = Access::Of(address);
+  if (!access.ok()) return access.status();
+  point->access = *access;
   absl::StatusOr<MeetingPlace> place = MeetingPlace::Open(*point);
   if (!place.ok()) return place.status();
   return std::make_unique<UnixListener>(address, *std::move(place));

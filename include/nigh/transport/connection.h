@@ -92,8 +92,9 @@ class Connection {
   virtual void Release(size_t count) = 0;
 
   // Says why a direction has ended. UNAVAILABLE: the peer or the medium is gone. INTERNAL: the peer
-  // breaks the framing. Begins with the address. OK if it has not ended. Not for the fast path: it
-  // may wait for some milliseconds, until the system can say how the peer died.
+  // breaks the framing. PERMISSION_DENIED, RESOURCE_EXHAUSTED: the server refuses this client.
+  // Begins with the address. OK if it has not ended. Not for the fast path: it may wait for some
+  // milliseconds, until the system can say how the peer died.
   virtual absl::Status End(Interest direction) const = 0;
 
   // A word in memory that changes whenever a frame comes, for whoever looks out for the next one:
@@ -121,6 +122,8 @@ class Connection {
   // payloads into several frames.
   virtual size_t max_payload() const = 0;
 
+  // Who is at the other end. A client may learn that with the first frame: until then it is who
+  // listened, and only the receiving thread may ask.
   virtual const PeerIdentity& peer() const = 0;
 };
 

@@ -1,7 +1,12 @@
 #ifndef NIGH_TRANSPORT_TRANSPORT_H_
 #define NIGH_TRANSPORT_TRANSPORT_H_
 
+#include <sys/types.h>
+
+#include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -11,15 +16,26 @@
 
 namespace nigh {
 
+// Says whether a client may come in. Not OK: it may not, and this is what it is told; the text may
+// have 256 bytes.
+using Gate = std::function<absl::Status(const PeerIdentity& client)>;
+
 // Accepts new connections at one address. Used by one thread at a time.
 class Listener {
  public:
   virtual ~Listener() = default;  // removes the name from the system
 
+  // Before the first Accept. From now on `gate` is asked about each client, before anything is made
+  // for it, and who may not come in is told so and sent away. A medium that knows nothing of its
+  // clients asks all the same, with what it has.
+  virtual void SetGate(Gate gate) { gate_ = std::move(gate); }
+
   // Returns the next connection, or nullptr if there is none now. An error ends this listener, not
   // its connections. If a single arrival goes wrong (its peer is gone already), that is not an
   // error. OUT_OF_RANGE: the medium is such that no more connections can come. NOT_FOUND: the name
   // has been taken away from the listener; another may listen there once this one is destroyed.
+  // RESOURCE_EXHAUSTED ends nothing: somebody came and was turned away, for want of descriptors or
+  // memory.
   virtual absl::StatusOr<std::unique_ptr<Connection>> Accept() = 0;
 
   // Prepares to sleep. Call it when Accept has returned nullptr. Returns a descriptor to poll, or
@@ -29,6 +45,19 @@ class Listener {
   // The address that others can dial: the one that was asked for, completed by what the system
   // chose (a port).
   virtual const Address& address() const = 0;
+
+ protected:
+  const Gate& gate() const { return gate_; }
+
+ private:
+  Gate gate_ = [](const PeerIdentity&) { return absl::OkStatus(); };
+};
+
+// Who can come to the addresses of a transport.
+enum class Reach {
+  kAnybody,  // whoever finds the way, and nothing tells who that is
+  kUsers,    // users of this machine, and the kernel tells who they are
+  kInvited,  // nobody but this process, its relatives, and whom they have handed a descriptor
 };
 
 // A medium: a scheme and two functions. Neither function blocks longer than a name look-up. A
@@ -37,7 +66,8 @@ struct Transport {
   // What precedes the colon.
   absl::string_view scheme;
 
-  // INVALID_ARGUMENT: the address can never work. UNAVAILABLE: nobody is there now.
+  // INVALID_ARGUMENT: the address can never work. PERMISSION_DENIED: this user may not connect.
+  // UNAVAILABLE: nobody is there now.
   absl::StatusOr<std::unique_ptr<Connection>> (*dial)(const Address& address);
 
   // INVALID_ARGUMENT: as above. ALREADY_EXISTS: a live server is there; it is not disturbed. Any
@@ -50,6 +80,13 @@ struct Transport {
   // Whether who listens there serves the program that has started it, and ends with it: what their
   // terminal sends is then that program's business (Interrupt).
   bool serves_parent = false;
+
+  // Whom a server there has to expect, and a client in the place of the server.
+  Reach reach = Reach::kAnybody;
+
+  // Of Reach::kUsers: the one user who can have put there, root aside, what clients find at
+  // `address`. Nothing, or null: there is none.
+  std::optional<uid_t> (*owner)(const Address& address) = nullptr;
 };
 
 using TransportTable = absl::Span<const Transport>;

@@ -1,0 +1,164 @@
+#include "nigh/runtime/server/connection_limits.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/algorithm/container.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "nigh/runtime/server/server_session.h"
+
+namespace nigh {
+namespace {
+
+std::string NameOf(const std::optional<uid_t>& user) {
+  return user.has_value() ? absl::StrCat("user ", *user)
+                          : std::string("users whom the system does not name");
+}
+
+}  // namespace
+
+ConnectionLimits::ConnectionLimits(const ServerOptions& options, Poller& poller,
+                                   std::function<void(const absl::Status&)> report)
+    : most_(options.max_connections),
+      most_of_user_(options.max_connections_of_user),
+      hello_timeout_(options.hello_timeout),
+      poller_(poller),
+      report_(std::move(report)) {}
+
+absl::Status ConnectionLimits::Refusal(const User& user) const {
+  const auto refuse = [](int most, absl::string_view whose, absl::string_view option) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        most, " connections", whose, " are open already (raise ServerOptions::", option, ")"));
+  };
+  const auto of_user = of_user_.find(user);
+  if (of_user != of_user_.end() && of_user->second >= most_of_user_) {
+    return refuse(most_of_user_, absl::StrCat(" of ", NameOf(user)), "max_connections_of_user");
+  }
+  if (open_.size() >= static_cast<size_t>(most_)) return refuse(most_, "", "max_connections");
+  return absl::OkStatus();
+}
+
+absl::Status ConnectionLimits::Add(const std::shared_ptr<ServerSession>& session,
+                                   bool awaits_hello) {
+  const User user = session->peer().uid;
+  absl::Status refusal;
+  {
+    MutexLock lock(mutex_);
+    refusal = Refusal(user);
+    if (refusal.ok()) {
+      ++of_user_[user];
+      Open& open = open_[session.get()];
+      open.user = user;
+      if (!awaits_hello) return refusal;
+      open.silent = silent_.insert(silent_.end(),
+                                   {session, session.get(), user, Deadline::After(hello_timeout_)});
+      SetTimer();
+      return refusal;
+    }
+  }
+  session->Dismiss(refusal);
+  Report(refusals_, 1,
+         absl::Status(refusal.code(),
+                      absl::StrCat(session->peer().address, ": accept: ", refusal.message())));
+  return refusal;
+}
+
+void ConnectionLimits::Greeted(const ServerSession& session) {
+  MutexLock lock(mutex_);
+  const auto open = open_.find(&session);
+  if (open == open_.end() || !open->second.silent.has_value()) return;
+  (void)TakeSilent(*open->second.silent);
+  if (silent_.empty()) SetTimer();
+}
+
+void ConnectionLimits::Remove(const ServerSession& session) {
+  MutexLock lock(mutex_);
+  const auto open = open_.find(&session);
+  if (open == open_.end()) return;
+  if (open->second.silent.has_value()) (void)TakeSilent(*open->second.silent);
+  const auto of_user = of_user_.find(open->second.user);
+  if (--of_user->second == 0) of_user_.erase(of_user);
+  open_.erase(open);
+  if (silent_.empty()) SetTimer();
+}
+
+std::shared_ptr<ServerSession> ConnectionLimits::TakeSilent(std::list<Silent>::iterator silent) {
+  std::shared_ptr<ServerSession> session = silent->session.lock();
+  open_[silent->key].silent = std::nullopt;
+  silent_.erase(silent);
+  return session;
+}
+
+void ConnectionLimits::SetTimer() {
+  if (silent_.empty()) {
+    if (timer_.has_value()) poller_.RemoveTimer(*std::exchange(timer_, std::nullopt));
+  } else if (!timer_.has_value()) {
+    timer_ = poller_.AddTimer(silent_.front().hello_by, this, [this] { EndOverdue(); });
+  }
+}
+
+void ConnectionLimits::EndOverdue() {
+  std::vector<std::shared_ptr<ServerSession>> overdue;
+  {
+    MutexLock lock(mutex_);
+    timer_ = std::nullopt;
+    while (!silent_.empty() && silent_.front().hello_by.HasPassed()) {
+      if (auto session = TakeSilent(silent_.begin())) overdue.push_back(std::move(session));
+    }
+    SetTimer();
+  }
+  if (overdue.empty()) return;
+  const absl::Status late = absl::DeadlineExceededError(
+      absl::StrCat("no hello has come within ", absl::FormatDuration(hello_timeout_),
+                   " (ServerOptions::hello_timeout)"));
+  for (const auto& session : overdue) session->Dismiss(late);
+  Report(silences_, static_cast<int>(overdue.size()),
+         absl::Status(late.code(), absl::StrCat(overdue.front()->peer().address,
+                                                ": connect: ", late.message())));
+}
+
+void ConnectionLimits::MakeRoom(const absl::Status& shortage) {
+  std::shared_ptr<ServerSession> goes;
+  {
+    MutexLock lock(mutex_);
+    absl::flat_hash_map<User, int> count;
+    int most = 0;
+    for (const Silent& silent : silent_) most = std::max(most, ++count[silent.user]);
+    const auto oldest =
+        absl::c_find_if(silent_, [&](const Silent& silent) { return count[silent.user] == most; });
+    if (oldest != silent_.end()) goes = TakeSilent(oldest);
+    if (silent_.empty()) SetTimer();
+  }
+  if (goes != nullptr) {
+    goes->Dismiss(absl::ResourceExhaustedError(
+        "the server has no descriptors or memory left, and no hello had come yet"));
+  }
+  Report(shortages_, 1, shortage);
+}
+
+void ConnectionLimits::Report(ReportRate& rate, int times, const absl::Status& status) {
+  const int reported = rate.Count(times);
+  if (reported == 0) return;
+  report_(reported == 1 ? status
+                        : absl::Status(status.code(),
+                                       absl::StrCat(status.message(), "; so ended ", reported,
+                                                    " connections since the last such report")));
+}
+
+void ConnectionLimits::Stop() {
+  {
+    MutexLock lock(mutex_);
+    silent_.clear();
+    for (auto& [session, open] : open_) open.silent = std::nullopt;
+    SetTimer();
+  }
+  poller_.Revoke(this);
+}
+
+}  // namespace nigh

@@ -1,0 +1,222 @@
+#include "nigh/transports/process/peer_credentials.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/proc.h"
+
+namespace nigh {
+namespace {
+
+// Of Linux 6.5, newer than the C library's headers: include/uapi/asm-generic/socket.h, socket.h.
+constexpr int kPassPidfd = 76;
+constexpr int kScmPidfd = 0x04;
+
+// The number that stands for those that have none in this user namespace: `name`, in which `map`
+// (user_namespaces(7)) tells whether there are any.
+bool StandsForUnknown(uint32_t id, const char* name, const char* map) {
+  uint32_t overflow = 65534;
+  (void)absl::SimpleAtoi(ReadProc(absl::StrCat("/proc/sys/kernel/", name)), &overflow);
+  if (id != overflow) return false;
+  // All numbers but the last, which is none.
+  constexpr uint64_t kAll = UINT32_MAX;
+  uint64_t mapped = 0;
+  for (const absl::string_view line :
+       absl::StrSplit(ReadProc(absl::StrCat("/proc/self/", map)), '\n', absl::SkipEmpty())) {
+    const std::vector<absl::string_view> fields = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    uint64_t count = 0;
+    if (fields.size() == 3 && absl::SimpleAtoi(fields[2], &count)) mapped += count;
+  }
+  return mapped < kAll;
+}
+
+std::optional<pid_t> KnownProcess(pid_t pid) {
+  return pid > 0 ? std::optional<pid_t>(pid) : std::nullopt;
+}
+
+std::vector<gid_t> KnownGroups(std::vector<gid_t> groups) {
+  groups.erase(std::remove_if(groups.begin(), groups.end(),
+                              [](gid_t gid) { return !KnownGroup(gid).has_value(); }),
+               groups.end());
+  return groups;
+}
+
+std::optional<std::vector<gid_t>> GroupsOfSocket(int socket) {
+  std::vector<gid_t> groups(32);
+  for (;;) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    const int result = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+    if (result != 0 && errno != ERANGE) return std::nullopt;
+    groups.resize(size / sizeof(gid_t));
+    if (result == 0) return KnownGroups(std::move(groups));
+  }
+}
+
+std::optional<std::string> Label(absl::string_view text) {
+  text = absl::StripTrailingAsciiWhitespace(text.substr(0, text.find('\0')));
+  return text.empty() ? std::nullopt : std::optional<std::string>(text);
+}
+
+std::optional<std::string> LabelOfSocket(int socket) {
+  std::string label(256, '\0');
+  for (;;) {
+    auto size = static_cast<socklen_t>(label.size());
+    const int result = ::getsockopt(socket, SOL_SOCKET, SO_PEERSEC, label.data(), &size);
+    if (result != 0 && (errno != ERANGE || size <= label.size())) return std::nullopt;
+    label.resize(size);
+    if (result == 0) return Label(label);
+  }
+}
+
+// Whether the process lives, so that its number was its own until now.
+bool Lives(int pidfd) {
+  pollfd entry = {.fd = pidfd, .events = POLLIN, .revents = 0};
+  return pidfd >= 0 && ::poll(&entry, 1, 0) == 0;
+}
+
+std::optional<std::vector<gid_t>> GroupsOfProcess(pid_t pid) {
+  const std::string text = ReadProc(absl::StrCat("/proc/", pid, "/status"));
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    if (!absl::ConsumePrefix(&line, "Groups:")) continue;
+    std::vector<gid_t> groups;
+    for (const absl::string_view word :
+         absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty())) {
+      if (!absl::SimpleAtoi(word, &groups.emplace_back())) return std::nullopt;
+    }
+    return KnownGroups(std::move(groups));
+  }
+  return std::nullopt;
+}
+
+// What a process may do at most. Nothing: there is none of that number.
+std::optional<uint64_t> PermittedCapabilities(pid_t pid) {
+  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = pid};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> data = {};
+  if (::syscall(SYS_capget, &header, data.data()) != 0) return std::nullopt;
+  return (uint64_t{data[1].permitted} << 32) | data[0].permitted;
+}
+
+// Whether both are in one namespace of that kind, or it cannot be told.
+bool MayShareNamespace(pid_t pid, const char* kind) {
+  struct stat own;
+  struct stat its;
+  return ::stat(absl::StrCat("/proc/self/ns/", kind).c_str(), &own) != 0 ||
+         ::stat(absl::StrCat("/proc/", pid, "/ns/", kind).c_str(), &its) != 0 ||
+         (own.st_dev == its.st_dev && own.st_ino == its.st_ino);
+}
+
+}  // namespace
+
+std::optional<uid_t> KnownUser(uid_t uid) {
+  return StandsForUnknown(uid, "overflowuid", "uid_map") ? std::nullopt : std::optional<uid_t>(uid);
+}
+
+std::optional<gid_t> KnownGroup(gid_t gid) {
+  return StandsForUnknown(gid, "overflowgid", "gid_map") ? std::nullopt : std::optional<gid_t>(gid);
+}
+
+PeerIdentity IdentifyPeer(int socket, std::string address, std::string medium) {
+  PeerIdentity peer = {.address = std::move(address), .medium = std::move(medium)};
+  ucred credentials;
+  socklen_t size = sizeof(credentials);
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {
+    peer.uid = KnownUser(credentials.uid);
+    peer.gid = KnownGroup(credentials.gid);
+    peer.pid = KnownProcess(credentials.pid);
+  }
+  peer.groups = GroupsOfSocket(socket);
+  peer.label = LabelOfSocket(socket);
+  return peer;
+}
+
+PeerIdentity IdentifyOwner(int fd, std::string address, std::string medium) {
+  PeerIdentity owner = {.address = std::move(address), .medium = std::move(medium)};
+  struct stat file;
+  if (::fstat(fd, &file) == 0) {
+    owner.uid = KnownUser(file.st_uid);
+    owner.gid = KnownGroup(file.st_gid);
+  }
+  return owner;
+}
+
+void AskForSenders(int socket, bool ask) {
+  const int on = ask ? 1 : 0;
+  (void)::setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+  (void)::setsockopt(socket, SOL_SOCKET, kPassPidfd, &on, sizeof(on));
+}
+
+Sender SenderOf(const msghdr& message) {
+  Sender sender;
+  auto& header = const_cast<msghdr&>(message);  // CMSG_NXTHDR wants it so
+  for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr;
+       entry = CMSG_NXTHDR(&header, entry)) {
+    if (entry->cmsg_level != SOL_SOCKET) continue;
+    if (entry->cmsg_type == SCM_CREDENTIALS && entry->cmsg_len == CMSG_LEN(sizeof(ucred))) {
+      std::memcpy(&sender.credentials.emplace(), CMSG_DATA(entry), sizeof(ucred));
+    } else if (entry->cmsg_type == kScmPidfd && entry->cmsg_len == CMSG_LEN(sizeof(int))) {
+      int pidfd = -1;
+      std::memcpy(&pidfd, CMSG_DATA(entry), sizeof(pidfd));
+      // Negative: the sender cannot be told.
+      if (pidfd >= 0) sender.process.reset(pidfd);
+    }
+  }
+  return sender;
+}
+
+void IdentifySender(const Sender& sender, PeerIdentity& peer) {
+  if (!sender.credentials.has_value()) return;
+  peer.uid = KnownUser(sender.credentials->uid);
+  peer.gid = KnownGroup(sender.credentials->gid);
+  peer.pid = KnownProcess(sender.credentials->pid);
+  peer.groups.reset();
+  peer.label.reset();
+  // The socket tells these of who listened; the process tells of itself, while its number is its
+  // own.
+  if (!peer.pid.has_value() || !sender.process) return;
+  std::optional<std::vector<gid_t>> groups = GroupsOfProcess(*peer.pid);
+  std::optional<std::string> label =
+      Label(ReadProc(absl::StrCat("/proc/", *peer.pid, "/attr/current")));
+  if (!Lives(sender.process.get())) return;
+  peer.groups = std::move(groups);
+  peer.label = std::move(label);
+}
+
+bool IsSameUser(const PeerIdentity& peer) {
+  if (peer.uid != ::geteuid() || !peer.pid.has_value()) return false;
+  const uint64_t own = PermittedCapabilities(0).value_or(~uint64_t{0});
+  // Whoever has no capabilities is not told apart from another of its user.
+  const uint64_t its = own == 0 ? 0 : PermittedCapabilities(*peer.pid).value_or(0);
+  if ((own & ~its) != 0 || !MayShareNamespace(*peer.pid, "user") ||
+      !MayShareNamespace(*peer.pid, "pid")) {
+    return false;
+  }
+  const std::shared_ptr<const UniqueFd> process = peer.pidfd.lock();
+  return process == nullptr || Lives(process->get());
+}
+
+}  // namespace nigh
