@@ -138,9 +138,10 @@ struct ServerOptions {
   // The limit for all threads together: pollers, slow handlers and synchronous stream handlers.
   // Calls that would need another thread wait.
   int max_threads = 4096;
-  // The limit for the slow handlers and synchronous stream handlers of one connection. Further calls
-  // of it fail with RESOURCE_EXHAUSTED at once.
+  // The limits for the slow handlers and synchronous stream handlers of one connection, and of all
+  // connections of one user. Further calls of it fail with RESOURCE_EXHAUSTED at once.
   int max_threads_of_connection = 1024;
+  int max_threads_of_user = 3072;
   // How long they wait. Then they fail with RESOURCE_EXHAUSTED, which on_error hears of, too, once
   // a second at most. Infinite: until a thread is free.
   absl::Duration thread_timeout = absl::Seconds(1);
@@ -150,13 +151,15 @@ struct ServerOptions {
   // what one connection costs.
   int max_connections = 16'384;
   int max_connections_of_user = 4096;
-  // Bytes that the server keeps for one connection: requests and messages of streams, from their
-  // first piece until they have been read or their handler has returned, metadata, and replies that
-  // the client does not take. Calls beyond that fail with RESOURCE_EXHAUSTED. At least four of
-  // limits.max_message, whatever this says. Once replies of 16 MiB wait, or of a quarter of it,
-  // nothing is read from the connection until they have left. A thousand calls at once, of requests
-  // and replies of 300 KB, need half of the default; among strangers, it should be less.
-  size_t max_connection_bytes = size_t{1} << 30;
+  // Bytes that the server keeps for one connection, and for all of one user: requests and messages
+  // of streams, from their first piece until they have been read or their handler has returned,
+  // metadata, and replies that the client does not take. Calls beyond that fail with
+  // RESOURCE_EXHAUSTED. At least four of limits.max_message, whatever this says. Once replies of
+  // 16 MiB wait at a connection, or of a quarter of its bytes, nothing is read from it until they
+  // have left. A thousand calls at once, of requests and replies of 300 KB, need half of the
+  // default; among strangers, it should be less.
+  size_t max_bytes_of_connection = size_t{1} << 30;
+  size_t max_bytes_of_user = size_t{4} << 30;
   // How long a client may take from when it connects to its hello, which nigh's clients send at
   // once. Then its connection ends, of which on_error hears likewise. Media with one connection, to
   // which the process was born (pipe:, stdio:), wait for ever.

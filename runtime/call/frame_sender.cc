@@ -255,13 +255,13 @@ bool FrameSender::Keep(Waiting waiting) {
                        " answers wait for a peer that sends but does not receive")));
       return false;
     }
-    CountWaiting(BytesOf(waiting), 0);
+    waiting_bytes_.Add(BytesOf(waiting));
     control_.push_back(std::move(waiting));
   } else {
     const uint32_t call = waiting.header.call;
     std::deque<Waiting>& queue = queues_[call];
     if (queue.empty()) AwaitTurn(call, waiting);
-    CountWaiting(BytesOf(waiting), 0);
+    waiting_bytes_.Add(BytesOf(waiting));
     queue.push_back(std::move(waiting));
   }
   NoteBusy();
@@ -353,7 +353,7 @@ void FrameSender::Break(absl::Status error) {
   queues_.clear();
   short_turns_.clear();
   turns_.clear();
-  waiting_bytes_.store(0, std::memory_order_relaxed);
+  waiting_bytes_.Subtract(waiting_bytes_.bytes());
   unflushed_ = false;
   NoteBusy();
 }
@@ -389,7 +389,7 @@ Sent FrameSender::ResumeLocked() {
   for (bool room = true, committed = true; committed;) {
     committed = false;
     while (!control_.empty() && (room = CommitPiece(control_.front(), max_payload_))) {
-      CountWaiting(0, BytesOf(control_.front()));
+      waiting_bytes_.Subtract(BytesOf(control_.front()));
       control_.pop_front();
       committed = true;
     }
@@ -417,7 +417,7 @@ bool FrameSender::TakeTurn() {
   frames_since_piece_ = is_short ? std::min(frames_since_piece_ + 1, kFramesAPiece) : 0;
   turns.pop_front();
   if (waiting.front().sent == waiting.front().size) {
-    CountWaiting(0, BytesOf(waiting.front()));
+    waiting_bytes_.Subtract(BytesOf(waiting.front()));
     GiveBack(waiting.front());
     waiting.pop_front();
   }
@@ -453,7 +453,7 @@ bool FrameSender::DropLocked(uint32_t call) {
   if (queue == queues_.end()) return false;
   const Waiting& first = queue->second.front();
   const bool untouched = first.header.kind == FrameKind::kRequest && first.sent == 0;
-  for (const Waiting& waiting : queue->second) CountWaiting(0, BytesOf(waiting));
+  for (const Waiting& waiting : queue->second) waiting_bytes_.Subtract(BytesOf(waiting));
   queues_.erase(queue);
   for (std::deque<uint32_t>* const turns : {&short_turns_, &turns_}) {
     const auto turn = absl::c_find(*turns, call);

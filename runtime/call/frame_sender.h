@@ -16,6 +16,7 @@
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/call/byte_count.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
 
@@ -45,9 +46,13 @@ enum class Sent : uint8_t {
 // Thread-safe. The end of the connection is final; end() says why.
 class FrameSender {
  public:
-  // `connection` must outlive the sender.
-  explicit FrameSender(Connection& connection)
-      : connection_(connection), max_payload_(connection.max_payload()) {}
+  // `connection` must outlive the sender. So must `kept`, to which the bytes of frames that wait
+  // are added; it may be null.
+  explicit FrameSender(Connection& connection, ByteCount* kept = nullptr)
+      : connection_(connection), max_payload_(connection.max_payload()), waiting_bytes_(kept) {}
+  ~FrameSender() { waiting_bytes_.Subtract(waiting_bytes_.bytes()); }
+  FrameSender(const FrameSender&) = delete;
+  FrameSender& operator=(const FrameSender&) = delete;
 
   // Sends one frame, or queues it. Fills in header.length and header.rest. `message` may be null,
   // otherwise it has been measured. The header is filled in where it is: a copy of fields that have
@@ -102,7 +107,7 @@ class FrameSender {
   bool idle() const { return !busy_.load(std::memory_order_acquire); }
 
   // Bytes that the frames which wait take. Cheap: takes no lock.
-  size_t waiting_bytes() const { return waiting_bytes_.load(std::memory_order_relaxed); }
+  size_t waiting_bytes() const { return waiting_bytes_.bytes(); }
 
   // Whether frames wait for room, other than long messages that are held back. Cheap: takes no
   // lock.
@@ -156,10 +161,6 @@ class FrameSender {
   }
   // What a frame that waits takes.
   static size_t BytesOf(const Waiting& waiting) { return waiting.size + sizeof(Waiting); }
-  void CountWaiting(size_t more, size_t less) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    waiting_bytes_.store(waiting_bytes_.load(std::memory_order_relaxed) + more - less,
-                         std::memory_order_relaxed);
-  }
   // Keeps what waits. False: too much waits already, and the connection is given up.
   bool Keep(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a buffer of `size` bytes for what waits, and gives it back.
@@ -204,7 +205,7 @@ class FrameSender {
   std::atomic<bool> busy_ = false;
   std::atomic<bool> holds_back_ = false;
   std::atomic<bool> congested_ = false;
-  std::atomic<size_t> waiting_bytes_ = 0;  // written under the mutex
+  ByteCount waiting_bytes_;  // changed under the mutex
   // How many frames have overtaken others, and what IsQuiet has seen of that: how many, and since
   // when there are no more, in steady nanoseconds. Whoever resumes writes these two.
   std::atomic<uint32_t> overtakes_ = 0;

@@ -79,8 +79,8 @@ absl::Status CheckOptions(const ServerOptions& options) {
   if (options.pollers < 0 || options.max_threads < 1) {
     return Refuse("pollers, max_threads", "must not be negative; there is at least one thread");
   }
-  if (options.max_threads_of_connection < 1) {
-    return Refuse("max_threads_of_connection", "must be at least 1");
+  if (options.max_threads_of_connection < 1 || options.max_threads_of_user < 1) {
+    return Refuse("max_threads_of_connection, max_threads_of_user", "must be at least 1");
   }
   if (options.max_connections < 1 || options.max_connections_of_user < 1) {
     return Refuse("max_connections, max_connections_of_user", "must be at least 1");

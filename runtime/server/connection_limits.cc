@@ -16,9 +16,16 @@
 namespace nigh {
 namespace {
 
+// A call may need a few: one that arrives, one that is handled, one that leaves.
+constexpr size_t kLeastMessages = 4;
+
 std::string NameOf(const std::optional<uid_t>& user) {
   return user.has_value() ? absl::StrCat("user ", *user)
                           : std::string("users whom the system does not name");
+}
+
+size_t AtLeastSomeMessages(size_t bytes, const Limits& limits) {
+  return std::max(bytes, kLeastMessages * limits.max_message);
 }
 
 }  // namespace
@@ -27,9 +34,35 @@ ConnectionLimits::ConnectionLimits(const ServerOptions& options, Poller& poller,
                                    std::function<void(const absl::Status&)> report)
     : most_(options.max_connections),
       most_of_user_(options.max_connections_of_user),
+      account_of_connection_(
+          {.whose = "this connection",
+           .bytes = AtLeastSomeMessages(options.max_bytes_of_connection, options.limits),
+           .threads = options.max_threads_of_connection,
+           .bytes_option = "max_bytes_of_connection",
+           .threads_option = "max_threads_of_connection"}),
+      account_of_user_({.bytes = AtLeastSomeMessages(options.max_bytes_of_user, options.limits),
+                        .threads = options.max_threads_of_user,
+                        .bytes_option = "max_bytes_of_user",
+                        .threads_option = "max_threads_of_user"}),
       hello_timeout_(options.hello_timeout),
       poller_(poller),
       report_(std::move(report)) {}
+
+std::shared_ptr<Account> ConnectionLimits::OpenAccount(const User& user) {
+  MutexLock lock(mutex_);
+  std::shared_ptr<Account> of_user;
+  if (const auto found = accounts_.find(user); found != accounts_.end()) {
+    of_user = found->second.lock();
+  }
+  if (of_user == nullptr) {
+    absl::erase_if(accounts_, [](const auto& account) { return account.second.expired(); });
+    Account::Limits limits = account_of_user_;
+    limits.whose = NameOf(user);
+    of_user = std::make_shared<Account>(std::move(limits));
+    accounts_[user] = of_user;
+  }
+  return std::make_shared<Account>(account_of_connection_, std::move(of_user));
+}
 
 absl::Status ConnectionLimits::Refusal(const User& user) const {
   const auto refuse = [](int most, absl::string_view whose, absl::string_view option) {

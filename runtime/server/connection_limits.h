@@ -16,14 +16,16 @@
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/server/account.h"
 #include "nigh/runtime/server/report_rate.h"
 
 namespace nigh {
 
 class ServerSession;
 
-// How many connections a server has, in all and of one user, and how long each may take to say
-// hello. Whoever is beyond a limit is told so and goes; what remains of it is a line in a report.
+// How many connections a server has, in all and of one user, what these cost, and how long each may
+// take to say hello. Whoever is beyond a limit is told so and goes; what remains of it is a line in
+// a report.
 //
 // Thread-safe. No lock is held while a session is ended or a report is made.
 class ConnectionLimits {
@@ -32,6 +34,10 @@ class ConnectionLimits {
   // ServerOptions::on_error, once a second at most for each kind of limit.
   ConnectionLimits(const ServerOptions& options, Poller& poller,
                    std::function<void(const absl::Status&)> report);
+
+  // The account of a connection that is coming, which is part of its user's.
+  std::shared_ptr<Account> OpenAccount(const std::optional<uid_t>& user)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Counts a connection in. RESOURCE_EXHAUSTED names the limit that is met; the connection has been
   // told, and is not counted. `awaits_hello`: it must say hello in time.
@@ -74,6 +80,8 @@ class ConnectionLimits {
 
   const int most_;
   const int most_of_user_;
+  const Account::Limits account_of_connection_;
+  const Account::Limits account_of_user_;
   const absl::Duration hello_timeout_;
   Poller& poller_;
   const std::function<void(const absl::Status&)> report_;
@@ -84,6 +92,8 @@ class ConnectionLimits {
   Mutex mutex_;
   absl::flat_hash_map<const ServerSession*, Open> open_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<User, int> of_user_ ABSL_GUARDED_BY(mutex_);
+  // Those to which somebody still owes something.
+  absl::flat_hash_map<User, std::weak_ptr<Account>> accounts_ ABSL_GUARDED_BY(mutex_);
   std::list<Silent> silent_ ABSL_GUARDED_BY(mutex_);  // the oldest first
   std::optional<Poller::TimerId> timer_ ABSL_GUARDED_BY(mutex_);
 };

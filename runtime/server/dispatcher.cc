@@ -1,6 +1,5 @@
 #include "nigh/runtime/server/dispatcher.h"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -122,20 +121,19 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
 
 bool Dispatcher::RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, bool may_run_here) {
   Poller& poller = call->session().poller();
-  const std::shared_ptr<std::atomic<int>> threads = call->session().threads();
-  if (threads->load(std::memory_order_relaxed) >= threads_of_connection_) {
-    return RefuseBeyondShare(std::move(call), mark);
+  const std::shared_ptr<Account> account = call->session().link().account();
+  if (absl::Status taken = account->TakeThread(call->method().method().name); !taken.ok()) {
+    return RefuseBeyondShare(std::move(call), taken, mark);
   }
-  threads->fetch_add(1, std::memory_order_relaxed);
   // Whoever calls this owns the call. The method is the dispatcher's.
-  WorkerPool::Task task = [this, threads, call = std::move(call)](WorkerPool::Fate fate) mutable {
+  WorkerPool::Task task = [this, account, call = std::move(call)](WorkerPool::Fate fate) mutable {
     RegisteredMethod& method = call->method();
     const bool overdue = fate == WorkerPool::Fate::kOverdue;
     if (overdue) call->Abort(Refusal(method.method().name));
     const int64_t start = SteadyNanos();
     // One that is over by now gets as far as its interceptors.
     call = ServerCall::Serve(std::move(call));
-    threads->fetch_sub(1, std::memory_order_relaxed);
+    account->GiveThreadBack();
     if (!overdue) method.Learn(SteadyNanos() - start);
     if (call == nullptr) return;
     ServerSession& session = call->session();
@@ -160,10 +158,8 @@ bool Dispatcher::RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, b
   return true;
 }
 
-bool Dispatcher::RefuseBeyondShare(std::unique_ptr<ServerCall> call, InlineMark& mark) {
-  const absl::Status refusal = absl::ResourceExhaustedError(absl::StrCat(
-      call->method().method().name, ": handlers of this connection have ", threads_of_connection_,
-      " threads already (raise ServerOptions::max_threads_of_connection)"));
+bool Dispatcher::RefuseBeyondShare(std::unique_ptr<ServerCall> call, const absl::Status& refusal,
+                                   InlineMark& mark) {
   const int refused = beyond_share_.Count(1);
   if (refused != 0 && on_refusal_ != nullptr) {
     on_refusal_(absl::Status(refusal.code(),

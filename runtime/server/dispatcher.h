@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -135,17 +134,14 @@ class Dispatcher {
  public:
   // `max_threads` limits the pool, which handlers and pollers share. nullopt: there is no pool, and
   // all handlers run on the poller. A call waits for a thread for `thread_timeout`. `on_refusal`
-  // hears of calls that are refused then, once a second at most; it may be null. A call whose
-  // connection has `threads_of_connection` in the pool already is refused at once.
+  // hears of calls that are refused then, once a second at most; it may be null.
   Dispatcher(std::optional<int> max_threads, InterceptorChain<InterceptedServerCall> interceptors,
              absl::Duration thread_timeout = absl::InfiniteDuration(),
-             std::function<void(const absl::Status&)> on_refusal = nullptr,
-             int threads_of_connection = std::numeric_limits<int>::max())
+             std::function<void(const absl::Status&)> on_refusal = nullptr)
       : has_pool_(max_threads.has_value()),
         interceptors_(std::move(interceptors)),
         thread_timeout_(thread_timeout),
         on_refusal_(std::move(on_refusal)),
-        threads_of_connection_(threads_of_connection),
         pool_(max_threads.value_or(0)) {}
 
   // Adds a service. Before the server starts; `service` must outlive it. ALREADY_EXISTS: names a
@@ -180,8 +176,9 @@ class Dispatcher {
  private:
   // Runs the call in the pool, or here if `may_run_here` and need be. As Run.
   bool RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, bool may_run_here);
-  // Ends a call whose connection has its share of the pool. As Run.
-  bool RefuseBeyondShare(std::unique_ptr<ServerCall> call, InlineMark& mark);
+  // Ends a call whose connection or user has its share of the pool. As Run.
+  bool RefuseBeyondShare(std::unique_ptr<ServerCall> call, const absl::Status& refusal,
+                         InlineMark& mark);
   // Has `poller` look for calls that have waited for too long, from now until none waits.
   void LookOut(Poller& poller) ABSL_LOCKS_EXCLUDED(mutex_);
   void RefuseOverdue(Poller& poller) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -193,7 +190,6 @@ class Dispatcher {
   const InterceptorChain<InterceptedServerCall> interceptors_;
   const absl::Duration thread_timeout_;
   const std::function<void(const absl::Status&)> on_refusal_;
-  const int threads_of_connection_;
   absl::flat_hash_map<std::string, std::unique_ptr<RegisteredMethod>> methods_;
   absl::flat_hash_map<std::string, int> services_;
   std::unique_ptr<RegisteredMethod> fallback_;

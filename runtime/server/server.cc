@@ -151,13 +151,11 @@ Server::State::State(ServerOptions options)
       gatekeeper_(options_.admit, [this](const absl::Status& status) { Report(status); }),
       // One more than the pollers at least: when a handler blocks a poller's thread, another thread
       // must be there to take the role.
-      dispatcher_(
-          options_.event_loop != nullptr
-              ? std::optional<int>()
-              : std::max(options_.max_threads, PollerCount(options_) + 1),
-          Compose(options_.interceptors), options_.thread_timeout,
-          [this](const absl::Status& status) { Report(status); },
-          options_.max_threads_of_connection),
+      dispatcher_(options_.event_loop != nullptr
+                      ? std::optional<int>()
+                      : std::max(options_.max_threads, PollerCount(options_) + 1),
+                  Compose(options_.interceptors), options_.thread_timeout,
+                  [this](const absl::Status& status) { Report(status); }),
       stopped_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)).KeptFromChildren()),
       heeds_terminal_(options_.interrupt != Interrupt::kLeftToHost) {
   if (options_.event_loop != nullptr) pollers_.push_back(options_.event_loop->poller());
@@ -268,8 +266,9 @@ void Server::State::Accept(const Address& address, const Transport& transport,
   // The poller with the least to look after.
   Poller& poller = **absl::c_min_element(
       pollers_, [](const auto& a, const auto& b) { return a->load() < b->load(); });
+  std::shared_ptr<Account> account = limits_->OpenAccount((*connection)->peer().uid);
   auto session = std::make_shared<ServerSession>(*std::move(connection), poller, dispatcher_,
-                                                 options_.limits, options_.max_connection_bytes);
+                                                 options_.limits, std::move(account));
   session->OnBroken([this](const absl::Status& status) { Report(status); });
   session->OnEnd([this, ended = session.get()] { Forget(*ended); });
   session->OnDrained([this] { Changed(); });

@@ -63,7 +63,7 @@ ServerCall::ServerCall(ServerSession& session, RegisteredMethod& method, const M
 }
 
 ServerCall::~ServerCall() {
-  link_.Discharge(charged_);
+  link_.account()->kept().Subtract(charged_);
   MutexLock lock(mutex_);
   ClearInbox();
 }
@@ -73,14 +73,16 @@ absl::Status ServerCall::ChargeRequest(size_t payload) {
   if (payload > kShortRequest) {
     bytes += request_ == nullptr ? payload : SpaceOf(*request_, payload);
   }
-  if (!link_.MayKeep(bytes)) return link_.TooMuchToKeep(context_.method(), "a request", bytes);
+  if (!link_.account()->MayKeep(bytes))
+    return link_.account()->TooMuchToKeep(context_.method(), "a request", bytes);
   charged_ = bytes;
-  link_.Charge(bytes);
+  link_.account()->kept().Add(bytes);
   return absl::OkStatus();
 }
 
 void ServerCall::ClearInbox() {
-  for (const std::string& message : inbox_) link_.Discharge(message.size() + kEntry);
+  for (const std::string& message : inbox_)
+    link_.account()->kept().Subtract(message.size() + kEntry);
   inbox_.clear();
 }
 
@@ -123,7 +125,7 @@ absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan pa
   (void)state_.Receive(message, (header.flags & kEnd) != 0);
   if (message && request_ == nullptr) {
     inbox_.emplace_back(AsText(payload).data(), payload.size());
-    link_.Charge(payload.size() + kEntry);
+    link_.account()->kept().Add(payload.size() + kEntry);
     (void)window_.Received(payload.size());
   }
   return absl::OkStatus();
@@ -155,7 +157,7 @@ bool ServerCall::Settle() {
 void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   phase_.store(Phase::kSpare, std::memory_order_relaxed);
   if (std::max(request_size_, charged_) > kLargeMessage) request_.reset();
-  if (charged_ != 0) link_.Discharge(std::exchange(charged_, 0));
+  if (charged_ != 0) link_.account()->kept().Subtract(std::exchange(charged_, 0));
   if (reply_size_ > kLargeMessage) reply_.reset();
   if (reply_ != nullptr) reply_->Clear();
   MakeMessages();
@@ -202,10 +204,10 @@ absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
     case Verdict::kOk:
       break;
   }
-  if (message && !link_.MayKeep(payload.size() + kEntry)) {
-    return link_.TooMuchToKeep(context_.method(), "a message", payload.size());
+  if (message && !link_.account()->MayKeep(payload.size() + kEntry)) {
+    return link_.account()->TooMuchToKeep(context_.method(), "a message", payload.size());
   }
-  if (message) link_.Charge(payload.size() + kEntry);
+  if (message) link_.account()->kept().Add(payload.size() + kEntry);
   if (message && owned != nullptr) {
     inbox_.push_back(std::move(*owned));
   } else if (message) {
@@ -272,7 +274,7 @@ bool ServerCall::ReadMessage(MessageTarget target) {
   if (!Await(Event::kMessage) || !is_open() || inbox_.empty()) return false;
   const std::string message = std::move(inbox_.front());
   inbox_.pop_front();
-  link_.Discharge(message.size() + kEntry);
+  link_.account()->kept().Subtract(message.size() + kEntry);
   absl::Status parsed;
   {
     MutexUnlock unlock(mutex_);
@@ -422,8 +424,8 @@ void ServerCall::Respond(absl::Status status) {
     if (status.ok() && reply->size() > link_.client().max_message) {
       status = TooLargeToSend(context_.method(), "a reply", reply->size(), Peer::kClient,
                               link_.client().max_message);
-    } else if (status.ok() && !link_.sender().idle() && !link_.MayKeep(reply->size())) {
-      status = link_.TooMuchToKeep(context_.method(), "a reply", reply->size());
+    } else if (status.ok() && !link_.sender().idle() && !link_.account()->MayKeep(reply->size())) {
+      status = link_.account()->TooMuchToKeep(context_.method(), "a reply", reply->size());
     }
     if (!status.ok()) reply.reset();
   } else if (reply_ != nullptr) {

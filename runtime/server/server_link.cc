@@ -1,12 +1,9 @@
 #include "nigh/runtime/server/server_link.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "nigh/message_io.h"
 #include "nigh/metadata.h"
 #include "nigh/runtime/call/call_sections.h"
@@ -24,14 +21,6 @@ void ServerLink::Respond(uint32_t id, const absl::Status& status, const Metadata
       .kind = FrameKind::kResponse, .call = id, .aux = static_cast<uint64_t>(status.raw_code())};
   if (reply != nullptr) header.flags |= kMessage;
   Send(std::move(header), sections.block(), reply);
-}
-
-absl::Status ServerLink::TooMuchToKeep(absl::string_view method, absl::string_view what,
-                                       size_t bytes) const {
-  return absl::ResourceExhaustedError(absl::StrCat(
-      method, ": ", what, " of ", bytes, " bytes, where ",
-      charged_.load(std::memory_order_relaxed) + sender_.waiting_bytes(), " of ", max_bytes_,
-      " are kept for this connection already (raise ServerOptions::max_connection_bytes)"));
 }
 
 void ServerLink::Refuse(uint32_t id, const absl::Status& status, bool begun) {

@@ -2,7 +2,6 @@
 #define NIGH_RUNTIME_SERVER_SERVER_LINK_H_
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,6 +16,7 @@
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/server/account.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -27,16 +27,16 @@ namespace nigh {
 // the poller that serves it. Any thread may send.
 class ServerLink {
  public:
-  // `source` is what `poller` polls; both outlive the link.
+  // `source` is what `poller` polls; both outlive the link. `account` is the connection's.
   ServerLink(std::unique_ptr<Connection> connection, Pollable& source, Poller& poller,
-             const Limits& limits, size_t max_bytes)
+             const Limits& limits, std::shared_ptr<Account> account)
       : connection_(std::move(connection)),
         source_(source),
         poller_(poller),
         limits_(limits),
-        max_bytes_(std::max(max_bytes, kLeastMessages * limits.max_message)),
+        account_(std::move(account)),
         peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
-        sender_(*connection_) {}
+        sender_(*connection_, &account_->kept()) {}
 
   Connection& connection() { return *connection_; }
   FrameSender& sender() { return sender_; }
@@ -49,19 +49,12 @@ class ServerLink {
   const Hello& client() const { return client_; }
   void SetClient(const Hello& hello) { client_ = hello; }
 
-  // What is kept for the connection, in bytes: what has been charged, and what waits to be sent.
-  //
-  // Whether so many bytes more may be. One thing may always be kept, whatever its size.
-  bool MayKeep(size_t bytes) const {
-    const size_t kept = charged_.load(std::memory_order_relaxed) + sender_.waiting_bytes();
-    return kept == 0 || kept + bytes <= max_bytes_;
-  }
-  void Charge(size_t bytes) { charged_.fetch_add(bytes, std::memory_order_relaxed); }
-  void Discharge(size_t bytes) { charged_.fetch_sub(bytes, std::memory_order_relaxed); }
+  // What the connection costs. Who has something of it to give back may outlive the link.
+  const std::shared_ptr<Account>& account() const { return account_; }
   // Whether so much waits to be sent that no more is to be asked for.
-  bool MuchWaits() const { return sender_.waiting_bytes() > std::min(max_bytes_ / 4, kMuchToSend); }
-  // RESOURCE_EXHAUSTED for what MayKeep refuses; the message begins with the method.
-  absl::Status TooMuchToKeep(absl::string_view method, absl::string_view what, size_t bytes) const;
+  bool MuchWaits() const {
+    return sender_.waiting_bytes() > std::min(account_->limits().bytes / 4, kMuchToSend);
+  }
 
   // Sends a frame, and sees to what stays behind or to the end of the connection.
   void Send(FrameHeader&& header, absl::string_view sections = "",
@@ -92,6 +85,8 @@ class ServerLink {
   }
 
  private:
+  static constexpr size_t kMuchToSend = size_t{16} << 20;
+
   void AfterSend(Sent sent) {
     if (sent == Sent::kAll) return;
     if (sent == Sent::kFailed) return connection_->Close();  // the poller will find it closed
@@ -101,13 +96,8 @@ class ServerLink {
   const std::unique_ptr<Connection> connection_;
   Pollable& source_;
   Poller& poller_;
-  // A call may need a few: one that arrives, one that is handled, one that leaves.
-  static constexpr size_t kLeastMessages = 4;
-  static constexpr size_t kMuchToSend = size_t{16} << 20;
-
   const Limits limits_;
-  const size_t max_bytes_;
-  std::atomic<size_t> charged_ = 0;
+  const std::shared_ptr<Account> account_;
   const std::shared_ptr<const PeerIdentity> peer_;
   FrameSender sender_;
   Hello client_;

@@ -39,8 +39,9 @@ constexpr absl::string_view kShuttingDown = "the server is shutting down";
 }  // namespace
 
 ServerSession::ServerSession(std::unique_ptr<Connection> connection, Poller& poller,
-                             Dispatcher& dispatcher, const Limits& limits, size_t max_bytes)
-    : link_(std::move(connection), *this, poller, limits, max_bytes),
+                             Dispatcher& dispatcher, const Limits& limits,
+                             std::shared_ptr<Account> account)
+    : link_(std::move(connection), *this, poller, limits, std::move(account)),
       dispatcher_(dispatcher),
       poll_cost_(link_.connection().poll_cost()),
       receiver_(link_.connection()) {}
@@ -216,16 +217,16 @@ absl::Status ServerSession::Refusal(const FrameHeader& header, ConstByteSpan pay
 }
 
 void ServerSession::ChargeAssembler() {
-  link_.Discharge(assembling_);
+  link_.account()->kept().Subtract(assembling_);
   assembling_ = assembler_.announced();
-  link_.Charge(assembling_);
+  link_.account()->kept().Add(assembling_);
 }
 
 bool ServerSession::MayKeep(size_t bytes) {
-  if (link_.MayKeep(bytes)) return true;
+  if (link_.account()->MayKeep(bytes)) return true;
   KeepReturned();
   ChargeAssembler();
-  return link_.MayKeep(bytes);
+  return link_.account()->MayKeep(bytes);
 }
 
 bool ServerSession::BeginPieces(const Frame& frame) {
@@ -239,8 +240,9 @@ bool ServerSession::BeginPieces(const Frame& frame) {
       return true;
     }
     if (!MayKeep(announced)) {
-      link_.Refuse(header.call, link_.TooMuchToKeep(methods_[header.method].description().name,
-                                                    "a request", announced));
+      link_.Refuse(header.call,
+                   link_.account()->TooMuchToKeep(methods_[header.method].description().name,
+                                                  "a request", announced));
       return true;
     }
     // A server that shuts down waits for the rest.
@@ -260,8 +262,8 @@ bool ServerSession::BeginPieces(const Frame& frame) {
       return true;
     }
     if (!MayKeep(announced)) {
-      call->Abort(link_.TooMuchToKeep(methods_[call->method_id()].description().name, "a message",
-                                      announced));
+      call->Abort(link_.account()->TooMuchToKeep(methods_[call->method_id()].description().name,
+                                                 "a message", announced));
       return true;
     }
   }
@@ -299,8 +301,9 @@ bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload, 
     return true;
   }
   if (ServerCall::IsCharged(header, payload.size()) && !MayKeep(payload.size())) {
-    link_.Refuse(header.call, link_.TooMuchToKeep(methods_[header.method].description().name,
-                                                  "a request", payload.size()));
+    link_.Refuse(header.call,
+                 link_.account()->TooMuchToKeep(methods_[header.method].description().name,
+                                                "a request", payload.size()));
     if (counted) Uncount();
     return true;
   }

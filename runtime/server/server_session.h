@@ -38,9 +38,9 @@ namespace nigh {
 // hold no reference to it.
 class ServerSession final : public Pollable, public std::enable_shared_from_this<ServerSession> {
  public:
-  // `poller` and `dispatcher` outlive the session. `max_bytes`: ServerOptions::max_connection_bytes.
+  // `poller` and `dispatcher` outlive the session. `account` is the connection's.
   ServerSession(std::unique_ptr<Connection> connection, Poller& poller, Dispatcher& dispatcher,
-                const Limits& limits, size_t max_bytes);
+                const Limits& limits, std::shared_ptr<Account> account);
   ~ServerSession() override;
 
   // `callback` is called when the client has broken the protocol. Before Open.
@@ -106,9 +106,6 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // The handler of one call has returned, or has finished the call before. To be called before the
   // response is sent, for the client may begin another call at once.
   void HandlerReturned() { returned_handlers_.fetch_add(1, std::memory_order_relaxed); }
-  // How many threads of the pool run handlers of this connection. A task that has one counts itself
-  // out, when the session may be gone.
-  const std::shared_ptr<std::atomic<int>>& threads() const { return threads_; }
   // Takes back a call that has been served and settled, for another request of its method.
   // `in_role`: the caller has the poller's role. The session may be gone afterwards.
   void TakeBack(std::unique_ptr<ServerCall> call, bool in_role);
@@ -197,7 +194,6 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   uint32_t handlers_ = 0;                // admitted so far
   absl::Status violation_;
 
-  const std::shared_ptr<std::atomic<int>> threads_ = std::make_shared<std::atomic<int>>(0);
   std::atomic<uint32_t> returned_handlers_ = 0;  // of handlers_
   // Calls that have not been taken back, and those of which the request comes in pieces.
   CallCount count_;

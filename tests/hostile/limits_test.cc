@@ -177,7 +177,7 @@ TEST_F(AllDescriptors, AreNotHeldForEverByThoseWhoSayNothing) {
 class MuchToKeep : public ServerFixture {
  protected:
   MuchToKeep()
-      : ServerFixture({.limits = {.max_message = kMiB}, .max_connection_bytes = 4 * kMiB}) {}
+      : ServerFixture({.limits = {.max_message = kMiB}, .max_bytes_of_connection = 4 * kMiB}) {}
 
   static std::string FirstPiece(uint32_t call) {
     return FrameBytes({.kind = FrameKind::kRequest,
@@ -192,7 +192,7 @@ class MuchToKeep : public ServerFixture {
     EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
     EXPECT_THAT(std::string(refused.message()),
                 HasSubstr("of 4194304 are kept for this connection already (raise "
-                          "ServerOptions::max_connection_bytes)"));
+                          "ServerOptions::max_bytes_of_connection)"));
   }
 };
 

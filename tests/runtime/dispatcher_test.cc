@@ -81,8 +81,10 @@ class DispatcherTest : public ::testing::Test {
         ListenInproc(testing::MakeAddress("inproc:dispatcher")).value();
     testing::ConnectionPair pair = testing::Connect(kInprocTransport, *listener).value();
     client_ = std::move(pair.client);
-    session_ = std::make_shared<ServerSession>(std::move(pair.server), poller_, dispatcher_,
-                                               Limits(), ServerOptions().max_connection_bytes);
+    session_ = std::make_shared<ServerSession>(
+        std::move(pair.server), poller_, dispatcher_, Limits(),
+        std::make_shared<Account>(Account::Limits{
+            .whose = "this connection", .bytes = size_t{1} << 30, .threads = 1000}));
     session_->Open();
     std::string hello(kHelloSize, '\0');
     EncodeHello({.window = 1 << 16, .max_message = 1 << 16, .max_metadata = 1024, .max_calls = 9},

@@ -1,0 +1,67 @@
+#ifndef NIGH_RUNTIME_SERVER_ACCOUNT_H_
+#define NIGH_RUNTIME_SERVER_ACCOUNT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "nigh/runtime/call/byte_count.h"
+
+namespace nigh {
+
+// What a server spends on one connection, or on all of one user, and how much that may be: bytes
+// that are kept, and threads of the pool. What a connection takes counts for its user, too, until
+// it is given back, which may be after the connection's end: handlers go on.
+//
+// Thread-safe. No locks: two that ask at the same moment may both be told that there is room.
+class Account {
+ public:
+  struct Limits {
+    std::string whose = {};  // "this connection", "user 1000"
+    size_t bytes = 0;
+    int threads = 0;
+    absl::string_view bytes_option = {};  // of ServerOptions, for those who are refused
+    absl::string_view threads_option = {};
+  };
+
+  // `user`: what this is a part of; it may be null.
+  explicit Account(Limits limits, std::shared_ptr<Account> user = nullptr)
+      : limits_(std::move(limits)),
+        user_(std::move(user)),
+        kept_(user_ == nullptr ? nullptr : &user_->kept_) {}
+
+  const Limits& limits() const { return limits_; }
+  // What is kept: messages and metadata that have come, and what waits to be sent.
+  ByteCount& kept() { return kept_; }
+
+  // Whether so many bytes more may be kept. Where nothing is, one thing of any size may be.
+  bool MayKeep(size_t bytes) const { return WhoMayNotKeep(bytes) == nullptr; }
+  // RESOURCE_EXHAUSTED for what MayKeep refuses: `what`, "a reply", of `method`.
+  absl::Status TooMuchToKeep(absl::string_view method, absl::string_view what, size_t bytes) const;
+
+  // Takes a thread for a handler of `method`. RESOURCE_EXHAUSTED: there are no more.
+  absl::Status TakeThread(absl::string_view method);
+  void GiveThreadBack();
+
+ private:
+  const Account* WhoMayNotKeep(size_t bytes) const {
+    for (const Account* account = this; account != nullptr; account = account->user_.get()) {
+      const size_t kept = account->kept_.bytes();
+      if (kept != 0 && kept + bytes > account->limits_.bytes) return account;
+    }
+    return nullptr;
+  }
+
+  const Limits limits_;
+  const std::shared_ptr<Account> user_;
+  ByteCount kept_;
+  std::atomic<int> threads_ = 0;
+};
+
+}  // namespace nigh
+
+#endif  // NIGH_RUNTIME_SERVER_ACCOUNT_H_
