@@ -20,7 +20,7 @@
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/pipe/pipe.h"
 #include "nigh/transports/rendezvous/rendezvous.h"
-#include "nigh/transports/stream/pipe_stream.h"
+#include "nigh/transports/stream/inherited_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
 
 namespace nigh::testing {
@@ -73,8 +73,8 @@ PipeEnds Receive(int socket) {
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> Connect(PipeEnds ends, std::string where) {
-  absl::StatusOr<std::unique_ptr<PipeStream>> stream =
-      PipeStream::Make(std::move(ends.in), std::move(ends.out), where);
+  absl::StatusOr<std::unique_ptr<InheritedStream>> stream =
+      InheritedStream::Make(std::move(ends.in), std::move(ends.out), where);
   if (!stream.ok()) return stream.status();
   return std::make_unique<StreamConnection>(
       *std::move(stream), PeerIdentity{.address = std::move(where), .medium = "pipe"});

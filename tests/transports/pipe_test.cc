@@ -1,6 +1,7 @@
 #include "nigh/transports/pipe/pipe.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nigh/event_loop.h"
 #include "nigh/server.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
@@ -90,6 +92,31 @@ TEST(Pipe, AServerThatNobodyCanReachAnyMoreIsDone) {
   });
   EXPECT_EQ(server.Run(), absl::OkStatus());
   user.join();
+}
+
+// A parent may forget to close what it has given to its child.
+TEST(Pipe, EndsThatSomebodyElseHasOpenTooWakeNobodyWhenTheyAreOver) {
+  auto [ours, theirs] = MakePipes().value();
+  const UniqueFd in(::dup(theirs.in.get()));
+  const UniqueFd out(::dup(theirs.out.get()));
+  auto loop = std::make_shared<EventLoop>();
+  Server server({.event_loop = loop});
+  ASSERT_EQ(server.Listen(theirs.Release()), absl::OkStatus());
+  ASSERT_EQ(server.Start(), absl::OkStatus());
+  auto client = DialPipe(MakeAddress(ours.Release())).value();
+  for (bool greeted = false; !greeted;) {
+    loop->WaitAndPoll();
+    pollfd hello = {.fd = client->Arm(Interest::kReceive).fd, .events = POLLIN, .revents = 0};
+    greeted = ::poll(&hello, 1, 0) == 1;
+  }
+  client.reset();
+  // Something to do now: the end. Then nothing, ever.
+  constexpr int kPlenty = 1000;
+  int turns = 0;
+  pollfd to_do = {.fd = loop->fd(), .events = POLLIN, .revents = 0};
+  for (; turns < kPlenty && ::poll(&to_do, 1, 0) == 1; ++turns) loop->Poll();
+  EXPECT_GT(turns, 0);
+  EXPECT_LT(turns, kPlenty);
 }
 
 TEST(Pipe, AddressesThatAreNoneAreRefused) {

@@ -18,7 +18,7 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_process.h"
-#include "nigh/transports/stream/pipe_stream.h"
+#include "nigh/transports/stream/inherited_stream.h"
 #include "nigh/transports/stream/single_listener.h"
 #include "nigh/transports/stream/stream_connection.h"
 
@@ -40,8 +40,8 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenStdio(const Address& address) {
   UniqueFd in = DuplicateFd(STDIN_FILENO, kBeyondStandard);
   UniqueFd out = DuplicateFd(STDOUT_FILENO, kBeyondStandard);
   if (!in || !out) return UnavailableErrno(errno, where, "listen");
-  absl::StatusOr<std::unique_ptr<PipeStream>> stream =
-      PipeStream::Make(std::move(in), std::move(out), where);
+  absl::StatusOr<std::unique_ptr<InheritedStream>> stream =
+      InheritedStream::Make(std::move(in), std::move(out), where);
   if (!stream.ok()) {
     return absl::Status(stream.status().code(),
                         absl::StrCat(stream.status().message(),

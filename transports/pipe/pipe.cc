@@ -25,6 +25,7 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/stream/inherited_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"
 #include "nigh/transports/stream/single_listener.h"
 #include "nigh/transports/stream/stream_connection.h"
@@ -92,8 +93,8 @@ absl::StatusOr<std::unique_ptr<Connection>> TakeOver(const Address& address) {
   // One socket, both ways.
   UniqueFd writes = in == out ? DuplicateFd(in) : UniqueFd(out);
   if (!writes) return UnavailableErrno(errno, where, "connect: dup");
-  absl::StatusOr<std::unique_ptr<PipeStream>> stream =
-      PipeStream::Make(std::move(reads), std::move(writes), where);
+  absl::StatusOr<std::unique_ptr<InheritedStream>> stream =
+      InheritedStream::Make(std::move(reads), std::move(writes), where);
   if (!stream.ok()) return stream.status();
   return std::make_unique<StreamConnection>(*std::move(stream),
                                             PeerIdentity{.address = where, .medium = "pipe"});
