@@ -6,11 +6,15 @@
 
 namespace nigh {
 
-// A number of bytes, which also count for the whole that this is a part of. Thread-safe.
+// A number of bytes, which also count for the whole that this is a part of, as long as this is
+// there. Thread-safe.
 class ByteCount {
  public:
   // `whole` outlives this; it may be null.
   explicit ByteCount(ByteCount* whole = nullptr) : whole_(whole) {}
+  ~ByteCount() {
+    if (whole_ != nullptr) whole_->Subtract(bytes());
+  }
   ByteCount(const ByteCount&) = delete;
   ByteCount& operator=(const ByteCount&) = delete;
 

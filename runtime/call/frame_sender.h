@@ -50,9 +50,6 @@ class FrameSender {
   // are added; it may be null.
   explicit FrameSender(Connection& connection, ByteCount* kept = nullptr)
       : connection_(connection), max_payload_(connection.max_payload()), waiting_bytes_(kept) {}
-  ~FrameSender() { waiting_bytes_.Subtract(waiting_bytes_.bytes()); }
-  FrameSender(const FrameSender&) = delete;
-  FrameSender& operator=(const FrameSender&) = delete;
 
   // Sends one frame, or queues it. Fills in header.length and header.rest. `message` may be null,
   // otherwise it has been measured. The header is filled in where it is: a copy of fields that have

@@ -47,6 +47,7 @@ ServerSession::ServerSession(std::unique_ptr<Connection> connection, Poller& pol
       receiver_(link_.connection()) {}
 
 ServerSession::~ServerSession() {
+  link_.account()->kept().Subtract(assembling_);
   Close();
   KeepReturned();
 }

@@ -147,9 +147,11 @@ class CoEchoService final : public Echo::CoService {
   Event cancelled;  // a Chat has found itself cancelled
 };
 
-// Options of either side, with the subject for the only transport.
+// Options of either side, with the subject for the only transport. Tests have more calls in flight
+// on one connection than a program has by default.
 template <class Options>
 Options OnSubject(Options options) {
+  options.limits.max_calls = 16'384;
   options.transports = TransportTable(&TheSubject().transport, 1);
   return options;
 }

@@ -176,8 +176,9 @@ TEST_F(AllDescriptors, AreNotHeldForEverByThoseWhoSayNothing) {
 
 class MuchToKeep : public ServerFixture {
  protected:
-  MuchToKeep()
-      : ServerFixture({.limits = {.max_message = kMiB}, .max_bytes_of_connection = 4 * kMiB}) {}
+  explicit MuchToKeep(const ServerOptions& options = {.limits = {.max_message = kMiB},
+                                                      .max_bytes_of_connection = 4 * kMiB})
+      : ServerFixture(options) {}
 
   static std::string FirstPiece(uint32_t call) {
     return FrameBytes({.kind = FrameKind::kRequest,
@@ -187,12 +188,13 @@ class MuchToKeep : public ServerFixture {
                        .rest = kMiB - 100},
                       std::string(100, '\0'));
   }
-  void ExpectRefusal(RawPeer& peer, uint32_t call) {
+  static void ExpectRefusal(RawPeer& peer, uint32_t call,
+                            const std::string& limit =
+                                "of 4194304 are kept for this connection already (raise "
+                                "ServerOptions::max_bytes_of_connection)") {
     const absl::Status refused = StatusOf(peer.ReceiveKind(FrameKind::kResponse, call));
     EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
-    EXPECT_THAT(std::string(refused.message()),
-                HasSubstr("of 4194304 are kept for this connection already (raise "
-                          "ServerOptions::max_bytes_of_connection)"));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr(limit));
   }
 };
 
@@ -276,9 +278,34 @@ TEST_F(MuchToKeep, WhoTakesNoRepliesAndLeavesIsForgotten) {
   peer.Close();
 }
 
+class ManyConnectionsWithMuchToKeep : public MuchToKeep {
+ protected:
+  ManyConnectionsWithMuchToKeep()
+      : MuchToKeep({.limits = {.max_message = kMiB}, .max_bytes_of_user = 6 * kMiB}) {}
+};
+
+TEST_F(ManyConnectionsWithMuchToKeep, ShareWhatTheirUserMayHave) {
+  const std::string limit = absl::StrCat("of 6291456 are kept for user ", ::geteuid(),
+                                         " already (raise ServerOptions::max_bytes_of_user)");
+  RawPeer first = ConnectAndGreet();
+  RawPeer second = ConnectAndGreet();
+  for (uint32_t call = 0; call < 4; ++call) first.Send(FirstPiece(call));
+  EXPECT_TRUE(first.ReceiveUntilPong().empty());
+  for (uint32_t call = 0; call < 3; ++call) second.Send(FirstPiece(call));
+  ExpectRefusal(second, 2, limit);
+  // Who leaves gives all of it back.
+  first.Close();
+  for (;;) {
+    second.Send(FirstPiece(3));
+    const std::vector<OwnedFrame> answers = second.ReceiveUntilPong();
+    if (answers.empty()) break;
+    ASSERT_EQ(StatusOf(answers.front()).code(), absl::StatusCode::kResourceExhausted);
+  }
+}
+
 class ManyThreads : public ServerFixture {
  protected:
-  ManyThreads() : ServerFixture({.max_threads_of_connection = 4}) {}
+  ManyThreads() : ServerFixture({.max_threads_of_connection = 4, .max_threads_of_user = 6}) {}
 };
 
 TEST_F(ManyThreads, OfOneConnectionAreRefusedBeyondItsShare) {
@@ -301,6 +328,26 @@ TEST_F(ManyThreads, OfOneConnectionAreRefusedBeyondItsShare) {
     peer.Send(FrameBytes({.kind = FrameKind::kMessage, .flags = kEnd, .call = call}));
     EXPECT_TRUE(StatusOf(peer.ReceiveKind(FrameKind::kResponse, call)).ok());
   }
+  IgnoreErrors();
+}
+
+TEST_F(ManyThreads, OfOneUserAreRefusedBeyondItsShare) {
+  RawPeer first = ConnectAndGreet();
+  RawPeer second = ConnectAndGreet();
+  for (uint32_t call = 0; call < 4; ++call) {
+    first.Send(RequestBytes(call, kChat, NoteBytes("x"), /*end=*/false));
+  }
+  for (uint32_t call = 0; call < 4; ++call) first.ReceiveKind(FrameKind::kMessage, call);
+  for (uint32_t call = 0; call < 3; ++call) {
+    second.Send(RequestBytes(call, kChat, NoteBytes("x"), /*end=*/false));
+  }
+  const absl::Status refused = StatusOf(second.ReceiveKind(FrameKind::kResponse, 2));
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr(absl::StrCat("handlers of user ", ::geteuid(),
+                                     " have 6 threads already (raise "
+                                     "ServerOptions::max_threads_of_user)")));
+  EXPECT_THAT(std::string(NextError().message()), HasSubstr("max_threads_of_user"));
   IgnoreErrors();
 }
 

@@ -200,6 +200,7 @@ TEST_F(UnixTransport, ClientsAreTurnedAwayWhenDescriptorsRunOut) {
   } while (all.back());
   EXPECT_TRUE(absl::IsResourceExhausted(listener->Accept().status()));
   EXPECT_EQ(testing::ReceiveEnd(*client).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(listener->Accept().value(), nullptr) << "nobody else has come";
   EXPECT_FALSE(testing::Await(listener->Arm(), 0)) << "the listener would keep a poller busy";
   all.clear();
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
