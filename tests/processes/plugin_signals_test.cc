@@ -24,7 +24,7 @@ namespace {
 
 constexpr absl::string_view kExitsWell = "exit 0";
 
-// Tests with a terminal's foreground job, which is a child of fork(2).
+// Tests in which a child of fork(2) gets signals: a terminal's foreground job.
 class PluginJobTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -94,7 +94,7 @@ TEST(PluginTest, TerminationStopsIt) {
   EXPECT_EQ(Ask(channel), "1");
 }
 
-TEST(PluginTest, ProgramsThatItStartsHaveTheUsualSignals) {
+TEST_F(PluginJobTest, ProgramsThatItStartsHaveTheUsualSignals) {
   EXPECT_EQ(Ask(Dial(PluginAddress("--plugin")).value(), "children"), "signal 2, signal 2");
 }
 

@@ -116,9 +116,7 @@ void Supervisor::FailNone() {
 }
 
 void Supervisor::Run(absl::FunctionRef<void()> code) {
-  // Never closed: the thread outlives this, and nobody hears when its write has returned.
-  const int over = ::eventfd(0, EFD_CLOEXEC);
-  if (over < 0) ::abort();
+  const UniqueFd over(::eventfd(0, EFD_CLOEXEC));
   constexpr int kNotYet = -1;
   std::atomic<int> notifications = kNotYet;
   std::thread runner([&] {
@@ -128,8 +126,8 @@ void Supervisor::Run(absl::FunctionRef<void()> code) {
     notifications.notify_one();
     code();
     // It may be among the calls that are stopped, but is no part of the code.
-    exempt_.store(over);
-    if (::eventfd_write(over, 1) != 0) ::abort();
+    exempt_.store(over.get());
+    if (::eventfd_write(over.get(), 1) != 0) ::abort();
     // The C library makes system calls when a thread ends.
     for (;;) ::pause();
   });
@@ -137,12 +135,14 @@ void Supervisor::Run(absl::FunctionRef<void()> code) {
   notifications.wait(kNotYet);
   notifications_.reset(notifications.load());
   std::array<pollfd, 2> fds = {{{.fd = notifications_.get(), .events = POLLIN, .revents = 0},
-                                {.fd = over, .events = POLLIN, .revents = 0}}};
+                                {.fd = over.get(), .events = POLLIN, .revents = 0}}};
   for (;;) {
     if (::poll(fds.data(), fds.size(), -1) < 0) continue;
     if ((fds[0].revents & POLLIN) != 0) {
       Answer();
     } else if ((fds[1].revents & POLLIN) != 0) {
+      eventfd_t once;
+      if (::eventfd_read(over.get(), &once) != 0) ::abort();
       break;
     }
   }
