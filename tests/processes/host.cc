@@ -1,21 +1,27 @@
 #include "tests/processes/host.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
@@ -162,6 +168,36 @@ int RunAt(absl::string_view address, LostAddress lost) {
   return 0;
 }
 
+// Serves and calls in this process. The reply, or the error that keeps from it.
+std::string ServeAndCall() {
+  HostService service;
+  Server server(OptionsOfServer());
+  server.Register(service);
+  if (absl::Status listens = server.Listen(FreshAddress().ToString()); !listens.ok()) {
+    return listens.ToString();
+  }
+  if (absl::Status starts = server.Start(); !starts.ok()) return starts.ToString();
+  return Hello(Dial(server.addresses().front(), OptionsOfChannel()).value());
+}
+
+bool IsNull(int fd) {
+  struct stat file;
+  struct stat null;
+  return ::fstat(fd, &file) == 0 && ::stat("/dev/null", &null) == 0 && file.st_rdev == null.st_rdev;
+}
+
+int CallItself() {
+  std::vector<int> closed;
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) closed.push_back(fd);
+  }
+  const std::string answer = ServeAndCall();
+  if (!absl::c_all_of(closed, IsNull)) return 3;
+  if (answer == "hello" || absl::StrContains(answer, "ulimit -f")) return 0;
+  ::fprintf(stderr, "%s\n", answer.c_str());
+  return 2;
+}
+
 }  // namespace
 
 std::optional<int> ActIfAsked(int argc, char** argv) {
@@ -200,6 +236,7 @@ std::optional<int> ActIfAsked(int argc, char** argv) {
   }
   if (absl::ConsumePrefix(&address, "--run=")) return RunAt(address, LostAddress::kListenAgain);
   if (absl::ConsumePrefix(&address, "--run-once=")) return RunAt(address, LostAddress::kEndRun);
+  if (address == "--call-itself") return CallItself();
   const bool raw = absl::ConsumePrefix(&address, "--call-raw=");
   if (!raw && !absl::ConsumePrefix(&address, "--call=")) return std::nullopt;
   DieWithParent();

@@ -24,6 +24,16 @@ namespace {
 
 constexpr absl::string_view kExitsWell = "exit 0";
 
+// Tests in which a child of fork(2) gets signals: a terminal's foreground job.
+class PluginJobTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "ThreadSanitizer holds signals back in children of fork(2)";
+#endif
+  }
+};
+
 // How a process ends that has a group of its own, as a terminal's foreground job has, and runs
 // `code`, which returns its exit code.
 std::string EndOfJob(const std::function<int()>& code) {
@@ -44,7 +54,7 @@ void IgnoreHere(int signal) {
   ::sigaction(signal, &action, nullptr);
 }
 
-TEST(PluginTest, WhatTheTerminalSendsIsTheHostsBusiness) {
+TEST_F(PluginJobTest, WhatTheTerminalSendsIsTheHostsBusiness) {
   for (const int signal : {SIGINT, SIGHUP}) {
     EXPECT_EQ(EndOfJob([signal] {
                 IgnoreHere(signal);
@@ -61,7 +71,7 @@ TEST(PluginTest, WhatTheTerminalSendsIsTheHostsBusiness) {
   }
 }
 
-TEST(PluginTest, AnOptionHasTheTerminalStopIt) {
+TEST_F(PluginJobTest, AnOptionHasTheTerminalStopIt) {
   EXPECT_EQ(EndOfJob([] {
               IgnoreHere(SIGINT);
               const auto channel = Dial(PluginAddress("--plugin-stops")).value();
@@ -84,7 +94,7 @@ TEST(PluginTest, TerminationStopsIt) {
   EXPECT_EQ(Ask(channel), "1");
 }
 
-TEST(PluginTest, ProgramsThatItStartsHaveTheUsualSignals) {
+TEST_F(PluginJobTest, ProgramsThatItStartsHaveTheUsualSignals) {
   EXPECT_EQ(Ask(Dial(PluginAddress("--plugin")).value(), "children"), "signal 2, signal 2");
 }
 
@@ -96,7 +106,7 @@ void AwaitHandler(int signal) {
   } while (now.sa_handler == SIG_DFL);
 }
 
-TEST(PluginTest, BeforeItsFirstConnectionTheTerminalIsNotItsBusinessEither) {
+TEST_F(PluginJobTest, BeforeItsFirstConnectionTheTerminalIsNotItsBusinessEither) {
   EXPECT_EQ(EndOfJob([] {
               std::array<int, 2> input;
               std::array<int, 2> output;
@@ -118,7 +128,7 @@ TEST(PluginTest, BeforeItsFirstConnectionTheTerminalIsNotItsBusinessEither) {
 }
 
 // Nobody has started a server that listens elsewhere, too, for its own sake alone.
-TEST(PluginTest, AServerWithAnotherAddressIsStopped) {
+TEST_F(PluginJobTest, AServerWithAnotherAddressIsStopped) {
   EXPECT_EQ(EndOfJob([] {
               Server server;
               if (!server.Listen(absl::StrCat("unix-abstract:plugin_test.", ::getpid())).ok()) {

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
@@ -53,6 +54,11 @@ void AddSystemV(const std::string& kind, std::set<std::string>& names) {
 }  // namespace
 
 Resources Resources::OfThisProcess() {
+  // A sanitizer has a thread of its own from the program's first one on.
+  [[maybe_unused]] static const bool begun = [] {
+    std::thread([] {}).join();
+    return true;
+  }();
   const std::filesystem::directory_iterator tasks("/proc/self/task");
   long pages = 0;
   long resident = 0;

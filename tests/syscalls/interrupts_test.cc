@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <sys/time.h>
 
-#include <csignal>
+#include <atomic>
 #include <string>
 
 #include "tests/contract/subject.h"
@@ -18,11 +18,12 @@ namespace {
 
 constexpr int kChannels = 25;
 
-volatile std::sig_atomic_t interrupts = 0;
+// Whichever thread the signal comes to.
+std::atomic<int> interrupts = 0;
 
 void StartInterrupts() {
   struct sigaction action = {};
-  action.sa_handler = [](int) { interrupts = interrupts + 1; };
+  action.sa_handler = [](int) { ++interrupts; };
   ::sigaction(SIGALRM, &action, nullptr);
   constexpr timeval kInterval = {.tv_sec = 0, .tv_usec = 200};
   constexpr itimerval kTimer = {.it_interval = kInterval, .it_value = kInterval};

@@ -141,6 +141,8 @@ void Supervisor::Run(absl::FunctionRef<void()> code) {
     if ((fds[0].revents & POLLIN) != 0) {
       Answer();
     } else if ((fds[1].revents & POLLIN) != 0) {
+      eventfd_t once;
+      if (::eventfd_read(over.get(), &once) != 0) ::abort();
       break;
     }
   }

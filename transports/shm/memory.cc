@@ -65,7 +65,7 @@ bool Reserve(int fd, size_t size) {
 absl::StatusOr<Mapping> Map(int fd, size_t size, int protection) {
   void* const at = ::mmap(nullptr, size, protection, MAP_SHARED | MAP_POPULATE, fd, 0);
   if (at == MAP_FAILED) return Failed("mmap");
-  return Mapping(at, size, /*attached=*/false);
+  return Mapping(at, size);
 }
 
 absl::StatusOr<OwnMemory> CreateMemfd(size_t size) {
@@ -118,7 +118,7 @@ absl::StatusOr<OwnMemory> CreateSysv(size_t size) {
     return failed;
   }
   OwnMemory memory;
-  memory.mapping = Mapping(at, size, /*attached=*/true);
+  memory.mapping = Mapping(at, size);
   memory.handle = {.kind = MemoryKind::kSysv, .fd = UniqueFd(), .id = id};
   // shmat(2) has no flag that does what MAP_POPULATE does. Kernels before 5.14 do not know this
   // advice, either; later ones say by it what a touch would say by SIGBUS.
@@ -181,7 +181,7 @@ absl::StatusOr<Mapping> AttachSysv(int id, size_t size) {
   if (at == reinterpret_cast<void*>(-1)) return Failed("shmat");
   // From now on it lasts as long as somebody has it attached.
   ::shmctl(id, IPC_RMID, nullptr);
-  return Mapping(at, size, /*attached=*/true);
+  return Mapping(at, size);
 }
 
 int SweepPosix() {
@@ -240,22 +240,15 @@ std::optional<MemoryKind> ParseMemoryKind(absl::string_view name) {
   return std::nullopt;
 }
 
-Mapping::Mapping(Mapping&& other) noexcept
-    : bytes_(std::exchange(other.bytes_, ByteSpan())), attached_(other.attached_) {}
+Mapping::Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, ByteSpan())) {}
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
   std::swap(bytes_, other.bytes_);
-  std::swap(attached_, other.attached_);
   return *this;
 }
 
 Mapping::~Mapping() {
-  if (bytes_.data() == nullptr) return;
-  if (attached_) {
-    ::shmdt(bytes_.data());
-  } else {
-    ::munmap(bytes_.data(), bytes_.size());
-  }
+  if (bytes_.data() != nullptr) ::munmap(bytes_.data(), bytes_.size());
 }
 
 absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size) {

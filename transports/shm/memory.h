@@ -31,9 +31,8 @@ std::optional<MemoryKind> ParseMemoryKind(absl::string_view name);
 class Mapping {
  public:
   Mapping() = default;
-  // `at` is from mmap(2), or from shmat(2) if `attached`.
-  Mapping(void* at, size_t size, bool attached)
-      : bytes_(static_cast<std::byte*>(at), size), attached_(attached) {}
+  // `at` is from mmap(2) or shmat(2). munmap(2) detaches what the latter has attached, too.
+  Mapping(void* at, size_t size) : bytes_(static_cast<std::byte*>(at), size) {}
   Mapping(Mapping&& other) noexcept;
   Mapping& operator=(Mapping&& other) noexcept;
   ~Mapping();
@@ -42,7 +41,6 @@ class Mapping {
 
  private:
   ByteSpan bytes_;
-  bool attached_ = false;
 };
 
 // What the peer needs to attach memory: a descriptor or, for kSysv, an identifier.

@@ -33,7 +33,7 @@ sem_t* SemIn(const Mapping& page) { return reinterpret_cast<sem_t*>(page.bytes()
 
 Mapping MapPage(int fd) {
   void* const at = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  return at == MAP_FAILED ? Mapping() : Mapping(at, kPage, /*attached=*/false);
+  return at == MAP_FAILED ? Mapping() : Mapping(at, kPage);
 }
 
 }  // namespace
