@@ -120,6 +120,25 @@ TEST(TcpTransport, SendsAtOnce) {
   }
 }
 
+TEST(TcpTransport, AMachineThatVanishesIsMissedAfterAMinute) {
+  auto listener = Listen("tcp://127.0.0.1:0");
+  auto pair = testing::Connect(kTcpTransport, *listener).value();
+  for (Connection* connection : {pair.client.get(), pair.server.get()}) {
+    const int socket = connection->Arm(Interest::kReceive).fd;
+    const auto option = [socket](int level, int name) {
+      int value = 0;
+      socklen_t size = sizeof(value);
+      EXPECT_EQ(::getsockopt(socket, level, name, &value, &size), 0);
+      return value;
+    };
+    EXPECT_NE(option(SOL_SOCKET, SO_KEEPALIVE), 0);
+    EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE) +
+                  option(IPPROTO_TCP, TCP_KEEPINTVL) * option(IPPROTO_TCP, TCP_KEEPCNT),
+              60);
+    EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 60'000);
+  }
+}
+
 TEST(TcpTransport, NobodyThereSaysSo) {
   const Address address = NobodysAddress();
   auto client = DialTcp(address);

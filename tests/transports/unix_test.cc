@@ -1,6 +1,7 @@
 #include "nigh/transports/unix/unix.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -171,6 +172,15 @@ TEST_F(UnixTransport, FullQueueIsUnavailable) {
   const absl::Status status = DialUnix(address_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr("queue of new connections is full"));
+}
+
+// Whoever may read the directory can.
+TEST_F(UnixTransport, ALockThatSomebodyKeepsKeepsNobodyFromListening) {
+  LeaveStaleSocket();
+  const UniqueFd stranger(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::flock(stranger.get(), LOCK_EX), 0);
+  auto listener = ListenUnix(address_).value();
+  EXPECT_TRUE(testing::Connect(kUnixTransport, *listener).ok());
 }
 
 TEST_F(UnixTransport, DialWaitsForAPlaceInAFullQueue) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -20,6 +21,7 @@
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/fifo/fifo.h"
 #include "nigh/transports/mqueue/mqueue.h"
+#include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/shm/shm.h"
 #include "nigh/transports/sysvmq/sysvmq.h"
 #include "nigh/transports/unix/unix.h"
@@ -30,7 +32,9 @@ namespace nigh {
 namespace {
 
 using ::nigh::testing::MakeAddress;
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr uid_t kNobody = 65534;
 
@@ -79,6 +83,16 @@ TEST_F(UnixUsers, SocketOfAnotherUserIsLeftAlone) {
                                  ": listen: Permission denied (the socket there belongs to another "
                                  "user)"));
   EXPECT_TRUE(std::filesystem::exists(path_));
+}
+
+// As su and sudo -E leave it: what root made in there would keep that user out.
+TEST_F(UnixUsers, ADirectoryOfAnotherUserInTheEnvironmentIsNotUsed) {
+  ::setenv("XDG_RUNTIME_DIR", directory_.c_str(), 1);
+  const std::string there = directory_ + "/nigh/name";
+  EXPECT_THAT(MeetingPaths("name", "local:name").value(), Contains(there));
+  ASSERT_EQ(::chown(directory_.c_str(), kNobody, kNobody), 0);
+  EXPECT_THAT(MeetingPaths("name", "local:name").value(), Not(Contains(there)));
+  ::unsetenv("XDG_RUNTIME_DIR");
 }
 
 TEST_F(UnixUsers, TellsWhichUserTheClientIs) {

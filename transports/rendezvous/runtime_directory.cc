@@ -21,13 +21,20 @@
 namespace nigh {
 namespace {
 
+// What is in the environment may be another user's: su and sudo -E leave it there. A directory of
+// ours in there would keep that user out.
+bool IsOwn(const std::string& directory) {
+  struct stat found;
+  return ::stat(directory.c_str(), &found) == 0 && found.st_uid == ::geteuid();
+}
+
 std::vector<std::string> Directories() {
   std::vector<std::string> directories = {
       absl::StrCat("/tmp/nigh-", ::geteuid()),
       absl::StrCat("/run/user/", ::geteuid(), "/nigh"),
   };
   const char* const given = std::getenv("XDG_RUNTIME_DIR");
-  if (given != nullptr && given[0] == '/') {
+  if (given != nullptr && given[0] == '/' && IsOwn(given)) {
     const std::filesystem::path path = std::filesystem::path(given) / "nigh";
     std::string directory = path.lexically_normal().string();
     if (!absl::c_linear_search(directories, directory)) directories.push_back(std::move(directory));

@@ -55,29 +55,19 @@ absl::Status BindError(int error_number, absl::string_view where, const std::str
   }
 }
 
-// Another program may hold the lock for reasons of its own: wait long enough for any number of
-// servers that start at once, not for ever.
-absl::StatusOr<UniqueFd> LockDirectory(const std::string& directory, absl::string_view where) {
+// Long enough for any number of servers that start at once. Without the lock, of two that take a
+// stale socket over at the same moment the first may lose its file, and hears of that (IsLost).
+UniqueFd LockDirectory(const std::string& directory) {
   UniqueFd lock(
       Uninterrupted([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-  if (!lock) {
-    return ListenError(errno, where,
-                       absl::StrCat(" (open ", directory, " to take over a stale socket)"));
-  }
   constexpr absl::Duration kPause = absl::Milliseconds(1);
   constexpr int kAttempts = 1000;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
-    if (errno != EWOULDBLOCK && errno != EINTR) {
-      return ListenError(errno, where, absl::StrCat(" (flock ", directory, ")"));
-    }
+  for (int attempt = 0; lock && attempt < kAttempts; ++attempt) {
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) break;
+    if (errno != EWOULDBLOCK && errno != EINTR) break;
     absl::SleepFor(kPause);
   }
-  return absl::UnavailableError(
-      absl::StrCat(where,
-                   ": listen: a socket file is there already, and another process keeps the "
-                   "lock that is needed to find out about it (see who holds a flock on ",
-                   directory, ")"));
+  return lock;
 }
 
 // The abstract name of a socket that asks, up to a random number.
@@ -155,11 +145,7 @@ absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
   constexpr int kTurns = 100;
   for (int turn = 0; ::bind(socket, name->get(), name->size) != 0; ++turn) {
     if (errno != EADDRINUSE || turn == kTurns) return BindError(errno, address, directory);
-    if (!lock) {
-      absl::StatusOr<UniqueFd> taken = LockDirectory(directory, address);
-      if (!taken.ok()) return taken.status();
-      lock = *std::move(taken);
-    }
+    if (turn == 0) lock = LockDirectory(directory);
     if (absl::Status status = RemoveStale(path, type, address); !status.ok()) return status;
   }
   struct stat made;

@@ -24,7 +24,8 @@ namespace nigh {
 //    The second is a connection, from a socket with a name by which the server knows it for a
 //    question, which goes at once.
 //  * Asking and removing happen under flock(2) of the directory, so that an answer cannot be stale
-//    when the file is removed. The lock leaves no file behind and ends with its holder.
+//    when the file is removed. The lock leaves no file behind and ends with its holder. Whoever may
+//    read the directory can keep it, so after a second a server does without.
 //  * A server removes its own file while its socket still stands behind it: until then nobody can
 //    put another in its place. It removes only the very file that it made.
 class SocketFile {

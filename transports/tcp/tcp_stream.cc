@@ -26,6 +26,17 @@ namespace {
 void SendAtOnce(int socket) {
   constexpr int kOn = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof(kOn));
+  // A machine that has vanished says nothing. The kernel asks for it when nothing else is sent, and
+  // gives up what is on its way, after a minute either way.
+  constexpr int kIdleSeconds = 30;
+  constexpr int kPauseSeconds = 10;
+  constexpr int kQuestions = 3;
+  constexpr int kMinuteMillis = 60'000;
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &kOn, sizeof(kOn));
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &kIdleSeconds, sizeof(kIdleSeconds));
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &kPauseSeconds, sizeof(kPauseSeconds));
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &kQuestions, sizeof(kQuestions));
+  ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &kMinuteMillis, sizeof(kMinuteMillis));
 }
 
 // To TCP, a peer that has closed may still be reading. Nigh closes both directions at once: a peer
