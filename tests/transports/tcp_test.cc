@@ -135,7 +135,6 @@ TEST(TcpTransport, AMachineThatVanishesIsMissedAfterAMinute) {
     EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE) +
                   option(IPPROTO_TCP, TCP_KEEPINTVL) * option(IPPROTO_TCP, TCP_KEEPCNT),
               60);
-    EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 60'000);
   }
 }
 

@@ -26,17 +26,20 @@ namespace {
 void SendAtOnce(int socket) {
   constexpr int kOn = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof(kOn));
-  // A machine that has vanished says nothing. The kernel asks for it when nothing else is sent, and
-  // gives up what is on its way, after a minute either way.
+}
+
+// A machine that has vanished says nothing. The kernel asks for it when nothing else is sent, and
+// gives up after a minute. No TCP_USER_TIMEOUT: that would end a connection whose peer does not
+// read for a while, too.
+void MissSilentMachines(int socket) {
+  constexpr int kOn = 1;
   constexpr int kIdleSeconds = 30;
   constexpr int kPauseSeconds = 10;
   constexpr int kQuestions = 3;
-  constexpr int kMinuteMillis = 60'000;
   ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &kOn, sizeof(kOn));
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &kIdleSeconds, sizeof(kIdleSeconds));
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &kPauseSeconds, sizeof(kPauseSeconds));
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &kQuestions, sizeof(kQuestions));
-  ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &kMinuteMillis, sizeof(kMinuteMillis));
 }
 
 // To TCP, a peer that has closed may still be reading. Nigh closes both directions at once: a peer
@@ -51,6 +54,7 @@ bool PeerHasClosed(int socket) {
 TcpStream::TcpStream(UniqueFd socket)
     : socket_(std::move(socket).KeptFromChildren()), connected_(true) {
   SendAtOnce(socket_.get());
+  MissSilentMachines(socket_.get());
 }
 
 TcpStream::TcpStream(UniqueFd socket, std::vector<Endpoint> candidates)
@@ -58,6 +62,7 @@ TcpStream::TcpStream(UniqueFd socket, std::vector<Endpoint> candidates)
       connected_(false),
       candidates_(std::move(candidates)) {
   SendAtOnce(socket_.get());
+  MissSilentMachines(socket_.get());
 }
 
 TcpStream::~TcpStream() {
