@@ -40,8 +40,12 @@ constexpr int kScmPidfd = 0x04;
 // The number that stands for those that have none in this user namespace: `name`, in which `map`
 // (user_namespaces(7)) tells whether there are any.
 bool StandsForUnknown(uint32_t id, const char* name, const char* map) {
-  uint32_t overflow = 65534;
-  (void)absl::SimpleAtoi(ReadProc(absl::StrCat("/proc/sys/kernel/", name)), &overflow);
+  uint32_t overflow = 0;
+  // Where it cannot be read, as for want of descriptors, it is what Linux begins with.
+  constexpr uint32_t kUsual = 65534;
+  if (!absl::SimpleAtoi(ReadProc(absl::StrCat("/proc/sys/kernel/", name)), &overflow)) {
+    overflow = kUsual;
+  }
   if (id != overflow) return false;
   // All numbers but the last, which is none.
   constexpr uint64_t kAll = UINT32_MAX;

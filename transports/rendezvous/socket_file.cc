@@ -152,7 +152,8 @@ absl::StatusOr<SocketFile> SocketFile::Bind(int socket, const std::string& path,
   if (::lstat(path.c_str(), &made) != 0) return ListenError(errno, address, "");
   SocketFile file(std::move(absolute), made.st_dev, made.st_ino);
   // Not by its path, which others may have put something else at by now.
-  const UniqueFd itself(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const UniqueFd itself(
+      Uninterrupted([&] { return ::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC); }));
   if (!itself) return ListenError(errno, address, "");
   if (file.IsLost() || ::fstat(itself.get(), &made) != 0 || made.st_ino != file.inode_) {
     return absl::UnavailableError(

@@ -46,7 +46,7 @@ absl::StatusOr<UniqueFd> SocketAcceptor::Accept() {
     case ENOBUFS:
     case ENOMEM: {
       const int error = errno;
-      TurnAway();
+      if (!TurnAway()) return UniqueFd();
       return absl::ResourceExhaustedError(
           absl::StrCat(address_, ": accept: ", std::generic_category().message(error),
                        " (a client was turned away; raise the limit on descriptors, ulimit -n)"));
@@ -58,16 +58,18 @@ absl::StatusOr<UniqueFd> SocketAcceptor::Accept() {
   }
 }
 
-void SocketAcceptor::TurnAway() {
+bool SocketAcceptor::TurnAway() {
   reserve_.reset();
   UniqueFd turned_away = AcceptOnce(listening_.get());
-  const bool stuck = !turned_away && errno != EAGAIN;
+  const bool came = turned_away || errno != EAGAIN;
+  const bool stuck = came && !turned_away;
   turned_away.reset();
   reserve_ = DuplicateFd(listening_.get()).KeptFromChildren();
-  if (!stuck) return;
+  if (!stuck) return came;
   // Another thread took the descriptor, or it is memory that has run out. There is nothing to wait
   // for; pausing keeps the poller from using up the CPU that others need to free something.
   absl::SleepFor(absl::Milliseconds(1));
+  return true;
 }
 
 }  // namespace nigh

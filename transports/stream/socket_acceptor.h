@@ -28,7 +28,8 @@ class SocketAcceptor {
   int fd() const { return listening_.get(); }
 
  private:
-  void TurnAway();
+  // Accepts and closes a connection in the place of the reserve. False: nobody was there.
+  bool TurnAway();
 
   UniqueFd listening_;
   UniqueFd reserve_;
