@@ -159,7 +159,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   void KeepReturned();
   // Leaves a call to the role.
   void Return(std::unique_ptr<ServerCall> call);
-  // Whether all calls have been ended. A call that has been opened is ended then, or finds out here.
+  // Whether all calls have been ended. A call that has been opened is ended then, or finds it here.
   bool IsCancelled() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends a call whose session takes none any more.
   void TurnAway(std::unique_ptr<ServerCall> call) ABSL_LOCKS_EXCLUDED(mutex_);
