@@ -14,7 +14,7 @@ using google::protobuf::ServiceDescriptor;
 
 // Goes up whenever code generated so far no longer fits the runtime, together with
 // kGeneratedCodeVersion in the runtime's nigh/generated.h.
-constexpr int kGeneratedCodeVersion = 1;
+constexpr int kGeneratedCodeVersion = 2;
 
 Variables VariablesOf(const FileDescriptor& file, const Names& names) {
   return {{"file", file.name()},

@@ -1,6 +1,7 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
+#include "codegen/allow.h"
 #include "codegen/names.h"
 #include "codegen/printers.h"
 #include "codegen/template.h"
@@ -64,11 +65,14 @@ constinit const std::array<::nigh::Method, $method_count$> $service$::kMethods =
     method.variables["kind"] = kKinds.Of(method.descriptor);
     method.variables["dispatch"] = DispatchOf(method.descriptor);
     method.variables["idempotency"] = IdempotencyOf(method.descriptor);
+    const Allow* const allow = AllowOf(method.descriptor);
+    method.variables["allow"] =
+        allow == nullptr ? "" : ",\n     [] { return " + CallersOf(*allow) + "; }";
     Print(out, method.variables, R"(
     {"/$full_name$/$name$",
      ::nigh::MethodKind::$kind$,
      ::nigh::Dispatch::$dispatch$,
-     ::nigh::Idempotency::$idempotency$},
+     ::nigh::Idempotency::$idempotency$$allow$},
 )");
   }
   out.Print("}};\n");

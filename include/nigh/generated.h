@@ -26,8 +26,8 @@
 namespace nigh {
 
 // Ties generated code to the runtime that it was generated for. It is raised whenever existing
-// generated code would no longer compile or work.
-inline constexpr int kGeneratedCodeVersion = 1;
+// generated code would no longer compile, work, or do all that a .proto says.
+inline constexpr int kGeneratedCodeVersion = 2;
 
 }  // namespace nigh
 

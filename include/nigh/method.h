@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -35,6 +36,16 @@ enum class Dispatch {
 // A method's idempotency_level, protobuf's standard option.
 enum class Idempotency { kUnknown, kNoSideEffects, kIdempotent };
 
+// Who may call a method: whoever one of these names, and nobody else (message Allow in
+// proto/nigh/options.proto).
+struct Callers {
+  bool same_user = false;                // those of whom IsSameUser is true (peer_identity.h)
+  bool root = false;                     // user 0
+  std::vector<std::string> users = {};   // by name or number
+  std::vector<std::string> groups = {};  // members of these; by name or number
+  bool anybody = false;                  // everybody who has been let in; stands alone
+};
+
 // A remote method as generated code declares it. Must exist, unchanged, for the life of the
 // program.
 struct Method {
@@ -42,6 +53,8 @@ struct Method {
   MethodKind kind;
   Dispatch dispatch = Dispatch::kAdaptive;
   Idempotency idempotency = Idempotency::kUnknown;
+  // What the .proto says of who may call; asked when the method is registered. Null: nothing.
+  Callers (*allow)() = nullptr;
 };
 
 class Connector;
@@ -73,6 +86,9 @@ inline constexpr size_t kMaxMethods = 4096;
 // Whether `name` has the form "/package.Service/Method". A method called by name needs such a name:
 // it can travel, be part of an error message and be kept as a C string.
 bool IsMethodName(absl::string_view name);
+
+// "/package.Service/Method" -> "package.Service".
+absl::string_view ServiceOf(absl::string_view method);
 
 // Returns UNIMPLEMENTED, naming the method: the answer of a service that does not override it.
 absl::Status Unimplemented(const Method& method);

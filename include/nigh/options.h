@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "nigh/metadata.h"
+#include "nigh/method.h"
 #include "nigh/transport/waiter.h"
 
 namespace nigh {
@@ -133,6 +135,13 @@ struct ServerOptions {
   WaitPolicy wait = {};
   // By default: the server's own user, and root.
   Admission admit = {};
+  // Who, of these, may call what: by the name of a method, "/package.Service/Method", or of a
+  // service, "package.Service". A method's name counts more than its service's, and either more
+  // than all that the .proto says ((nigh.allow)); the nearest alone counts, as a whole. "*" stands
+  // for the methods that only a fallback serves. Where nobody says anything, everybody of these may
+  // call. Others get PERMISSION_DENIED before their request is parsed and before any interceptor
+  // runs. Start fails where a name stands for nothing that is served, or for no user or group.
+  std::map<std::string, Callers> allow = {};
   // Threads that read requests and run short handlers. 0: one for every two CPUs.
   int pollers = 0;
   // The limit for all threads together: pollers, slow handlers and synchronous stream handlers.
@@ -170,8 +179,8 @@ struct ServerOptions {
   Interrupt interrupt = Interrupt::kByAddress;
   LostAddress lost_address = LostAddress::kListenAgain;
   // Called for an error that no caller can be told: a connection broke the protocol, an address was
-  // lost, or a limit, or `admit`, has had connections ended or calls refused, which it hears of once
-  // a second at most. Runs in threads of the server and must not block.
+  // lost, or a limit, `admit`, `allow` or (nigh.allow) has had connections ended or calls refused,
+  // which it hears of once a second at most. Runs in threads of the server and must not block.
   std::function<void(const absl::Status&)> on_error = nullptr;
   // As ChannelOptions::transports; the array must outlive the server.
   absl::Span<const Transport> transports = {};

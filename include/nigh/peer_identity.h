@@ -37,6 +37,15 @@ struct PeerIdentity {
   std::optional<std::string> label = std::nullopt;
 };
 
+// Whether the peer is as good as this process, and could attach a debugger to it: it is of this
+// user, of the same namespaces of users and processes where they can be read, and has whatever
+// capabilities this process has. The same number alone is not enough: root in a container is not
+// the machine's.
+//
+// What such a peer does wrong, it could do to this process anyway. So it is taken at its word where
+// checking would cost: memory is read in place, doorbells are shared.
+bool IsSameUser(const PeerIdentity& peer);
+
 }  // namespace nigh
 
 #endif  // NIGH_PEER_IDENTITY_H_

@@ -14,6 +14,11 @@ bool IsMethodName(absl::string_view name) {
          slash + 1 < name.size() && absl::c_all_of(name, absl::ascii_isgraph);
 }
 
+absl::string_view ServiceOf(absl::string_view method) {
+  if (!method.empty()) method.remove_prefix(1);
+  return method.substr(0, method.find('/'));
+}
+
 absl::Status Unimplemented(const Method& method) {
   return absl::UnimplementedError(
       absl::StrCat(method.name, ": the service does not implement this method"));

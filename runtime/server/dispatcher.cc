@@ -24,12 +24,6 @@
 namespace nigh {
 namespace {
 
-// "/package.Service/Method" -> "package.Service".
-absl::string_view ServiceOf(absl::string_view method) {
-  if (!method.empty()) method.remove_prefix(1);
-  return method.substr(0, method.find('/'));
-}
-
 // Whether the handler returns without waiting for its client. A coroutine does: it returns at its
 // first co_await.
 bool IsPrompt(const MethodHandler& handler) {

@@ -1,12 +1,8 @@
 #ifndef NIGH_RUNTIME_SERVER_GATEKEEPER_H_
 #define NIGH_RUNTIME_SERVER_GATEKEEPER_H_
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <functional>
-#include <string>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -17,6 +13,7 @@
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
+#include "nigh/runtime/server/user_list.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/transport.h"
 
@@ -47,8 +44,7 @@ class Gatekeeper {
   const Report report_;
   absl::Status names_;  // OK, or which there is none of
   bool anybody_ = false;
-  std::vector<uid_t> users_;
-  std::vector<gid_t> groups_;
+  UserList named_;
 
   Mutex mutex_;
   uint64_t untold_ ABSL_GUARDED_BY(mutex_) = 0;  // clients refused, and not reported yet

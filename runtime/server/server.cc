@@ -34,6 +34,7 @@
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/loop/stop_signals.h"
 #include "nigh/runtime/loop/worker_pool.h"
+#include "nigh/runtime/server/call_rules.h"
 #include "nigh/runtime/server/connection_limits.h"
 #include "nigh/runtime/server/dispatcher.h"
 #include "nigh/runtime/server/gatekeeper.h"
@@ -71,9 +72,13 @@ class Server::State {
     return birth_.is_this() ? absl::OkStatus() : InheritedByFork(operation, "server");
   }
 
-  void Register(Service& service) { registered_.Update(dispatcher_.Register(service)); }
+  void Register(Service& service) {
+    registered_.Update(dispatcher_.Register(service));
+    registered_.Update(rules_.Add(service));
+  }
   void RegisterFallback(GenericService& service) {
     registered_.Update(dispatcher_.RegisterFallback(service));
+    rules_.AddFallback();
   }
   absl::Status Listen(absl::string_view text) ABSL_LOCKS_EXCLUDED(mutex_);
   // The same; `again`: the address is among addresses_ already, and has been lost.
@@ -124,6 +129,7 @@ class Server::State {
   const BirthProcess birth_;
   const ServerOptions options_;
   Gatekeeper gatekeeper_;
+  CallRules rules_;
   Dispatcher dispatcher_;
   std::vector<std::shared_ptr<Poller>> pollers_;  // or only the event loop's
   std::optional<ConnectionLimits> limits_;
@@ -149,6 +155,7 @@ class Server::State {
 Server::State::State(ServerOptions options)
     : options_(std::move(options)),
       gatekeeper_(options_.admit, [this](const absl::Status& status) { Report(status); }),
+      rules_(options_.allow, [this](const absl::Status& status) { Report(status); }),
       // One more than the pollers at least: when a handler blocks a poller's thread, another thread
       // must be there to take the role.
       dispatcher_(options_.event_loop != nullptr
@@ -216,6 +223,7 @@ std::vector<std::string> Server::State::addresses() const {
 
 absl::Status Server::State::Start() {
   if (!registered_.ok()) return registered_;
+  if (absl::Status status = rules_.Check(); !status.ok()) return status;
   if (absl::Status status = CheckOptions(options_); !status.ok()) return status;
   MutexLock lock(mutex_);
   if (phase_ == Phase::kServing) return absl::OkStatus();
@@ -267,8 +275,9 @@ void Server::State::Accept(const Address& address, const Transport& transport,
   Poller& poller = **absl::c_min_element(
       pollers_, [](const auto& a, const auto& b) { return a->load() < b->load(); });
   std::shared_ptr<Account> account = limits_->OpenAccount((*connection)->peer().uid);
-  auto session = std::make_shared<ServerSession>(*std::move(connection), poller, dispatcher_,
-                                                 options_.limits, std::move(account));
+  auto session =
+      std::make_shared<ServerSession>(*std::move(connection), transport.reach, poller, dispatcher_,
+                                      rules_, options_.limits, std::move(account));
   session->OnBroken([this](const absl::Status& status) { Report(status); });
   session->OnEnd([this, ended = session.get()] { Forget(*ended); });
   session->OnDrained([this] { Changed(); });

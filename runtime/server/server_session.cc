@@ -19,6 +19,7 @@
 #include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/own_hello.h"
 #include "nigh/runtime/loop/poller.h"
+#include "nigh/runtime/server/call_rules.h"
 #include "nigh/runtime/server/dispatcher.h"
 #include "nigh/runtime/server/server_call.h"
 #include "nigh/runtime/wire/hello.h"
@@ -38,11 +39,13 @@ constexpr absl::string_view kShuttingDown = "the server is shutting down";
 
 }  // namespace
 
-ServerSession::ServerSession(std::unique_ptr<Connection> connection, Poller& poller,
-                             Dispatcher& dispatcher, const Limits& limits,
+ServerSession::ServerSession(std::unique_ptr<Connection> connection, Reach reach, Poller& poller,
+                             Dispatcher& dispatcher, CallRules& rules, const Limits& limits,
                              std::shared_ptr<Account> account)
     : link_(std::move(connection), *this, poller, limits, std::move(account)),
+      reach_(reach),
       dispatcher_(dispatcher),
+      rules_(rules),
       poll_cost_(link_.connection().poll_cost()),
       receiver_(link_.connection()) {}
 
@@ -176,6 +179,9 @@ bool ServerSession::OnMethod(const FrameHeader& header, ConstByteSpan payload) {
     declared.method = dispatcher_.Fallback(name);
     if (declared.method != nullptr) declared.named = std::make_unique<NamedMethod>(name);
   }
+  // Asked once, so that a call pays nothing for it.
+  declared.denied = declared.method != nullptr && !rules_.MayCall(name, peer(), reach_);
+  if (declared.denied) declared.method = nullptr;
   if (declared.method == nullptr) declared.name = std::string(name);
   return true;
 }
@@ -197,7 +203,10 @@ bool ServerSession::CheckRequest(const FrameHeader& header) {
 
 absl::Status ServerSession::Refusal(const FrameHeader& header, ConstByteSpan payload) const {
   const DeclaredMethod& declared = methods_[header.method];
-  if (declared.method == nullptr) return dispatcher_.NoSuchMethod(declared.name);
+  if (declared.method == nullptr) {
+    return declared.denied ? rules_.Refuse(declared.name, peer())
+                           : dispatcher_.NoSuchMethod(declared.name);
+  }
   const Method& method = declared.description();
   const Limits& limits = link_.limits();
   if (const size_t size = KeptSize(header, payload, limits.max_metadata);

@@ -20,10 +20,12 @@
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/server/call_count.h"
+#include "nigh/runtime/server/call_rules.h"
 #include "nigh/runtime/server/dispatcher.h"
 #include "nigh/runtime/server/server_call.h"
 #include "nigh/runtime/server/server_link.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
 
 namespace nigh {
 
@@ -38,9 +40,11 @@ namespace nigh {
 // hold no reference to it.
 class ServerSession final : public Pollable, public std::enable_shared_from_this<ServerSession> {
  public:
-  // `poller` and `dispatcher` outlive the session. `account` is the connection's.
-  ServerSession(std::unique_ptr<Connection> connection, Poller& poller, Dispatcher& dispatcher,
-                const Limits& limits, std::shared_ptr<Account> account);
+  // `poller`, `dispatcher` and `rules` outlive the session. `reach`: of the address that the client
+  // has come to. `account` is the connection's.
+  ServerSession(std::unique_ptr<Connection> connection, Reach reach, Poller& poller,
+                Dispatcher& dispatcher, CallRules& rules, const Limits& limits,
+                std::shared_ptr<Account> account);
   ~ServerSession() override;
 
   // `callback` is called when the client has broken the protocol. Before Open.
@@ -116,7 +120,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
     const Method& description() const { return named ? named->method : method->method(); }
     bool declared() const { return method != nullptr || !name.empty(); }
 
-    std::string name;  // where there is no such method
+    std::string name;  // where there is no such method, or this client may not call it
+    bool denied = false;
     RegisteredMethod* method = nullptr;
     std::unique_ptr<const NamedMethod> named;  // where the fallback serves it
     std::vector<std::unique_ptr<ServerCall>> spare;
@@ -154,7 +159,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   void KeepReturned();
   // Leaves a call to the role.
   void Return(std::unique_ptr<ServerCall> call);
-  // Whether all calls have been ended. A call that has been opened is ended then, or finds out here.
+  // Whether all calls have been ended. A call that has been opened is ended then, or finds it here.
   bool IsCancelled() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends a call whose session takes none any more.
   void TurnAway(std::unique_ptr<ServerCall> call) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -171,7 +176,9 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   }
 
   ServerLink link_;
+  const Reach reach_;
   Dispatcher& dispatcher_;
+  CallRules& rules_;
   const Waiter::PollCost poll_cost_;
   std::function<void()> on_drained_;
   std::function<void()> on_end_;

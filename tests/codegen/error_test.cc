@@ -45,6 +45,42 @@ TEST(ErrorTest, InlineDispatchOfAStreamingMethodIsRefusedAtItsLine) {
             "the option\n");
 }
 
+TEST(ErrorTest, CallersThatContradictEachOtherAreRefusedAtTheirLines) {
+  EXPECT_EQ(
+      Errors("syntax = 'proto3';\n"
+             "package p;\n"
+             "import 'nigh/options.proto';\n"
+             "option (nigh.file_allow) = { anybody: true root: true };\n"
+             "message M {}\n"
+             "service S {\n"
+             "  option (nigh.service_allow) = { same_user: false };\n"
+             "  rpc Fine(M) returns (M) { option (nigh.allow) = { users: 'ann' }; }\n"
+             "  rpc Empty(M) returns (M) { option (nigh.allow) = { groups: '' root: true }; }\n"
+             "  rpc Star(M) returns (M) { option (nigh.allow) = { users: '*' }; }\n"
+             "}\n"),
+      "--nigh_out: dir/bad.proto:4:1: option (nigh.file_allow) says anybody, and names "
+      "others, whom that includes: remove anybody or the others\n"
+      "dir/bad.proto:6:1: service \"p.S\": option (nigh.service_allow) names nobody, so that "
+      "no call would ever be let through: say same_user: true, root: true, users, groups or "
+      "anybody: true, or remove the option\n"
+      "dir/bad.proto:9:3: method \"p.S.Empty\": option (nigh.allow) names a user or group "
+      "\"\": give a name or a number, or remove the entry\n"
+      "dir/bad.proto:10:3: method \"p.S.Star\": option (nigh.allow) names a user or group "
+      "\"*\", which is nobody's name: say anybody: true, alone\n");
+}
+
+// It is not overlooked.
+TEST(ErrorTest, TheMethodsOptionOnAServiceIsProtocsOwnError) {
+  const std::string errors = Errors(
+      "syntax = 'proto3';\n"
+      "import 'nigh/options.proto';\n"
+      "service S {\n"
+      "  option (nigh.allow) = { root: true };\n"
+      "}\n");
+  EXPECT_NE(errors.find("dir/bad.proto:4:10: "), std::string::npos) << errors;
+  EXPECT_NE(errors.find("ServiceOptions"), std::string::npos) << errors;
+}
+
 TEST(ErrorTest, PackageThatIsNoNamespaceIsRefused) {
   EXPECT_EQ(Errors("syntax = 'proto3';\n"
                    "\n"

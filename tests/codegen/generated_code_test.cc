@@ -23,7 +23,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "google/protobuf/descriptor.h"
 #include "gtest/gtest.h"
+#include "nigh/options.pb.h"
+#include "tests/codegen/protos/allow.nigh.h"
 #include "tests/codegen/protos/four_kinds.nigh.h"
 #include "tests/codegen/protos/imports.nigh.h"
 #include "tests/codegen/protos/long_names.nigh.h"
@@ -39,6 +42,8 @@
 
 namespace {
 
+using ::codegen::testing::Ledger;
+using ::codegen::testing::Machine;
 using ::codegen::testing::Settings;
 using ::codegen::testing::Text;
 using ::codegen::testing::TextReply;
@@ -71,6 +76,40 @@ TEST(GeneratedCodeTest, MethodOptionsReachTheRuntime) {
   EXPECT_EQ(Settings::kMethods[2].dispatch, nigh::Dispatch::kPool);
   EXPECT_EQ(Settings::kMethods[3].dispatch, nigh::Dispatch::kAdaptive);
   EXPECT_EQ(Settings::kMethods[3].idempotency, nigh::Idempotency::kIdempotent);
+}
+
+// Whom a method lets call: " root user ann group wheel".
+std::string Allowed(const nigh::Method& method) {
+  if (method.allow == nullptr) return "whoever is admitted";
+  const nigh::Callers callers = method.allow();
+  std::string text = callers.same_user ? " same_user" : "";
+  if (callers.root) text += " root";
+  for (const std::string& user : callers.users) text += " user " + user;
+  for (const std::string& group : callers.groups) text += " group " + group;
+  return text + (callers.anybody ? " anybody" : "");
+}
+
+TEST(GeneratedCodeTest, WhoMayCallIsTheNearestOptionOfMethodServiceAndFileAsAWhole) {
+  EXPECT_EQ(Allowed(Ledger::kMethods[0]), " same_user");
+  EXPECT_EQ(Allowed(Ledger::kMethods[1]), " user ann user b\"o\\b group 1000");
+  EXPECT_EQ(Allowed(Machine::kMethods[0]), " same_user root group wheel group adm");
+  EXPECT_EQ(Allowed(Machine::kMethods[1]), " anybody");
+  EXPECT_EQ(Machine::kMethods[1].dispatch, nigh::Dispatch::kPool);
+  EXPECT_EQ(Allowed(Settings::kMethods[0]), "whoever is admitted");
+}
+
+// For tools that have no generated code of the service.
+TEST(GeneratedCodeTest, WhoMayCallIsInTheDescriptors) {
+  const google::protobuf::FileDescriptor* const file =
+      ::codegen::testing::Entry::descriptor()->file();
+  const auto* const service = file->FindServiceByName("Machine");
+  ASSERT_NE(service, nullptr);
+  EXPECT_EQ(file->options().GetExtension(nigh::file_allow).ShortDebugString(), "same_user: true");
+  EXPECT_EQ(service->options().GetExtension(nigh::service_allow).ShortDebugString(),
+            "same_user: true root: true groups: \"wheel\" groups: \"adm\"");
+  EXPECT_FALSE(service->method(0)->options().HasExtension(nigh::allow));
+  EXPECT_EQ(service->method(1)->options().GetExtension(nigh::allow).ShortDebugString(),
+            "anybody: true");
 }
 
 TEST(GeneratedCodeTest, NamesThatAreTakenChangeInCppAndStayOnTheWire) {

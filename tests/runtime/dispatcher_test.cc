@@ -1,6 +1,7 @@
 // Which thread runs a handler: the test's own thread is the poller.
 
 #include "nigh/runtime/server/dispatcher.h"
+#include "nigh/runtime/server/call_rules.h"
 
 #include <cstdint>
 #include <functional>
@@ -82,7 +83,7 @@ class DispatcherTest : public ::testing::Test {
     testing::ConnectionPair pair = testing::Connect(kInprocTransport, *listener).value();
     client_ = std::move(pair.client);
     session_ = std::make_shared<ServerSession>(
-        std::move(pair.server), poller_, dispatcher_, Limits(),
+        std::move(pair.server), kInprocTransport.reach, poller_, dispatcher_, rules_, Limits(),
         std::make_shared<Account>(Account::Limits{
             .whose = "this connection", .bytes = size_t{1} << 30, .threads = 1000}));
     session_->Open();
@@ -118,6 +119,7 @@ class DispatcherTest : public ::testing::Test {
   Where service_;
   Poller poller_{WaitPolicy()};
   Dispatcher dispatcher_;
+  CallRules rules_{{}, nullptr};
   InlineMark mark_;
   std::unique_ptr<Connection> client_;
   std::shared_ptr<ServerSession> session_;

@@ -41,18 +41,6 @@ class AdmissionTest : public StrangersTest {
   }
 };
 
-// An address at which the kernel lets everybody through to the server, or the friends, where it
-// cannot be everybody.
-std::string OpenAddress() {
-  Address address = FreshAddress();
-  if (address.scheme == "mqueue") {
-    address.parameters.emplace_back("group", absl::StrCat(kFriends));
-  } else if (address.scheme != "unix-abstract") {
-    address.parameters.emplace_back("mode", "0666");
-  }
-  return address.ToString();
-}
-
 TEST_F(AdmissionTest, TheKernelLetsTheOwnUserAndRootThroughByDefault) {
   if (TheSubject().transport.scheme == "unix-abstract") GTEST_SKIP() << "there is no file";
   const Host host(kAnn, FreshAddress().ToString());

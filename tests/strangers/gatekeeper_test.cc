@@ -44,7 +44,7 @@ TEST(GatekeeperTest, WhoHasNoNumberHereIsNobodysFriend) {
   EXPECT_TRUE(gate(User(65534)).ok());
   const absl::Status refusal = gate({.address = "unix:/run/x"});
   EXPECT_EQ(refusal.code(), absl::StatusCode::kPermissionDenied);
-  EXPECT_THAT(std::string(refusal.message()), HasSubstr("a user that has no number here"));
+  EXPECT_THAT(std::string(refusal.message()), HasSubstr("a user whom the system does not name"));
 }
 
 TEST(GatekeeperTest, WhoHasBeenInvitedIsNotAsked) {

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <new>
 #include <string>
@@ -26,6 +27,7 @@
 #include "nigh/channel.h"
 #include "nigh/generic_stub.h"
 #include "nigh/server.h"
+#include "nigh/transport/address.h"
 #include "tests/contract/subject.h"
 
 namespace nigh::testing {
@@ -34,20 +36,20 @@ namespace {
 // Whoever asks is told who it is.
 class Mirror final : public GenericService {
  public:
-  explicit Mirror(std::atomic<int>& calls) : calls_(calls) {}
+  explicit Mirror(SharedCount& calls) : calls_(calls) {}
 
  private:
   absl::Status Handle(ServerContext& context, GenericServerStream& stream) override {
-    calls_.fetch_add(1);
+    calls_.Add();
     (void)stream.SoleRequest();
     stream.Write(Describe(context.peer()));
     return absl::OkStatus();
   }
 
-  std::atomic<int>& calls_;
+  SharedCount& calls_;
 };
 
-std::atomic<int>* SharedCounter() {
+std::atomic<int>* MakeSharedCount() {
   void* const page = ::mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) ::abort();
@@ -78,13 +80,15 @@ std::string Hear(const UniqueFd& pipe) {
 }
 
 [[noreturn]] void Serve(const Person& person, const std::string& address, ServerOptions options,
-                        const Person& listens, const UniqueFd& says, std::atomic<int>& calls) {
+                        const Person& listens, const std::function<void(Server&)>& more,
+                        const UniqueFd& says, SharedCount& calls) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   listens.Become();
   options.on_error = [&says](const absl::Status& error) { Say(says, error.ToString()); };
   Mirror mirror(calls);
   Server server(std::move(options));
   server.RegisterFallback(mirror);
+  if (more) more(server);
   absl::Status status = server.Listen(address);
   if (&listens != &person) person.Become();
   // Its end is forgotten by whoever changes users.
@@ -148,13 +152,26 @@ std::string As(const Person& person, absl::FunctionRef<std::string()> act) {
   return WIFSIGNALED(status) ? absl::StrCat("signal ", WTERMSIG(status)) : result;
 }
 
+std::string OpenAddress() {
+  Address address = FreshAddress();
+  if (address.scheme == "mqueue") {
+    address.parameters.emplace_back("group", absl::StrCat(kFriends));
+  } else if (address.scheme != "unix-abstract" && address.scheme != "tcp") {
+    address.parameters.emplace_back("mode", "0666");
+  }
+  return address.ToString();
+}
+
+SharedCount::SharedCount() : count_(MakeSharedCount()) {}
+
+SharedCount::~SharedCount() { ::munmap(count_, sizeof(*count_)); }
+
 Host::Host(const Person& person, const std::string& address, const ServerOptions& options,
-           const Person* listens)
-    : calls_(SharedCounter()) {
+           const Person* listens, const std::function<void(Server&)>& more) {
   Pipe pipe;
   pid_ = ::fork();
   if (pid_ == 0) {
-    Serve(person, address, options, listens != nullptr ? *listens : person, pipe.in, *calls_);
+    Serve(person, address, options, listens != nullptr ? *listens : person, more, pipe.in, calls_);
   }
   pipe.in.reset();
   says_ = std::move(pipe.out);
@@ -164,7 +181,6 @@ Host::Host(const Person& person, const std::string& address, const ServerOptions
 Host::~Host() {
   ::kill(pid_, SIGTERM);
   ::waitpid(pid_, nullptr, 0);
-  ::munmap(calls_, sizeof(*calls_));
 }
 
 std::string Host::Hear() { return testing::Hear(says_); }

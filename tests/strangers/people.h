@@ -15,6 +15,7 @@
 #include "nigh/generic_service.h"
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
+#include "nigh/server.h"
 #include "nigh/server_context.h"
 #include "nigh/transport/unique_fd.h"
 
@@ -52,12 +53,32 @@ class StrangersTest : public ::testing::Test {
 // Returns what `act` returns in a process of `person`; "signal N" if it does not return.
 std::string As(const Person& person, absl::FunctionRef<std::string()> act);
 
+// An address at which the kernel lets everybody through to the server, or the friends, where it
+// cannot be everybody.
+std::string OpenAddress();
+
+// A number that this process shares with its children.
+class SharedCount {
+ public:
+  SharedCount();
+  ~SharedCount();
+  SharedCount(const SharedCount&) = delete;
+  SharedCount& operator=(const SharedCount&) = delete;
+
+  void Add() { count_->fetch_add(1); }
+  int get() const { return count_->load(); }
+
+ private:
+  std::atomic<int>* const count_;
+};
+
 // A process of `person` that serves until this goes. `listens` is who listens, if that is not
-// `person`, who then takes over.
+// `person`, who then takes over. It serves all methods: those that `more` registers, and the rest
+// by telling who asks (Ask).
 class Host {
  public:
   Host(const Person& person, const std::string& address, const ServerOptions& options = {},
-       const Person* listens = nullptr);
+       const Person* listens = nullptr, const std::function<void(Server&)>& more = nullptr);
   ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -67,14 +88,14 @@ class Host {
   const std::string& address() const { return address_; }
   // The next error that the server's on_error hears of.
   std::string Hear();
-  // How many requests have come to handlers.
-  int CallsSoFar() const { return calls_->load(); }
+  // How many requests have come to the handler that tells who asks.
+  int CallsSoFar() const { return calls_.get(); }
 
  private:
   pid_t pid_;
   UniqueFd says_;
   std::string address_;
-  std::atomic<int>* const calls_;  // in memory that both processes have
+  SharedCount calls_;
 };
 
 // "uid 0 gid 0 groups 0,4 pid 12 with a pidfd"; what is not known is not there.

@@ -33,8 +33,8 @@ namespace {
 PeerIdentity ThisProcess(std::string address) {
   return PeerIdentity{.address = std::move(address),
                       .medium = "this process",
-                      .uid = ::getuid(),
-                      .gid = ::getgid(),
+                      .uid = ::geteuid(),
+                      .gid = ::getegid(),
                       .pid = ::getpid()};
 }
 

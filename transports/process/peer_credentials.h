@@ -44,15 +44,6 @@ inline constexpr size_t kSenderSpace = CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(si
 // with it. Address and medium stay.
 void IdentifySender(const Sender& sender, PeerIdentity& peer);
 
-// Whether the peer is as good as this process, and could attach a debugger to it: it is of this
-// user, of the same namespaces of users and processes where they can be read, and has whatever
-// capabilities this process has. The same number alone is not enough: root in a container is not
-// the machine's.
-//
-// What such a peer does wrong, it could do to this process anyway. So it is taken at its word where
-// checking would cost: memory is read in place, doorbells are shared.
-bool IsSameUser(const PeerIdentity& peer);
-
 }  // namespace nigh
 
 #endif  // NIGH_TRANSPORTS_PROCESS_PEER_CREDENTIALS_H_

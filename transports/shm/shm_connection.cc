@@ -25,6 +25,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
+#include "nigh/peer_identity.h"
 #include "nigh/runtime/base/epoll_set.h"
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"

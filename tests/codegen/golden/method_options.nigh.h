@@ -6,7 +6,7 @@
 #include "tests/codegen/protos/method_options.pb.h"
 #include "nigh/generated.h"
 
-static_assert(::nigh::kGeneratedCodeVersion == 1,
+static_assert(::nigh::kGeneratedCodeVersion == 2,
               "this file was generated for another version of nigh: generate it again "
               "with the protoc-gen-nigh that belongs to this nigh/generated.h");
 
