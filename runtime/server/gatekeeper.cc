@@ -16,6 +16,7 @@
 #include "nigh/transport/transport.h"
 
 namespace nigh {
+
 Gatekeeper::Gatekeeper(const Admission& admission, Report report)
     : decide_(admission.decide), report_(std::move(report)) {
   for (const std::string& name : admission.users) {

@@ -36,8 +36,8 @@ std::optional<mode_t> ParseMode(absl::string_view text) {
   }
   mode_t mode = 0;
   for (const char digit : text) mode = 8 * mode + static_cast<mode_t>(digit - '0');
-  const bool sensible = mode <= 0777 && (mode & kOwners) == kOwners;
-  return sensible ? std::optional<mode_t>(mode) : std::nullopt;
+  if (mode > 0777 || (mode & kOwners) != kOwners) return std::nullopt;
+  return mode;
 }
 
 absl::Status Refuse(const Address& address, absl::string_view key, absl::string_view why) {
@@ -84,6 +84,8 @@ absl::Status Access::ApplyTo(int fd, absl::string_view where) const {
                        absl::StrCat("listen: give it to group ", *group,
                                     " (the server has to be a member of it)"));
   }
+  struct stat made;
+  if (::fstat(fd, &made) == 0 && (made.st_mode & 07777) == mode) return absl::OkStatus();
   // By its name in proc(5): fchmod(2) takes no O_PATH.
   const std::string name = absl::StrCat("/proc/self/fd/", fd);
   if (::fchmod(fd, mode) == 0 || ::chmod(name.c_str(), mode) == 0) return absl::OkStatus();
