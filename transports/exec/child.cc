@@ -74,6 +74,9 @@ int BecomeProgram(char* const* words, int go, int input, int output, int error, 
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // Nor are descriptors that somebody has forgotten to close on exec. Linux before 5.11 has no such
+  // flag.
+  (void)::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   if (::dup2(input, STDIN_FILENO) >= 0 && ::dup2(output, STDOUT_FILENO) >= 0 &&
       ::dup2(error, STDERR_FILENO) >= 0) {
     ::execvp(words[0], words);
