@@ -1,6 +1,8 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
+#include <set>
+
 #include "codegen/names.h"
 #include "codegen/printers.h"
 #include "codegen/template.h"
@@ -9,6 +11,7 @@
 namespace nigh::codegen {
 namespace {
 
+using google::protobuf::Descriptor;
 using google::protobuf::MethodDescriptor;
 using google::protobuf::MethodOptions;
 using google::protobuf::ServiceDescriptor;
@@ -35,6 +38,28 @@ const char* IdempotencyOf(const MethodDescriptor& method) {
     default:
       return "kUnknown";
   }
+}
+
+// Whether a message of this type can have a nigh.Fd in it. Those of `seen` have been looked at.
+bool HasFd(const Descriptor& message, std::set<const Descriptor*>& seen) {
+  if (message.full_name() == "nigh.Fd") return true;
+  if (!seen.insert(&message).second) return false;
+  for (int i = 0; i < message.field_count(); ++i) {
+    const Descriptor* const part = message.field(i)->message_type();
+    if (part != nullptr && HasFd(*part, seen)) return true;
+  }
+  return false;
+}
+
+bool HasFd(const Descriptor& message) {
+  std::set<const Descriptor*> seen;
+  return HasFd(message, seen);
+}
+
+const char* FdsOf(const MethodDescriptor& method) {
+  const bool in_replies = HasFd(*method.output_type());
+  if (HasFd(*method.input_type())) return in_replies ? "kInBoth" : "kInRequests";
+  return in_replies ? "kInReplies" : "kNowhere";
 }
 
 }  // namespace
@@ -64,11 +89,13 @@ constinit const std::array<::nigh::Method, $method_count$> $service$::kMethods =
     method.variables["kind"] = kKinds.Of(method.descriptor);
     method.variables["dispatch"] = DispatchOf(method.descriptor);
     method.variables["idempotency"] = IdempotencyOf(method.descriptor);
+    method.variables["fds"] = FdsOf(method.descriptor);
     Print(out, method.variables, R"(
     {"/$full_name$/$name$",
      ::nigh::MethodKind::$kind$,
      ::nigh::Dispatch::$dispatch$,
-     ::nigh::Idempotency::$idempotency$},
+     ::nigh::Idempotency::$idempotency$,
+     ::nigh::Fds::$fds$},
 )");
   }
   out.Print("}};\n");

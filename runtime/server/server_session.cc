@@ -23,6 +23,7 @@
 #include "nigh/runtime/server/server_call.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -31,16 +32,13 @@ namespace {
 // Frames that one connection may handle in a turn. Then others get theirs, so a flood starves
 // nobody.
 constexpr int kFramesPerTurn = 16;
-// The most calls that one connection keeps for later requests.
-constexpr int kSpareCalls = 32;
-
 constexpr absl::string_view kShuttingDown = "the server is shutting down";
 
 }  // namespace
 
 ServerSession::ServerSession(std::unique_ptr<Connection> connection, Poller& poller,
                              Dispatcher& dispatcher, const Limits& limits, size_t max_bytes)
-    : link_(std::move(connection), *this, poller, limits, max_bytes),
+    : link_(std::move(connection), *this, poller, limits, max_bytes, dispatcher.takes_fds()),
       dispatcher_(dispatcher),
       poll_cost_(link_.connection().poll_cost()),
       receiver_(link_.connection()) {}
@@ -51,9 +49,9 @@ ServerSession::~ServerSession() {
 }
 
 void ServerSession::Open() {
-  std::byte payload[kHelloSize];
-  EncodeHello(OwnHello(link_.limits()), payload);
-  link_.SendText({.kind = FrameKind::kHello}, AsText(payload));
+  std::byte payload[kMaxHelloSize];
+  const size_t size = EncodeHello(OwnHello(link_.limits(), link_.fds().accepts()), payload);
+  link_.SendText({.kind = FrameKind::kHello}, AsText(ConstByteSpan(payload, size)));
 }
 
 ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
@@ -114,17 +112,15 @@ bool ServerSession::Dispatch(const Frame& frame) {
     case FrameKind::kMethod:
       return OnMethod(header, frame.payload);
     case FrameKind::kRequest:
-    case FrameKind::kMessage:
-      if (absl::Status status = assembler_.Interrupt(header); !status.ok()) {
-        return Violated(std::move(status));
-      }
-      // The role alone writes it.
-      if (header.kind == FrameKind::kRequest) {
-        requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-      }
-      if (header.rest != 0) return BeginPieces(frame);
-      if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload, false);
-      return OnMessage(header, frame.payload, nullptr);
+    case FrameKind::kMessage: {
+      if ((header.flags & kSections) == 0) return DispatchMessage(frame);
+      absl::StatusOr<std::unique_ptr<Descriptors>> taken = link_.fds().Take(header, frame.payload);
+      if (!taken.ok()) return Violated(taken.status());
+      descriptors_ = *std::move(taken);
+      const bool handled = DispatchMessage(frame);
+      descriptors_ = nullptr;
+      return handled;
+    }
     case FrameKind::kPiece:
       return OnPiece(frame);
     case FrameKind::kCancel:
@@ -143,6 +139,28 @@ bool ServerSession::Dispatch(const Frame& frame) {
       return Violated(absl::InternalError(
           absl::StrCat("a ", FrameKindName(header.kind), " frame from a client")));
   }
+}
+
+bool ServerSession::DispatchMessage(const Frame& frame) {
+  const FrameHeader& header = frame.header;
+  if (absl::Status status = assembler_.Interrupt(header); !status.ok()) {
+    return Violated(std::move(status));
+  }
+  // The role alone writes it.
+  if (header.kind == FrameKind::kRequest) {
+    requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  if (header.rest != 0) return BeginPieces(frame);
+  if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload, false);
+  return OnMessage(header, frame.payload, nullptr);
+}
+
+absl::Status ServerSession::TakeDescriptors(const Method& method,
+                                            std::unique_ptr<Descriptors>& descriptors) {
+  descriptors = std::move(descriptors_);
+  if (descriptors == nullptr) return absl::OkStatus();
+  return link_.fds().CheckReceived(method.name, *descriptors, InRequests(method.fds),
+                                   Peer::kClient);
 }
 
 bool ServerSession::OnHello(ConstByteSpan payload) {
@@ -172,7 +190,9 @@ bool ServerSession::OnMethod(const FrameHeader& header, ConstByteSpan payload) {
   declared.method = dispatcher_.Find(name);
   if (declared.method == nullptr) {
     declared.method = dispatcher_.Fallback(name);
-    if (declared.method != nullptr) declared.named = std::make_unique<NamedMethod>(name);
+    if (declared.method != nullptr) {
+      declared.named = std::make_unique<NamedMethod>(name, dispatcher_.fallback_fds());
+    }
   }
   if (declared.method == nullptr) declared.name = std::string(name);
   return true;
@@ -265,7 +285,7 @@ bool ServerSession::BeginPieces(const Frame& frame) {
       return true;
     }
   }
-  absl::Status begun = assembler_.Begin(frame);
+  absl::Status begun = assembler_.Begin(frame, std::move(descriptors_));
   ChargeAssembler();
   return begun.ok() || Violated(std::move(begun));
 }
@@ -276,6 +296,7 @@ bool ServerSession::OnPiece(const Frame& frame) {
   if (!whole->has_value()) return true;
   ChargeAssembler();
   Assembler::Whole& finished = **whole;
+  descriptors_ = std::move(finished.descriptors);
   const ConstByteSpan payload = AsBytes(finished.payload);
   bool handled = false;
   if (finished.header.kind == FrameKind::kRequest) {
@@ -284,6 +305,7 @@ bool ServerSession::OnPiece(const Frame& frame) {
   } else {
     handled = OnMessage(finished.header, payload, &finished.payload);
   }
+  descriptors_ = nullptr;
   assembler_.GiveBack(finished.payload);
   return handled;
 }
@@ -381,79 +403,6 @@ void ServerSession::Fail(const absl::Status& status, bool broken) {
   for (; unfinished_requests_ > 0; --unfinished_requests_) count_.Remove();
   count_.Set(CallCount::kEnded);
   NotifyIdle();
-}
-
-std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
-  DeclaredMethod& declared = methods_[method];
-  if (declared.spare.empty()) KeepReturned();
-  if (!declared.spare.empty()) {
-    std::unique_ptr<ServerCall> call = std::move(declared.spare.back());
-    declared.spare.pop_back();
-    --spares_;
-    return call;
-  }
-  auto call = std::make_unique<ServerCall>(*this, *declared.method, declared.description(), method);
-  MutexLock lock(mutex_);
-  call->index = all_.size();
-  all_.push_back(call.get());
-  return call;
-}
-
-void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
-  const uint32_t id = call->id();
-  if (id < calls_.size() && calls_[id] == call.get()) calls_[id] = nullptr;
-  if (spares_ >= kSpareCalls) return Destroy(std::move(call));
-  call->Renew();
-  methods_[call->method_id()].spare.push_back(std::move(call));
-  ++spares_;
-}
-
-void ServerSession::KeepReturned() {
-  returns_.store(0, std::memory_order_relaxed);
-  if (returned_.load(std::memory_order_relaxed) == nullptr) return;
-  ServerCall* call = returned_.exchange(nullptr, std::memory_order_acquire);
-  while (call != nullptr) {
-    ServerCall* const next = call->next;
-    Keep(std::unique_ptr<ServerCall>(call));
-    call = next;
-  }
-}
-
-void ServerSession::Return(std::unique_ptr<ServerCall> call) {
-  ServerCall* const returned = call.release();
-  returned->next = returned_.load(std::memory_order_relaxed);
-  while (!returned_.compare_exchange_weak(returned->next, returned, std::memory_order_release,
-                                          std::memory_order_relaxed)) {
-  }
-  // More than are kept: the role need not wait for a request before it lets go of them.
-  if (returns_.fetch_add(1, std::memory_order_relaxed) != kSpareCalls) return;
-  poller().Post(&poller(), [self = shared_from_this()] { self->KeepReturned(); });
-}
-
-void ServerSession::Destroy(std::unique_ptr<ServerCall> call) {
-  MutexLock lock(mutex_);
-  all_.back()->index = call->index;
-  all_[call->index] = all_.back();
-  all_.pop_back();
-}
-
-void ServerSession::TakeBack(std::unique_ptr<ServerCall> call, bool in_role) {
-  in_role ? Keep(std::move(call)) : Return(std::move(call));
-  Uncount();
-}
-
-void ServerSession::Uncount() {
-  if (count_.TryRemove()) return;
-  const std::shared_ptr<ServerSession> self = shared_from_this();
-  count_.Remove();
-  NotifyIdle();
-}
-
-void ServerSession::NotifyIdle() {
-  if (!count_.none()) return;
-  // OnEnd comes last: the server lets go of the session in it.
-  if (count_.Is(CallCount::kDraining) && on_drained_) on_drained_();
-  if (count_.Is(CallCount::kEnded) && !end_notified_.exchange(true) && on_end_) on_end_();
 }
 
 void ServerSession::CancelAll(const absl::Status& status) {

@@ -24,6 +24,7 @@
 #include "nigh/runtime/server/server_call.h"
 #include "nigh/runtime/server/server_link.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 
 namespace nigh {
 
@@ -39,6 +40,7 @@ namespace nigh {
 class ServerSession final : public Pollable, public std::enable_shared_from_this<ServerSession> {
  public:
   // `poller` and `dispatcher` outlive the session. `max_bytes`: ServerOptions::max_connection_bytes.
+  // Takes descriptors if a method of the dispatcher's does.
   ServerSession(std::unique_ptr<Connection> connection, Poller& poller, Dispatcher& dispatcher,
                 const Limits& limits, size_t max_bytes);
   ~ServerSession() override;
@@ -96,6 +98,10 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // Who the client is, as far as the kernel tells.
   const PeerIdentity& peer() const { return *link_.peer(); }
 
+  // For a call that takes a REQUEST or MESSAGE with sections, in the role: what came with it, if
+  // the call may have it. `descriptors` becomes null if there is nothing.
+  absl::Status TakeDescriptors(const Method& method, std::unique_ptr<Descriptors>& descriptors);
+
   // For calls and whoever runs their handlers.
 
   ServerLink& link() { return link_; }
@@ -129,6 +135,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // handler is to be run for is in arrived_.
   bool Dispatch(const Frame& frame);
   bool Violated(absl::Status violation);
+  // The same of a REQUEST or MESSAGE whose descriptors are in descriptors_.
+  bool DispatchMessage(const Frame& frame);
   bool OnHello(ConstByteSpan payload);
   bool OnMethod(const FrameHeader& header, ConstByteSpan payload);
   // `counted`: it came in pieces, and is in count_ already.
@@ -191,10 +199,11 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // REQUEST frames that have come; written in the role alone.
   std::atomic<uint64_t> requests_ = 0;
   std::unique_ptr<ServerCall> arrived_;
-  std::vector<ServerCall*> calls_;       // by call id; is_open tells whether the id is in use
-  std::vector<DeclaredMethod> methods_;  // by method id
-  int spares_ = 0;                       // kept in all of methods_
-  uint32_t handlers_ = 0;                // admitted so far
+  std::unique_ptr<Descriptors> descriptors_;  // of the frame that is dispatched; null: none
+  std::vector<ServerCall*> calls_;            // by call id; is_open tells whether the id is in use
+  std::vector<DeclaredMethod> methods_;       // by method id
+  int spares_ = 0;                            // kept in all of methods_
+  uint32_t handlers_ = 0;                     // admitted so far
   absl::Status violation_;
 
   const std::shared_ptr<std::atomic<int>> threads_ = std::make_shared<std::atomic<int>>(0);
