@@ -36,6 +36,12 @@ struct Limits {
   size_t max_metadata = 8192;            // bytes of keys and values of one call and direction
   uint32_t max_calls = 1024;             // in flight on one connection; at most 1'048'576
   uint32_t window = 256 << 10;           // bytes that a stream's writer may be ahead of its reader
+  // Descriptors of one message (nigh/fd.h), at most 253; more: RESOURCE_EXHAUSTED. 0: none is ever
+  // received, whatever the methods say.
+  uint32_t max_descriptors = 16;
+  // Descriptors of one connection that have come and that nobody has taken out of their messages; a
+  // message with more: RESOURCE_EXHAUSTED. At least max_descriptors.
+  uint32_t max_untaken_descriptors = 256;
 };
 
 // The options of one call that are needed most. ClientContext has them all.

@@ -113,6 +113,26 @@ absl::StatusOr<SessionLease> Connector::Lease(const BoundMethod& method, UsedCon
   }
 }
 
+void Connector::RenewForFds() {
+  if (options_.limits.max_descriptors == 0) return;
+  std::shared_ptr<ClientSession> former;  // its calls go on; destroyed after the lock
+  SessionSeat* seat = nullptr;
+  {
+    MutexLock lock(mutex_);
+    if (session_ == nullptr || session_->link().fds().accepts() ||
+        session_->link().connection().descriptors() == nullptr) {
+      return;
+    }
+    former = std::exchange(session_, nullptr);
+    seat = seat_.exchange(nullptr, std::memory_order_acq_rel);
+    pause_ = absl::ZeroDuration();
+    SetState(ChannelState::kIdle);
+  }
+  former->pump().LetGo();
+  seat->Retire();
+  Announce();
+}
+
 void Connector::Retire(const ClientSession& session) {
   std::shared_ptr<ClientSession> retired;  // destroyed after the lock
   SessionSeat* seat = nullptr;
@@ -234,7 +254,8 @@ void Connector::FailedToConnect(absl::Status status) {
 std::shared_ptr<ClientSession> Connector::NewSession(std::unique_ptr<Connection> connection) {
   // The session may outlive the channel; then its end concerns nobody. A strong reference would be
   // a cycle.
-  auto session = std::make_shared<ClientSession>(std::move(connection), name_, options_, expected_);
+  auto session = std::make_shared<ClientSession>(std::move(connection), name_, options_, expected_,
+                                                 methods_.take_fds());
   session->BelongsTo(weak_from_this());
   session->OnEnd([connector = weak_from_this(), ended = session.get()] {
     if (const std::shared_ptr<Connector> alive = connector.lock()) alive->Retire(*ended);

@@ -102,6 +102,9 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   static constexpr absl::Duration kComeback = absl::Seconds(1);
   // Returns the session, or null if there is none.
   std::shared_ptr<ClientSession> SessionIfReady() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // A method has come whose replies may bring descriptors: calls from now on are made on a
+  // connection that takes some.
+  void RenewForFds() ABSL_LOCKS_EXCLUDED(mutex_);
   // Forgets `session`, which takes no calls any more.
   void Retire(const ClientSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -23,6 +23,7 @@
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/server_stream.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -131,6 +132,14 @@ class ServerCall final : public HandlerCall {
   };
   static constexpr int kEvents = 2;
   static constexpr size_t kShortRequest = 4096;
+  // What an entry of metadata, or a message in an inbox, takes besides its bytes.
+  static constexpr size_t kEntry = 64;
+
+  // A message that waits for the handler.
+  struct Message {
+    std::string bytes;
+    std::unique_ptr<Descriptors> descriptors;  // that came with it; or null
+  };
 
   bool is_unary() const { return reply_ != nullptr && request_ != nullptr; }
   // Ends the call from this side: sends `status` to the client and lets the handler know.
@@ -173,6 +182,8 @@ class ServerCall final : public HandlerCall {
   void Respond(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
   // Takes phase_ from kOpen. False: the client has its answer already.
   bool Answer() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Why the handler's next message cannot go with what is attached to it, or OK.
+  absl::Status CheckAttached() const;
   // Writes without waiting. There must be room.
   bool WriteNow(const MessageSource& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The reader has taken a message of so many bytes.
@@ -217,7 +228,7 @@ class ServerCall final : public HandlerCall {
   bool orphaned_ ABSL_GUARDED_BY(mutex_) = false;  // the last of them gives it back to the session
   // Coroutines, by event.
   std::array<absl::AnyInvocable<void()>, kEvents> waiting_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::string> inbox_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Message> inbox_ ABSL_GUARDED_BY(mutex_);
   Window window_ ABSL_GUARDED_BY(mutex_);
   CondVar changed_;
 };

@@ -17,7 +17,7 @@ constexpr size_t kVersionsSize = 8;
 
 }  // namespace
 
-void EncodeHello(const Hello& hello, std::byte* to) {
+size_t EncodeHello(const Hello& hello, std::byte* to) {
   StoreLittle(kHelloMagic, to);
   StoreLittle(hello.min_version, to + 4);
   StoreLittle(hello.max_version, to + 6);
@@ -27,6 +27,9 @@ void EncodeHello(const Hello& hello, std::byte* to) {
   StoreLittle(hello.max_calls, to + 24);
   StoreLittle(hello.features, to + 28);
   StoreLittle(hello.max_attachment, to + 32);
+  if ((hello.features & kTakesDescriptors) == 0) return kHelloSize;
+  StoreLittle(hello.max_descriptors, to + 40);
+  return kMaxHelloSize;
 }
 
 absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload) {
@@ -55,6 +58,12 @@ absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload) {
   hello.features = LoadLittleOnce<uint32_t>(from + 28);
   hello.max_attachment = LoadLittleOnce<uint64_t>(from + 32);
   if (hello.window == 0) return absl::InternalError("hello with a window of 0");
+  if ((hello.features & kTakesDescriptors) == 0) return hello;
+  if (payload.size() < kMaxHelloSize) return too_short(kMaxHelloSize);
+  hello.max_descriptors = LoadLittleOnce<uint32_t>(from + 40);
+  if (hello.max_descriptors == 0) {
+    return absl::InternalError("hello that takes descriptors, and none of them");
+  }
   return hello;
 }
 

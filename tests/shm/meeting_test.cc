@@ -22,6 +22,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/sysv_family.h"
@@ -217,6 +218,7 @@ class HostileMeetingTest : public ShmTest {
     descriptors_ = OpenDescriptors();
   }
   ~HostileMeetingTest() override {
+    AwaitClosings();
     EXPECT_EQ(OpenDescriptors(), descriptors_) << "descriptors have leaked";
     auto client = DialShm(AddressWith("")).value();
     auto server = Accept(*listener_).value();

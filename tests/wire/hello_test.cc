@@ -21,12 +21,13 @@ constexpr Hello kHello = {.min_version = 1,
                           .max_metadata = 8192,
                           .max_calls = 1000,
                           .features = 5,
-                          .max_attachment = uint64_t{6} << 32};
+                          .max_attachment = uint64_t{6} << 32,
+                          .max_descriptors = 16};
 
 std::string Encoded(const Hello& hello) {
-  std::byte bytes[kHelloSize];
-  EncodeHello(hello, bytes);
-  return std::string(AsText(bytes));
+  std::byte bytes[kMaxHelloSize];
+  const size_t size = EncodeHello(hello, bytes);
+  return std::string(AsText(ConstByteSpan(bytes, size)));
 }
 
 TEST(Hello, MakesTheRoundTrip) { EXPECT_EQ(DecodeHello(AsBytes(Encoded(kHello))).value(), kHello); }

@@ -26,6 +26,8 @@ struct MeetingPoint {
   std::string name;     // of the socket
   SocketNameKind kind = SocketNameKind::kPath;
   int type = SOCK_STREAM;  // or SOCK_SEQPACKET
+  // Whether descriptors come with the first message, before anybody can say that they are wanted.
+  bool brings_descriptors = false;
   // Where else it may lie (runtime_directory.h). Then all these paths, `name` as well, are in
   // directories of which none but this user's own count.
   std::vector<std::string> others = {};

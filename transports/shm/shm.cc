@@ -29,7 +29,10 @@ namespace {
 constexpr absl::Duration kSweepEvery = absl::Minutes(1);
 
 absl::StatusOr<MeetingPoint> PointOf(const Address& address) {
-  MeetingPoint point = {.address = address.ToString(), .name = "", .type = SOCK_SEQPACKET};
+  MeetingPoint point = {.address = address.ToString(),
+                        .name = "",
+                        .type = SOCK_SEQPACKET,
+                        .brings_descriptors = true};
   absl::StatusOr<std::vector<std::string>> paths = MeetingPaths(address.name, point.address);
   if (!paths.ok()) return paths.status();
   if (absl::Status good = CheckAccessOfPaths(address, *paths); !good.ok()) return good;
