@@ -31,12 +31,11 @@ namespace {
 constexpr mode_t kOwners = 0600;
 
 std::optional<mode_t> ParseMode(absl::string_view text) {
-  if (text.size() > 4 || !absl::c_all_of(text, [](char c) { return c >= '0' && c <= '7'; })) {
-    return std::nullopt;
-  }
+  bool sensible =
+      text.size() <= 4 && absl::c_all_of(text, [](char c) { return c >= '0' && c <= '7'; });
   mode_t mode = 0;
-  for (const char digit : text) mode = 8 * mode + static_cast<mode_t>(digit - '0');
-  const bool sensible = mode <= 0777 && (mode & kOwners) == kOwners;
+  for (const char digit : text.substr(0, 4)) mode = 8 * mode + static_cast<mode_t>(digit - '0');
+  sensible = sensible && mode <= 0777 && (mode & kOwners) == kOwners;
   return sensible ? std::optional<mode_t>(mode) : std::nullopt;
 }
 
