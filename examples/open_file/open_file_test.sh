@@ -30,7 +30,8 @@ for medium in unix shm; do
   address="$medium:$folder/meeting/$medium?mode=0666"
   examples/open_file/helper "$address" "$folder/secrets" >"$folder/log" 2>&1 &
   helper_pid=$!
-  ask=("$folder/client" "$medium:$folder/meeting/$medium")
+  # Anybody may have put it there, so the client says that it takes anybody's word.
+  ask=("$folder/client" "$medium:$folder/meeting/$medium?server=*")
   if "${stranger[@]}" true 2>/dev/null; then
     ask=("${stranger[@]}" "${ask[@]}")
     if "${stranger[@]}" cat "$folder/secrets/map" 2>/dev/null; then exit 1; fi
@@ -45,3 +46,10 @@ for medium in unix shm; do
   wait "$helper_pid"
   helper_pid=
 done
+
+# A helper that the client starts: over a socket, and not over pipes.
+helper="exec:examples/open_file/helper stdio: $folder/secrets"
+expect "$("$folder/client" "$helper?socket=on" map 2>/dev/null)" "the treasure is under the oak"
+said=$("$folder/client" "$helper" map 2>&1) && { echo "a pipe carried a file"; exit 1; }
+expect "$said" "UNIMPLEMENTED"
+expect "$said" "carries no descriptors"

@@ -26,6 +26,7 @@
 #include "nigh/fd.h"
 #include "nigh/fd.pb.h"
 #include "nigh/nigh.h"
+#include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/unique_fd.h"
 #include "tests/async/echo.h"
@@ -54,6 +55,10 @@ class FdsTest : public ::testing::Test {
   void TearDown() override {
     channel_.reset();
     server_.reset();
+    // What it still had of the channel's session, it has let go of before it runs a later task.
+    Event idle;
+    poller_->Post(nullptr, [&idle] { idle.Happen(); });
+    idle.Await();
     AwaitClosings();
     EXPECT_EQ(OpenDescriptors(), before_);
   }
@@ -72,6 +77,8 @@ class FdsTest : public ::testing::Test {
   std::shared_ptr<Channel> channel_;
 
  private:
+  // Which has descriptors of its own, and would end in its own time.
+  const std::shared_ptr<Poller> poller_ = SharedPoller();
   int before_ = 0;
 };
 
