@@ -23,9 +23,9 @@ namespace {
 
 // What is in the environment may be another user's: su and sudo -E leave it there. A directory of
 // ours in there would keep that user out.
-bool IsOwn(const std::string& directory) {
+bool IsAnothers(const std::string& directory) {
   struct stat found;
-  return ::stat(directory.c_str(), &found) == 0 && found.st_uid == ::geteuid();
+  return ::stat(directory.c_str(), &found) == 0 && found.st_uid != ::geteuid();
 }
 
 std::vector<std::string> Directories() {
@@ -34,7 +34,7 @@ std::vector<std::string> Directories() {
       absl::StrCat("/run/user/", ::geteuid(), "/nigh"),
   };
   const char* const given = std::getenv("XDG_RUNTIME_DIR");
-  if (given != nullptr && given[0] == '/' && IsOwn(given)) {
+  if (given != nullptr && given[0] == '/' && !IsAnothers(given)) {
     const std::filesystem::path path = std::filesystem::path(given) / "nigh";
     std::string directory = path.lexically_normal().string();
     if (!absl::c_linear_search(directories, directory)) directories.push_back(std::move(directory));

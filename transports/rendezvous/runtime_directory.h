@@ -17,7 +17,7 @@ namespace nigh {
 //   /tmp/nigh-UID           the same for all processes of a user, whatever their environment: from
 //                           a login, from cron, a service, sudo
 //   /run/user/UID/nigh      where that one cannot be had
-//   $XDG_RUNTIME_DIR/nigh   where neither can, if $XDG_RUNTIME_DIR is this user's
+//   $XDG_RUNTIME_DIR/nigh   where neither can, unless that is another user's
 //
 // A server takes the first that can be had, and clients look in each, in this order, so the two
 // meet if they have one of them in common. /run/user/UID does not come first, because it is there
