@@ -1,4 +1,4 @@
-// How a session's calls are made, kept for later ones and given up; and who hears when there are none.
+// The life of a session's calls between requests, and who is told when none is left.
 
 #include <atomic>
 #include <cstdint>
