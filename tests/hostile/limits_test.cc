@@ -337,7 +337,7 @@ TEST_F(ManyThreads, OfOneUserAreRefusedBeyondItsShare) {
   for (uint32_t call = 0; call < 4; ++call) {
     first.Send(RequestBytes(call, kChat, NoteBytes("x"), /*end=*/false));
   }
-  for (uint32_t call = 0; call < 4; ++call) first.ReceiveKind(FrameKind::kMessage, call);
+  for (int replies = 0; replies < 4; ++replies) first.ReceiveKind(FrameKind::kMessage);
   for (uint32_t call = 0; call < 3; ++call) {
     second.Send(RequestBytes(call, kChat, NoteBytes("x"), /*end=*/false));
   }
