@@ -348,6 +348,8 @@ TEST_F(ManyThreads, OfOneUserAreRefusedBeyondItsShare) {
                                      " have 6 threads already (raise "
                                      "ServerOptions::max_threads_of_user)")));
   EXPECT_THAT(std::string(NextError().message()), HasSubstr("max_threads_of_user"));
+  // Who is well-behaved is of the same user, and has no thread for now.
+  StopServer();
   IgnoreErrors();
 }
 
