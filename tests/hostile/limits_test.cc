@@ -9,7 +9,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <thread>
@@ -88,7 +87,7 @@ TEST(SilentMeeting, EndsWithoutAnOfferOfMemory) {
   UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   sockaddr_un name = {};
   name.sun_family = AF_UNIX;
-  std::strcpy(name.sun_path, folder.path().c_str());
+  folder.path().copy(name.sun_path, sizeof(name.sun_path) - 1);
   ASSERT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)), 0);
   char offer[64];
   ASSERT_GT(::recv(socket.get(), offer, sizeof(offer), 0), 0);
