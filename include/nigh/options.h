@@ -154,7 +154,7 @@ struct ServerOptions {
   // Calls that would need another thread wait.
   int max_threads = 4096;
   // The limits for the slow handlers and synchronous stream handlers of one connection, and of all
-  // connections of one user. Further calls of it fail with RESOURCE_EXHAUSTED at once.
+  // connections of one user. Calls beyond that fail with RESOURCE_EXHAUSTED at once.
   int max_threads_of_connection = 1024;
   int max_threads_of_user = 3072;
   // How long they wait. Then they fail with RESOURCE_EXHAUSTED, which on_error hears of, too, once

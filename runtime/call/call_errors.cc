@@ -1,12 +1,19 @@
 #include "nigh/runtime/call/call_errors.h"
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/peer_identity.h"
 
 namespace nigh {
+
+std::string UserOf(const PeerIdentity& peer) {
+  if (!peer.uid.has_value()) return "a user whom the system does not name";
+  return absl::StrCat("user ", *peer.uid);
+}
 
 absl::Status Prefixed(absl::string_view prefix, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(prefix, ": ", status.message()));

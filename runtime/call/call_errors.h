@@ -2,13 +2,18 @@
 #define NIGH_RUNTIME_CALL_CALL_ERRORS_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/peer_identity.h"
 
 // Statuses of calls that go wrong, the same at both ends. `call` begins each message. It is the
 // method's name, which a client puts behind the address.
 namespace nigh {
+
+// "user 1000": what messages call a peer's user.
+std::string UserOf(const PeerIdentity& peer);
 
 // Returns `status` with "`prefix`: " before its message, and without its payloads.
 absl::Status Prefixed(absl::string_view prefix, const absl::Status& status);

@@ -5,7 +5,6 @@
 
 #include <memory>
 #include <optional>
-#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/peer_identity.h"
 #include "nigh/runtime/base/accounts.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/transport.h"
 
@@ -50,10 +50,8 @@ bool ExpectedServer::Expects(uid_t user) const {
 absl::Status ExpectedServer::Check(const PeerIdentity& listened, const PeerIdentity& server) const {
   for (const PeerIdentity* const who : {&server, &listened}) {
     if (who->uid.has_value() && Expects(*who->uid)) continue;
-    const std::string user =
-        who->uid.has_value() ? absl::StrCat("user ", *who->uid) : "a user that has no number here";
     return absl::PermissionDeniedError(absl::StrCat(
-        address_.ToString(), ": connect: ", user,
+        address_.ToString(), ": connect: ", UserOf(*who),
         who == &server ? " serves there, and not " : " has listened there, and not ",
         user_.has_value() ? absl::StrCat("user ", *user_)
                           : absl::StrCat("user ", ::geteuid(), ", whose process this is"),

@@ -42,8 +42,8 @@ class Pollable {
   // Returns what to poll for while something waits for room, or nothing when nothing waits.
   // Wake::ready(): call ResumeSending instead.
   virtual std::optional<Wake> ArmSend() { return std::nullopt; }
-  // Sends what waits: there may be room again. True: it is to have turns, for something is left that
-  // does not wait for room, or it pauses no more.
+  // Sends what waits: there may be room again. True: it is to have turns, for something is left
+  // that does not wait for room, or it pauses no more.
   virtual bool ResumeSending() { return false; }
 
   // Returns what a turn with nothing to receive costs.

@@ -128,7 +128,7 @@ absl::Status CallRules::Add(const Method& method) {
   if (rule != nullptr || method.allow == nullptr) return absl::OkStatus();
   auto declared = std::make_unique<Rule>(
       Rule{.callers = method.allow(), .origin = "option (nigh.allow) of its .proto"});
-  const absl::Status resolved = declared->Resolve();
+  absl::Status resolved = declared->Resolve();
   rule = declared_.emplace_back(std::move(declared)).get();
   if (resolved.ok()) return resolved;
   return absl::Status(

@@ -8,8 +8,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/deadline.h"
-#include "nigh/mutex.h"
 #include "nigh/peer_identity.h"
 #include "nigh/runtime/call/call_errors.h"
 #include "nigh/transport/address.h"
@@ -62,14 +60,8 @@ bool Gatekeeper::MayComeIn(const PeerIdentity& client) const {
 }
 
 void Gatekeeper::Refused(absl::string_view where, absl::string_view who) {
-  uint64_t count = 0;
-  {
-    MutexLock lock(mutex_);
-    ++untold_;
-    if (!next_report_.HasPassed()) return;
-    next_report_ = Deadline::After(kReportEvery);
-    count = std::exchange(untold_, 0);
-  }
+  const int count = refusals_.Count(1);
+  if (count == 0) return;
   const std::string others =
       count == 1 ? "" : absl::StrCat(", and ", count - 1, " others before it");
   report_(absl::PermissionDeniedError(

@@ -1,18 +1,14 @@
 #ifndef NIGH_RUNTIME_SERVER_GATEKEEPER_H_
 #define NIGH_RUNTIME_SERVER_GATEKEEPER_H_
 
-#include <cstdint>
 #include <functional>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
-#include "nigh/deadline.h"
-#include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
+#include "nigh/runtime/server/report_rate.h"
 #include "nigh/runtime/server/user_list.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/transport.h"
@@ -23,9 +19,8 @@ namespace nigh {
 // those who do not.
 class Gatekeeper {
  public:
-  // Gets a summary of clients that were refused, once every kReportEvery at most.
+  // Gets a summary of clients that were refused, once a second at most.
   using Report = std::function<void(const absl::Status&)>;
-  static constexpr absl::Duration kReportEvery = absl::Seconds(1);
 
   // Looks the names up.
   Gatekeeper(const Admission& admission, Report report);
@@ -38,17 +33,14 @@ class Gatekeeper {
 
  private:
   bool MayComeIn(const PeerIdentity& client) const;
-  void Refused(absl::string_view where, absl::string_view who) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Refused(absl::string_view where, absl::string_view who);
 
   const std::function<bool(const PeerIdentity&)> decide_;
   const Report report_;
   absl::Status names_;  // OK, or which there is none of
   bool anybody_ = false;
   UserList named_;
-
-  Mutex mutex_;
-  uint64_t untold_ ABSL_GUARDED_BY(mutex_) = 0;  // clients refused, and not reported yet
-  Deadline next_report_ ABSL_GUARDED_BY(mutex_) = Deadline::AtNanos(0);
+  ReportRate refusals_;
 };
 
 }  // namespace nigh

@@ -1,5 +1,5 @@
-// How a call ends: its handler returns, or its client, a deadline, an interceptor or a shutdown does
-// not let it go on.
+// How a call ends: its handler returns; or its client, a deadline, an interceptor or a shutdown
+// does not let it go on.
 
 #include <algorithm>
 #include <atomic>

@@ -45,16 +45,18 @@ absl::Status ServerCall::ChargeRequest(size_t payload) {
   if (payload > kShortRequest) {
     bytes += request_ == nullptr ? payload : SpaceOf(*request_, payload);
   }
-  if (!link_.account()->MayKeep(bytes))
+  if (!link_.account()->MayKeep(bytes)) {
     return link_.account()->TooMuchToKeep(context_.method(), "a request", bytes);
+  }
   charged_ = bytes;
   link_.account()->kept().Add(bytes);
   return absl::OkStatus();
 }
 
 void ServerCall::ClearInbox() {
-  for (const Message& message : inbox_)
+  for (const Message& message : inbox_) {
     link_.account()->kept().Subtract(message.bytes.size() + kEntry);
+  }
   inbox_.clear();
 }
 

@@ -3,7 +3,6 @@
 #include <sys/types.h>
 
 #include <optional>
-#include <string>
 
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
@@ -42,11 +41,6 @@ bool UserList::Has(const PeerIdentity& peer) const {
     return peer.gid == group ||
            (peer.groups.has_value() && absl::c_linear_search(*peer.groups, group));
   });
-}
-
-std::string UserOf(const PeerIdentity& peer) {
-  if (!peer.uid.has_value()) return "a user whom the system does not name";
-  return absl::StrCat("user ", *peer.uid);
 }
 
 }  // namespace nigh

@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,9 +27,6 @@ class UserList {
   std::vector<uid_t> users_;
   std::vector<gid_t> groups_;
 };
-
-// "user 1000", for messages.
-std::string UserOf(const PeerIdentity& peer);
 
 }  // namespace nigh
 

@@ -70,8 +70,8 @@ class HostService final : public Host::Service {
 // says before where it counts. A client opens a call of Chat, forks a child that lives on, says its
 // number, and aborts. A server that is to --run=ADDRESS, or to --run-once=ADDRESS with
 // LostAddress::kEndRun, says its address, each error that it hears of, and how Run has ended. One
-// that is to --call-itself returns 0 if that gives a reply, or an error that blames `ulimit -f`, and
-// 3 if a standard descriptor that was closed is anything but /dev/null by then.
+// that is to --call-itself returns 0 if that gives a reply, or an error that blames `ulimit -f`,
+// and 3 if a standard descriptor that was closed is anything but /dev/null by then.
 std::optional<int> ActIfAsked(int argc, char** argv);
 
 // Options for TheSubject().

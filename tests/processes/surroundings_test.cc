@@ -15,8 +15,8 @@
 namespace nigh::testing {
 namespace {
 
-// How a process of this program ends that serves and calls itself, in what `prepare` has made of its
-// surroundings. `prepare` runs between fork(2) and exec(2).
+// How a process of this program ends that serves and calls itself, in what `prepare` has made of
+// its surroundings. `prepare` runs between fork(2) and exec(2).
 std::string EndIn(absl::FunctionRef<void()> prepare) {
   std::string program = "/proc/self/exe";
   std::string subject = SubjectArgument();

@@ -62,8 +62,8 @@ bool IsNonBlocking(const seccomp_data& call) {
   return flags >= 0 && (flags & O_NONBLOCK) != 0 && MovesBytes(call);
 }
 
-// The caller of a system call waits for this thread: its memory is this thread's meanwhile, of which
-// ThreadSanitizer knows nothing.
+// The caller of a system call waits for this thread: its memory is this thread's meanwhile, of
+// which ThreadSanitizer knows nothing.
 
 // Adding to a semaphore never waits, and so is never interrupted.
 ABSL_ATTRIBUTE_NO_SANITIZE_THREAD bool Waits(const seccomp_data& call) {

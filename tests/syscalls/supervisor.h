@@ -42,11 +42,13 @@ struct Record {
   std::array<Entry, kLast> entries;
 };
 
-// Whether the kernel lets a supervisor answer system calls (SECCOMP_RET_USER_NOTIF, Linux 5.5).
+// Whether the kernel lets a supervisor answer system calls (SECCOMP_RET_USER_NOTIF, Linux 5.5), and
+// all system calls are the program's: UndefinedBehaviorSanitizer asks by write(2) whether an object
+// is there, and takes a failure for an answer.
 bool CanSupervise();
 inline constexpr char kCannotSupervise[] =
     "this kernel lets no process answer system calls (seccomp's SECCOMP_RET_USER_NOTIF, since "
-    "Linux 5.5): no system call was made to fail";
+    "Linux 5.5), or UndefinedBehaviorSanitizer makes some: no system call was made to fail";
 
 // Runs code in a thread, and has system calls of that thread, and of the threads that it makes,
 // fail as a Fault says. Other threads of the process are not concerned. One in a process, which

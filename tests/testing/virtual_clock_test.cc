@@ -92,9 +92,12 @@ TEST_F(VirtualCallsTest, AnEventLoopSleepsByIt) {
   sleeper.join();
 }
 
-// Between two attempts to connect there is a pause, which nobody has to wait for.
+// Between two attempts to connect there is a pause, which nobody has to wait for. The hours also
+// pass while a connection is being made, so neither side may give up on the other.
 TEST_F(VirtualCallsTest, BackoffPasses) {
-  const std::string address = "faulty:dial=EMFILE,#2/dial=ENOMEM:" + server_.address();
+  EchoServer patient(service_, FreshAddress().ToString(),
+                     {.hello_timeout = absl::InfiniteDuration()});
+  const std::string address = "faulty:dial=EMFILE,#2/dial=ENOMEM:" + patient.address();
   AddFaultyTransports({&TheSubject().transport, 1});
   const std::shared_ptr<Channel> channel =
       Dial(address, {.connect_timeout = absl::InfiniteDuration(),

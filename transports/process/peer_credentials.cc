@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -32,16 +33,35 @@ namespace {
 constexpr int kPassPidfd = 76;
 constexpr int kScmPidfd = 0x04;
 
-// The number that stands for those that have none in this user namespace: `name`, in which `map`
-// (user_namespaces(7)) tells whether there are any.
-bool StandsForUnknown(uint32_t id, const char* name, const char* map) {
-  uint32_t overflow = 0;
-  // Where it cannot be read, as for want of descriptors, it is what Linux begins with.
-  constexpr uint32_t kUsual = 65534;
-  if (!absl::SimpleAtoi(ReadProc(absl::StrCat("/proc/sys/kernel/", name)), &overflow)) {
-    overflow = kUsual;
+// Which of the system's numbers stands for users, or groups, that have none in this user namespace
+// (user_namespaces(7)).
+class Overflow {
+ public:
+  explicit constexpr Overflow(const char* path) : path_(path) {}
+
+  // Read once: a connection asks for each group, and whoever changes it does so at boot.
+  uint32_t number() {
+    const int64_t known = known_.load(std::memory_order_relaxed);
+    if (known >= 0) return static_cast<uint32_t>(known);
+    // Where it cannot be read, as for want of descriptors, it is what Linux begins with.
+    constexpr uint32_t kUsual = 65534;
+    uint32_t read = 0;
+    if (!absl::SimpleAtoi(ReadProc(path_), &read)) return kUsual;
+    known_.store(read, std::memory_order_relaxed);
+    return read;
   }
-  if (id != overflow) return false;
+
+ private:
+  const char* const path_;
+  std::atomic<int64_t> known_ = -1;
+};
+
+constinit Overflow overflow_user("/proc/sys/kernel/overflowuid");
+constinit Overflow overflow_group("/proc/sys/kernel/overflowgid");
+
+// Whether the number stands for those that have none; `map` tells whether there are any.
+bool StandsForUnknown(uint32_t id, Overflow& overflow, const char* map) {
+  if (id != overflow.number()) return false;
   // All numbers but the last, which is none.
   constexpr uint64_t kAll = UINT32_MAX;
   uint64_t mapped = 0;
@@ -109,11 +129,12 @@ std::optional<std::vector<gid_t>> GroupsOfProcess(pid_t pid) {
 }  // namespace
 
 std::optional<uid_t> KnownUser(uid_t uid) {
-  return StandsForUnknown(uid, "overflowuid", "uid_map") ? std::nullopt : std::optional<uid_t>(uid);
+  return StandsForUnknown(uid, overflow_user, "uid_map") ? std::nullopt : std::optional<uid_t>(uid);
 }
 
 std::optional<gid_t> KnownGroup(gid_t gid) {
-  return StandsForUnknown(gid, "overflowgid", "gid_map") ? std::nullopt : std::optional<gid_t>(gid);
+  return StandsForUnknown(gid, overflow_group, "gid_map") ? std::nullopt
+                                                          : std::optional<gid_t>(gid);
 }
 
 PeerIdentity IdentifyPeer(int socket, std::string address, std::string medium) {

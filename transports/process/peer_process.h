@@ -68,7 +68,6 @@ class PeerProcess {
   mutable std::optional<std::string> obituary_ ABSL_GUARDED_BY(mutex_);  // once asked for
 };
 
-
 // The status, as wait(2) gives it, of a process that somebody else has reaped. Nothing: the system
 // does not tell (before Linux 6.15).
 std::optional<int> StatusOfReaped(int pidfd);
