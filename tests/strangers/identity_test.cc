@@ -62,7 +62,7 @@ TEST_F(IdentityTest, WhoHasNoNumberHereIsUnknown) {
   if (anybody == "no container") GTEST_SKIP() << "the system lets nobody have a namespace";
   EXPECT_THAT(anybody, AllOf(HasSubstr(absl::StrCat("pid ", host.pid())), Not(HasSubstr("uid"))));
   EXPECT_THAT(in_container({}), AllOf(StartsWith("PERMISSION_DENIED: "),
-                                      HasSubstr("a user that has no number here")));
+                                      HasSubstr("a user whom the system does not name")));
 }
 
 // A daemon listens as root and becomes another user: SO_PEERCRED alone tells of root for ever.
