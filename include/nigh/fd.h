@@ -1,6 +1,7 @@
 #ifndef NIGH_FD_H_
 #define NIGH_FD_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -22,7 +23,7 @@ enum class FdKind : uint32_t {
   kUnsealedMemory = 16,  // memfd_create(2): whoever maps it may get SIGBUS
   kDirectory = 32,
   kDevice = 64,
-  kOther = 128,  // what has no place in a file system: eventfd, epoll, io_uring, a process; O_PATH
+  kOther = 128,  // what has no place in a file system: eventfd, epoll, a process; O_PATH
 };
 
 // Several of them.
@@ -65,9 +66,15 @@ inline constexpr FdKinds kAllFds = {FdKind::kFile,   FdKind::kPipe,           Fd
 class MessageFds {
  public:
   // Has `fd` travel with the message of this call that is sent next: a request, a reply. It is
-  // closed when the message has left; or when the call is over, as one that is made again needs it
-  // still. A copy by dup(2) outlives that.
+  // closed when the message has left; a request's when anything of the reply has come, or the call
+  // is over, as one that is made again needs it still. A copy by dup(2) outlives that. A message
+  // with none for `fd`, or with an io_uring, which Linux passes to nobody, is not sent
+  // (INVALID_ARGUMENT).
   Fd Attach(UniqueFd fd);
+
+  // How many have come with the message of this call that was received last: their numbers are 1 to
+  // that.
+  size_t received_fds() const;
 
   // Takes a descriptor out of the message of this call that was received last: the request; what
   // Read has returned; the reply, once the call is over. What is not taken is closed when the next

@@ -1,7 +1,6 @@
 #ifndef NIGH_RUNTIME_CALL_CALL_FDS_H_
 #define NIGH_RUNTIME_CALL_CALL_FDS_H_
 
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -30,6 +29,10 @@ class CallFds {
   // Whether some go with the message that is sent next.
   static bool HasAttached(const MessageFds& context) { return context.attached_ != nullptr; }
   static SharedDescriptors Attached(const MessageFds& context) { return context.attached_; }
+  // Has these counted until they are closed.
+  static void CountAttached(MessageFds& context, std::shared_ptr<DescriptorCount> count) {
+    context.attached_->CountIn(std::move(count));
+  }
   // The same; the message after that begins anew.
   static SharedDescriptors TakeAttached(MessageFds& context) {
     return std::move(context.attached_);
@@ -64,36 +67,39 @@ struct FrameExtras {
 // The descriptors of one connection, as its session sees them.
 class SessionFds {
  public:
-  // `connection` outlives it. `asks`: some method of this side's takes descriptors. To be made
-  // before the first frame is sent.
-  SessionFds(Connection& connection, const Limits& limits, bool asks)
+  // `connection` outlives it. `asks`: some method of this side's takes descriptors, which `count`
+  // then counts. To be made before the first frame is sent.
+  SessionFds(Connection& connection, const Limits& limits, bool asks,
+             std::shared_ptr<DescriptorCount> count)
       : lane_(connection.descriptors()),
         limits_(limits),
-        accepts_(asks && limits.max_descriptors != 0 && lane_ != nullptr) {
-    if (accepts_) lane_->Accept();
+        accepts_(asks && limits.max_descriptors != 0 && lane_ != nullptr),
+        count_(std::move(count)) {
+    if (accepts_) lane_->Accept(count_);
   }
 
   // Whether messages may bring some.
   bool accepts() const { return accepts_; }
 
-  // Why a message with `count` of them cannot be sent, or OK. `asked`: its type has a nigh.Fd.
-  // UNIMPLEMENTED, RESOURCE_EXHAUSTED; the message begins with `call`.
-  absl::Status CheckToSend(absl::string_view call, size_t count, bool asked, const Hello& theirs,
-                           Peer peer) const;
+  // Why a message with these cannot be sent, or OK. `asked`: its type has a nigh.Fd.
+  // INVALID_ARGUMENT, UNIMPLEMENTED, RESOURCE_EXHAUSTED; the message begins with `call`.
+  absl::Status CheckToSend(absl::string_view call, const Descriptors& descriptors, bool asked,
+                           const Hello& theirs, Peer peer) const;
 
   // The receiving thread's. Takes what comes with a frame, whose first piece this is. Null: none
-  // do. INTERNAL: what the frame says of them is not so.
+  // do. What is too much is refused at once (Descriptors::refusal), for the rest of the message may
+  // be long in coming. INTERNAL: what the frame says of them is not so.
   absl::StatusOr<std::unique_ptr<Descriptors>> Take(const FrameHeader& header,
-                                                    ConstByteSpan payload) const;
-  // Why what has come with a message is refused, or OK, and then it is counted until it is taken.
-  absl::Status CheckReceived(absl::string_view call, Descriptors& descriptors, bool asked,
-                             Peer peer) const;
+                                                    ConstByteSpan payload, Peer peer) const;
+  // Why a call may not have what Take has returned for it, or OK.
+  static absl::Status CheckReceived(absl::string_view call, const Descriptors& descriptors,
+                                    bool asked);
 
  private:
   DescriptorLane* const lane_;
   const Limits& limits_;
   const bool accepts_;
-  const std::shared_ptr<std::atomic<size_t>> untaken_ = std::make_shared<std::atomic<size_t>>(0);
+  const std::shared_ptr<DescriptorCount> count_;
 };
 
 }  // namespace nigh

@@ -186,13 +186,13 @@ bool FrameSender::Keep(Waiting waiting) {
                        " answers wait for a peer that sends but does not receive")));
       return false;
     }
-    waiting_bytes_.Add(BytesOf(waiting));
+    Count(waiting);
     control_.push_back(std::move(waiting));
   } else {
     const uint32_t call = waiting.header.call;
     std::deque<Waiting>& queue = queues_[call];
     if (queue.empty()) AwaitTurn(call, waiting);
-    waiting_bytes_.Add(BytesOf(waiting));
+    Count(waiting);
     queue.push_back(std::move(waiting));
   }
   NoteBusy();
@@ -286,8 +286,25 @@ void FrameSender::Break(absl::Status error) {
   short_turns_.clear();
   turns_.clear();
   waiting_bytes_.Subtract(waiting_bytes_.bytes());
+  waiting_descriptors_.store(0, std::memory_order_relaxed);
   unflushed_ = false;
   NoteBusy();
+}
+
+void FrameSender::Count(const Waiting& waiting) {
+  waiting_bytes_.Add(BytesOf(waiting));
+  if (waiting.descriptors == nullptr) return;
+  waiting_descriptors_.fetch_add(waiting.descriptors->size(), std::memory_order_relaxed);
+}
+
+void FrameSender::Discount(const Waiting& waiting) {
+  waiting_bytes_.Subtract(BytesOf(waiting));
+  DiscountDescriptors(waiting);
+}
+
+void FrameSender::DiscountDescriptors(const Waiting& waiting) {
+  if (waiting.descriptors == nullptr) return;
+  waiting_descriptors_.fetch_sub(waiting.descriptors->size(), std::memory_order_relaxed);
 }
 
 bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
@@ -298,6 +315,7 @@ bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
   if (!claim.has_value()) return false;
   std::memcpy(claim->data(), waiting.payload.get() + waiting.sent, piece);
   if (waiting.descriptors != nullptr) {
+    DiscountDescriptors(waiting);
     connection_.descriptors()->Attach(std::move(waiting.descriptors));
   }
   connection_.Commit(PieceHeader(waiting.header, waiting.sent, piece, waiting.size));
@@ -325,7 +343,7 @@ Sent FrameSender::ResumeLocked() {
   for (bool room = true, committed = true; committed;) {
     committed = false;
     while (!control_.empty() && (room = CommitPiece(control_.front(), max_payload_))) {
-      waiting_bytes_.Subtract(BytesOf(control_.front()));
+      Discount(control_.front());
       control_.pop_front();
       committed = true;
     }
@@ -353,7 +371,7 @@ bool FrameSender::TakeTurn() {
   frames_since_piece_ = is_short ? std::min(frames_since_piece_ + 1, kFramesAPiece) : 0;
   turns.pop_front();
   if (waiting.front().sent == waiting.front().size) {
-    waiting_bytes_.Subtract(BytesOf(waiting.front()));
+    Discount(waiting.front());
     GiveBack(waiting.front());
     waiting.pop_front();
   }
@@ -389,7 +407,7 @@ bool FrameSender::DropLocked(uint32_t call) {
   if (queue == queues_.end()) return false;
   const Waiting& first = queue->second.front();
   const bool untouched = first.header.kind == FrameKind::kRequest && first.sent == 0;
-  for (const Waiting& waiting : queue->second) waiting_bytes_.Subtract(BytesOf(waiting));
+  for (const Waiting& waiting : queue->second) Discount(waiting);
   queues_.erase(queue);
   for (std::deque<uint32_t>* const turns : {&short_turns_, &turns_}) {
     const auto turn = absl::c_find(*turns, call);

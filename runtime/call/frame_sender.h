@@ -111,6 +111,10 @@ class FrameSender {
 
   // Bytes that the frames which wait take. Cheap: takes no lock.
   size_t waiting_bytes() const { return waiting_bytes_.bytes(); }
+  // Descriptors that go with them. Likewise.
+  size_t waiting_descriptors() const {
+    return waiting_descriptors_.load(std::memory_order_relaxed);
+  }
 
   // Whether frames wait for room, other than long messages that are held back. Cheap: takes no
   // lock.
@@ -170,6 +174,10 @@ class FrameSender {
   }
   // What a frame that waits takes.
   static size_t BytesOf(const Waiting& waiting) { return waiting.size + sizeof(Waiting); }
+  // What is kept, and what is not any more, with or without having left.
+  void Count(const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Discount(const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DiscountDescriptors(const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Keeps what waits. False: too much waits already, and the connection is given up.
   bool Keep(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a buffer of `size` bytes for what waits, and gives it back.
@@ -214,7 +222,8 @@ class FrameSender {
   std::atomic<bool> busy_ = false;
   std::atomic<bool> holds_back_ = false;
   std::atomic<bool> congested_ = false;
-  ByteCount waiting_bytes_;  // changed under the mutex
+  ByteCount waiting_bytes_;  // changed under the mutex, as is the next
+  std::atomic<size_t> waiting_descriptors_ = 0;
   // How many frames have overtaken others, and what IsQuiet has seen of that: how many, and since
   // when there are no more, in steady nanoseconds. Whoever resumes writes these two.
   std::atomic<uint32_t> overtakes_ = 0;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -40,7 +41,13 @@ struct Looked {
 
 Looked LookAt(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 || (flags & O_PATH) != 0) return {FdKind::kOther, "opened with O_PATH"};
+  if (flags >= 0 && (flags & O_PATH) != 0) return {FdKind::kOther, "opened with O_PATH"};
+  // Nothing but memory and the files of tmpfs has seals, and those have one that keeps others away.
+  const Looked unsealed = {FdKind::kUnsealedMemory, "memory without F_SEAL_SHRINK"};
+  if (const int seals = ::fcntl(fd, F_GET_SEALS); seals >= 0) {
+    if ((seals & F_SEAL_SHRINK) != 0) return {FdKind::kMemory, "sealed memory"};
+    if ((seals & F_SEAL_SEAL) == 0) return unsealed;
+  }
   struct statx file = {};
   // A file system on another machine, or in another process, is not asked if the kernel knows.
   if (::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &file) != 0) {
@@ -60,14 +67,10 @@ Looked LookAt(int fd) {
       break;
   }
   const std::string name = NameOf(fd);
-  if (absl::StartsWith(name, "/memfd:")) {
-    const int seals = ::fcntl(fd, F_GET_SEALS);
-    if (seals >= 0 && (seals & F_SEAL_SHRINK) != 0) return {FdKind::kMemory, "sealed memory"};
-    return {FdKind::kUnsealedMemory, "memory without F_SEAL_SHRINK"};
-  }
+  if (absl::StartsWith(name, "/memfd:")) return unsealed;
   // Some of what has no place in a file system calls itself a regular file.
-  const bool has_path = name.empty() || name.front() == '/';
-  if (S_ISREG(file.stx_mode) && has_path) return {FdKind::kFile, "a file"};
+  if (S_ISREG(file.stx_mode) && absl::StartsWith(name, "/")) return {FdKind::kFile, "a file"};
+  if (name.empty()) return {FdKind::kOther, "of a kind that cannot be told without /proc"};
   return {FdKind::kOther, absl::StrCat("\"", name, "\"")};
 }
 
@@ -81,20 +84,22 @@ Fd MessageFds::Attach(UniqueFd fd) {
   return attached;
 }
 
+size_t MessageFds::received_fds() const { return received_ == nullptr ? 0 : received_->size(); }
+
 absl::StatusOr<UniqueFd> MessageFds::Take(const Fd& fd, FdKinds kinds) {
-  const size_t count = received_ == nullptr ? 0 : received_->size();
+  const size_t count = received_fds();
   if (fd.number() == 0 || fd.number() > count) {
     return absl::InvalidArgumentError(
         absl::StrCat("descriptor ", fd.number(), ", where ", count, " came with the message"));
   }
-  UniqueFd taken = received_->Take(fd.number() - 1);
-  if (!taken) {
+  const UniqueFd& found = (*received_)[fd.number() - 1];
+  if (!found) {
     return absl::FailedPreconditionError(
         absl::StrCat("descriptor ", fd.number(), " has been taken out of the message already"));
   }
-  Looked looked = LookAt(taken.get());
-  if (kinds.Has(looked.kind)) return taken;
-  CloseElsewhere(std::move(taken));
+  const Looked looked = LookAt(found.get());
+  if (kinds.Has(looked.kind)) return received_->Take(fd.number() - 1);
+  received_->Close(fd.number() - 1);
   return absl::InvalidArgumentError(
       absl::StrCat("descriptor ", fd.number(), " of the message is ", looked.what,
                    ", which is not taken here (the receiver names the kinds; nigh/fd.h)"));

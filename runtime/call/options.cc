@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "nigh/transport/descriptors.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 namespace {

@@ -87,17 +87,15 @@ BoundMethod Channel::Bind(absl::Span<const Method> methods) {
   // Calls fail before they need a number.
   if (!connector_->is_of_this_process()) return {connector_.get(), methods.data(), 0};
   MethodTable& table = connector_->methods();
-  const bool took_fds = table.take_fds();
   const MethodTable::Entry first = table.Bind(methods);
-  if (!took_fds && table.take_fds()) connector_->RenewForFds();
+  if (table.take_fds()) connector_->RenewForFds();
   return {connector_.get(), first.method, first.id};
 }
 
 BoundMethod Channel::Bind(absl::string_view name, MethodKind kind, Fds fds) {
   MethodTable& table = connector_->methods();
-  const bool took_fds = table.take_fds();
   const MethodTable::Entry named = table.Bind(name, kind, fds);
-  if (!took_fds && table.take_fds()) connector_->RenewForFds();
+  if (table.take_fds()) connector_->RenewForFds();
   return {connector_.get(), named.method, named.id};
 }
 

@@ -163,9 +163,15 @@ void ClientExchange::SendTheRestAgain() {
           absl::StrCat(Name(), ": the next server takes only ", link().server().window,
                        " bytes ahead, fewer than had been sent to the last one")));
     }
+    SharedDescriptors descriptors = sent_.descriptors(i);
+    if (descriptors != nullptr) {
+      if (absl::Status wrong = link().CheckDescriptors(method_, *descriptors); !wrong.ok()) {
+        return Abandon(std::move(wrong));
+      }
+    }
     const bool end = sent_.ended() && i == count - 1;
     (void)state_.Send(/*message=*/true, end);
-    (void)SendMessage(sent_[i], sent_.descriptors(i), end);
+    (void)SendMessage(sent_[i], std::move(descriptors), end);
   }
 }
 
@@ -238,7 +244,8 @@ Sent ClientExchange::WriteNow(const MessageSource& message, bool end) {
   if (!sent_.complete()) return SendMessage(message, std::move(descriptors), end);
   if (end) (void)sent_.End();
   // More than a window of this side's own is not kept, whatever the server's is.
-  if (sent_.count() > 0 && sent_.size() + message.size() > link().limits().window) {
+  const size_t size = SizeInWindow(message.size(), descriptors.get());
+  if (sent_.count() > 0 && sent_.size() + size > link().limits().window) {
     sent_.Drop();
     return SendMessage(message, std::move(descriptors), end);
   }

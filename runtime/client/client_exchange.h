@@ -18,7 +18,7 @@
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/call_state.h"
-#include "nigh/runtime/call/fifo.h"
+#include "nigh/runtime/base/fifo.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/call/window.h"

@@ -20,6 +20,7 @@
 #include "nigh/runtime/client/pump.h"
 #include "nigh/runtime/client/slot.h"
 #include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -32,7 +33,11 @@ ClientLink::ClientLink(std::unique_ptr<Connection> connection, std::string name,
       peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
       pump_(pump),
       sender_(*connection_),
-      fds_(*connection_, limits_, takes_fds),
+      fds_(*connection_, limits_, takes_fds,
+           std::make_shared<DescriptorCount>(DescriptorCount::Limit{
+               .whose = "this connection",
+               .most = limits.max_untaken_descriptors,
+               .remedy = "raise ChannelOptions::limits.max_untaken_descriptors"})),
       slots_(limits.max_calls) {}
 
 std::string ClientLink::NameOf(const Method& method) const {

@@ -68,7 +68,7 @@ class ClientLink {
                             const MessageSource* first) const;
   // Why a message of the call cannot go with these, or OK.
   absl::Status CheckDescriptors(const Method& method, const Descriptors& descriptors) const {
-    return fds_.CheckToSend(NameOf(method), descriptors.size(), InRequests(method.fds), server_,
+    return fds_.CheckToSend(NameOf(method), descriptors, InRequests(method.fds), server_,
                             Peer::kServer);
   }
   struct Opening {

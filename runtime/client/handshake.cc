@@ -19,9 +19,9 @@ namespace nigh {
 
 void Handshake::Begin(std::function<void()> done) {
   done_ = std::move(done);
-  std::array<std::byte, kMaxHelloSize> payload;
-  const size_t size = EncodeHello(OwnHello(link_.limits(), link_.fds().accepts()), payload.data());
-  const MessageSource hello(AsText(ConstByteSpan(payload.data(), size)));
+  std::array<std::byte, kHelloSize> payload;
+  EncodeHello(OwnHello(link_.limits(), link_.fds().accepts()), payload.data());
+  const MessageSource hello(AsText(ConstByteSpan(payload)));
   // The medium may still be connecting; then the sender keeps the frame.
   (void)link_.Send({.kind = FrameKind::kHello}, &hello);
 }

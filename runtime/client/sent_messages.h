@@ -35,6 +35,7 @@ class SentMessages {
 
   // These go with the message that was added last.
   void AddDescriptors(SharedDescriptors descriptors) {
+    in_window_ += SizeInWindow(0, descriptors.get());
     descriptors_.emplace_back(count() - 1, std::move(descriptors));
   }
   // What goes with message `i`; or null.
@@ -52,7 +53,10 @@ class SentMessages {
   }
   bool ended() const { return ended_; }
 
-  size_t size() const { return lent_.has_value() ? lent_->size() : bytes_.size(); }  // in bytes
+  // What it is to a window.
+  size_t size() const {
+    return (lent_.has_value() ? lent_->size() : bytes_.size()) + in_window_;
+  }
   size_t count() const { return lent_.has_value() ? 1 : ends_.size(); }
   MessageSource operator[](size_t i) const {
     if (lent_.has_value()) return *lent_;
@@ -67,6 +71,7 @@ class SentMessages {
     std::string().swap(bytes_);
     ends_.clear();
     descriptors_.clear();
+    in_window_ = 0;
   }
   // Whether all that has been sent is here.
   bool complete() const { return complete_; }
@@ -76,6 +81,7 @@ class SentMessages {
   std::string bytes_;
   absl::InlinedVector<size_t, 1> ends_;  // where each message ends in bytes_
   std::vector<std::pair<size_t, SharedDescriptors>> descriptors_;  // by message
+  size_t in_window_ = 0;                                           // what these are to it
   bool ended_ = false;
   bool complete_ = true;
 };

@@ -1,6 +1,10 @@
 #include "nigh/runtime/server/connection_limits.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <climits>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "nigh/runtime/server/server_session.h"
+#include "nigh/transport/descriptors.h"
 
 namespace nigh {
 namespace {
@@ -22,6 +27,14 @@ constexpr size_t kLeastMessages = 4;
 std::string NameOf(const std::optional<uid_t>& user) {
   return user.has_value() ? absl::StrCat("user ", *user)
                           : std::string("users whom the system does not name");
+}
+
+// What clients may have of the descriptors that this process may have. The other half is for
+// connections and for what handlers open.
+size_t DescriptorsInAll() {
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  return std::min<rlim_t>(limit.rlim_cur, INT_MAX) / 2;
 }
 
 size_t AtLeastSomeMessages(size_t bytes, const Limits& limits) {
@@ -38,12 +51,21 @@ ConnectionLimits::ConnectionLimits(const ServerOptions& options, Poller& poller,
           {.whose = "this connection",
            .bytes = AtLeastSomeMessages(options.max_bytes_of_connection, options.limits),
            .threads = options.max_threads_of_connection,
+           .descriptors = options.limits.max_untaken_descriptors,
            .bytes_option = "max_bytes_of_connection",
-           .threads_option = "max_threads_of_connection"}),
+           .threads_option = "max_threads_of_connection",
+           .descriptors_remedy = "raise ServerOptions::limits.max_untaken_descriptors"}),
       account_of_user_({.bytes = AtLeastSomeMessages(options.max_bytes_of_user, options.limits),
                         .threads = options.max_threads_of_user,
+                        .descriptors = std::min(options.max_descriptors_of_user, DescriptorsInAll() / 2),
                         .bytes_option = "max_bytes_of_user",
-                        .threads_option = "max_threads_of_user"}),
+                        .threads_option = "max_threads_of_user",
+                        .descriptors_remedy = "raise ServerOptions::max_descriptors_of_user; it is "
+                                              "a quarter of ulimit -n at most"}),
+      descriptors_(std::make_shared<DescriptorCount>(
+          DescriptorCount::Limit{.whose = "all clients",
+                                 .most = DescriptorsInAll(),
+                                 .remedy = "raise the server's limit, ulimit -n"})),
       hello_timeout_(options.hello_timeout),
       poller_(poller),
       report_(std::move(report)) {}
@@ -58,10 +80,10 @@ std::shared_ptr<Account> ConnectionLimits::OpenAccount(const User& user) {
     absl::erase_if(accounts_, [](const auto& account) { return account.second.expired(); });
     Account::Limits limits = account_of_user_;
     limits.whose = NameOf(user);
-    of_user = std::make_shared<Account>(std::move(limits));
+    of_user = std::make_shared<Account>(std::move(limits), descriptors_);
     accounts_[user] = of_user;
   }
-  return std::make_shared<Account>(account_of_connection_, std::move(of_user));
+  return std::make_shared<Account>(account_of_connection_, of_user);
 }
 
 absl::Status ConnectionLimits::Refusal(const User& user) const {

@@ -18,6 +18,7 @@
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/server/account.h"
 #include "nigh/runtime/server/report_rate.h"
+#include "nigh/transport/descriptors.h"
 
 namespace nigh {
 
@@ -82,6 +83,7 @@ class ConnectionLimits {
   const int most_of_user_;
   const Account::Limits account_of_connection_;
   const Account::Limits account_of_user_;
+  const std::shared_ptr<DescriptorCount> descriptors_;  // of all
   const absl::Duration hello_timeout_;
   Poller& poller_;
   const std::function<void(const absl::Status&)> report_;

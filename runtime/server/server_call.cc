@@ -73,6 +73,11 @@ bool ServerCall::Settle() {
   interception_ = nullptr;
   CallFds::DropReceived(context_);
   CallFds::DropAttached(context_);
+  if (!is_unary()) {
+    // What has come since the handler returned.
+    MutexLock lock(mutex_);
+    ClearInbox();
+  }
   // A timer that is due is a task already. RemoveTimer is too late for it, and Revoke takes it
   // back.
   if (std::optional<TaskQueue::TimerId> timer = std::exchange(deadline_timer_, std::nullopt)) {
@@ -243,9 +248,14 @@ bool ServerCall::WriteNow(const MessageSource& message) {
   return true;
 }
 
-absl::Status ServerCall::CheckAttached() const {
-  return link_.fds().CheckToSend(context_.method(), CallFds::Attached(context_)->size(),
-                                 InReplies(context_.method_->fds), link_.client(), Peer::kClient);
+absl::Status ServerCall::CheckAttached() {
+  absl::Status wrong = link_.fds().CheckToSend(context_.method(), *CallFds::Attached(context_),
+                                               InReplies(context_.method_->fds), link_.client(),
+                                               Peer::kClient);
+  if (!wrong.ok()) return wrong;
+  CallFds::CountAttached(context_, link_.account()->departing());
+  wrong = link_.account()->departing()->Check();
+  return wrong.ok() ? wrong : Prefixed(context_.method(), wrong);
 }
 
 bool ServerCall::Ready(Event event) const {

@@ -183,7 +183,7 @@ class ServerCall final : public HandlerCall {
   // Takes phase_ from kOpen. False: the client has its answer already.
   bool Answer() ABSL_LOCKS_EXCLUDED(mutex_);
   // Why the handler's next message cannot go with what is attached to it, or OK.
-  absl::Status CheckAttached() const;
+  absl::Status CheckAttached();
   // Writes without waiting. There must be room.
   bool WriteNow(const MessageSource& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The reader has taken a message of so many bytes.

@@ -39,7 +39,7 @@ class ServerLink {
         account_(std::move(account)),
         peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
         sender_(*connection_, &account_->kept()),
-        fds_(*connection_, limits_, takes_fds) {}
+        fds_(*connection_, limits_, takes_fds, account_->descriptors()) {}
 
   Connection& connection() { return *connection_; }
   FrameSender& sender() { return sender_; }
@@ -57,7 +57,8 @@ class ServerLink {
   const std::shared_ptr<Account>& account() const { return account_; }
   // Whether so much waits to be sent that no more is to be asked for.
   bool MuchWaits() const {
-    return sender_.waiting_bytes() > std::min(account_->limits().bytes / 4, kMuchToSend);
+    return sender_.waiting_bytes() > std::min(account_->limits().bytes / 4, kMuchToSend) ||
+           sender_.waiting_descriptors() > kManyToSend;
   }
 
   // Sends a frame, and sees to what stays behind or to the end of the connection.
@@ -94,6 +95,7 @@ class ServerLink {
 
  private:
   static constexpr size_t kMuchToSend = size_t{16} << 20;
+  static constexpr size_t kManyToSend = 64;  // descriptors
 
   void AfterSend(Sent sent) {
     if (sent == Sent::kAll) return;

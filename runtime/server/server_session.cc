@@ -55,9 +55,9 @@ ServerSession::~ServerSession() {
 }
 
 void ServerSession::Open() {
-  std::byte payload[kMaxHelloSize];
-  const size_t size = EncodeHello(OwnHello(link_.limits(), link_.fds().accepts()), payload);
-  link_.SendText({.kind = FrameKind::kHello}, AsText(ConstByteSpan(payload, size)));
+  std::byte payload[kHelloSize];
+  EncodeHello(OwnHello(link_.limits(), link_.fds().accepts()), payload);
+  link_.SendText({.kind = FrameKind::kHello}, AsText(ConstByteSpan(payload)));
 }
 
 ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
@@ -120,7 +120,7 @@ bool ServerSession::Dispatch(const Frame& frame) {
     case FrameKind::kRequest:
     case FrameKind::kMessage: {
       if ((header.flags & kSections) == 0) return DispatchMessage(frame);
-      absl::StatusOr<std::unique_ptr<Descriptors>> taken = link_.fds().Take(header, frame.payload);
+      absl::StatusOr<std::unique_ptr<Descriptors>> taken = link_.fds().Take(header, frame.payload, Peer::kClient);
       if (!taken.ok()) return Violated(taken.status());
       descriptors_ = *std::move(taken);
       const bool handled = DispatchMessage(frame);
@@ -165,8 +165,7 @@ absl::Status ServerSession::TakeDescriptors(const Method& method,
                                             std::unique_ptr<Descriptors>& descriptors) {
   descriptors = std::move(descriptors_);
   if (descriptors == nullptr) return absl::OkStatus();
-  return link_.fds().CheckReceived(method.name, *descriptors, InRequests(method.fds),
-                                   Peer::kClient);
+  return SessionFds::CheckReceived(method.name, *descriptors, InRequests(method.fds));
 }
 
 bool ServerSession::OnHello(ConstByteSpan payload) {

@@ -11,9 +11,7 @@ namespace nigh {
 
 inline constexpr uint32_t kHelloMagic = 0x6867696e;  // "nigh"
 inline constexpr uint16_t kProtocolVersion = 2;
-inline constexpr size_t kHelloSize = 40;
-// With what the features bring.
-inline constexpr size_t kMaxHelloSize = 44;
+inline constexpr size_t kHelloSize = 44;
 
 // Bits of Hello::features.
 inline constexpr uint32_t kTakesDescriptors = 4;  // beside frames
@@ -25,8 +23,8 @@ inline constexpr uint32_t kTakesDescriptors = 4;  // beside frames
 //       +-------+-----------+-----------+---------+---------------+-------------+-----------+
 //       | magic |min version|max version| window  | max message   |max metadata | max calls |
 //       +-------+-----------+-----------+---------+---------------+-------------+-----------+
-//       | features | max attachment | max descriptors, if it takes some                 28 to 44
-//       +----------+----------------+----------------
+//       | features | max attachment | max descriptors |                                 28 to 44
+//       +----------+----------------+-----------------+
 struct Hello {
   uint16_t min_version = kProtocolVersion;
   uint16_t max_version = kProtocolVersion;
@@ -36,13 +34,13 @@ struct Hello {
   uint32_t max_calls = 0;        // calls in flight that are accepted: call ids are below this
   uint32_t features = 0;         // bits; both ends may use those that both announce
   uint64_t max_attachment = 0;   // bytes of the longest attachment that is accepted
-  uint32_t max_descriptors = 0;  // of one message; not 0 with kTakesDescriptors, else 0
+  uint32_t max_descriptors = 0;  // of one message; 1 to 253 with kTakesDescriptors, else 0
 
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
-// Writes the hello at `to`, which has room for kMaxHelloSize bytes. Returns how many it has.
-size_t EncodeHello(const Hello& hello, std::byte* to);
+// Writes kHelloSize bytes at `to`.
+void EncodeHello(const Hello& hello, std::byte* to);
 
 // Fails with INTERNAL when the payload is no hello, or when a number in it is impossible. Of a
 // hello of other versions alone, whatever its length, only these are read: AgreeOnVersion refuses

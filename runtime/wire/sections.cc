@@ -66,7 +66,7 @@ std::optional<Section> SectionReader::Next() {
   return std::nullopt;
 }
 
-uint32_t DescriptorCount(const FrameHeader& header, ConstByteSpan first_piece) {
+uint32_t AnnouncedDescriptors(const FrameHeader& header, ConstByteSpan first_piece) {
   if ((header.flags & kSections) == 0 ||
       first_piece.size() < kSectionBlockHeader + kDescriptorsSection) {
     return 0;

@@ -78,7 +78,7 @@ class SectionReader {
 // How many descriptors travel with a frame, by its first section. That section has the size
 // kDescriptorsSection, and is whole in the first piece. 0: none, or a section that is malformed, as
 // the reader of the block will find.
-uint32_t DescriptorCount(const FrameHeader& header, ConstByteSpan first_piece);
+uint32_t AnnouncedDescriptors(const FrameHeader& header, ConstByteSpan first_piece);
 inline constexpr size_t kDescriptorsSection = kSectionHeader + sizeof(uint32_t);
 
 // Returns how many bytes of a payload are its message: all but the sections. Only `first_piece` of

@@ -59,7 +59,6 @@ class FdsTest : public ::testing::Test {
     Event idle;
     poller_->Post(nullptr, [&idle] { idle.Happen(); });
     idle.Await();
-    AwaitClosings();
     EXPECT_EQ(OpenDescriptors(), before_);
   }
 
@@ -380,12 +379,43 @@ TEST_F(CarriedTest, AConnectionHasAsManyAsNobodyHasTaken) {
   const absl::Status refused = stub.Unary(context, PackFiles(context, {"one", "two"}), &reply);
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(refused.message()), HasSubstr("limits.max_untaken_descriptors"));
+  AwaitClosings();
   ClientContext fits;
   EXPECT_EQ(stub.Unary(fits, PackFiles(fits, {"one"}), &reply), absl::OkStatus());
   vault_.release.Happen();
   keeps.join();
   ClientContext again;
   EXPECT_EQ(stub.Unary(again, PackFiles(again, {"one", "two"}), &reply), absl::OkStatus());
+}
+
+// A file that could not be opened, say.
+TEST_F(CarriedTest, WhatIsNoDescriptorIsNotSentAndNothingElseFails) {
+  const Vault::Stub stub = Stub();
+  ClientContext context;
+  Parcel request = PackFiles(context, {"one"});
+  *request.add_files()->mutable_file() = context.Attach(UniqueFd());
+  Parcel reply;
+  const absl::Status refused = stub.Unary(context, request, &reply);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("descriptor 2 of the message is none"));
+  ClientContext other;
+  EXPECT_EQ(stub.Unary(other, PackFiles(other, {"one"}), &reply), absl::OkStatus());
+  EXPECT_EQ(other.received_fds(), 1U);
+}
+
+// What may have to be sent again is kept, but not all of a long stream.
+TEST_F(CarriedTest, ALongStreamKeepsFewOpen) {
+  const Vault::Stub stub = Stub();
+  ClientContext context;
+  auto requests = stub.Requests(context);
+  int most = 0;
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_TRUE(requests.Write(PackFiles(context, {"x"})));
+    if (i % 100 == 99) most = std::max(most, OpenDescriptors());
+  }
+  EXPECT_LT(most, 400);
+  // As many as all of them are too many for one reply.
+  EXPECT_EQ(requests.Finish().status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST_F(CarriedTest, ASideThatTakesNoneIsSentNone) {

@@ -80,7 +80,6 @@ class FdFaultsTest : public ::testing::Test {
  protected:
   void SetUp() override { before_ = OpenDescriptors(); }
   void TearDown() override {
-    AwaitClosings();
     EXPECT_EQ(OpenDescriptors(), before_);
   }
 
@@ -128,7 +127,6 @@ TEST_F(FdFaultsTest, OfTheClientLeaveNothingOpen) {
       MakeCalls(WithFaults(trial, peer.address()), PatienceOf(fault));
     }
     ForgetFaults();
-    AwaitClosings();
     EXPECT_EQ(OpenDescriptors(), before_);
   });
 }
@@ -143,7 +141,6 @@ TEST_F(FdFaultsTest, OfTheServerLeaveNothingOpen) {
       MakeCalls(WithFaults("", peer.address()), PatienceOf(fault));
     }
     ForgetFaults();
-    AwaitClosings();
     EXPECT_EQ(OpenDescriptors(), before_);
   });
 }

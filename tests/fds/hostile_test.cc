@@ -94,8 +94,13 @@ class Lingering {
     }
   }
   int fd() const { return socket_.get(); }
+  ~Lingering() {
+    if (closes_.joinable()) closes_.join();
+  }
   // To be called when somebody else has it. Whose close is the last, and sleeps, is open.
-  void LetGo() { CloseElsewhere(std::move(socket_)); }
+  void LetGo() {
+    closes_ = std::thread([this] { socket_.reset(); });
+  }
   // Reads all, so that the close that sleeps returns.
   void Release() {
     std::vector<char> bytes(1 << 20);
@@ -105,6 +110,7 @@ class Lingering {
 
  private:
   UniqueFd socket_, reader_;
+  std::thread closes_;
 };
 
 std::string Sections(uint32_t descriptors) {
@@ -129,7 +135,7 @@ std::string ParcelBytes(uint32_t number) {
   return parcel.SerializeAsString();
 }
 
-bool SendWith(int socket, absl::string_view bytes, const std::vector<int>& fds) {
+bool SendWith(int socket, absl::string_view bytes, const std::vector<int>& fds, int flags = 0) {
   iovec part = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kMostDescriptors * sizeof(int))> control = {};
   msghdr message = {};
@@ -144,7 +150,7 @@ bool SendWith(int socket, absl::string_view bytes, const std::vector<int>& fds) 
     rights->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
     std::memcpy(CMSG_DATA(rights), fds.data(), fds.size() * sizeof(int));
   }
-  return ::sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  return ::sendmsg(socket, &message, MSG_NOSIGNAL | flags) == static_cast<ssize_t>(bytes.size());
 }
 
 std::string Preamble() {
@@ -158,9 +164,11 @@ std::string Preamble() {
 // the end a count of what is left.
 class HostileFdsTest : public ::testing::Test {
  protected:
-  HostileFdsTest() : before_(OpenDescriptors()) {
-    server_ = std::make_unique<Server>(ServerOptions{
-        .pollers = 1, .on_error = [this](const absl::Status& status) { Report(status); }});
+  explicit HostileFdsTest(const Limits& limits = {}) : before_(OpenDescriptors()) {
+    server_ = std::make_unique<Server>(
+        ServerOptions{.limits = limits, .pollers = 1, .on_error = [this](const absl::Status& status) {
+          Report(status);
+        }});
     server_->Register(vault_);
     EXPECT_EQ(server_->Listen(folder_.address()), absl::OkStatus());
     EXPECT_EQ(server_->Listen("shm:" + shm_path()), absl::OkStatus());
@@ -173,7 +181,6 @@ class HostileFdsTest : public ::testing::Test {
     others_.reset();
     server_->Shutdown(absl::ZeroDuration());
     server_.reset();
-    AwaitClosings();
     EXPECT_EQ(OpenDescriptors(), before_);
   }
 
@@ -360,6 +367,98 @@ TEST_F(HostileFdsTest, NobodyWaitsForWhatLiesUnreadWhenTheServerEnds) {
   ExpectBroken(peer, "where 1 have come");
   ExpectOthersAreServed();
   lingering.Release();
+}
+
+// What is refused is open until its close has returned, and counts.
+class FewFdsTest : public HostileFdsTest {
+ protected:
+  FewFdsTest() : HostileFdsTest({.max_descriptors = 8, .max_untaken_descriptors = 8}) {}
+
+  absl::Status Refuse(hostile::RawPeer& peer, const std::vector<int>& fds) {
+    EXPECT_TRUE(SendWith(
+        peer.fd(), RequestWith(0, kPlain, static_cast<uint32_t>(fds.size())), fds));
+    return hostile::StatusOf(peer.ReceiveKind(FrameKind::kResponse, 0));
+  }
+};
+
+TEST_F(FewFdsTest, ThoseThatCannotBeClosedCountAndThenEndTheirConnection) {
+  std::vector<Lingering> lingering(2);
+  hostile::RawPeer peer = ConnectAndGreet();
+  for (Lingering& socket : lingering) {
+    EXPECT_EQ(Refuse(peer, {socket.fd()}).code(), absl::StatusCode::kUnimplemented);
+    socket.LetGo();
+  }
+  // Two more close at once, seven would be nine.
+  Witness witness;
+  EXPECT_EQ(Refuse(peer, {witness.fd(), witness.fd()}).code(), absl::StatusCode::kUnimplemented);
+  ASSERT_TRUE(SendWith(peer.fd(), RequestWith(0, kUnary, 7, ParcelBytes(1)),
+                       std::vector<int>(7, witness.fd())));
+  const absl::Status refused = hostile::StatusOf(peer.ReceiveKind(FrameKind::kResponse, 0));
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("9 descriptors of this connection are open, where 8 may be (raise "
+                        "ServerOptions::limits.max_untaken_descriptors)"));
+  // Two that are open, and 15.
+  ASSERT_TRUE(SendWith(peer.fd(), RequestWith(0, kUnary, 15), std::vector<int>(15, witness.fd())));
+  ExpectBroken(peer, "17 descriptors of this connection are open, where 8 may be");
+  ExpectOthersAreServed();
+  for (Lingering& socket : lingering) socket.Release();
+  witness.AwaitClosed();
+}
+
+TEST_F(HostileFdsTest, WhoHasTooManyToBeClosedIsNotLetInAgain) {
+  // As many as a user has threads for, and what waits behind them.
+  std::vector<Lingering> lingering(4);
+  hostile::RawPeer peer = ConnectAndGreet();
+  const auto refuse = [&](const std::vector<int>& fds) {
+    EXPECT_TRUE(SendWith(
+        peer.fd(), RequestWith(0, kPlain, static_cast<uint32_t>(fds.size())), fds));
+    (void)peer.ReceiveKind(FrameKind::kResponse, 0);
+  };
+  for (Lingering& socket : lingering) {
+    refuse({socket.fd()});
+    socket.LetGo();
+  }
+  const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  for (int i = 0; i < 5; ++i) refuse(std::vector<int>(13, null.get()));
+  hostile::RawPeer next = hostile::RawPeer::Dial(folder_.path());
+  const OwnedFrame refusal = next.ReceiveKind(FrameKind::kGoAway);
+  EXPECT_THAT(refusal.payload, HasSubstr("are still to be closed"));
+  EXPECT_THAT(NextError(), HasSubstr("are still to be closed"));
+  ExpectOthersAreServed();
+  for (Lingering& socket : lingering) socket.Release();
+  AwaitClosings();
+  EXPECT_EQ(ConnectAndGreet().ReceiveUntilPong().size(), 0U);
+}
+
+TEST_F(HostileFdsTest, AClientThatTakesMoreThanTheKernelPassesIsNoClient) {
+  hostile::RawPeer peer = hostile::RawPeer::Dial(folder_.path());
+  Hello hello = hostile::GenerousHello();
+  hello.features = kTakesDescriptors;
+  hello.max_descriptors = 1000;
+  ASSERT_TRUE(peer.Send(hostile::HelloBytes(hello)));
+  ExpectBroken(peer, "up to 1000 of them");
+}
+
+// Replies that nobody reads keep descriptors open.
+TEST_F(HostileFdsTest, AClientThatReadsNothingIsReadNoMore) {
+  hostile::RawPeer peer = hostile::RawPeer::Dial(folder_.path());
+  Hello hello = hostile::GenerousHello();
+  hello.features = kTakesDescriptors;
+  hello.max_descriptors = 16;
+  ASSERT_TRUE(peer.Send(hostile::HelloBytes(hello)));
+  ASSERT_TRUE(peer.Send(hostile::MethodBytes(kUnary, "/nigh.testing.Vault/Unary")));
+  const UniqueFd file = FileOf("x");
+  Parcel parcel;
+  parcel.add_files()->mutable_file()->set_number(1);
+  const int before = OpenDescriptors();
+  for (uint32_t call = 0; call < 1000; ++call) {
+    const std::string request = RequestWith(call, kUnary, 1, parcel.SerializeAsString());
+    if (!SendWith(peer.fd(), request, {file.get()}, MSG_DONTWAIT)) break;
+  }
+  ExpectOthersAreServed();
+  // What the socket holds is not this process's.
+  EXPECT_LT(OpenDescriptors() - before, 400);
 }
 
 // A client that is answered with one.

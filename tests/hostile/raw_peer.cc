@@ -43,9 +43,9 @@ Hello GenerousHello() {
 }
 
 std::string HelloBytes(const Hello& hello) {
-  std::byte payload[kMaxHelloSize];
-  const size_t size = EncodeHello(hello, payload);
-  return FrameBytes({.kind = FrameKind::kHello}, AsText(ConstByteSpan(payload, size)));
+  std::byte payload[kHelloSize];
+  EncodeHello(hello, payload);
+  return FrameBytes({.kind = FrameKind::kHello}, AsText(ConstByteSpan(payload)));
 }
 
 std::string MethodBytes(uint16_t method, absl::string_view name) {

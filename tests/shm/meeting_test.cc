@@ -218,7 +218,6 @@ class HostileMeetingTest : public ShmTest {
     descriptors_ = OpenDescriptors();
   }
   ~HostileMeetingTest() override {
-    AwaitClosings();
     EXPECT_EQ(OpenDescriptors(), descriptors_) << "descriptors have leaked";
     auto client = DialShm(AddressWith("")).value();
     auto server = Accept(*listener_).value();

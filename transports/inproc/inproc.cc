@@ -85,7 +85,7 @@ class InprocConnection final : public Connection, private DescriptorLane {
   const PeerIdentity& peer() const override { return peer_; }
 
  private:
-  void Accept() override {}
+  void Accept(std::shared_ptr<DescriptorCount> count) override { count_ = std::move(count); }
   // Each side closes its own.
   void Attach(std::shared_ptr<const Descriptors> descriptors) override {
     std::vector<UniqueFd> copies;
@@ -95,11 +95,19 @@ class InprocConnection final : public Connection, private DescriptorLane {
     const bool complete = absl::c_all_of(copies, [](const UniqueFd& fd) { return bool(fd); });
     out_->Put(std::make_unique<Descriptors>(std::move(copies), complete));
   }
-  std::unique_ptr<Descriptors> Take() override { return in_->TakeDescriptors(); }
+  std::unique_ptr<Descriptors> Take() override {
+    std::unique_ptr<Descriptors> taken = in_->TakeDescriptors();
+    if (taken != nullptr) {
+      taken->set_whose(peer_.uid);
+      taken->CountIn(count_);
+    }
+    return taken;
+  }
 
   const PeerIdentity peer_;
   const std::shared_ptr<FrameQueue> out_, in_;
   std::atomic<bool> closed_here_ = false;
+  std::shared_ptr<DescriptorCount> count_;
 };
 
 absl::StatusOr<std::shared_ptr<FrameQueue>> MakeQueue(absl::string_view where) {

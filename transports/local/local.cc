@@ -131,7 +131,7 @@ class LocalListener final : public Listener {
     PeerIdentity client = IdentifyPeer(socket.get(), where_);
     const absl::Status admitted = gate()(client);
     if (admitted.ok()) return client;
-    TurnAway(std::move(socket), admitted);
+    TurnAway(std::move(socket), client, admitted);
     return std::nullopt;
   }
 

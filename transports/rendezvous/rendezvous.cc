@@ -20,8 +20,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
+#include "nigh/peer_identity.h"
 #include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
@@ -199,13 +201,13 @@ absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point) {
   return NotFound(found, point.address, shown ? "connect" : absl::StrCat("connect: ", point.name));
 }
 
-void TurnAway(UniqueFd socket, const absl::Status& why) {
+void TurnAway(UniqueFd socket, const PeerIdentity& client, const absl::Status& why) {
   const std::string refusal = EncodeRefusal(why);
   // The first bytes on the socket: there is room.
   (void)::send(socket.get(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  // What it has brought is not for the close to wait for.
-  ::shutdown(socket.get(), SHUT_RD);
-  TakeUnreadDescriptors(socket.get());
+  // The close waits for what it has brought.
+  ::shutdown(socket.get(), SHUT_RDWR);
+  CloseElsewhere(client.uid, std::move(socket));
 }
 
 MeetingPlace::MeetingPlace(std::string name, std::string address, SocketAcceptor acceptor,

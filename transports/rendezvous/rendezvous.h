@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nigh/peer_identity.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/access.h"
@@ -42,7 +43,7 @@ struct MeetingPoint {
 absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point);
 
 // Tells a client, on the socket on which it has come, why it may not come in, and lets it go.
-void TurnAway(UniqueFd socket, const absl::Status& why);
+void TurnAway(UniqueFd socket, const PeerIdentity& client, const absl::Status& why);
 
 // The server's side of a MeetingPoint. One thread at a time.
 class MeetingPlace {

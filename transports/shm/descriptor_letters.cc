@@ -37,6 +37,11 @@ int DescriptorLetters::Send() {
   return 0;
 }
 
+void DescriptorLetters::NoneUnderway() {
+  underway_ = 0;
+  for (size_t i = 0; i < attached_.size(); ++i) underway_ += attached_[i]->size();
+}
+
 DescriptorLetters::Letter DescriptorLetters::Break(absl::Status status) {
   status_ = std::move(status);
   return Letter::kBroken;
@@ -63,7 +68,7 @@ DescriptorLetters::Letter DescriptorLetters::Receive() {
   std::unique_ptr<Descriptors> descriptors = DescriptorsOf(message);
   (void)SenderOf(message);  // has a descriptor, too
   if (size == 0 && descriptors == nullptr) return Letter::kEnd;
-  if (descriptors != nullptr && !accepts_) {
+  if (descriptors != nullptr && !accepts()) {
     return Break(absl::InternalError("the peer sent descriptors, which nobody has asked for"));
   }
   if (size == 1 && descriptors == nullptr) {
@@ -73,11 +78,14 @@ DescriptorLetters::Letter DescriptorLetters::Receive() {
   if (size != 1 || descriptors == nullptr || bytes[0] != kWithDescriptors) {
     return Break(absl::InternalError("the peer sent a message that is no letter"));
   }
-  count_ += descriptors->size();
+  descriptors->set_whose(peer_);
+  descriptors->CountIn(count_);
+  kept_count_ += descriptors->size();
   kept_.push_back(std::move(descriptors));
-  if (count_ > kMostKept || kept_.size() > kMostKept) {
+  if (kept_count_ > kMostKept || kept_.size() > kMostKept) {
     return Break(absl::InternalError("the peer sent descriptors that belong to no frame"));
   }
+  if (absl::Status far = count_->Check(kFarTooMany); !far.ok()) return Break(std::move(far));
   return Letter::kDescriptors;
 }
 
@@ -86,7 +94,7 @@ std::unique_ptr<Descriptors> DescriptorLetters::Open() {
   if (kept_.empty()) return nullptr;
   std::unique_ptr<Descriptors> opened = std::move(kept_.front());
   kept_.pop_front();
-  count_ -= opened->size();
+  kept_count_ -= opened->size();
   return opened;
 }
 

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -37,6 +39,13 @@ struct Offer {
   MemoryHandle memory;
   BellHandle bell;
   Sender sender = {};  // if the kernel tells (AskForSenders)
+
+  // All that are in it.
+  std::vector<UniqueFd> TakeDescriptors() {
+    std::vector<UniqueFd> taken = std::move(bell.fds);
+    taken.push_back(std::move(memory.fd));
+    return taken;
+  }
 };
 
 inline constexpr size_t kOfferSize = 32;

@@ -52,7 +52,7 @@ class ShmListener final : public Listener {
     if (!*socket) return nullptr;
     PeerIdentity client = IdentifyPeer(socket->get(), address_.ToString());
     if (const absl::Status admitted = gate()(client); !admitted.ok()) {
-      TurnAway(*std::move(socket), admitted);
+      TurnAway(*std::move(socket), client, admitted);
       return nullptr;
     }
     // Clients that have come and said nothing leave memory that was made for them.

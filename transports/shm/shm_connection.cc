@@ -49,19 +49,13 @@ namespace {
 // Taken out of the socket in one look.
 constexpr int kLettersPerLook = 16;
 
-// Nothing of an offer that is not taken is known to be what it says.
-void CloseElsewhere(Offer offer) {
-  nigh::CloseElsewhere(std::move(offer.memory.fd));
-  nigh::CloseElsewhere(std::move(offer.bell.fds));
-}
-
 // Nobody else will come for the memory in it, which `peer` has made.
 void DiscardUnreadOffer(int socket, const PeerIdentity& peer) {
   absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket);
-  if (unread.ok() && unread->has_value()) {
-    DiscardMemory((*unread)->memory, peer.pid.value_or(-1));
-    CloseElsewhere(**std::move(unread));
-  }
+  if (!unread.ok() || !unread->has_value()) return;
+  DiscardMemory((*unread)->memory, peer.pid.value_or(-1));
+  // Nothing of an offer that is not taken is known to be what it says.
+  if (!IsSameUser(peer)) CloseElsewhere(peer.uid, (**std::move(unread)).TakeDescriptors());
 }
 
 }  // namespace
@@ -108,7 +102,7 @@ ShmConnection::ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnM
       own_kind_(memory.handle.kind),
       offered_(std::move(memory.handle)),
       own_page_(*new (memory_.bytes().data()) ControlPage()),
-      letters_(socket_.get()),
+      letters_(socket_.get(), peer_.uid),
       sender_(memory_.bytes().subspan(kControlSize), own_page_) {
   if (!sleepers_.ok() || !ends_ || !AddToEpollSet(ends_.get(), socket_.get()) ||
       !AddToEpollSet(ends_.get(), process_.fd())) {
@@ -129,7 +123,8 @@ ShmConnection::~ShmConnection() {
   if (!joined_.load(std::memory_order_relaxed) && !absl::IsInternal(end_)) {
     DiscardUnreadOffer(socket_.get(), peer_);
   }
-  TakeUnreadDescriptors(socket_.get());
+  // Descriptors may lie there.
+  if (!same_user_ || letters_.accepts()) CloseElsewhere(peer_.uid, std::move(socket_));
 }
 
 absl::StatusOr<BellHandle> ShmConnection::HangBell(BellKind kind) {
@@ -149,7 +144,7 @@ bool ShmConnection::Joined() {
   if (offer.ok() && !offer->has_value()) return false;
   const bool gone = absl::IsUnavailable(offer.status());
   const absl::Status joined = offer.ok() ? TakeOffer(**offer) : offer.status();
-  if (offer.ok()) CloseElsewhere(**std::move(offer));
+  if (offer.ok() && !same_user_) CloseElsewhere(peer_.uid, (*offer)->TakeDescriptors());
   if (!joined.ok()) {
     by_peer_ = gone;
     GiveUpLocked(joined);
@@ -265,15 +260,21 @@ Flushed ShmConnection::Flush() {
   return Flushed::kAll;
 }
 
+bool ShmConnection::HasRoom() {
+  if (!letters_.HasRoom() && PeerHasReadAll()) letters_.NoneUnderway();
+  held_ = !letters_.HasRoom();
+  return !held_;
+}
+
 Flushed ShmConnection::SendDescriptors() {
+  // Asked first: after the letters, it may have become so meanwhile.
+  const bool took_all = PeerHasReadAll();
   const int error = letters_.Send();
   held_ = error == EAGAIN;
   if (error == 0) return Flushed::kAll;
-  // A peer that has read every frame has taken what came with each.
-  if (held_ && !(SenderJoined() && sender_.IsEmpty())) return Flushed::kSome;
+  if (held_ && !took_all) return Flushed::kSome;
   GiveUp(held_ ? absl::InternalError("the peer does not take the descriptors of its frames")
-               : absl::UnavailableError(
-                     absl::StrCat("pass descriptors: ", std::generic_category().message(error))));
+               : absl::UnavailableError(absl::StrCat("pass descriptors: ", WhyNotSent(error))));
   return Flushed::kEnded;
 }
 

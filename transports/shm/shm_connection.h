@@ -66,16 +66,19 @@ class ShmConnection final : public Connection, private DescriptorLane {
 
  private:
   // As DescriptorLane.
-  void Accept() override { letters_.Accept(); }
+  void Accept(std::shared_ptr<DescriptorCount> count) override { letters_.Accept(std::move(count)); }
   void Attach(std::shared_ptr<const Descriptors> descriptors) override {
     letters_.Attach(std::move(descriptors));
   }
-  bool HasRoom() const override { return letters_.HasRoom(); }
+  bool HasRoom() override;
   std::unique_ptr<Descriptors> Take() override;
+
+  ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnMemory memory);
 
   // Sends the descriptors of frames that are about to be published. kAll: so they may be.
   Flushed SendDescriptors();
-  ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnMemory memory);
+  // Whether the peer has read every frame that it can see, and so has what came with each.
+  bool PeerHasReadAll() { return SenderJoined() && sender_.IsEmpty(); }
 
   // Makes this side's bell, of `kind` for a peer that may ring one.
   absl::StatusOr<BellHandle> HangBell(BellKind kind);
@@ -113,7 +116,7 @@ class ShmConnection final : public Connection, private DescriptorLane {
   void GiveUpPeer() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const BirthProcess birth_;
-  const UniqueFd socket_;
+  UniqueFd socket_;
   const Side side_;
   PeerProcess process_;
   const UniqueFd ends_;  // an epoll set of both
@@ -148,7 +151,7 @@ class ShmConnection final : public Connection, private DescriptorLane {
   RingSender sender_;
   bool sender_joined_ = false;
   bool room_armed_ = false;
-  bool held_ = false;  // what was committed waits for room for its descriptors
+  bool held_ = false;  // what waits for room does so for that of descriptors
 
   // The receiving thread's.
   std::optional<RingReceiver> receiver_;

@@ -51,8 +51,8 @@ class ByteStream {
 
   // Whether descriptors can go with bytes; the next three are for streams of which this is so.
   virtual bool carries_descriptors() const { return false; }
-  // Before the first Read: they are received from now on.
-  virtual void AcceptDescriptors() {}
+  // Before the first Read: they are received from now on, from that user as far as is known.
+  virtual void AcceptDescriptors(std::optional<uid_t> /*peer*/) {}
   // As Write. `descriptors` go with the first byte, if any is written.
   virtual ssize_t WriteWith(ConstByteSpan from, const Descriptors& /*descriptors*/) {
     return Write(from);

@@ -30,7 +30,7 @@ class ForwardingStream : public ByteStream {
   void Shutdown() override { stream_->Shutdown(); }
   Sender TakeSender() override { return stream_->TakeSender(); }
   bool carries_descriptors() const override { return stream_->carries_descriptors(); }
-  void AcceptDescriptors() override { stream_->AcceptDescriptors(); }
+  void AcceptDescriptors(std::optional<uid_t> peer) override { stream_->AcceptDescriptors(peer); }
   ssize_t WriteWith(ConstByteSpan from, const Descriptors& descriptors) override {
     return stream_->WriteWith(from, descriptors);
   }

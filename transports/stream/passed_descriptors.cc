@@ -8,9 +8,12 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
@@ -47,7 +50,18 @@ std::unique_ptr<Descriptors> DescriptorsOf(const msghdr& message) {
   return std::make_unique<Descriptors>(std::move(fds), complete);
 }
 
+std::string WhyNotSent(int error_number) {
+  std::string why = std::generic_category().message(error_number);
+  if (error_number == ETOOMANYREFS) {
+    absl::StrAppend(&why,
+                    " (more descriptors of this process's user are on their way, to all receivers, "
+                    "than its limit of open files, ulimit -n: somebody does not read)");
+  }
+  return why;
+}
+
 ssize_t SendWithDescriptors(int socket, ConstByteSpan from, const Descriptors& descriptors) {
+  if (descriptors.size() > kMostDescriptors) return -EINVAL;
   iovec part = {.iov_base = const_cast<std::byte*>(from.data()), .iov_len = from.size()};
   alignas(cmsghdr) std::array<std::byte, kDescriptorSpace> control = {};
   msghdr message = {};
@@ -83,13 +97,6 @@ ssize_t ReadWithDescriptors(int socket, ByteSpan to, std::unique_ptr<Descriptors
   descriptors = DescriptorsOf(message);
   (void)SenderOf(message);  // has a descriptor, too
   return count;
-}
-
-void TakeUnreadDescriptors(int socket) {
-  std::array<std::byte, 4096> bytes;
-  std::unique_ptr<Descriptors> descriptors;
-  while (ReadWithDescriptors(socket, ByteSpan(bytes), descriptors) > 0) {
-  }
 }
 
 }  // namespace nigh

@@ -6,9 +6,11 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 
@@ -18,7 +20,7 @@ namespace nigh {
 // kernel drops it in whichever system call comes across it, a receive or a close, which then sleeps
 // for as long as the peer chose: a TCP socket may linger, a file may be one of FUSE. So the kernel
 // is told to refuse them (PassDescriptors); and where it cannot, or not yet, they are received, and
-// closed elsewhere.
+// they and the socket are closed elsewhere (CloseElsewhere).
 
 // Whether descriptors may be sent to `socket` from now on. A listening one hands this on to those
 // whom it lets in. False: the kernel knows no such choice (before Linux 6.16), and they may.
@@ -31,14 +33,15 @@ inline constexpr size_t kDescriptorSpace = CMSG_SPACE(kMostDescriptors * sizeof(
 // Those that a message, received with at least that room, has brought. Null: none.
 std::unique_ptr<Descriptors> DescriptorsOf(const msghdr& message);
 
+// What an error of the next function means to whoever reads of it: what the system says, and what to
+// do where that leaves one puzzled.
+std::string WhyNotSent(int error_number);
+
 // As ByteStream::Write; `descriptors` go with the first byte, which there is.
 ssize_t SendWithDescriptors(int socket, ConstByteSpan from, const Descriptors& descriptors);
 
 // As ByteStream::Read; `descriptors` becomes what has come with one of the bytes, or null.
 ssize_t ReadWithDescriptors(int socket, ByteSpan to, std::unique_ptr<Descriptors>& descriptors);
-
-// Takes those that lie unread in `socket`, which has been shut down and is about to be closed.
-void TakeUnreadDescriptors(int socket);
 
 }  // namespace nigh
 

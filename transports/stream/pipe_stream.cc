@@ -12,12 +12,14 @@
 #include <atomic>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/errno_status.h"
@@ -114,9 +116,9 @@ PipeStream::PipeStream(UniqueFd in, UniqueFd out, UniqueFd ended, UniqueFd open)
 
 ssize_t PipeStream::Read(ByteSpan to) {
   if (may_bring_descriptors_.load(std::memory_order_relaxed)) {
-    std::unique_ptr<Descriptors> descriptors;
-    const ssize_t count = ReadWithDescriptors(in_.get(), to, descriptors);
-    if (accepts_) descriptors_ = std::move(descriptors);
+    const ssize_t count = ReadWithDescriptors(in_.get(), to, descriptors_);
+    // Nobody has asked for them.
+    if (descriptors_ != nullptr && !accepts_) return -EPROTO;
     return count == -ENOTSOCK ? 0 : count;  // the third pipe, at its end
   }
   for (;;) {
@@ -134,7 +136,8 @@ ssize_t PipeStream::Write(ConstByteSpan from) {
   }
 }
 
-void PipeStream::AcceptDescriptors() {
+void PipeStream::AcceptDescriptors(std::optional<uid_t> peer) {
+  peer_ = peer;
   (void)PassDescriptors(in_.get(), true);
   accepts_ = true;
   may_bring_descriptors_.store(true, std::memory_order_relaxed);
@@ -151,12 +154,14 @@ void PipeStream::Shutdown() {
   if (open < 0) return;
   ForgetKeptFromChildren(open);
   ::close(open);  // from now on the third pipe is at its end
+  UniqueFd unread;
   if (may_bring_descriptors_.load(std::memory_order_relaxed)) {
     ::shutdown(in_.get(), SHUT_RD);
-    TakeUnreadDescriptors(in_.get());
+    unread = DuplicateFd(in_.get());
   }
   (void)::dup3(ended_.get(), in_.get(), O_CLOEXEC);
   (void)::dup3(ended_.get(), out_.get(), O_CLOEXEC);
+  CloseElsewhere(peer_, std::move(unread));
 }
 
 }  // namespace nigh

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -50,7 +51,7 @@ class PipeStream final : public ByteStream {
   int end_fd() const override { return ended_.get(); }
   void Shutdown() override;
   bool carries_descriptors() const override { return are_unix_sockets_; }
-  void AcceptDescriptors() override;
+  void AcceptDescriptors(std::optional<uid_t> peer) override;
   ssize_t WriteWith(ConstByteSpan from, const Descriptors& descriptors) override;
   std::unique_ptr<Descriptors> TakeDescriptors() override { return std::move(descriptors_); }
 
@@ -63,6 +64,7 @@ class PipeStream final : public ByteStream {
   // Descriptors may come: they have been accepted, or the kernel cannot refuse them.
   std::atomic<bool> may_bring_descriptors_;
   bool accepts_ = false;
+  std::optional<uid_t> peer_;                 // who sends them
   std::unique_ptr<Descriptors> descriptors_;  // of the last read
 };
 

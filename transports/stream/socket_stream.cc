@@ -48,11 +48,10 @@ SocketStream::SocketStream(UniqueFd socket, bool asked_for_senders)
       plain_(refuses_ && !asks_) {}
 
 SocketStream::~SocketStream() {
-  if (refuses_ && !accepts_) return;
-  // A fork's copy must not take what its parent is to read.
-  if (!birth_.is_this()) return;
+  // A fork's copy closes nothing that its parent has open.
+  if ((refuses_ && !accepts_) || !birth_.is_this()) return;
   Shutdown();
-  TakeUnreadDescriptors(socket_.get());
+  CloseElsewhere(peer_, std::move(socket_));
 }
 
 ssize_t SocketStream::Read(ByteSpan to) {
@@ -70,8 +69,9 @@ ssize_t SocketStream::ReadMessage(ByteSpan to) {
   const ssize_t count =
       Uninterrupted([&] { return ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC); });
   if (count < 0) return -errno;
-  std::unique_ptr<Descriptors> descriptors = DescriptorsOf(message);
-  if (accepts_) descriptors_ = std::move(descriptors);
+  descriptors_ = DescriptorsOf(message);
+  // Nobody has asked for them.
+  if (descriptors_ != nullptr && !accepts_) return -EPROTO;
   if (asks_) {
     asks_ = false;
     sender_ = SenderOf(message);
@@ -81,7 +81,8 @@ ssize_t SocketStream::ReadMessage(ByteSpan to) {
   return count;
 }
 
-void SocketStream::AcceptDescriptors() {
+void SocketStream::AcceptDescriptors(std::optional<uid_t> peer) {
+  peer_ = peer;
   (void)PassDescriptors(socket_.get(), true);
   accepts_ = true;
   plain_ = false;

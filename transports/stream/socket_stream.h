@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "nigh/runtime/base/birth_process.h"
@@ -29,7 +30,7 @@ class SocketStream final : public ByteStream {
   Sender TakeSender() override { return std::exchange(sender_, Sender()); }
   void Shutdown() override;
   bool carries_descriptors() const override { return true; }
-  void AcceptDescriptors() override;
+  void AcceptDescriptors(std::optional<uid_t> peer) override;
   ssize_t WriteWith(ConstByteSpan from, const Descriptors& descriptors) override;
   std::unique_ptr<Descriptors> TakeDescriptors() override { return std::move(descriptors_); }
 
@@ -38,10 +39,11 @@ class SocketStream final : public ByteStream {
   ssize_t ReadMessage(ByteSpan to);
 
   const BirthProcess birth_;
-  const UniqueFd socket_;
+  UniqueFd socket_;
   const bool refuses_;  // the kernel refuses descriptors, until they are accepted
   bool asks_;
   bool accepts_ = false;  // descriptors
+  std::optional<uid_t> peer_;
   bool plain_;            // there is nothing but bytes to be read
   Sender sender_;
   std::unique_ptr<Descriptors> descriptors_;  // of the last read

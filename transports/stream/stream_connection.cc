@@ -29,6 +29,7 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/process/peer_credentials.h"
+#include "nigh/transports/stream/passed_descriptors.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/stream/stream_filter.h"
 
@@ -79,7 +80,7 @@ std::optional<ByteSpan> StreamConnection::Claim(size_t payload) {
   const size_t size = kFrameHeaderSize + payload;
   if (size > kBufferSize - out_.end) {
     if (size > kBufferSize - out_.size()) return std::nullopt;
-    for (Attached& attached : attached_) attached.at -= out_.begin;
+    for (size_t i = 0; i < attached_.size(); ++i) attached_[i].at -= out_.begin;
     out_.Compact();
   }
   return ByteSpan(out_.bytes.get() + out_.end + kFrameHeaderSize, payload);
@@ -120,9 +121,9 @@ ssize_t StreamConnection::WriteOnce() {
   return count;
 }
 
-void StreamConnection::Accept() {
-  accepts_ = true;
-  stream_->AcceptDescriptors();
+void StreamConnection::Accept(std::shared_ptr<DescriptorCount> count) {
+  count_ = std::move(count);
+  stream_->AcceptDescriptors(peer_.uid);
 }
 
 void StreamConnection::Attach(std::shared_ptr<const Descriptors> descriptors) {
@@ -134,6 +135,17 @@ std::unique_ptr<Descriptors> StreamConnection::Take() {
   std::unique_ptr<Descriptors> taken = std::move(received_.front());
   received_.pop_front();
   return taken;
+}
+
+void StreamConnection::Keep(std::unique_ptr<Descriptors> descriptors) {
+  descriptors->set_whose(peer_.uid);
+  descriptors->CountIn(count_);
+  received_.push_back(std::move(descriptors));
+  if (const absl::Status far = count_->Check(kFarTooMany); !far.ok()) {
+    receive_end_.status = absl::Status(
+        far.code(), absl::StrCat(peer_.address, ": receive: ", far.message()));
+    Break(receive_end_.status);
+  }
 }
 
 bool StreamConnection::DescriptorsBelong() {
@@ -184,9 +196,9 @@ void StreamConnection::ReadMore() {
   if (count > 0) {
     slept_ = false;
     in_.end += static_cast<size_t>(count);
-    if (accepts_) {
+    if (count_ != nullptr) {
       if (std::unique_ptr<Descriptors> descriptors = stream_->TakeDescriptors()) {
-        received_.push_back(std::move(descriptors));
+        Keep(std::move(descriptors));
       }
     }
     if (side_ == Side::kClient && !received_frame_ && ends_) {
@@ -266,7 +278,8 @@ StreamConnection::Ending StreamConnection::Ended(absl::string_view operation, in
   }
   if (!stream_->connected()) operation = "connect";
   if (error_number != 0 && error_number != EPIPE) {
-    return {.status = UnavailableErrno(error_number, peer_.address, operation),
+    return {.status = absl::UnavailableError(absl::StrCat(peer_.address, ": ", operation, ": ",
+                                                          WhyNotSent(error_number))),
             .by_peer = error_number == ECONNRESET};
   }
   const std::optional<std::string> known = stream_->PeerEnd();

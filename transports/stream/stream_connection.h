@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/base/fifo.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/descriptors.h"
@@ -65,8 +65,9 @@ class StreamConnection final : public Connection, private DescriptorLane {
 
  private:
   // As DescriptorLane.
-  void Accept() override;
+  void Accept(std::shared_ptr<DescriptorCount> count) override;
   void Attach(std::shared_ptr<const Descriptors> descriptors) override;
+  bool HasRoom() override { return attached_.size() < kMostAttached; }
   std::unique_ptr<Descriptors> Take() override;
 
   // Bytes [begin, end) are in use. Starts over at 0 whenever it has run empty: a connection that
@@ -92,6 +93,8 @@ class StreamConnection final : public Connection, private DescriptorLane {
     bool by_peer = false;  // and nothing is known but that
   };
 
+  // What waits in the out-buffer with more frames is not seen to wait.
+  static constexpr size_t kMostAttached = 64;
   // What goes with the frame that begins at `at` in the out-buffer.
   struct Attached {
     size_t at;
@@ -100,6 +103,7 @@ class StreamConnection final : public Connection, private DescriptorLane {
 
   // Writes once, from what is next in the out-buffer, which is not empty.
   ssize_t WriteOnce();
+  void Keep(std::unique_ptr<Descriptors> descriptors);
   // Whether what has come belongs to frames. `in_` holds the beginning of one frame at most.
   bool DescriptorsBelong();
   bool HasWholeFrame();
@@ -130,14 +134,14 @@ class StreamConnection final : public Connection, private DescriptorLane {
 
   // The sending thread's.
   Buffer out_;
-  std::deque<Attached> attached_;  // in order
+  Fifo<Attached> attached_;  // in order
   bool slept_for_room_ = false;
   Ending send_end_;
 
   // The receiving thread's.
   Buffer in_;             // begins behind the frames that have been received
-  bool accepts_ = false;  // descriptors
-  std::deque<std::unique_ptr<Descriptors>> received_;  // in order
+  std::shared_ptr<DescriptorCount> count_;        // null: descriptors are not accepted
+  Fifo<std::unique_ptr<Descriptors>> received_;  // in order
   bool drained_ = false;         // the last read found less than there was room for
   bool received_frame_ = false;  // ever
   bool slept_ = false;           // since the last read that found something

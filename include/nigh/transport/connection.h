@@ -61,12 +61,14 @@ struct Received {
 
 // How descriptors travel beside the frames of a connection, in a medium that can carry them. What
 // belongs together, up to kMostDescriptors, goes with one frame, and what goes with one comes with
-// it. What comes that nobody has asked for is closed elsewhere (CloseElsewhere).
+// it.
 class DescriptorLane {
  public:
-  // Before the first frame of this side: the peer's descriptors are received from now on. Without
-  // this, none ever is: where the kernel can refuse them (SO_PASSRIGHTS, Linux 6.16), it does.
-  virtual void Accept() = 0;
+  // Before the first frame of this side: the peer's descriptors are received from now on, and are
+  // counted in `count` when they come. A peer of whom far too many are there (kFarTooMany) loses
+  // the connection. Without this, none is ever received: where the kernel can refuse them
+  // (SO_PASSRIGHTS, Linux 6.16), it does; elsewhere the connection ends.
+  virtual void Accept(std::shared_ptr<DescriptorCount> count) = 0;
 
   // The sending thread's, between Claim and Commit: these go with the frame that is committed. Once
   // they have been handed to the kernel, or the connection is no more, this side lets go of them.
@@ -74,7 +76,7 @@ class DescriptorLane {
 
   // The sending thread's: false while so many are attached that Flush has to be called first; if
   // that leaves some, Arm(kSend) tells when to go on.
-  virtual bool HasRoom() const { return true; }
+  virtual bool HasRoom() { return true; }
 
   // The receiving thread's, for a frame that says that some come with it, before it is given back,
   // and for each such frame in turn: takes those that have come. Null: there are none, so the peer

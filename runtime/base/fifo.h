@@ -1,5 +1,5 @@
-#ifndef NIGH_RUNTIME_CALL_FIFO_H_
-#define NIGH_RUNTIME_CALL_FIFO_H_
+#ifndef NIGH_RUNTIME_BASE_FIFO_H_
+#define NIGH_RUNTIME_BASE_FIFO_H_
 
 #include <cstddef>
 #include <utility>
@@ -14,7 +14,9 @@ template <class T>
 class Fifo {
  public:
   bool empty() const { return front_ == items_.size(); }
+  size_t size() const { return items_.size() - front_; }
   T& front() { return items_[front_]; }
+  T& operator[](size_t i) { return items_[front_ + i]; }  // counted from the front
   void push_back(T item) { items_.push_back(std::move(item)); }
 
   void pop_front() {
@@ -41,4 +43,4 @@ class Fifo {
 
 }  // namespace nigh
 
-#endif  // NIGH_RUNTIME_CALL_FIFO_H_
+#endif  // NIGH_RUNTIME_BASE_FIFO_H_
