@@ -76,7 +76,8 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
         return frames == 0 ? Turn::kNothing : Turn::kDrained;
       }
       const absl::Status end = link_.connection().End(Interest::kReceive);
-      Fail(end, end.code() == absl::StatusCode::kInternal);
+      // By the peer's fault: what it sent makes no sense, or is far too much.
+      Fail(end, absl::IsInternal(end) || absl::IsResourceExhausted(end));
       return Turn::kEnded;
     }
     const bool handled = Dispatch(*frame);

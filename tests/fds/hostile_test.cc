@@ -101,6 +101,8 @@ class Lingering {
   void LetGo() {
     closes_ = std::thread([this] { socket_.reset(); });
   }
+  // The same before anybody can have closed it.
+  void LetGoNow() { socket_.reset(); }
   // Reads all, so that the close that sleeps returns.
   void Release() {
     std::vector<char> bytes(1 << 20);
@@ -158,6 +160,24 @@ std::string Preamble() {
                       hostile::MethodBytes(kUnary, "/nigh.testing.Vault/Unary"),
                       hostile::MethodBytes(kPlain, "/nigh.testing.Vault/Plain"),
                       hostile::MethodBytes(kRequests, "/nigh.testing.Vault/Requests"));
+}
+
+// A call that is refused, with these.
+void BeRefused(hostile::RawPeer& peer, const std::vector<int>& fds) {
+  const auto count = static_cast<uint32_t>(fds.size());
+  EXPECT_TRUE(SendWith(peer.fd(), RequestWith(0, kPlain, count), fds));
+  EXPECT_EQ(hostile::StatusOf(peer.ReceiveKind(FrameKind::kResponse, 0)).code(),
+            absl::StatusCode::kUnimplemented);
+}
+
+// Likewise. The server's close of it is the last, and sleeps.
+void BeRefused(hostile::RawPeer& peer, Lingering& socket) {
+  const std::string request = RequestWith(0, kPlain, 1);
+  EXPECT_TRUE(SendWith(peer.fd(), request.substr(0, 1), {socket.fd()}));
+  socket.LetGoNow();
+  EXPECT_TRUE(peer.Send(request.substr(1)));
+  EXPECT_EQ(hostile::StatusOf(peer.ReceiveKind(FrameKind::kResponse, 0)).code(),
+            absl::StatusCode::kUnimplemented);
 }
 
 // A server that takes descriptors, one that does not, and somebody well-behaved who calls them; at
@@ -374,23 +394,15 @@ class FewFdsTest : public HostileFdsTest {
  protected:
   FewFdsTest() : HostileFdsTest({.max_descriptors = 8, .max_untaken_descriptors = 8}) {}
 
-  absl::Status Refuse(hostile::RawPeer& peer, const std::vector<int>& fds) {
-    EXPECT_TRUE(SendWith(
-        peer.fd(), RequestWith(0, kPlain, static_cast<uint32_t>(fds.size())), fds));
-    return hostile::StatusOf(peer.ReceiveKind(FrameKind::kResponse, 0));
-  }
 };
 
 TEST_F(FewFdsTest, ThoseThatCannotBeClosedCountAndThenEndTheirConnection) {
   std::vector<Lingering> lingering(2);
   hostile::RawPeer peer = ConnectAndGreet();
-  for (Lingering& socket : lingering) {
-    EXPECT_EQ(Refuse(peer, {socket.fd()}).code(), absl::StatusCode::kUnimplemented);
-    socket.LetGo();
-  }
+  for (Lingering& socket : lingering) BeRefused(peer, socket);
   // Two more close at once, seven would be nine.
   Witness witness;
-  EXPECT_EQ(Refuse(peer, {witness.fd(), witness.fd()}).code(), absl::StatusCode::kUnimplemented);
+  BeRefused(peer, {witness.fd(), witness.fd()});
   ASSERT_TRUE(SendWith(peer.fd(), RequestWith(0, kUnary, 7, ParcelBytes(1)),
                        std::vector<int>(7, witness.fd())));
   const absl::Status refused = hostile::StatusOf(peer.ReceiveKind(FrameKind::kResponse, 0));
@@ -410,17 +422,9 @@ TEST_F(HostileFdsTest, WhoHasTooManyToBeClosedIsNotLetInAgain) {
   // As many as a user has threads for, and what waits behind them.
   std::vector<Lingering> lingering(4);
   hostile::RawPeer peer = ConnectAndGreet();
-  const auto refuse = [&](const std::vector<int>& fds) {
-    EXPECT_TRUE(SendWith(
-        peer.fd(), RequestWith(0, kPlain, static_cast<uint32_t>(fds.size())), fds));
-    (void)peer.ReceiveKind(FrameKind::kResponse, 0);
-  };
-  for (Lingering& socket : lingering) {
-    refuse({socket.fd()});
-    socket.LetGo();
-  }
+  for (Lingering& socket : lingering) BeRefused(peer, socket);
   const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  for (int i = 0; i < 5; ++i) refuse(std::vector<int>(13, null.get()));
+  for (int i = 0; i < 5; ++i) BeRefused(peer, std::vector<int>(13, null.get()));
   hostile::RawPeer next = hostile::RawPeer::Dial(folder_.path());
   const OwnedFrame refusal = next.ReceiveKind(FrameKind::kGoAway);
   EXPECT_THAT(refusal.payload, HasSubstr("are still to be closed"));

@@ -43,7 +43,7 @@ struct Offer {
   // All that are in it.
   std::vector<UniqueFd> TakeDescriptors() {
     std::vector<UniqueFd> taken = std::move(bell.fds);
-    taken.push_back(std::move(memory.fd));
+    if (memory.fd) taken.push_back(std::move(memory.fd));
     return taken;
   }
 };

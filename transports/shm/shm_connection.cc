@@ -55,7 +55,7 @@ void DiscardUnreadOffer(int socket, const PeerIdentity& peer) {
   if (!unread.ok() || !unread->has_value()) return;
   DiscardMemory((*unread)->memory, peer.pid.value_or(-1));
   // Nothing of an offer that is not taken is known to be what it says.
-  if (!IsSameUser(peer)) CloseElsewhere(peer.uid, (**std::move(unread)).TakeDescriptors());
+  CloseElsewhere(peer.uid, (**unread).TakeDescriptors());
 }
 
 }  // namespace
@@ -124,7 +124,7 @@ ShmConnection::~ShmConnection() {
     DiscardUnreadOffer(socket_.get(), peer_);
   }
   // Descriptors may lie there.
-  if (!same_user_ || letters_.accepts()) CloseElsewhere(peer_.uid, std::move(socket_));
+  CloseElsewhere(peer_.uid, std::move(socket_));
 }
 
 absl::StatusOr<BellHandle> ShmConnection::HangBell(BellKind kind) {
@@ -144,7 +144,7 @@ bool ShmConnection::Joined() {
   if (offer.ok() && !offer->has_value()) return false;
   const bool gone = absl::IsUnavailable(offer.status());
   const absl::Status joined = offer.ok() ? TakeOffer(**offer) : offer.status();
-  if (offer.ok() && !same_user_) CloseElsewhere(peer_.uid, (*offer)->TakeDescriptors());
+  if (offer.ok()) CloseElsewhere(peer_.uid, (*offer)->TakeDescriptors());
   if (!joined.ok()) {
     by_peer_ = gone;
     GiveUpLocked(joined);
