@@ -16,16 +16,16 @@ namespace nigh::testing {
 class ExtraDescriptors {
  public:
   ExtraDescriptors() {
-    if (all_ != 0 && all_ == last_all_) return;
-    last_all_ = all_;
-    named_ = OpenDescriptors();
+    if (all_ != 0 && all_ == last_all) return;
+    last_all = all_;
+    last_named = OpenDescriptors();
   }
 
   // Whether there are `most` at most.
   bool AreAtMost(int most) const {
     if (all_ != 0 && All() <= all_ + most) return true;
     AwaitClosings();
-    return OpenDescriptors() <= named_ + most;
+    return OpenDescriptors() <= last_named + most;
   }
   bool AreNone() const {
     AwaitClosings();
@@ -39,8 +39,8 @@ class ExtraDescriptors {
     return ::stat("/proc/self/fd", &folder) == 0 ? static_cast<int>(folder.st_size) : 0;
   }
 
-  inline static int last_all_ = -1;
-  inline static int named_ = 0;  // of those, what OpenDescriptors counts
+  inline static int last_all = -1;
+  inline static int last_named = 0;  // of those, what OpenDescriptors counts
   const int all_ = All();
 };
 
