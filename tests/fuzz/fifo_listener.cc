@@ -179,7 +179,8 @@ class Clients {
   }
   // Until nobody is left.
   void AcceptAll() {
-    for (int accepts = 0; Accept() || place_.unread() != 0; ++accepts) {
+    for (int accepts = 0; Accept() || place_.unread() != 0 || place_.listener().Arm().ready();
+         ++accepts) {
       Expect(accepts < 10'000, "announcements come to an end");
     }
     // So that the next input does not begin with the end of this one.
