@@ -106,7 +106,7 @@ void FrameChecker::Sent(const Record& record) {
   if (!record.header.has_value()) {
     anything_ = true;
   } else if (record.header->kind == FrameKind::kRequest) {
-    ++open_[record.header->call];
+    if (++open_[record.header->call] > 1) reused_.insert(record.header->call);
   }
 }
 
@@ -163,7 +163,8 @@ void FrameChecker::Check(const FrameHeader& header, absl::string_view payload) {
 }
 
 void FrameChecker::CheckAnswer(const FrameHeader& header) {
-  if (anything_) return;
+  // Answers to one call that was made twice cross each other.
+  if (anything_ || reused_.contains(header.call)) return;
   int& open = open_[header.call];
   Expect(open > 0, "a server sends frames of open calls only");
   if (header.kind == FrameKind::kCredit) return;

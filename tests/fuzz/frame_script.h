@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -78,6 +79,7 @@ class FrameChecker {
   bool anything_ = false;
   uint64_t last_pong_ = 0;
   std::map<uint32_t, int> open_;          // by call: requests that are not answered yet
+  std::set<uint32_t> reused_;             // calls made again before the answer had come
   std::map<uint32_t, uint32_t> missing_;  // by call: bytes of a payload still to come
   std::map<uint32_t, bool> response_;     // by call: whether that is a RESPONSE's
   std::map<uint16_t, std::string> declared_;

@@ -51,7 +51,7 @@ class Rings {
         if (sender_.broken().ok()) {
           published_ = sent_;
         } else {
-          Refused(sender_.broken(), reader_lies_);
+          SenderRefused();
         }
         return;
       case kReceive:
@@ -143,10 +143,12 @@ class Rings {
              "nobody sleeps through a frame");
     } else {
       (void)sender_.ArmRoom();
-      if (!sender_.broken().ok()) Refused(sender_.broken(), reader_lies_);
+      if (!sender_.broken().ok()) SenderRefused();
     }
   }
 
+  // A reader that believes a forged tail has read what the sender knows nothing of.
+  void SenderRefused() const { Refused(sender_.broken(), reader_lies_ || writer_lies_); }
   static void Refused(const absl::Status& status, bool lied) {
     Expect(lied, "who does not lie is believed");
     Expect(absl::IsInternal(status), "a lie is INTERNAL");

@@ -6,11 +6,11 @@ keeps the names that they gave it."""
 import pathlib
 import struct
 
-from seeds_encoding import (ACK, BOTH, CANCEL, CREDIT, DESCRIPTORS, DEVICE, END, EVENT, FOLDER, GO_AWAY,
-                            HAS_MESSAGE, HELLO, MEMORY, MESSAGE, METADATA, METHOD, NEXT_CONNECTION, ONE,
-                            PIECE, PING, PLAIN, REPLIES, REQUEST, REQUESTS, RESPONSE, SAYS_NOTHING,
-                            SECTIONS, SOCKET, STATUS, UNARY, block, filled, frame, header, hello, raw,
-                            section, tree, with_fds)
+from seeds_encoding import (ACK, BOTH, CANCEL, CREDIT, DESCRIPTORS, DEVICE, END, EVENT, FOLDER,
+                            GO_AWAY, HAS_MESSAGE, HELLO, MEMORY, MESSAGE, METADATA, METHOD,
+                            NEVER_BEGUN, NEXT_CONNECTION, ONE, PIECE, PING, PLAIN, REPLIES, REQUEST,
+                            REQUESTS, RESPONSE, SAYS_NOTHING, SECTIONS, SOCKET, STATUS, UNARY,
+                            block, filled, frame, header, hello, raw, section, tree, with_fds)
 from seeds_media import (ARRIVALS, FIFO_CLIENTS, FIFO_SERVERS, LETTERS, OFFERS, QUEUES, RINGS, SHM,
                          STREAM, STREAMS_WITH_DESCRIPTORS, WORDS)
 
@@ -24,6 +24,9 @@ FRAME = {
     "empty_piece": struct.pack("<I", 256) + header(PIECE, 0, call=1),
     "two_gigabytes": struct.pack("<I", 0xffffffff) + header(REQUEST, 0x7fffffff, ONE, rest=1),
     "ping_with_payload": struct.pack("<I", 256) + header(PING, 1, ACK, aux=1),
+    "response_of_a_call_never_begun":
+        struct.pack("<I", 256) + header(RESPONSE, 0, NEVER_BEGUN, call=1, aux=14),
+    "request_never_begun": struct.pack("<I", 256) + header(REQUEST, 0, NEVER_BEGUN | ONE, call=1),
     "unknown_kind": struct.pack("<I", 256) + header(11),
     "nothing": b"",
 }

@@ -109,6 +109,8 @@ RINGS = {
     "tail_unaligned": ring_input(LYING_WRITER, forged(TAIL, 65), RECEIVE),
     "tail_backwards": ring_input(LYING_WRITER, commit(99), PUBLISH, RECEIVE, forged(TAIL, 64), RECEIVE),
     "long_frame": ring_input(LYING_WRITER, data(0, header(MESSAGE, 40000)), forged(TAIL, 65536), RECEIVE),
+    "tail_of_what_is_not_published": ring_input(LYING_WRITER, forged(TAIL, 65536), commit(32535),
+                                                RECEIVE, b"\x03\x01"),
     "frame_beyond": ring_input(LYING_WRITER, data(0, header(MESSAGE, 100)), forged(TAIL, 64), RECEIVE),
     "skip": ring_input(LYING_WRITER, forged(TAIL, 128 << 10), RECEIVE),
     "head_beyond": ring_input(LYING_READER, *[commit(30000)] * 5, PUBLISH, forged(HEAD, 1 << 40),
