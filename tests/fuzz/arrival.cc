@@ -1,7 +1,7 @@
 // Announcements of clients, and what a listener makes of a sequence of them (QueueListener): any
 // messages, floods, repeats, and clients who are not what they say. A byte of settings, then steps.
-// The queue is in memory and the listener made once, so an input makes no system call but those
-// that look for the listener's name.
+// The queue is in memory and the listener made once; an input of a few kilobytes may announce a
+// thousand clients, which is what it costs.
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -27,23 +27,23 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const absl::string_view piece = input.TakeText(input.Take());
     words.Add(piece);
     said.append(piece.data(), piece.size());
-
-    const std::string quoted = words.Quoted();
-    absl::string_view text = quoted;
-    if (text.empty()) {
-      const absl::string_view end =
-          absl::string_view(said).substr(said.size() - std::min(said.size(), kMostBytes));
-      Expect(absl::StripAsciiWhitespace(end).empty(), "nothing is told where nothing was said");
-      continue;
-    }
-    Expect(absl::ConsumePrefix(&text, ": \"") && absl::ConsumeSuffix(&text, "\""),
-           "words are quoted");
-    Expect(std::none_of(text.begin(), text.end(), absl::ascii_iscntrl), "and escaped");
-    std::string told;
-    Expect(absl::CUnescape(text, &told), "what is escaped can be read");
-    Expect(told.size() <= kMostBytes, "they are few");
-    Expect(std::count(told.begin(), told.end(), '\n') < kMostLines, "of few lines");
-    Expect(absl::EndsWith(absl::StripTrailingAsciiWhitespace(said), told), "and the last ones");
   }
+
+  const std::string quoted = words.Quoted();
+  absl::string_view text = quoted;
+  if (text.empty()) {
+    const absl::string_view end =
+        absl::string_view(said).substr(said.size() - std::min(said.size(), kMostBytes));
+    Expect(absl::StripAsciiWhitespace(end).empty(), "nothing is told where nothing was said");
+    return 0;
+  }
+  Expect(absl::ConsumePrefix(&text, ": \"") && absl::ConsumeSuffix(&text, "\""),
+         "words are quoted");
+  Expect(std::none_of(text.begin(), text.end(), absl::ascii_iscntrl), "and escaped");
+  std::string told;
+  Expect(absl::CUnescape(text, &told), "what is escaped can be read");
+  Expect(told.size() <= kMostBytes, "they are few");
+  Expect(std::count(told.begin(), told.end(), '\n') < kMostLines, "of few lines");
+  Expect(absl::EndsWith(absl::StripTrailingAsciiWhitespace(said), told), "and the last ones");
   return 0;
 }

@@ -1,7 +1,8 @@
 // Both ends of a shared ring, and a peer that writes into its own memory what it likes.
 //
 // The first byte says who is honest: bit 0, the writer lies; bit 1, the reader lies. Each further
-// step begins with a byte; kSteps says what it does and what bytes it takes.
+// step begins with a byte; kSteps says what it does and what bytes it takes. Each input begins with
+// an empty ring of 128 KiB, and a step may fill a quarter of it, which is what it costs.
 
 #include "nigh/transports/shm/ring.h"
 
