@@ -22,8 +22,8 @@ class ServerContext;
 // ends with its stream object.
 //
 // Set what is to be set before the call begins. Any thread may call TryCancel at any time.
-// Everything else belongs to the thread that makes the call. MessageFds says how descriptors go with
-// messages.
+// Everything else belongs to the thread that makes the call. MessageFds says how descriptors go
+// with messages.
 class ClientContext : public MessageFds {
  public:
   ClientContext() = default;

@@ -151,9 +151,9 @@ absl::Status DescriptorCount::Check(size_t times) const {
   for (const DescriptorCount* part = this; part != nullptr; part = part->whole_.get()) {
     const size_t count = part->count();
     if (count <= times * part->limit_.most) continue;
-    return absl::ResourceExhaustedError(
-        absl::StrCat(count, " descriptors of ", part->limit_.whose,
-                     " are open, where ", part->limit_.most, " may be (", part->limit_.remedy, ")"));
+    return absl::ResourceExhaustedError(absl::StrCat(count, " descriptors of ", part->limit_.whose,
+                                                     " are open, where ", part->limit_.most,
+                                                     " may be (", part->limit_.remedy, ")"));
   }
   return absl::OkStatus();
 }

@@ -108,7 +108,8 @@ bool ClientSession::TakeFrame(const Frame& frame, const void* own) {
     case FrameKind::kMessage:
     case FrameKind::kResponse: {
       if ((header.flags & kSections) == 0) return TakeReply(frame, nullptr, own);
-      absl::StatusOr<std::unique_ptr<Descriptors>> taken = link_.fds().Take(header, frame.payload, Peer::kServer);
+      absl::StatusOr<std::unique_ptr<Descriptors>> taken =
+          link_.fds().Take(header, frame.payload, Peer::kServer);
       if (!taken.ok()) return Violated(taken.status());
       FrameExtras extras = {.descriptors = *std::move(taken)};
       return TakeReply(frame, &extras, own);

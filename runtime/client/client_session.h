@@ -70,8 +70,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
   bool TakeCredit(const FrameHeader& header, const void* own);
   // TakeFrame of a MESSAGE or RESPONSE. `extras` may be null.
   bool TakeReply(const Frame& frame, FrameExtras* extras, const void* own);
-  // Hands over a whole message, or a frame without one. `extras` may be null. `own` is the receiving thread's own call: the slot of a unary
-  // call, or an exchange.
+  // Hands over a whole message, or a frame without one. `extras` may be null. `own` is the
+  // receiving thread's own call: the slot of a unary call, or an exchange.
   void Route(Slot& slot, const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras,
              const void* own);
   // Whether the message whose first piece this is is to be kept.

@@ -265,8 +265,8 @@ std::shared_ptr<ClientSession> Connector::NewSession(std::unique_ptr<Connection>
   // a cycle.
   // Where one connects once, a stub that takes descriptors may still come.
   const bool takes_fds = methods_.take_fds() || transport_->reach == Reach::kInvited;
-  auto session = std::make_shared<ClientSession>(std::move(connection), name_, options_, expected_,
-                                                 takes_fds);
+  auto session =
+      std::make_shared<ClientSession>(std::move(connection), name_, options_, expected_, takes_fds);
   session->BelongsTo(weak_from_this());
   session->OnEnd([connector = weak_from_this(), ended = session.get()] {
     if (const std::shared_ptr<Connector> alive = connector.lock()) alive->Retire(*ended);

@@ -44,8 +44,8 @@ class MethodTable {
   static absl::Status Check(Entry entry, absl::string_view channel);
 
  private:
-  // A method under each of the four kinds by which it may be asked for, with descriptors in whatever
-  // messages. It has one number.
+  // A method under each of the four kinds by which it may be asked for, with descriptors in
+  // whatever messages. It has one number.
   struct Named {
     std::string name;
     uint16_t id;

@@ -29,8 +29,8 @@ Reply ReplyReader::Read(const ClientLink& link, const FrameHeader& header, Const
   if (wrong.ok()) wrong = Check(reply, payload.size(), limits.max_message, !late.empty());
   if (extras != nullptr && extras->descriptors != nullptr && wrong.ok()) {
     reply.descriptors = std::move(extras->descriptors);
-    wrong = SessionFds::CheckReceived(link.NameOf(method_), *reply.descriptors,
-                                      InReplies(method_.fds));
+    wrong =
+        SessionFds::CheckReceived(link.NameOf(method_), *reply.descriptors, InReplies(method_.fds));
   }
   if (!wrong.ok()) {
     reply.descriptors = nullptr;

@@ -54,9 +54,7 @@ class SentMessages {
   bool ended() const { return ended_; }
 
   // What it is to a window.
-  size_t size() const {
-    return (lent_.has_value() ? lent_->size() : bytes_.size()) + in_window_;
-  }
+  size_t size() const { return (lent_.has_value() ? lent_->size() : bytes_.size()) + in_window_; }
   size_t count() const { return lent_.has_value() ? 1 : ends_.size(); }
   MessageSource operator[](size_t i) const {
     if (lent_.has_value()) return *lent_;

@@ -18,13 +18,15 @@ Account::Account(Limits limits, std::shared_ptr<Account> user,
       user_(std::move(user)),
       kept_(user_ == nullptr ? nullptr : &user_->kept_),
       descriptors_(std::make_shared<DescriptorCount>(
-          DescriptorCount::Limit{
-              .whose = limits_.whose, .most = limits_.descriptors, .remedy = limits_.descriptors_remedy},
-          whole)),
-      departing_(std::make_shared<DescriptorCount>(
-          DescriptorCount::Limit{.whose = absl::StrCat("replies that have not left ", limits_.whose),
+          DescriptorCount::Limit{.whose = limits_.whose,
                                  .most = limits_.descriptors,
                                  .remedy = limits_.descriptors_remedy},
+          whole)),
+      departing_(std::make_shared<DescriptorCount>(
+          DescriptorCount::Limit{
+              .whose = absl::StrCat("replies that have not left ", limits_.whose),
+              .most = limits_.descriptors,
+              .remedy = limits_.descriptors_remedy},
           std::move(whole))) {}
 
 absl::Status Account::TooMuchToKeep(absl::string_view method, absl::string_view what,

@@ -15,8 +15,8 @@
 namespace nigh {
 
 // What a server spends on one connection, or on all of one user, and how much that may be: bytes
-// that are kept, threads of the pool, descriptors. What a connection takes counts for its user, too, until
-// it is given back, which may be after the connection's end: handlers go on.
+// that are kept, threads of the pool, descriptors. What a connection takes counts for its user,
+// too, until it is given back, which may be after the connection's end: handlers go on.
 //
 // Thread-safe. No locks: two that ask at the same moment may both be told that there is room.
 class Account {

@@ -55,13 +55,14 @@ ConnectionLimits::ConnectionLimits(const ServerOptions& options, Poller& poller,
            .bytes_option = "max_bytes_of_connection",
            .threads_option = "max_threads_of_connection",
            .descriptors_remedy = "raise ServerOptions::limits.max_untaken_descriptors"}),
-      account_of_user_({.bytes = AtLeastSomeMessages(options.max_bytes_of_user, options.limits),
-                        .threads = options.max_threads_of_user,
-                        .descriptors = std::min(options.max_descriptors_of_user, DescriptorsInAll() / 2),
-                        .bytes_option = "max_bytes_of_user",
-                        .threads_option = "max_threads_of_user",
-                        .descriptors_remedy = "raise ServerOptions::max_descriptors_of_user; it is "
-                                              "a quarter of ulimit -n at most"}),
+      account_of_user_(
+          {.bytes = AtLeastSomeMessages(options.max_bytes_of_user, options.limits),
+           .threads = options.max_threads_of_user,
+           .descriptors = std::min(options.max_descriptors_of_user, DescriptorsInAll() / 2),
+           .bytes_option = "max_bytes_of_user",
+           .threads_option = "max_threads_of_user",
+           .descriptors_remedy = "raise ServerOptions::max_descriptors_of_user; it is "
+                                 "a quarter of ulimit -n at most"}),
       descriptors_(std::make_shared<DescriptorCount>(
           DescriptorCount::Limit{.whose = "all clients",
                                  .most = DescriptorsInAll(),

@@ -249,9 +249,9 @@ bool ServerCall::WriteNow(const MessageSource& message) {
 }
 
 absl::Status ServerCall::CheckAttached() {
-  absl::Status wrong = link_.fds().CheckToSend(context_.method(), *CallFds::Attached(context_),
-                                               InReplies(context_.method_->fds), link_.client(),
-                                               Peer::kClient);
+  absl::Status wrong =
+      link_.fds().CheckToSend(context_.method(), *CallFds::Attached(context_),
+                              InReplies(context_.method_->fds), link_.client(), Peer::kClient);
   if (!wrong.ok()) return wrong;
   CallFds::CountAttached(context_, link_.account()->departing());
   wrong = link_.account()->departing()->Check();

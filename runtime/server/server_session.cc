@@ -121,7 +121,8 @@ bool ServerSession::Dispatch(const Frame& frame) {
     case FrameKind::kRequest:
     case FrameKind::kMessage: {
       if ((header.flags & kSections) == 0) return DispatchMessage(frame);
-      absl::StatusOr<std::unique_ptr<Descriptors>> taken = link_.fds().Take(header, frame.payload, Peer::kClient);
+      absl::StatusOr<std::unique_ptr<Descriptors>> taken =
+          link_.fds().Take(header, frame.payload, Peer::kClient);
       if (!taken.ok()) return Violated(taken.status());
       descriptors_ = *std::move(taken);
       const bool handled = DispatchMessage(frame);

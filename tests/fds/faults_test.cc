@@ -79,9 +79,7 @@ struct Peer {
 class FdFaultsTest : public ::testing::Test {
  protected:
   void SetUp() override { before_ = OpenDescriptors(); }
-  void TearDown() override {
-    EXPECT_EQ(OpenDescriptors(), before_);
-  }
+  void TearDown() override { EXPECT_EQ(OpenDescriptors(), before_); }
 
   static absl::Duration PatienceOf(absl::string_view fault) {
     return fault == "cut" || fault == "again(3)" ? kPatience : kBrief;

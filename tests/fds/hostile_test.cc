@@ -1,5 +1,5 @@
-// Peers that send descriptors unasked, too many, too few, of the wrong method, and such that whoever
-// closes them sleeps. By a Unix socket and by the socket beside rings.
+// Peers that send descriptors unasked, too many, too few, of the wrong method, and such that
+// whoever closes them sleeps. By a Unix socket and by the socket beside rings.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -185,8 +185,8 @@ void BeRefused(hostile::RawPeer& peer, Lingering& socket) {
 class HostileFdsTest : public ::testing::Test {
  protected:
   explicit HostileFdsTest(const Limits& limits = {}) : before_(OpenDescriptors()) {
-    server_ = std::make_unique<Server>(
-        ServerOptions{.limits = limits, .pollers = 1, .on_error = [this](const absl::Status& status) {
+    server_ = std::make_unique<Server>(ServerOptions{
+        .limits = limits, .pollers = 1, .on_error = [this](const absl::Status& status) {
           Report(status);
         }});
     server_->Register(vault_);
@@ -393,7 +393,6 @@ TEST_F(HostileFdsTest, NobodyWaitsForWhatLiesUnreadWhenTheServerEnds) {
 class FewFdsTest : public HostileFdsTest {
  protected:
   FewFdsTest() : HostileFdsTest({.max_descriptors = 8, .max_untaken_descriptors = 8}) {}
-
 };
 
 TEST_F(FewFdsTest, ThoseThatCannotBeClosedCountAndThenEndTheirConnection) {

@@ -28,8 +28,8 @@ class DescriptorLetters {
 
   // The sending thread's.
   //
-  // Whether more may be attached before the peer has taken out what was sent. So many letters always
-  // fit a socket, and a peer can keep what is in them.
+  // Whether more may be attached before the peer has taken out what was sent. So many letters
+  // always fit a socket, and a peer can keep what is in them.
   bool HasRoom() const { return underway_ < kMostUnderway; }
   // The peer has: it has read the frame of each letter that was sent.
   void NoneUnderway();

@@ -66,7 +66,9 @@ class ShmConnection final : public Connection, private DescriptorLane {
 
  private:
   // As DescriptorLane.
-  void Accept(std::shared_ptr<DescriptorCount> count) override { letters_.Accept(std::move(count)); }
+  void Accept(std::shared_ptr<DescriptorCount> count) override {
+    letters_.Accept(std::move(count));
+  }
   void Attach(std::shared_ptr<const Descriptors> descriptors) override {
     letters_.Attach(std::move(descriptors));
   }

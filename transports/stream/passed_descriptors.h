@@ -33,8 +33,8 @@ inline constexpr size_t kDescriptorSpace = CMSG_SPACE(kMostDescriptors * sizeof(
 // Those that a message, received with at least that room, has brought. Null: none.
 std::unique_ptr<Descriptors> DescriptorsOf(const msghdr& message);
 
-// What an error of the next function means to whoever reads of it: what the system says, and what to
-// do where that leaves one puzzled.
+// What an error of the next function means to whoever reads of it: what the system says, and what
+// to do where that leaves one puzzled.
 std::string WhyNotSent(int error_number);
 
 // As ByteStream::Write; `descriptors` go with the first byte, which there is.

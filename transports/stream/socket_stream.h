@@ -44,7 +44,7 @@ class SocketStream final : public ByteStream {
   bool asks_;
   bool accepts_ = false;  // descriptors
   std::optional<uid_t> peer_;
-  bool plain_;            // there is nothing but bytes to be read
+  bool plain_;  // there is nothing but bytes to be read
   Sender sender_;
   std::unique_ptr<Descriptors> descriptors_;  // of the last read
 };

@@ -29,8 +29,8 @@
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/process/peer_credentials.h"
-#include "nigh/transports/stream/passed_descriptors.h"
 #include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/stream/passed_descriptors.h"
 #include "nigh/transports/stream/stream_filter.h"
 
 namespace nigh {
@@ -142,8 +142,8 @@ void StreamConnection::Keep(std::unique_ptr<Descriptors> descriptors) {
   descriptors->CountIn(count_);
   received_.push_back(std::move(descriptors));
   if (const absl::Status far = count_->Check(kFarTooMany); !far.ok()) {
-    receive_end_.status = absl::Status(
-        far.code(), absl::StrCat(peer_.address, ": receive: ", far.message()));
+    receive_end_.status =
+        absl::Status(far.code(), absl::StrCat(peer_.address, ": receive: ", far.message()));
     Break(receive_end_.status);
   }
 }
@@ -278,8 +278,8 @@ StreamConnection::Ending StreamConnection::Ended(absl::string_view operation, in
   }
   if (!stream_->connected()) operation = "connect";
   if (error_number != 0 && error_number != EPIPE) {
-    return {.status = absl::UnavailableError(absl::StrCat(peer_.address, ": ", operation, ": ",
-                                                          WhyNotSent(error_number))),
+    return {.status = absl::UnavailableError(
+                absl::StrCat(peer_.address, ": ", operation, ": ", WhyNotSent(error_number))),
             .by_peer = error_number == ECONNRESET};
   }
   const std::optional<std::string> known = stream_->PeerEnd();

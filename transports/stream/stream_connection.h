@@ -139,12 +139,12 @@ class StreamConnection final : public Connection, private DescriptorLane {
   Ending send_end_;
 
   // The receiving thread's.
-  Buffer in_;             // begins behind the frames that have been received
-  std::shared_ptr<DescriptorCount> count_;        // null: descriptors are not accepted
+  Buffer in_;                                    // begins behind the frames that have been received
+  std::shared_ptr<DescriptorCount> count_;       // null: descriptors are not accepted
   Fifo<std::unique_ptr<Descriptors>> received_;  // in order
-  bool drained_ = false;         // the last read found less than there was room for
-  bool received_frame_ = false;  // ever
-  bool slept_ = false;           // since the last read that found something
+  bool drained_ = false;                         // the last read found less than there was room for
+  bool received_frame_ = false;                  // ever
+  bool slept_ = false;                           // since the last read that found something
   Ending receive_end_;
 
   std::atomic<bool> closed_ = false;  // by this side

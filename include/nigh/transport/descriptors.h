@@ -60,8 +60,8 @@ class DescriptorCount {
 inline constexpr size_t kFarTooMany = 2;
 
 // The descriptors that travel with one frame, in order. Those that nobody has taken out by its end
-// are closed: elsewhere (CloseElsewhere) where that may take long, for they may be a stranger's. Not
-// thread-safe.
+// are closed: elsewhere (CloseElsewhere) where that may take long, for they may be a stranger's.
+// Not thread-safe.
 class Descriptors {
  public:
   // This side's own, to be added.
