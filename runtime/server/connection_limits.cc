@@ -199,12 +199,7 @@ void ConnectionLimits::MakeRoom(const absl::Status& shortage) {
 }
 
 void ConnectionLimits::Report(ReportRate& rate, int times, const absl::Status& status) {
-  const int reported = rate.Count(times);
-  if (reported == 0) return;
-  report_(reported == 1 ? status
-                        : absl::Status(status.code(),
-                                       absl::StrCat(status.message(), "; so ended ", reported,
-                                                    " connections since the last such report")));
+  if (const int reported = rate.Count(times); reported != 0) report_(OneOf(reported, status));
 }
 
 void ConnectionLimits::Stop() {

@@ -31,6 +31,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr size_t kMiB = size_t{1} << 20;
 
@@ -67,6 +68,21 @@ TEST_F(SilentClient, IsReportedOnceASecondWithAllThatWentMeanwhile) {
   clock.Advance(absl::Seconds(10));
   for (RawPeer& peer : peers) Farewell(peer);
   EXPECT_THAT(std::string(NextError().message()), HasSubstr("so ended 20 connections"));
+}
+
+TEST_F(SilentClient, ThatSaysSomethingElseIsReportedSixteenTimesAndThenOnceASecond) {
+  const auto babble = [&] {
+    RawPeer peer = Connect();
+    peer.Send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    (void)peer.ReceiveAll();
+  };
+  for (int i = 0; i < 40; ++i) babble();
+  for (int i = 0; i < 16; ++i) {
+    EXPECT_THAT(std::string(NextError().message()), Not(HasSubstr("so ended")));
+  }
+  clock.Advance(absl::Seconds(1));
+  babble();
+  EXPECT_THAT(std::string(NextError().message()), HasSubstr("so ended 25 connections"));
 }
 
 TEST_F(SilentClient, MayBeSilentForEverOnceItHasSaidHello) {
