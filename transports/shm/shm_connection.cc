@@ -274,7 +274,7 @@ Flushed ShmConnection::SendDescriptors() {
   if (error == 0) return Flushed::kAll;
   if (held_ && !took_all) return Flushed::kSome;
   GiveUp(held_ ? absl::InternalError("the peer does not take the descriptors of its frames")
-               : absl::UnavailableError(absl::StrCat("pass descriptors: ", WhyNotSent(error))));
+               : UnavailableErrno(error, "pass descriptors", "sendmsg"));
   return Flushed::kEnded;
 }
 

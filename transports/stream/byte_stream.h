@@ -22,7 +22,8 @@ class ByteStream {
   virtual ~ByteStream() = default;
 
   // Reads into `to`, which is not empty. More than 0: so many bytes; 0: the peer has closed;
-  // -EAGAIN: nothing now; another negative number: -errno, and the stream is of no more use.
+  // -EAGAIN: nothing now; another negative number: -errno, and the stream is of no more use;
+  // -EPROTO: because descriptors have come that nobody has asked for.
   virtual ssize_t Read(ByteSpan to) = 0;
 
   // Writes from `from`, which is not empty. More than 0: so many bytes; -EAGAIN: no room now;

@@ -8,12 +8,9 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
-#include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
@@ -48,16 +45,6 @@ std::unique_ptr<Descriptors> DescriptorsOf(const msghdr& message) {
   const bool complete = (message.msg_flags & MSG_CTRUNC) == 0;
   if (fds.empty() && complete) return nullptr;
   return std::make_unique<Descriptors>(std::move(fds), complete);
-}
-
-std::string WhyNotSent(int error_number) {
-  std::string why = std::generic_category().message(error_number);
-  if (error_number == ETOOMANYREFS) {
-    absl::StrAppend(&why,
-                    " (more descriptors of this process's user are on their way, to all receivers, "
-                    "than its limit of open files, ulimit -n: somebody does not read)");
-  }
-  return why;
 }
 
 ssize_t SendWithDescriptors(int socket, ConstByteSpan from, const Descriptors& descriptors) {

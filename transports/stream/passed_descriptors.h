@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <string>
 
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
@@ -32,10 +31,6 @@ inline constexpr size_t kDescriptorSpace = CMSG_SPACE(kMostDescriptors * sizeof(
 
 // Those that a message, received with at least that room, has brought. Null: none.
 std::unique_ptr<Descriptors> DescriptorsOf(const msghdr& message);
-
-// What an error of the next function means to whoever reads of it: what the system says, and what
-// to do where that leaves one puzzled.
-std::string WhyNotSent(int error_number);
 
 // As ByteStream::Write; `descriptors` go with the first byte, which there is.
 ssize_t SendWithDescriptors(int socket, ConstByteSpan from, const Descriptors& descriptors);

@@ -30,7 +30,6 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/stream/byte_stream.h"
-#include "nigh/transports/stream/passed_descriptors.h"
 #include "nigh/transports/stream/stream_filter.h"
 
 namespace nigh {
@@ -278,8 +277,12 @@ StreamConnection::Ending StreamConnection::Ended(absl::string_view operation, in
   }
   if (!stream_->connected()) operation = "connect";
   if (error_number != 0 && error_number != EPIPE) {
-    return {.status = absl::UnavailableError(
-                absl::StrCat(peer_.address, ": ", operation, ": ", WhyNotSent(error_number))),
+    if (error_number == EPROTO) {
+      return {.status = absl::InternalError(
+                  absl::StrCat(peer_.address, ": ", operation,
+                               ": the peer sent descriptors, which nobody has asked for"))};
+    }
+    return {.status = UnavailableErrno(error_number, peer_.address, operation),
             .by_peer = error_number == ECONNRESET};
   }
   const std::optional<std::string> known = stream_->PeerEnd();
