@@ -81,15 +81,14 @@ Record NextRecord(Input& input) {
 }
 
 std::string HelloBytes() {
-  std::string payload(kMaxHelloSize, '\0');
-  const size_t size = EncodeHello({.window = 64 << 10,
-                                   .max_message = 1 << 20,
-                                   .max_metadata = 8192,
-                                   .max_calls = 16,
-                                   .features = kTakesDescriptors,
-                                   .max_descriptors = 16},
-                                  reinterpret_cast<std::byte*>(payload.data()));
-  payload.resize(size);
+  std::string payload(kHelloSize, '\0');
+  EncodeHello({.window = 64 << 10,
+               .max_message = 1 << 20,
+               .max_metadata = 8192,
+               .max_calls = 16,
+               .features = kTakesDescriptors,
+               .max_descriptors = 16},
+              reinterpret_cast<std::byte*>(payload.data()));
   return FrameBytes({.kind = FrameKind::kHello}, payload);
 }
 
@@ -132,7 +131,7 @@ void FrameChecker::Finish() const {
 
 void FrameChecker::Check(const FrameHeader& header, absl::string_view payload) {
   Expect(hello_ != (header.kind == FrameKind::kHello), "the first frame, and no other, is a HELLO");
-  if (const uint32_t count = DescriptorCount(header, AsBytes(payload)); count != 0) {
+  if (const uint32_t count = AnnouncedDescriptors(header, AsBytes(payload)); count != 0) {
     Expect(!descriptors_.empty() && descriptors_.front() == count,
            "the descriptors that a frame announces come with it");
     descriptors_.pop_front();

@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -16,9 +18,11 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/descriptor_letters.h"
@@ -35,38 +39,54 @@ using Letter = DescriptorLetters::Letter;
 // The byte of settings.
 enum Settings : uint8_t {
   kAccepts = 1,
-  kTight = 2,  // this process may have few more descriptors
+  kTight = 2,     // this process may have few more descriptors
+  kGenerous = 4,  // the peer may have many open
 };
 
 constexpr char kData = static_cast<char>(BellLetter::kData);
 constexpr char kRoom = static_cast<char>(BellLetter::kRoom);
+// Descriptors that may be under way before the peer has read all that was sent, when more go.
+constexpr size_t kMostUnderway = 256;
 // What may be kept ahead of frames, letters and descriptors; one letter more is looked at.
-constexpr size_t kMostKept = 1024;
-constexpr int kMostOpen = static_cast<int>(kMostKept + kMostDescriptors + 2);  // and the sockets
+constexpr size_t kMostKept = kMostUnderway + kMostDescriptors;
+// More are open than the limit, but not far too many.
+constexpr size_t kMost = 40;
+constexpr size_t kGenerousMost = 1000;
 
 struct Message {
   std::string bytes;
   SentFds fds;
 };
 
+size_t Sum(const std::deque<SentFds>& sets) {
+  size_t sum = 0;
+  for (const SentFds& fds : sets) sum += fds.count;
+  return sum;
+}
+
 class Correspondence {
  public:
   Correspondence(uint8_t settings, const ExtraDescriptors& extra)
-      : accepts_((settings & kAccepts) != 0), extra_(extra) {
+      : accepts_((settings & kAccepts) != 0),
+        far_(kFarTooMany * ((settings & kGenerous) != 0 ? kGenerousMost : kMost)),
+        extra_(extra) {
     std::array<int, 2> ends;
     Expect(
         ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) == 0,
         "there are sockets");
     socket_.reset(ends[0]);
     peer_.reset(ends[1]);
-    letters_.emplace(socket_.get());
-    if (accepts_) letters_->Accept();
+    letters_.emplace(socket_.get(), std::nullopt);
+    if (accepts_) letters_->Accept(count_);
     if ((settings & kTight) != 0) tight_.emplace(6);
   }
   ~Correspondence() {
     letters_.reset();
-    // As ShmConnection does before it closes the socket.
-    TakeUnreadDescriptors(socket_.get());
+    // As ShmConnection does.
+    CloseElsewhere(std::nullopt, std::move(socket_));
+    opened_.clear();
+    AwaitClosings();
+    Expect(count_->count() == 0, "what is no more does not count");
   }
 
   bool broken() const { return broken_; }
@@ -84,7 +104,7 @@ class Correspondence {
     hung_up_ = true;
   }
   void Read() {
-    if (!peer_ || left_.empty() || full_) return;
+    if (!peer_ || left_.empty() || stuck_) return;
     std::array<std::byte, 2> bytes;
     std::unique_ptr<Descriptors> descriptors;
     const ssize_t size = ReadWithDescriptors(peer_.get(), ByteSpan(bytes), descriptors);
@@ -96,26 +116,33 @@ class Correspondence {
 
   // This side's.
   void Attach(SentFds fds) {
-    if (fds.empty() || tight_.has_value() || !letters_->HasRoom()) return;
+    if (fds.empty() || tight_.has_value() || stuck_) return;
+    if (!letters_->HasRoom() && left_.empty()) {
+      letters_->NoneUnderway();
+      underway_ = Sum(attached_);
+    }
+    Expect(letters_->HasRoom() == (underway_ < kMostUnderway), "so many may be under way");
+    if (!letters_->HasRoom()) return;
     letters_->Attach(fds.Copies());
     attached_.push_back(fds);
+    underway_ += fds.count;
     own_ += fds.count;
-    Expect(full_ || attached_.size() <= DescriptorLetters::kMostAttached,
-           "no more than that are attached");
   }
   void Send() {
     const int error = letters_->Send();
     Expect((error == 0) != letters_->has_attached(), "what is left is told of");
-    Expect(error == 0 || error == EAGAIN, "there is room for letters, or will be");
+    Expect(error == 0 || error == ETOOMANYREFS, "there is room for letters in the socket");
     // The system tells of a reset once.
     if (!attached_.empty()) reset_ = false;
     // How many have been sent is not known any more.
-    if (error != 0) full_ = true;
-    if (full_) return;
+    if (error != 0) stuck_ = true;
+    if (stuck_) return;
     if (!hung_up_) left_.insert(left_.end(), attached_.begin(), attached_.end());
     attached_.clear();
   }
   void Receive() {
+    // What is being closed counts.
+    AwaitClosings();
     const Letter letter = letters_->Receive();
     if (reset_) {
       Expect(letter == Letter::kReset, "a reset is told of before what had been sent");
@@ -128,48 +155,78 @@ class Correspondence {
     }
     const Message message = std::move(arriving_.front());
     arriving_.pop_front();
-    Expect(letter == Expected(message), "it is the letter that was sent");
-    if (letter == Letter::kDescriptors) kept_.push_back(message.fds);
-    Expect(extra_.AreAtMost(kMostOpen + own_), "no more descriptors are kept than that");
+    const absl::StatusOr<Letter> expected = Expected(message);
+    Expect(letter == (expected.ok() ? *expected : Letter::kBroken),
+           "it is the letter that was sent");
+    Expect(letters_->status().code() == expected.status().code(), "what ends it says why");
     broken_ = letter == Letter::kBroken;
-    Expect(letters_->status().ok() != broken_, "a letter that is none says why");
-    Expect(!broken_ || absl::IsInternal(letters_->status()), "it is INTERNAL");
+    // And the sockets.
+    Expect(extra_.AreAtMost(
+               static_cast<int>(std::min(far_, kMostKept + Sum(opened_fds_)) + kMostDescriptors) +
+               own_ + 2),
+           "no more descriptors are kept than that");
+    if (!broken_) CheckCount();
   }
   void Open() {
-    const std::unique_ptr<Descriptors> opened = letters_->Open();
+    std::unique_ptr<Descriptors> opened = letters_->Open();
     Expect((opened == nullptr) == kept_.empty(), "what has been kept can be opened");
     if (opened == nullptr) return;
     Expect(opened->complete() || tight_.has_value(), "a letter comes whole");
     Expect(kept_.front().Are(*opened), "it has brought what was sent");
-    keeps_ -= kept_.front().count;
+    opened_fds_.push_back(kept_.front());
+    opened_.push_back(std::move(opened));
     kept_.pop_front();
+  }
+  // Of what has been opened, the oldest.
+  void Drop() {
+    if (opened_.empty()) return;
+    opened_.pop_front();
+    opened_fds_.pop_front();
+    AwaitClosings();
+    CheckCount();
   }
 
  private:
-  Letter Expected(const Message& message) {
+  void CheckCount() {
+    const size_t open = Sum(kept_) + Sum(opened_fds_);
+    Expect(tight_.has_value() ? count_->count() <= open : count_->count() == open,
+           "what has come counts until it is closed");
+  }
+  // Keeps what a letter brings. An error: it is the last one.
+  absl::StatusOr<Letter> Expected(const Message& message) {
     if (message.bytes.empty() && message.fds.empty()) return Letter::kEnd;
     if (message.fds.empty() && message.bytes.size() == 1) {
       if (message.bytes[0] == kData) return Letter::kData;
       if (message.bytes[0] == kRoom) return Letter::kRoom;
     }
-    if (!accepts_ || message.fds.empty() || message.bytes != "f") return Letter::kBroken;
-    if (kept_.size() == kMostKept) return Letter::kBroken;
-    keeps_ += message.fds.count;
+    if (!accepts_ || message.fds.empty() || message.bytes != "f") {
+      return absl::InternalError("no letter");
+    }
+    kept_.push_back(message.fds);
+    if (kept_.size() > kMostKept) return absl::InternalError("letters of no frame");
     // Where there is no room for them, fewer have come.
-    return keeps_ > kMostKept && !tight_.has_value() ? Letter::kBroken : Letter::kDescriptors;
+    if (tight_.has_value()) return Letter::kDescriptors;
+    if (Sum(kept_) > kMostKept) return absl::InternalError("descriptors of no frame");
+    if (Sum(kept_) + Sum(opened_fds_) > far_) return absl::ResourceExhaustedError("far too many");
+    return Letter::kDescriptors;
   }
 
   const bool accepts_;
+  const size_t far_;  // many descriptors may be open
   const ExtraDescriptors& extra_;
+  const std::shared_ptr<DescriptorCount> count_ = std::make_shared<DescriptorCount>(
+      DescriptorCount::Limit{.whose = "fuzz", .most = far_ / kFarTooMany});
   UniqueFd socket_, peer_;
   std::optional<DescriptorLetters> letters_;
   std::optional<TightLimit> tight_;
   std::deque<Message> arriving_;
   std::deque<SentFds> kept_, attached_;
-  std::deque<SentFds> left_;  // sent by this side, and not read yet
-  size_t keeps_ = 0;          // descriptors
-  int own_ = 0;               // descriptors that this side has attached, at most
-  bool full_ = false;
+  std::deque<std::unique_ptr<Descriptors>> opened_;
+  std::deque<SentFds> opened_fds_;  // what is in these
+  std::deque<SentFds> left_;        // sent by this side, and not read yet
+  size_t underway_ = 0;             // descriptors in what is attached, and may be in letters
+  int own_ = 0;                     // descriptors that this side has attached, at most
+  bool stuck_ = false;              // the system passes no more
   bool hung_up_ = false;
   bool reset_ = false;
   bool broken_ = false;
@@ -204,7 +261,14 @@ void Step(Correspondence& correspondence, Input& input) {
     case 8:
       return correspondence.Send();
     default:
-      return input.Take() % 4 == 0 ? correspondence.HangUp() : correspondence.Read();
+      switch (input.Take() % 4) {
+        case 0:
+          return correspondence.HangUp();
+        case 1:
+          return correspondence.Drop();
+        default:
+          return correspondence.Read();
+      }
   }
 }
 

@@ -1,8 +1,8 @@
 // What a stranger sends to one who expects an offer of shared memory.
 //
-// The first byte says how many descriptors go with it, each further of which says what it is; the
-// rest is the message. It goes through a real socket, and memory that is accepted is mapped: some
-// ten system calls an input.
+// The first byte says who expects it, and how many descriptors go with it. For each a byte says
+// what it is; the rest is the message. It goes through a real socket, and memory that is accepted
+// is mapped: some ten system calls an input.
 
 #include "nigh/transports/shm/offer.h"
 
@@ -27,6 +27,7 @@
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
@@ -51,27 +52,32 @@ const std::vector<UniqueFd>& Descriptors() {
   return all;
 }
 
+// In the first byte: a server expects it, not a client.
+constexpr uint8_t kToServer = 0x80;
+
 void Run(Input input) {
   std::array<int, 2> ends;
   Expect(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) == 0,
          "socketpair");
   RawPeer peer((UniqueFd(ends[0])));
   const UniqueFd socket(ends[1]);
-  std::vector<int> descriptors(input.Take() % 6);
+  const uint8_t first = input.Take();
+  const Side side = (first & kToServer) != 0 ? Side::kServer : Side::kClient;
+  std::vector<int> descriptors((first & ~kToServer) % 6);
   for (int& fd : descriptors) fd = Descriptors()[input.Take() % Descriptors().size()].get();
   const std::string message(input.TakeText(1 << 16));
   Expect(peer.Send(message, descriptors), "sendmsg");
   peer.HangUp();
 
-  const absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket.get());
+  const absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket.get(), side);
   if (!offer.ok()) {
     const bool refused =
         absl::IsPermissionDenied(offer.status()) || absl::IsResourceExhausted(offer.status());
     const bool says_go_away = message.size() >= kFrameHeaderSize && message.size() <= kMaxRefusal &&
                               DecodeFrameHeader(AsBytes(message).data()).kind == FrameKind::kGoAway;
     Expect(absl::IsInternal(offer.status()) || absl::IsUnavailable(offer.status()) ||
-               (refused && says_go_away),
-           "no offer is INTERNAL, or UNAVAILABLE, or a refusal");
+               (refused && says_go_away && side == Side::kClient),
+           "no offer is INTERNAL, or UNAVAILABLE, or a server's refusal");
     return;
   }
   Expect(offer->has_value(), "there is a message");

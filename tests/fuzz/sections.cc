@@ -38,12 +38,12 @@ void CheckMetadata(const Metadata& metadata, size_t limit) {
 }
 
 // What a frame says of descriptors, by its first section and no other.
-void CheckDescriptorCount(ConstByteSpan payload) {
+void CheckAnnounced(ConstByteSpan payload) {
   SectionReader reader(payload);
   const std::optional<Section> first = reader.Next();
   const bool says = first.has_value() && first->type == SectionType::kDescriptors &&
                     first->key.empty() && first->value.size() == sizeof(uint32_t);
-  const uint32_t count = DescriptorCount({.flags = kSections}, payload);
+  const uint32_t count = AnnouncedDescriptors({.flags = kSections}, payload);
   Expect(count == (says ? LoadLittle<uint32_t>(AsBytes(first->value).data()) : 0),
          "the first section says how many descriptors there are");
 }
@@ -61,7 +61,7 @@ void CheckBlock(ConstByteSpan payload) {
   if (!reader.status().ok()) return;
   Expect(reader.block_size() + reader.rest().size() == payload.size(),
          "block and rest are the payload");
-  CheckDescriptorCount(payload);
+  CheckAnnounced(payload);
   if (count == 0) return;
   Expect(writer.block().size() == reader.block_size(), "sections fill their block");
   SectionReader again(AsBytes(writer.block()));

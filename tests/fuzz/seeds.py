@@ -9,7 +9,8 @@ import struct
 from seeds_encoding import (ACK, BOTH, CANCEL, CREDIT, DESCRIPTORS, DEVICE, END, EVENT, FOLDER,
                             GO_AWAY, HAS_MESSAGE, HELLO, MEMORY, MESSAGE, METADATA, METHOD,
                             NEVER_BEGUN, NEXT_CONNECTION, ONE, PIECE, PING, PLAIN, REPLIES, REQUEST,
-                            REQUESTS, RESPONSE, SAYS_NOTHING, SECTIONS, SOCKET, STATUS, UNARY,
+                            REQUESTS, RESPONSE, SAYS_NOTHING, SECTIONS, SOCKET, STATUS,
+                            TAKES_DESCRIPTORS, UNARY,
                             block, filled, frame, header, hello, raw, section, tree, with_fds)
 from seeds_media import (ARRIVALS, FIFO_CLIENTS, FIFO_SERVERS, LETTERS, OFFERS, QUEUES, RINGS, SHM,
                          STREAM, STREAMS_WITH_DESCRIPTORS, WORDS)
@@ -41,8 +42,11 @@ HELLOS = {
     "later_versions": hello(low=3, high=9),
     "of_this_and_later_versions": hello(low=1, high=9),
     "takes_descriptors": hello(descriptors=16),
-    "takes_descriptors_and_none": hello(descriptors=16)[:-4] + bytes(4),
-    "takes_descriptors_and_ends": hello(descriptors=16)[:-1],
+    "takes_descriptors_and_none": hello(features=TAKES_DESCRIPTORS),
+    "takes_no_descriptors_and_some": hello(features=0, descriptors=1),
+    "takes_most_descriptors": hello(descriptors=253),
+    "takes_more_descriptors_than_can_be_sent": hello(descriptors=254),
+    "of_the_features_alone": hello()[:-4],
     "no_window": hello(window=0),
 }
 
@@ -217,14 +221,17 @@ SERVER = {
     "too_many_descriptors": server_input(with_fds(request(UNARY), 3), settings=GOOD | SMALL | STAY),
     "most_descriptors": server_input(with_fds(request(UNARY), 253)),
     "too_many_untaken_descriptors": server_input(
-        *[with_fds(request(BOTH, b"", 0, call=i), 2) for i in range(2)],
+        *[with_fds(request(BOTH, b"", HAS_MESSAGE, call=i), 2) for i in range(2)],
         settings=GOOD | SMALL | STAY),
+    "far_too_many_descriptors": server_input(with_fds(request(UNARY), 7), request(UNARY, call=1),
+                                             settings=GOOD | SMALL | HALF),
+    "descriptors_and_no_message": server_input(with_fds(request(REQUESTS, b"", 0), 2)),
     "descriptors_to_who_takes_none": server_input(with_fds(request(UNARY, tree(file=1)), 1),
                                                   settings=GOOD | HALF | NO_FDS),
     "descriptor_for_a_client_that_takes_none": server_input(
         frame(HELLO, hello()), frame(METHOD, b"/nigh.testing.Fuzzed/Unary"),
         with_fds(request(UNARY, tree(number=2, file=1)), 1), settings=HALF),
-    "descriptors_of_who_has_gone": server_input(with_fds(request(BOTH, b"", 0), 5),
+    "descriptors_of_who_has_gone": server_input(with_fds(request(BOTH, b"", HAS_MESSAGE), 5),
                                                 settings=GOOD | HANG),
     "half_a_frame": server_input(raw(header(REQUEST, 9) + b"abc")),
     "nothing": b"",
@@ -296,6 +303,8 @@ CLIENT = {
     "descriptors_not_taken": client_input([CALL], with_fds(OK_REPLY, 9)),
     "descriptors_with_an_error": client_input(
         [CALL], with_fds(frame(RESPONSE, STATUS, SECTIONS, aux=5), 2)),
+    "descriptors_with_an_error_and_a_message": client_input(
+        [CALL], with_fds(frame(RESPONSE, STATUS, SECTIONS | HAS_MESSAGE, aux=5), 2)),
     "descriptors_of_a_stream": client_input(
         [OPEN_STREAM, STREAM_WRITE | ATTACH, STREAM_READ, STREAM_READ, STREAM_READ, FINISH_STREAM],
         with_fds(frame(MESSAGE, tree(file=1), HAS_MESSAGE), 1, MEMORY),
@@ -309,8 +318,10 @@ CLIENT = {
         with_fds(OK_REPLY, 1)),
     "descriptors_with_metadata": client_input(
         [OPEN_STREAM, STREAM_INITIAL, STREAM_READ, FINISH_STREAM],
-        with_fds(frame(MESSAGE, METADATA, SECTIONS), 1),
         with_fds(frame(MESSAGE, METADATA + tree(file=1), SECTIONS | HAS_MESSAGE), 1)),
+    "descriptors_with_metadata_alone": client_input(
+        [OPEN_STREAM, STREAM_INITIAL, STREAM_READ, FINISH_STREAM],
+        with_fds(frame(MESSAGE, METADATA, SECTIONS), 1)),
     "more_descriptors_than_said": client_input([CALL], with_fds(OK_REPLY, 3, says=2)),
     "fewer_descriptors_than_said": client_input([CALL], with_fds(OK_REPLY, 2, says=3)),
     "descriptors_said_and_none": client_input(
@@ -319,12 +330,15 @@ CLIENT = {
         [CALL, CALL], with_fds(frame(CREDIT, aux=1), 1, says=SAYS_NOTHING), OK_REPLY,
         with_fds(frame(CREDIT, aux=1), 1, says=SAYS_NOTHING)),
     "descriptors_of_another_call": client_input(
-        [CALL], with_fds(frame(RESPONSE, call=9), 1), with_fds(frame(MESSAGE, call=200), 2), OK_REPLY),
+        [CALL], with_fds(frame(RESPONSE, b"", HAS_MESSAGE, call=9), 1),
+        with_fds(frame(MESSAGE, b"", HAS_MESSAGE, call=200), 2), OK_REPLY),
     "descriptors_and_pieces": client_input(
         [CALL], with_fds(frame(RESPONSE, b"\x0a\x04", HAS_MESSAGE, rest=4), 2), frame(PIECE, b"abcd")),
     "descriptors_of_a_method_that_takes_none": client_input(
         [CALL_PLAIN, CALL], with_fds(frame(RESPONSE, b"", HAS_MESSAGE), 1), OK_REPLY),
     "too_many_descriptors": client_input([CALL], with_fds(OK_REPLY, 3), settings=GOOD | SMALL),
+    "far_too_many_descriptors": client_input([CALL, CALL], with_fds(OK_REPLY, 7), OK_REPLY,
+                                             settings=GOOD | SMALL),
     "too_many_untaken_descriptors": client_input(
         [OPEN_READER, OPEN_STREAM, READ, STREAM_READ],
         with_fds(frame(MESSAGE, b"", HAS_MESSAGE), 2),

@@ -17,11 +17,12 @@ def header(kind, length=0, flags=0, method=0, call=0, rest=0, aux=0):
     return struct.pack("<IBBHIIQ", length, kind, flags, method, call, rest, aux)
 
 
-def hello(magic=b"nigh", low=2, high=2, window=1000, descriptors=0, max_message=1 << 20,
-          max_metadata=8192, max_calls=16):
-    fixed = struct.pack("<HHIQIIIQ", low, high, window, max_message, max_metadata, max_calls,
-                        TAKES_DESCRIPTORS if descriptors else 0, 0)
-    return magic + fixed + (struct.pack("<I", descriptors) if descriptors else b"")
+def hello(magic=b"nigh", low=2, high=2, window=1000, features=None, descriptors=0,
+          max_message=1 << 20, max_metadata=8192, max_calls=16):
+    if features is None:
+        features = TAKES_DESCRIPTORS if descriptors else 0
+    return magic + struct.pack("<HHIQIIIQI", low, high, window, max_message, max_metadata,
+                               max_calls, features, 0, descriptors)
 
 
 def section(kind, key, value):

@@ -50,6 +50,7 @@ def offer(descriptors, magic=b"nigh shm", version=1, memory=1, bells=0, ring=128
 
 
 SEALED, UNSEALED, SMALL_MEMORY, BELL, NO_MEMORY = range(5)
+TO_SERVER = 0x80
 OFFERS = {
     "good": offer([SEALED]),
     "with_bells": offer([SEALED, BELL, BELL], bells=1),
@@ -75,6 +76,8 @@ OFFERS = {
     "rest": offer([SEALED], rest=b"x" * 12),
     "refused": b"\0" + header(GO_AWAY, 2, aux=7) + b"no",
     "refused_for_want": b"\1" + bytes([BELL]) + header(GO_AWAY, 0, aux=8),
+    "refused_by_a_client": bytes([TO_SERVER]) + header(GO_AWAY, 2, aux=7) + b"no",
+    "good_for_a_server": bytes([TO_SERVER | 1]) + offer([SEALED])[1:],
     "refused_with_another_code": b"\0" + header(GO_AWAY, 0, aux=5),
     "stranger": b"\0GET / HTTP/1.1\r\n\r\n",
     "nothing": b"",
@@ -252,6 +255,12 @@ def lying(sent, says, length=3):
     return b"\2" + sent + bytes([says, length])
 
 
+def without_message(step, steps):
+    """The same step, of so many there are, with a frame that has no message."""
+    high = step[0] + -(-(0x80 - step[0]) // steps) * steps
+    return bytes([high]) + step[1:]
+
+
 def several(sent, *says):
     return b"\3" + sent + bytes([len(says), *says])
 
@@ -270,9 +279,13 @@ def read(size):
 
 STREAMS_WITH_DESCRIPTORS = {name: bytes([settings]) + steps for name, (settings, steps) in {
     "honest": (ASKS, honest(fds(2)) + honest(fds()) + honest(fds(1, SOCKET)) + RECEIVE_FRAMES * 3),
-    "most_at_once": (ASKS, honest(fds(253)) + RECEIVE_FRAMES * 2),
     "more_than_the_limit": (ASKS, honest(fds(15)) * 5 + RECEIVE_FRAMES * 5 + TAKE_HELD * 2 +
                             honest(fds(15)) + RECEIVE_FRAMES),
+    "no_message": (ASKS, without_message(lying(fds(2), 2), 10) + RECEIVE_FRAMES),
+    "no_message_and_none": (ASKS, without_message(lying(fds(), 0), 10) + RECEIVE_FRAMES),
+    "far_too_many": (ASKS, honest(fds(253)) + honest(fds()) + RECEIVE_FRAMES * 3),
+    "far_too_many_with_those_held":
+        (ASKS, (honest(fds(15)) + RECEIVE_FRAMES) * 2 + honest(fds(253)) + RECEIVE_FRAMES * 2),
     "no_room": (ASKS | TIGHT, honest(fds(3)) + honest(fds(9)) + honest(fds(250)) + RECEIVE_FRAMES * 9),
     "unasked": (0, honest(fds(2)) + RECEIVE_FRAMES),
     "said_unasked": (0, lying(fds(), 2) + RECEIVE_FRAMES),
@@ -302,7 +315,8 @@ def letter(sent):
     return b"\1" + sent
 
 
-LOOK, OPEN, SEND_LETTERS, HANG_UP_LETTERS, READ_LETTER = b"\4", b"\6", b"\x08", b"\x09\0", b"\x09\1"
+LOOK, OPEN, SEND_LETTERS, HANG_UP_LETTERS, READ_LETTER = b"\4", b"\6", b"\x08", b"\x09\0", b"\x09\2"
+GENEROUS, DROP_OPENED, ATTACH_LETTER = 4, b"\x09\1", b"\7"
 DATA_LETTER, ROOM_LETTER = b"\2\0", b"\2\1"
 LETTERS = {name: bytes([settings]) + steps for name, (settings, steps) in {
     "descriptors": (ASKS, letter(fds(2)) + letter(fds(1, SOCKET)) + LOOK * 3 + OPEN * 3),
@@ -315,17 +329,28 @@ LETTERS = {name: bytes([settings]) + steps for name, (settings, steps) in {
     "a_long_one": (ASKS, anything(b"d" * 99, fds(2)) + LOOK),
     "an_empty_one": (ASKS, anything(b"") + LOOK),
     "an_empty_one_with_descriptors": (ASKS, anything(b"", fds(1)) + LOOK),
-    "a_flood_of_descriptors": (ASKS, b"\3" + fds(253) + b"\x04" + letter(fds(253)) + LOOK),
-    "a_flood_of_letters": (ASKS, (b"\3" + fds(1) + b"\xff") * 4 + (letter(fds(1)) + LOOK) * 6),
+    "a_flood_of_descriptors":
+        (ASKS | GENEROUS, b"\3" + fds(253) + b"\x04" + letter(fds(253)) + LOOK),
+    "a_flood_of_letters":
+        (ASKS | GENEROUS, (b"\3" + fds(1) + b"\xff") * 4 + (letter(fds(1)) + LOOK) * 6),
+    "as_many_as_are_kept":
+        (ASKS | GENEROUS, (letter(fds(253)) + LOOK) * 2 + (letter(fds(1)) + LOOK) * 4),
+    "far_too_many": (ASKS, letter(fds(253)) + LOOK),
+    "far_too_many_that_were_opened": (ASKS, (letter(fds(15)) + LOOK + OPEN) * 6),
+    "not_too_many_at_once": (ASKS, (letter(fds(15)) + LOOK + OPEN + DROP_OPENED) * 9),
     "no_room": (ASKS | TIGHT, letter(fds(9)) + letter(fds(253)) + LOOK * 2 + OPEN * 2),
-    "sent": (ASKS, b"\7" + fds(2) + b"\7" + fds(1, MEMORY) + SEND_LETTERS + READ_LETTER * 2),
-    "sent_until_full": (0, (b"\7" + fds(1)) * 64 + SEND_LETTERS + HANG_UP_LETTERS + LOOK * 2),
+    "sent": (ASKS, ATTACH_LETTER + fds(2) + ATTACH_LETTER + fds(1, MEMORY) + SEND_LETTERS +
+             READ_LETTER * 2),
+    "sent_until_full": (0, (ATTACH_LETTER + fds(1)) * 257 + SEND_LETTERS + HANG_UP_LETTERS + LOOK * 2),
+    "sent_all_that_fits": (0, (ATTACH_LETTER + fds(15)) * 17 + SEND_LETTERS + ATTACH_LETTER + fds(253) +
+                           SEND_LETTERS + READ_LETTER * 18 + ATTACH_LETTER + fds(9) + SEND_LETTERS),
     "gone": (ASKS, letter(fds(1)) + HANG_UP_LETTERS + LOOK * 3 + OPEN * 2),
     "nothing": (0, b""),
 }.items()}
 
 STRANGER = 2
 OFFER, BELL_LETTER, RECEIVE_RING, ARM_RING, HANG_UP_RING = b"\0", b"\6\0", b"\7", b"\x09\0", b"\x0b\0"
+DROP_IN_RING, ARM_RING_TO_SEND = b"\x0b\1", b"\x09\1"
 
 
 def write(content, sent=fds()):
@@ -362,6 +387,19 @@ SHM = {name: bytes([settings]) + steps for name, (settings, steps) in {
     "descriptors_of_a_stranger": (ASKS | STRANGER, OFFER + put_in_ring(fds(2)) + RECEIVE_RING),
     "descriptors_unasked": (0, OFFER + put_in_ring(fds(1)) + ARM_RING + RECEIVE_RING * 2),
     "descriptors_before_the_offer": (ASKS, put_in_ring(fds(1)) + OFFER + RECEIVE_RING * 2),
+    "descriptors_and_no_message": (ASKS, OFFER + without_message(lie_in_ring(fds(2), 2), 12) + RECEIVE_RING),
+    "more_descriptors_than_may_be_kept":
+        (ASKS, OFFER + (put_in_ring(fds(15)) + RECEIVE_RING) * 18 + DROP_IN_RING * 3 +
+         (put_in_ring(fds(15)) + RECEIVE_RING) * 3),
+    "too_many_descriptors":
+        (ASKS, OFFER + (put_in_ring(fds(15)) + RECEIVE_RING) * 17 +
+         (put_in_ring(fds(253)) + RECEIVE_RING) * 2),
+    "far_too_many_descriptors_ahead":
+        (ASKS, OFFER + (put_in_ring(fds(15)) + RECEIVE_RING) * 17 + send_in_ring(length=30000) * 5 +
+         ARM_RING_TO_SEND + put_in_ring(fds(253)) + put_in_ring(fds(15)) + send_in_ring(length=30000) +
+         RECEIVE_RING * 3),
+    "more_descriptors_than_go_ahead":
+        (ASKS, OFFER + put_in_ring() + RECEIVE_RING + put_in_ring(fds(253)) * 4 + RECEIVE_RING * 4),
     "more_descriptors_than_said": (ASKS, OFFER + lie_in_ring(fds(3), 2) + RECEIVE_RING),
     "descriptors_that_did_not_come": (ASKS, OFFER + lie_in_ring(fds(), 2) + RECEIVE_RING),
     "descriptors_of_no_frame": (ASKS, OFFER + put_in_ring() + RECEIVE_RING +
@@ -376,7 +414,7 @@ SHM = {name: bytes([settings]) + steps for name, (settings, steps) in {
     "frame_beyond": (STRANGER, OFFER + forge_data(0, header(MESSAGE, 40000)) + forge(0, 64) + RECEIVE_RING),
     "head_beyond": (0, OFFER + RECEIVE_RING + forge(1, 1 << 40) + send_in_ring(length=30000) * 5),
     "sent": (0, OFFER + send_in_ring() + send_in_ring(fds(2)) + RECEIVE_RING + send_in_ring(fds(1))),
-    "sent_until_full": (0, OFFER + send_in_ring(length=30000) * 5 + b"\x09\1" + RECEIVE_RING),
+    "sent_until_full": (0, OFFER + send_in_ring(length=30000) * 5 + ARM_RING_TO_SEND + RECEIVE_RING),
     "gone": (0, OFFER + put_in_ring() * 3 + HANG_UP_RING + RECEIVE_RING + send_in_ring()),
     "nothing": (0, b""),
 }.items()}

@@ -22,6 +22,7 @@
 
 #include "absl/strings/string_view.h"
 #include "nigh/transport/descriptors.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "tests/fuzz/input.h"
 

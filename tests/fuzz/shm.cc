@@ -24,6 +24,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "nigh/options.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
@@ -52,6 +53,8 @@ enum Settings : uint8_t {
 };
 
 constexpr Limits kLimits = {};
+// Descriptors of which an honest peer does not send more before all that it sent has been read.
+constexpr size_t kMostUnderway = 256;
 
 // The peer's memory: one for all inputs, which find it empty.
 class PeerMemory {
@@ -85,7 +88,8 @@ struct Message {
 
 class Session {
  public:
-  explicit Session(uint8_t settings) : memory_(TheirMemory()) {
+  Session(uint8_t settings, std::shared_ptr<DescriptorCount> count)
+      : memory_(TheirMemory()), count_(std::move(count)) {
     memory_.Clear();
     std::array<int, 2> ends;
     Expect(
@@ -98,7 +102,7 @@ class Session {
         UniqueFd(ends[0]), Side::kServer, std::move(identity), {.ring_size = kMinRing});
     Expect(made.ok(), "there is a connection");
     connection_ = *std::move(made);
-    fds_.emplace(*connection_, kLimits, (settings & kAsks) != 0);
+    fds_.emplace(*connection_, kLimits, (settings & kAsks) != 0, count_);
     writer_.emplace(memory_.data(), memory_.page());
   }
 
@@ -116,8 +120,8 @@ class Session {
     if (peer_) (void)SendMessage(peer_.get(), message, fds);
     honest_ = false;
   }
-  // A frame that says that so many come with it.
-  void Put(SentFds fds, uint32_t says, size_t length) {
+  // A frame that says that so many come with it. `message`: it has one.
+  void Put(SentFds fds, uint32_t says, size_t length, bool message = true) {
     SectionWriter sections;
     if (says != 0) sections.AddDescriptors(says);
     std::string payload = absl::StrCat(sections.block(), std::string(length, 'p'));
@@ -125,18 +129,21 @@ class Session {
     if (!claim.has_value()) return;
     if (!fds.empty()) {
       // What comes before the offer is no letter.
-      if (!offered_) honest_ = false;
+      if (!offered_ || Underway() >= kMostUnderway) honest_ = false;
       if (!peer_ || SendMessage(peer_.get(), "f", fds) != 1) honest_ = false;
     }
-    if (fds.count != says || (says != 0 && !fds_->accepts())) honest_ = false;
-    const FrameHeader header = {.length = static_cast<uint32_t>(payload.size()),
-                                .kind = FrameKind::kMessage,
-                                .flags = static_cast<uint8_t>(says != 0 ? kSections : 0)};
+    if (fds.count != says || (says != 0 && (!fds_->accepts() || !message))) honest_ = false;
+    const FrameHeader header = {
+        .length = static_cast<uint32_t>(payload.size()),
+        .kind = FrameKind::kMessage,
+        .flags = static_cast<uint8_t>((says != 0 ? kSections : 0) | (message ? kMessage : 0))};
     std::memcpy(claim->data(), payload.data(), payload.size());
     writer_->Commit(header);
     (void)writer_->Publish();
     frames_.push_back({header, std::move(payload)});
-    if (!fds.empty()) sets_.push_back(fds);
+    if (fds.empty()) return;
+    sets_.push_back(fds);
+    far_ = far_ || Held() + Underway() > kFarTooMany * kLimits.max_untaken_descriptors;
   }
   void Forge(uint8_t what, uint64_t value) {
     honest_ = false;
@@ -161,6 +168,13 @@ class Session {
   }
   void HangUp() { peer_.reset(); }
 
+  // The application's: lets go of the oldest descriptors that it has been given.
+  void Drop() {
+    if (held_.empty()) return;
+    held_.pop_front();
+    AwaitClosings();
+  }
+
   // This side's.
   void Receive() {
     std::array<Frame, 3> frames;
@@ -170,6 +184,7 @@ class Session {
       if (!over_) Take(frame);
     }
     if (received.frames != 0) connection_->Release(received.frames);
+    AwaitClosings();
   }
   void Arm(Interest interest) { (void)connection_->Arm(interest); }
   void Send(SentFds fds, size_t length) {
@@ -185,6 +200,18 @@ class Session {
   }
 
  private:
+  size_t Held() const {
+    size_t sum = 0;
+    for (const auto& each : held_) sum += each->size();
+    return sum;
+  }
+  // Of an honest peer, what its frames that have not been received bring.
+  size_t Underway() const {
+    size_t sum = 0;
+    for (const SentFds& fds : sets_) sum += fds.count;
+    return sum;
+  }
+
   void Take(const Frame& frame) {
     // Whatever the peer says, it can be read.
     const std::string payload(AsText(frame.payload));
@@ -196,21 +223,41 @@ class Session {
     }
     Expect(payload.size() == frame.header.length && payload.size() <= connection_->max_payload(),
            "a payload is as long as the header says, and no longer than allowed");
-    absl::StatusOr<std::unique_ptr<Descriptors>> taken = fds_->Take(frame.header, frame.payload);
+    const uint32_t says = AnnouncedDescriptors(frame.header, AsBytes(payload));
+    // What is being closed counts.
+    AwaitClosings();
+    const size_t open = Held() + Underway();
+    absl::StatusOr<std::unique_ptr<Descriptors>> taken =
+        fds_->Take(frame.header, frame.payload, Peer::kClient);
     if (!taken.ok()) {
       Expect(absl::IsInternal(taken.status()), "a frame that lies is INTERNAL");
       Expect(!honest_, "an honest one is none");
       over_ = true;
       return connection_->Close();
     }
-    if (!honest_ || *taken == nullptr) return;
-    Expect(!sets_.empty() && sets_.front().Are(**taken), "a frame has its own descriptors");
-    sets_.pop_front();
+    if (*taken == nullptr) return;
+    const bool good = (*taken)->refusal().ok();
+    if (honest_) {
+      Expect(!sets_.empty() && sets_.front().count == says, "a frame has its own descriptors");
+      Expect(!good || sets_.front().Are(**taken), "they are those that were sent");
+      // Of what is under way, only what has been taken out of the socket counts.
+      const bool must =
+          says > kLimits.max_descriptors || Held() + says > kLimits.max_untaken_descriptors;
+      const bool may = must || open > kLimits.max_untaken_descriptors;
+      Expect(good ? !must : may, "limits are kept");
+      sets_.pop_front();
+    }
+    Expect(good || (*taken)->size() == 0, "what is refused is closed");
+    if (good) held_.push_back(*std::move(taken));
   }
   void CheckEnd(Interest interest) {
     const absl::Status end = connection_->End(interest);
-    const bool refused = absl::IsPermissionDenied(end) || absl::IsResourceExhausted(end);
-    Expect(absl::IsUnavailable(end) || absl::IsInternal(end) || refused, "the end is such a one");
+    if (absl::IsResourceExhausted(end)) {
+      Expect(fds_->accepts(), "who takes none does not count any");
+      Expect(!honest_ || far_, "only who sends far too many is told so");
+      return;
+    }
+    Expect(absl::IsUnavailable(end) || absl::IsInternal(end), "the end is such a one");
     Expect(!honest_ || absl::IsUnavailable(end), "the honest are not told that they lie");
   }
   void End() {
@@ -218,24 +265,28 @@ class Session {
     std::array<Frame, 1> more;
     Expect(connection_->Receive(absl::MakeSpan(more)).ended, "the end is final");
     Expect(connection_->Arm(Interest::kReceive).ready(), "nobody sleeps on an end");
-    Expect(!honest_ || !offered_ || frames_.empty(), "what was sent comes before the end");
+    Expect(!honest_ || !offered_ || frames_.empty() || far_, "what was sent comes before the end");
     over_ = true;
   }
 
   PeerMemory& memory_;
+  const std::shared_ptr<DescriptorCount> count_;
   UniqueFd peer_;
   std::unique_ptr<Connection> connection_;
   std::optional<SessionFds> fds_;
   std::optional<RingSender> writer_;
   std::deque<Message> frames_;  // written, and not received yet
   std::deque<SentFds> sets_;
+  std::deque<std::unique_ptr<Descriptors>> held_;  // by the application
   bool offered_ = false;
   bool honest_ = true;
+  bool far_ = false;  // of an honest peer, too many may have been open at once
   bool over_ = false;
 };
 
 void Step(Session& session, Input& input) {
-  switch (input.Take() % 12) {
+  const uint8_t what = input.Take();
+  switch (what % 12) {
     case 0:
       return session.Offer();
     case 1: {
@@ -249,11 +300,11 @@ void Step(Session& session, Input& input) {
     case 3: {
       const SentFds fds = SentFds::From(input);
       const uint8_t says = input.Take();
-      return session.Put(fds, says, input.Take());
+      return session.Put(fds, says, input.Take(), what < 0x80);
     }
     case 4: {
-      const uint8_t what = input.Take();
-      return session.Forge(what, input.Take<uint64_t>());
+      const uint8_t word = input.Take();
+      return session.Forge(word, input.Take<uint64_t>());
     }
     case 5: {
       const size_t at = size_t{8} * input.Take<uint16_t>();
@@ -271,7 +322,7 @@ void Step(Session& session, Input& input) {
       return session.Send(fds, input.Take<uint16_t>() % kMaxRecordPayload);
     }
     default:
-      if (input.Take() % 8 == 0) session.HangUp();
+      return input.Take() % 8 == 0 ? session.HangUp() : session.Drop();
   }
 }
 
@@ -284,9 +335,11 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   SentFds::Make();
   (void)TheirMemory();
   const ExtraDescriptors extra;
+  const auto count = std::make_shared<DescriptorCount>(
+      DescriptorCount::Limit{.whose = "fuzz", .most = kLimits.max_untaken_descriptors});
   {
     Input input(data, size);
-    Session session(input.Take());
+    Session session(input.Take(), count);
     while (!input.empty() && !session.over()) Step(session, input);
     session.HangUp();
     // No more records than the ring has, and no more letters than the socket.
@@ -297,5 +350,6 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   Expect(extra.AreNone(), "descriptors leak");
+  Expect(count->count() == 0, "what is no more does not count");
   return 0;
 }

@@ -28,6 +28,7 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
@@ -80,13 +81,21 @@ absl::Status Broken(absl::string_view what) {
   return absl::InternalError(absl::StrCat("the peer's offer of memory ", what));
 }
 
-absl::StatusOr<Offer> Parse(Message message) {
+absl::Status Refused(const FrameHeader& header, ConstByteSpan text, Side side) {
+  if (side == Side::kClient) return DecodeRefusal(header, text);
+  return absl::InternalError(
+      absl::StrCat("the client sent a refusal in the place of its offer of memory, which only a "
+                   "server may (it said \"",
+                   absl::CHexEscape(AsText(text)), "\")"));
+}
+
+absl::StatusOr<Offer> Parse(Message message, Side side) {
   const std::byte* const at = message.bytes.data();
   const size_t whole = std::min(static_cast<size_t>(message.size), message.bytes.size());
   if (whole >= kFrameHeaderSize) {
     const FrameHeader header = DecodeFrameHeader(at);
     if (header.kind == FrameKind::kGoAway && header.length == whole - kFrameHeaderSize) {
-      return DecodeRefusal(header, ConstByteSpan(at + kFrameHeaderSize, header.length));
+      return Refused(header, ConstByteSpan(at + kFrameHeaderSize, header.length), side);
     }
   }
   const size_t size = std::min(whole, kOfferSize);
@@ -184,7 +193,7 @@ absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memor
       absl::StrCat("offer shared memory: ", std::generic_category().message(errno)));
 }
 
-absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket) {
+absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket, Side side) {
   Message message = ReceiveMessage(socket);
   // The peer went without reading all that was sent to it; what it sent itself comes after that.
   if (message.size == -ECONNRESET) message = ReceiveMessage(socket);
@@ -195,7 +204,7 @@ absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket) {
   if (message.size == 0 && message.count() == 0) {
     return absl::UnavailableError("the peer closed the connection");
   }
-  absl::StatusOr<Offer> offer = Parse(std::move(message));
+  absl::StatusOr<Offer> offer = Parse(std::move(message), side);
   if (!offer.ok()) return offer.status();
   return std::optional<Offer>(*std::move(offer));
 }

@@ -50,8 +50,8 @@ namespace {
 constexpr int kLettersPerLook = 16;
 
 // Nobody else will come for the memory in it, which `peer` has made.
-void DiscardUnreadOffer(int socket, const PeerIdentity& peer) {
-  absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket);
+void DiscardUnreadOffer(int socket, Side side, const PeerIdentity& peer) {
+  absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket, side);
   if (!unread.ok() || !unread->has_value()) return;
   DiscardMemory((*unread)->memory, peer.pid.value_or(-1));
   // Nothing of an offer that is not taken is known to be what it says.
@@ -65,7 +65,7 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
                                                                 const ShmOptions& options) {
   absl::StatusOr<OwnMemory> memory = CreateMemory(options.memory, kControlSize + options.ring_size);
   if (!memory.ok()) {
-    DiscardUnreadOffer(socket.get(), peer);
+    DiscardUnreadOffer(socket.get(), side, peer);
     return absl::UnavailableError(
         absl::StrCat(peer.address, ": connect: ", memory.status().message()));
   }
@@ -121,7 +121,7 @@ ShmConnection::~ShmConnection() {
   if (peer_gone_ || absl::IsInternal(end_)) DiscardMemory(offered_, ::getpid());
   // What follows an offer that was refused is none.
   if (!joined_.load(std::memory_order_relaxed) && !absl::IsInternal(end_)) {
-    DiscardUnreadOffer(socket_.get(), peer_);
+    DiscardUnreadOffer(socket_.get(), side_, peer_);
   }
   // Descriptors may lie there.
   CloseElsewhere(peer_.uid, std::move(socket_));
@@ -140,7 +140,7 @@ bool ShmConnection::Joined() {
   MutexLock lock(mutex_);
   if (joined_.load(std::memory_order_relaxed)) return true;
   if (ended_.load(std::memory_order_relaxed)) return false;
-  absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket_.get());
+  absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket_.get(), side_);
   if (offer.ok() && !offer->has_value()) return false;
   const bool gone = absl::IsUnavailable(offer.status());
   const absl::Status joined = offer.ok() ? TakeOffer(**offer) : offer.status();
