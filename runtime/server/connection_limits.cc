@@ -1,6 +1,7 @@
 #include "nigh/runtime/server/connection_limits.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,17 +37,25 @@ ConnectionLimits::ConnectionLimits(const ServerOptions& options, Poller& poller,
       most_of_user_(options.max_connections_of_user),
       account_of_connection_(
           {.whose = "this connection",
-           .bytes = AtLeastSomeMessages(options.max_bytes_of_connection, options.limits),
+           .bytes = BytesOfConnection(options),
            .threads = options.max_threads_of_connection,
            .bytes_option = "max_bytes_of_connection",
            .threads_option = "max_threads_of_connection"}),
-      account_of_user_({.bytes = AtLeastSomeMessages(options.max_bytes_of_user, options.limits),
+      account_of_user_({.bytes = BytesOfUser(options),
                         .threads = options.max_threads_of_user,
                         .bytes_option = "max_bytes_of_user",
                         .threads_option = "max_threads_of_user"}),
       hello_timeout_(options.hello_timeout),
       poller_(poller),
       report_(std::move(report)) {}
+
+size_t ConnectionLimits::BytesOfConnection(const ServerOptions& options) {
+  return AtLeastSomeMessages(options.max_bytes_of_connection, options.limits);
+}
+
+size_t ConnectionLimits::BytesOfUser(const ServerOptions& options) {
+  return AtLeastSomeMessages(options.max_bytes_of_user, options.limits);
+}
 
 std::shared_ptr<Account> ConnectionLimits::OpenAccount(const User& user) {
   MutexLock lock(mutex_);
