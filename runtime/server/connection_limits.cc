@@ -49,14 +49,14 @@ ConnectionLimits::ConnectionLimits(const ServerOptions& options, Poller& poller,
       most_of_user_(options.max_connections_of_user),
       account_of_connection_(
           {.whose = "this connection",
-           .bytes = AtLeastSomeMessages(options.max_bytes_of_connection, options.limits),
+           .bytes = BytesOfConnection(options),
            .threads = options.max_threads_of_connection,
            .descriptors = options.limits.max_untaken_descriptors,
            .bytes_option = "max_bytes_of_connection",
            .threads_option = "max_threads_of_connection",
            .descriptors_remedy = "raise ServerOptions::limits.max_untaken_descriptors"}),
       account_of_user_(
-          {.bytes = AtLeastSomeMessages(options.max_bytes_of_user, options.limits),
+          {.bytes = BytesOfUser(options),
            .threads = options.max_threads_of_user,
            .descriptors = std::min(options.max_descriptors_of_user, DescriptorsInAll() / 2),
            .bytes_option = "max_bytes_of_user",
@@ -70,6 +70,14 @@ ConnectionLimits::ConnectionLimits(const ServerOptions& options, Poller& poller,
       hello_timeout_(options.hello_timeout),
       poller_(poller),
       report_(std::move(report)) {}
+
+size_t ConnectionLimits::BytesOfConnection(const ServerOptions& options) {
+  return AtLeastSomeMessages(options.max_bytes_of_connection, options.limits);
+}
+
+size_t ConnectionLimits::BytesOfUser(const ServerOptions& options) {
+  return AtLeastSomeMessages(options.max_bytes_of_user, options.limits);
+}
 
 std::shared_ptr<Account> ConnectionLimits::OpenAccount(const User& user) {
   MutexLock lock(mutex_);

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <functional>
 #include <list>
 #include <memory>
@@ -35,6 +36,10 @@ class ConnectionLimits {
   // ServerOptions::on_error, once a second at most for each kind of limit.
   ConnectionLimits(const ServerOptions& options, Poller& poller,
                    std::function<void(const absl::Status&)> report);
+
+  // What may be kept: the options' bytes, and some messages at least.
+  static size_t BytesOfConnection(const ServerOptions& options);
+  static size_t BytesOfUser(const ServerOptions& options);
 
   // The account of a connection that is coming, which is part of its user's.
   std::shared_ptr<Account> OpenAccount(const std::optional<uid_t>& user)

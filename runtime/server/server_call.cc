@@ -34,12 +34,6 @@
 #include "nigh/transport/frame.h"
 
 namespace nigh {
-namespace {
-
-// Messages larger than this many bytes are not kept, for their memory may not be needed again.
-constexpr size_t kLargeMessage = size_t{64} << 10;
-}  // namespace
-
 ServerCall::ServerCall(ServerSession& session, RegisteredMethod& method, const Method& description,
                        uint16_t method_id)
     : session_(session),
@@ -93,12 +87,16 @@ bool ServerCall::Settle() {
   return !orphaned_;
 }
 
+void ServerCall::DropLargeMessages() {
+  if (std::max(request_size_, charged_) > kLargeMessage) request_.reset();
+  if (reply_size_ > kLargeMessage) reply_.reset();
+}
+
 // It belongs to the session alone.
 void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   phase_.store(Phase::kSpare, std::memory_order_relaxed);
-  if (std::max(request_size_, charged_) > kLargeMessage) request_.reset();
+  DropLargeMessages();
   if (charged_ != 0) link_.account()->kept().Subtract(std::exchange(charged_, 0));
-  if (reply_size_ > kLargeMessage) reply_.reset();
   if (reply_ != nullptr) reply_->Clear();
   MakeMessages();
   request_size_ = reply_size_ = 0;

@@ -55,6 +55,11 @@ class Interception;
 // is not held while user code runs or a message is parsed.
 class ServerCall final : public HandlerCall {
  public:
+  // Requests of so many bytes and less are not charged: max_calls bounds them.
+  static constexpr size_t kShortRequest = 4096;
+  // Messages of more bytes are not kept with a spare call: their memory may not be needed again.
+  static constexpr size_t kLargeMessage = size_t{64} << 10;
+
   // `session` outlives the call. `description`: as handlers see the method.
   ServerCall(ServerSession& session, RegisteredMethod& method, const Method& description,
              uint16_t method_id);
@@ -85,8 +90,7 @@ class ServerCall final : public HandlerCall {
   // Takes a REQUEST of `payload`: its deadline, metadata and message. An error says why it is
   // refused.
   absl::Status TakeRequest(const FrameHeader& header, ConstByteSpan payload);
-  // Whether the bytes of such a request are charged. Those of a short one are not: max_calls bounds
-  // them.
+  // Whether the bytes of such a request are charged.
   static bool IsCharged(const FrameHeader& header, size_t payload) {
     return payload > kShortRequest || (header.flags & kSections) != 0;
   }
@@ -114,8 +118,11 @@ class ServerCall final : public HandlerCall {
   // callback does not run any more once this has returned. False: somebody else still uses the
   // call, and will give it back.
   bool Settle() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Lets go of the messages of a call that has been settled, if they are large: their memory may not
+  // be needed again.
+  void DropLargeMessages();
   // Makes a call that is over ready for another request. Its messages keep their memory, but for
-  // large ones, which may not be needed again.
+  // large ones.
   void Renew();
 
   uint32_t id() const { return id_; }
@@ -131,7 +138,6 @@ class ServerCall final : public HandlerCall {
     kTerminated,  // something else has; the handler may still run
   };
   static constexpr int kEvents = 2;
-  static constexpr size_t kShortRequest = 4096;
   // What an entry of metadata, or a message in an inbox, takes besides its bytes.
   static constexpr size_t kEntry = 64;
 

@@ -41,6 +41,9 @@ namespace nigh {
 // hold no reference to it.
 class ServerSession final : public Pollable, public std::enable_shared_from_this<ServerSession> {
  public:
+  // The most calls that one connection keeps for later requests.
+  static constexpr int kSpareCalls = 32;
+
   // `poller`, `dispatcher` and `rules` outlive the session. `reach`: of the address that the client
   // has come to. `account` is the connection's. Takes descriptors if a method of the dispatcher's
   // does.
@@ -67,6 +70,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
 
   // For the poller, in its role; see Pollable.
   Turn TakeTurn(InlineMark& mark) override;
+  std::optional<uid_t> user() const override { return peer().uid; }
   bool Silent() const override { return receiver_.Silent() && !link_.sender().holds_back(); }
   Wake ArmReceive() override {
     return link_.sender().holds_back() ? Wake::Ready() : receiver_.Arm();
