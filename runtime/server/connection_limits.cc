@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -119,6 +120,8 @@ absl::Status ConnectionLimits::Add(const std::shared_ptr<ServerSession>& session
       ++of_user_[user];
       Open& open = open_[session.get()];
       open.user = user;
+      open.session = session;
+      open.number = ++opened_;
       if (!awaits_hello) return refusal;
       open.silent = silent_.insert(silent_.end(),
                                    {session, session.get(), user, Deadline::After(hello_timeout_)});
@@ -188,22 +191,56 @@ void ConnectionLimits::EndOverdue() {
 }
 
 void ConnectionLimits::MakeRoom(const absl::Status& shortage) {
+  absl::string_view reason = ", and no hello had come yet";
   std::shared_ptr<ServerSession> goes;
   {
     MutexLock lock(mutex_);
-    absl::flat_hash_map<User, int> count;
-    int most = 0;
-    for (const Silent& silent : silent_) most = std::max(most, ++count[silent.user]);
-    const auto oldest =
-        absl::c_find_if(silent_, [&](const Silent& silent) { return count[silent.user] == most; });
-    if (oldest != silent_.end()) goes = TakeSilent(oldest);
-    if (silent_.empty()) SetTimer();
+    goes = TakeOldestSilent();
+    if (goes == nullptr) {
+      goes = OldestIdle();
+      reason = ", and no other user has as many connections without a call";
+    }
   }
   if (goes != nullptr) {
     goes->Dismiss(absl::ResourceExhaustedError(
-        "the server has no descriptors or memory left, and no hello had come yet"));
+        absl::StrCat("the server has no descriptors or memory left", reason)));
   }
   Report(shortages_, 1, shortage);
+}
+
+std::shared_ptr<ServerSession> ConnectionLimits::TakeOldestSilent() {
+  absl::flat_hash_map<User, int> count;
+  int most = 0;
+  for (const Silent& silent : silent_) most = std::max(most, ++count[silent.user]);
+  const auto oldest =
+      absl::c_find_if(silent_, [&](const Silent& silent) { return count[silent.user] == most; });
+  if (oldest == silent_.end()) return nullptr;
+  std::shared_ptr<ServerSession> taken = TakeSilent(oldest);
+  if (silent_.empty()) SetTimer();
+  return taken;
+}
+
+std::shared_ptr<ServerSession> ConnectionLimits::OldestIdle() {
+  struct Idle {
+    int count = 0;
+    uint64_t oldest = UINT64_MAX;
+    std::shared_ptr<ServerSession> session;
+  };
+  absl::flat_hash_map<User, Idle> idle;
+  const Idle* most = nullptr;
+  for (const auto& [key, open] : open_) {
+    std::shared_ptr<ServerSession> session = open.session.lock();
+    if (session == nullptr || !session->Idle()) continue;
+    Idle& of_user = idle[open.user];
+    ++of_user.count;
+    if (open.number > of_user.oldest) continue;
+    of_user.oldest = open.number;
+    of_user.session = std::move(session);
+  }
+  for (const auto& [user, of_user] : idle) {
+    if (most == nullptr || of_user.count > most->count) most = &of_user;
+  }
+  return most == nullptr ? nullptr : most->session;
 }
 
 void ConnectionLimits::Report(ReportRate& rate, int times, const absl::Status& status) {

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
@@ -54,7 +55,8 @@ class ConnectionLimits {
   void Remove(const ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Somebody was turned away for want of descriptors or memory, as `shortage` says. Among those who
-  // have not said hello, the oldest one of the user who has most of them goes.
+  // have not said hello, the oldest one of the user who has most of them goes; where there are none
+  // of these, among those without a call. A client that is not done connects anew.
   void MakeRoom(const absl::Status& shortage) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Nothing of this uses the poller any more. After that, nobody is added.
@@ -71,6 +73,8 @@ class ConnectionLimits {
   };
   struct Open {
     User user;
+    std::weak_ptr<ServerSession> session;
+    uint64_t number = 0;  // in the order in which they came
     std::optional<std::list<Silent>::iterator> silent;
   };
 
@@ -79,6 +83,8 @@ class ConnectionLimits {
   // It is not awaited any more.
   std::shared_ptr<ServerSession> TakeSilent(std::list<Silent>::iterator silent)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<ServerSession> TakeOldestSilent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<ServerSession> OldestIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sets the timer for the oldest, or takes it back where there is none.
   void SetTimer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has `status` reported, which is about one of `times`.
@@ -98,6 +104,7 @@ class ConnectionLimits {
 
   Mutex mutex_;
   absl::flat_hash_map<const ServerSession*, Open> open_ ABSL_GUARDED_BY(mutex_);
+  uint64_t opened_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<User, int> of_user_ ABSL_GUARDED_BY(mutex_);
   // Those to which somebody still owes something.
   absl::flat_hash_map<User, std::weak_ptr<Account>> accounts_ ABSL_GUARDED_BY(mutex_);
