@@ -235,8 +235,8 @@ Poller::Pass Poller::PollHot() {
   }
   for (size_t i = 0; i < hot_.size();) {
     Source& source = *hot_[i];
-    TimeShares::Share& share = *source.share;
-    if (divides && share.spent()) {
+    TimeShares::Share* const share = divides ? source.share : nullptr;
+    if (share != nullptr && share->spent()) {
       resting_.push_back(&source);
       hot_[i] = hot_.back();
       hot_.pop_back();
@@ -272,9 +272,9 @@ Poller::Pass Poller::PollHot() {
         cold = true;
         break;
     }
-    if (divides && !silent) {
+    if (share != nullptr && !silent) {
       const bool worked = turn == Pollable::Turn::kBusy || turn == Pollable::Turn::kDrained;
-      shares_.Charge(share, clock_(), worked);
+      shares_.Charge(*share, clock_(), worked);
     }
     if (cold) {
       // Order does not matter, so the last one fills the gap.

@@ -22,6 +22,7 @@ void TimeShares::Charge(Share& share, int64_t now, bool worked) {
   const bool works = !spent && (share.worked_ || worked);
   workers_ += int{works} - int{std::exchange(share.worked_, works)};
   if (spent) rests_until_ = now + kLongestRest;
+  Decide();
 }
 
 void TimeShares::NextRound() {
@@ -36,6 +37,7 @@ void TimeShares::NextRound() {
   });
   workers_ = 0;
   rests_until_ = somebody_rests ? charged_ + kLongestRest : 0;
+  Decide();
 }
 
 }  // namespace nigh

@@ -54,12 +54,18 @@ class TimeShares {
   Share& Join(const User& user);
   static void Leave(Share& share) { --share.sources_; }
   // The source becomes hot, or is not hot any more.
-  void Heat(Share& share) { competing_ += share.hot_++ == 0 ? 1 : 0; }
-  void Cool(Share& share) { competing_ -= --share.hot_ == 0 ? 1 : 0; }
+  void Heat(Share& share) {
+    competing_ += share.hot_++ == 0 ? 1 : 0;
+    Decide();
+  }
+  void Cool(Share& share) {
+    competing_ -= --share.hot_ == 0 ? 1 : 0;
+    Decide();
+  }
 
   // Whether several users have hot sources, or somebody rests. Else nothing is to be divided, and
   // no clock is read.
-  bool divides() const { return competing_ > 1 || rests_until_ != 0; }
+  bool divides() const { return divides_; }
   // What is charged next begins now; steady nanoseconds, as below.
   void Begin(int64_t now) { charged_ = now; }
   // Charges `share` for the time since it was begun, or since the last charge. `worked`: there was
@@ -75,7 +81,10 @@ class TimeShares {
   void NextRound();
 
  private:
+  void Decide() { divides_ = competing_ > 1 || rests_until_ != 0; }
+
   absl::node_hash_map<User, Share> shares_;
+  bool divides_ = false;
   int competing_ = 0;        // users with hot sources
   int64_t charged_ = 0;      // when the last charge was made
   int workers_ = 0;          // users who have worked in this round and have not used up their share
