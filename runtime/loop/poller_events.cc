@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "nigh/deadline.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
@@ -24,6 +26,21 @@ constexpr absl::Duration kLookAgainAfter = absl::Milliseconds(1);
 // Set in the token of a descriptor that tells only of room. EPOLLOUT is no help there: a medium may
 // tell of room by making an eventfd readable.
 constexpr uint64_t kRoomBit = uint64_t{1} << 63;
+
+// epoll_wait(2), with a timeout in nanoseconds; none: for ever.
+int WaitForEvents(int epoll, absl::Span<epoll_event> events, std::optional<int64_t> nanos) {
+  constexpr int64_t kNanosAMilli = 1'000'000;
+  const auto most = static_cast<int>(events.size());
+  if (nanos.value_or(0) > 0) {
+    const timespec timeout{.tv_sec = 0, .tv_nsec = std::min(*nanos, 1000 * kNanosAMilli - 1)};
+    const int count = ::epoll_pwait2(epoll, events.data(), most, &timeout, nullptr);
+    // Before Linux 5.11.
+    if (count >= 0 || errno != ENOSYS) return count;
+  }
+  const auto millis = [&] { return (*nanos + kNanosAMilli - 1) / kNanosAMilli; };
+  return ::epoll_wait(epoll, events.data(), most,
+                      nanos.has_value() ? static_cast<int>(millis()) : -1);
+}
 
 }  // namespace
 
@@ -127,9 +144,7 @@ void Poller::StopWatchingEnd(Source& source) {
 bool Poller::PollEvents(std::optional<int64_t> nanos) {
   last_events_ = SteadyNanos();
   std::array<epoll_event, 64> events;
-  const timespec timeout{.tv_sec = 0, .tv_nsec = nanos.value_or(0)};
-  const int count = ::epoll_pwait2(epoll_.get(), events.data(), events.size(),
-                                   nanos.has_value() ? &timeout : nullptr, nullptr);
+  const int count = WaitForEvents(epoll_.get(), absl::MakeSpan(events), nanos);
   for (int i = 0; i < count; ++i) {
     const Token token = events[i].data.u64 & ~kRoomBit;
     const bool room_only = token != events[i].data.u64;
