@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <future>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -23,10 +24,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "nigh/event_loop.h"
 #include "nigh/fd.h"
 #include "nigh/fd.pb.h"
 #include "nigh/nigh.h"
 #include "nigh/runtime/base/duplicate_fd.h"
+#include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/transport.h"
@@ -238,6 +241,27 @@ void WriteScripts(Input& input, bool good_beginning) {
   }
 }
 
+// The poller that channels share: one for all inputs, whose thread so ends with none of them.
+Poller& ThePoller() {
+  static const auto& poller = *new std::shared_ptr<Poller>(SharedPoller());
+  Expect(poller != nullptr, "there is a thread");
+  return *poller;
+}
+
+// A channel whose frames wait for room has left its session to the poller, which lets go of that,
+// and closes its socket, in a turn after the channel's end.
+void AwaitPoller() {
+  bool idle = false;
+  while (!idle) {
+    idle = ThePoller().load() == 0;
+    // What is counted no more is destroyed before a later task runs.
+    std::promise<void> ran;
+    const std::future<void> later = ran.get_future();
+    ThePoller().Post(nullptr, [ran = std::move(ran)]() mutable { ran.set_value(); });
+    later.wait();
+  }
+}
+
 void CheckWhatWasSent() {
   for (const UniqueFd& end : TheScripts().ends) {
     FrameChecker checker(FrameChecker::End::kClient);
@@ -276,6 +300,7 @@ void Run(Input input) {
     Calls calls(*std::move(channel));
     for (const std::byte step : steps) calls.Step(static_cast<uint8_t>(step));
   }
+  AwaitPoller();
   CheckWhatWasSent();
   TheScripts() = Scripts();
 }
@@ -286,6 +311,7 @@ void Run(Input input) {
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace nigh::testing;  // NOLINT(google-build-using-namespace)
   SentFds::Make();
+  (void)ThePoller();
   const ExtraDescriptors extra;
   Run(Input(data, size));
   Expect(extra.AreNone(), "descriptors leak");

@@ -212,7 +212,9 @@ absl::Status ShmConnection::TakeOffer(Offer& offer) {
   peer_memory_ = *std::move(memory);
   peer_page_ = reinterpret_cast<const ControlPage*>(peer_memory_.bytes().data());
   // Another user's bell might block this side when it rings.
-  if (same_user_) peer_bell_ = AttachBell(std::move(offer.bell), own_page_.rung, peer_.pid);
+  if (same_user_) {
+    peer_bell_ = AttachBell(std::exchange(offer.bell, {}), own_page_.rung, peer_.pid);
+  }
   return own_bell_ != nullptr ? own_bell_->Listen(peer_page_->rung) : absl::OkStatus();
 }
 
