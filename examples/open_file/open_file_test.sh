@@ -39,7 +39,11 @@ for medium in unix shm; do
   expect "$("${ask[@]}" map)" "the treasure is under the oak"
   for name in missing link ../outside /etc/hostname; do
     said=$("${ask[@]}" "$name" 2>&1) && { echo "$name was given out"; exit 1; }
-    [[ "$name" == missing ]] && expect "$said" NOT_FOUND || [[ "$said" != *"not for you"* ]]
+    if [[ "$name" == missing ]]; then
+      expect "$said" NOT_FOUND
+    elif [[ "$said" == *"not for you"* ]]; then
+      exit 1
+    fi
   done
   expect "$(cat "$folder/log")" "opened map for user"
   kill "$helper_pid"

@@ -104,9 +104,7 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
   state_ = CallState(method_.kind, CallState::End::kClient);
   status_ = absl::OkStatus();
   absl::Status status = link().CheckRequest(method_, context_, first ? &*first : nullptr);
-  if (status.ok() && descriptors != nullptr) {
-    status = link().CheckDescriptors(method_, *descriptors);
-  }
+  if (status.ok()) status = link().CheckDescriptors(method_, descriptors);
   if (!status.ok()) {
     status_ = std::move(status);
     state_.Close();
@@ -164,10 +162,8 @@ void ClientExchange::SendTheRestAgain() {
                        " bytes ahead, fewer than had been sent to the last one")));
     }
     SharedDescriptors descriptors = sent_.descriptors(i);
-    if (descriptors != nullptr) {
-      if (absl::Status wrong = link().CheckDescriptors(method_, *descriptors); !wrong.ok()) {
-        return Abandon(std::move(wrong));
-      }
+    if (absl::Status wrong = link().CheckDescriptors(method_, descriptors); !wrong.ok()) {
+      return Abandon(std::move(wrong));
     }
     const bool end = sent_.ended() && i == count - 1;
     (void)state_.Send(/*message=*/true, end);
@@ -231,12 +227,10 @@ Sent ClientExchange::WriteNow(const MessageSource& message, bool end) {
     return Sent::kFailed;
   }
   ClientContext& context = context_.context();
-  if (CallFds::HasAttached(context)) {
-    if (absl::Status wrong = link().CheckDescriptors(method_, *CallFds::Attached(context));
-        !wrong.ok()) {
-      Abandon(std::move(wrong));
-      return Sent::kFailed;
-    }
+  if (absl::Status wrong = link().CheckDescriptors(method_, CallFds::Attached(context));
+      !wrong.ok()) {
+    Abandon(std::move(wrong));
+    return Sent::kFailed;
   }
   if (state_.Send(/*message=*/true, end) != Verdict::kOk) return Sent::kFailed;
   SharedDescriptors descriptors;

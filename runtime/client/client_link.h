@@ -66,9 +66,10 @@ class ClientLink {
   // Why a call with the context's metadata and such a first message cannot begin, or OK.
   absl::Status CheckRequest(const Method& method, const UsedContext& context,
                             const MessageSource* first) const;
-  // Why a message of the call cannot go with these, or OK.
-  absl::Status CheckDescriptors(const Method& method, const Descriptors& descriptors) const {
-    return fds_.CheckToSend(NameOf(method), descriptors, InRequests(method.fds), server_,
+  // Why a message of the call cannot go with these, which may be none, or OK.
+  absl::Status CheckDescriptors(const Method& method, const SharedDescriptors& descriptors) const {
+    if (descriptors == nullptr) return absl::OkStatus();
+    return fds_.CheckToSend(NameOf(method), *descriptors, InRequests(method.fds), server_,
                             Peer::kServer);
   }
   struct Opening {

@@ -128,7 +128,7 @@ bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
       with_fds ? CallFds::Attached(context_.context()) : SharedDescriptors();
   SectionWriter sections;
   if (with_fds) {
-    if (absl::Status status = link.CheckDescriptors(method, *descriptors); !status.ok()) {
+    if (absl::Status status = link.CheckDescriptors(method, descriptors); !status.ok()) {
       End(std::move(status));
       return true;
     }
