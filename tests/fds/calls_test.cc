@@ -57,7 +57,9 @@ class FdsTest : public ::testing::Test {
   void TearDown() override {
     channel_.reset();
     server_.reset();
-    // What it still had of the channel's session, it has let go of before it runs a later task.
+    // It still has the channel's session, perhaps; and what it had, it has let go of before it runs
+    // a later task.
+    while (poller_->load() != 0) std::this_thread::yield();
     Event idle;
     poller_->Post(nullptr, [&idle] { idle.Happen(); });
     idle.Await();
