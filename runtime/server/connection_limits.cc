@@ -25,6 +25,9 @@ namespace {
 // A call may need a few: one that arrives, one that is handled, one that leaves.
 constexpr size_t kLeastMessages = 4;
 
+// Whoever has no more connections without a call than this is not who uses up the descriptors.
+constexpr int kManyIdle = 8;
+
 std::string NameOf(const std::optional<uid_t>& user) {
   return user.has_value() ? absl::StrCat("user ", *user)
                           : std::string("users whom the system does not name");
@@ -240,7 +243,7 @@ std::shared_ptr<ServerSession> ConnectionLimits::OldestIdle() {
   for (const auto& [user, of_user] : idle) {
     if (most == nullptr || of_user.count > most->count) most = &of_user;
   }
-  return most == nullptr ? nullptr : most->session;
+  return most == nullptr || most->count < kManyIdle ? nullptr : most->session;
 }
 
 void ConnectionLimits::Report(ReportRate& rate, int times, const absl::Status& status) {

@@ -56,7 +56,8 @@ class ConnectionLimits {
 
   // Somebody was turned away for want of descriptors or memory, as `shortage` says. Among those who
   // have not said hello, the oldest one of the user who has most of them goes; where there are none
-  // of these, among those without a call. A client that is not done connects anew.
+  // of these, among those without a call, if that user has many. A client that is not done connects
+  // anew.
   void MakeRoom(const absl::Status& shortage) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Nothing of this uses the poller any more. After that, nobody is added.
