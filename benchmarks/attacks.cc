@@ -49,11 +49,11 @@ class Peer {
 
   // False, as what follows: the connection is over.
   bool Greet() {
-    std::byte hello[kMaxHelloSize];
-    const size_t size = EncodeHello(
+    std::byte hello[kHelloSize];
+    EncodeHello(
         {.window = 1 << 20, .max_message = 4 << 20, .max_metadata = 8192, .max_calls = kCalls},
         hello);
-    return Send({.kind = FrameKind::kHello}, AsText(ConstByteSpan(hello, size))) &&
+    return Send({.kind = FrameKind::kHello}, AsText(ConstByteSpan(hello))) &&
            Send({.kind = FrameKind::kMethod}, kUnary) && Flush();
   }
 
