@@ -58,10 +58,8 @@ HAND_TUNED_SPINS = (0, 400)
 # How long a handler sleeps in whose client one wants to see no CPU burnt.
 SLOW_SERVERS = ("100us", "1ms")
 
-# What may run beside a measurement, to disturb it: a command whose {programs} and {address} run.py
-# fills in, the latter with what follows the scheme.
+# What may run beside a measurement, to disturb it.
 BESIDE = {
-    "hostile peer": ("{programs}/../tests/shm/hostile_peer", "{address}", "1", "1000000000"),
     "busy process": ("sh", "-c", "while :; do :; done"),
 }
 
@@ -138,9 +136,6 @@ def make_plan(quick):
     # Each call sleeps, and so is woken by a doorbell.
     add("asleep, 64 B", ["nigh shm"] + ["nigh shm " + bell for bell in DOORBELLS] + ["nigh unix"],
         ("split", "stacked"), "--spins=0", "--yields=0")
-    for disturber in ("", *BESIDE):
-        add("beside others", ("nigh shm",), PLACEMENTS, label="beside a " + disturber if disturber
-            else "alone", beside=disturber)
     for threads, channels in (*((each, 1) for each in THREADS),
                               *((each, each) for each in THREADS[1:]), (64, 64)):
         add(threads_name(threads, channels),

@@ -19,10 +19,8 @@ from plan import BESIDE, SUBJECTS, make_plan, size_name
 from report import Results, print_table, print_targets
 
 
-def start_beside(programs, address, what):
-    command = [part.format(programs=programs, address=address.partition(":")[2])
-               for part in BESIDE[what]]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+def start_beside(what):
+    return subprocess.Popen(BESIDE[what], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL)
 
 
@@ -37,11 +35,7 @@ def start(programs, address, measurement, seconds):
 def measure(programs, scratch, measurement, seconds):
     """One round's values; None where the program failed. Of several copies, their mean."""
     address = SUBJECTS[measurement.subject][1].replace("{scratch}", scratch)
-    beside = None
-    if measurement.beside:
-        # Known to both.
-        address = address.replace("{pid}", "beside")
-        beside = start_beside(programs, address, measurement.beside)
+    beside = start_beside(measurement.beside) if measurement.beside else None
     running = [start(programs, address, measurement, seconds) for _ in range(measurement.copies)]
     values = []
     for process in running:

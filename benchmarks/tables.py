@@ -6,7 +6,7 @@ usage: tables.py FILE
 import json
 import sys
 
-from plan import (BESIDE, NOW_AND_THEN, OPEN_LOOP_RATES, PLACEMENTS, SLOW_SERVERS, SUBJECTS, WAIT_POLICY,
+from plan import (NOW_AND_THEN, OPEN_LOOP_RATES, PLACEMENTS, SLOW_SERVERS, SUBJECTS, WAIT_POLICY,
                   threads_name)
 from report import Results, hand_tuned, number
 
@@ -86,16 +86,6 @@ def print_open_loop(results):
                ("split p50", "p99", "p99.9", "free p50", "p99", "p99.9"), rows)
 
 
-def print_beside(results):
-    labels = ["alone"] + ["beside a " + disturber for disturber in BESIDE]
-    print_rows("Shared memory beside a process that attacks the server, and beside one that is just busy",
-               ["%s %s" % (placement, field) for placement in ("split", "stacked", "free")
-                for field in ("p50", "p99")],
-               [[label] + [number(results.median(("beside others", "nigh shm " + label, placement), field))
-                           for placement in ("split", "stacked", "free") for field in ("p50", "p99")]
-                for label in labels])
-
-
 def print_wait_policy(results):
     labels = ["default"] + hand_tuned("nigh shm")
     rows = [["%s: %s" % (subject, what)]
@@ -152,7 +142,6 @@ def main():
                "per_s")
     print_grid(results, "Doorbells: 64-byte unary echo of two sides that sleep before each message, p50",
                [(placement, "asleep, 64 B", placement) for placement in ("split", "stacked")], "p50")
-    print_beside(results)
     print_open_loop(results)
     print_slow_servers(results)
     print_wait_policy(results)

@@ -1,6 +1,8 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
+#include <set>
+
 #include "codegen/allow.h"
 #include "codegen/names.h"
 #include "codegen/printers.h"
@@ -10,6 +12,7 @@
 namespace nigh::codegen {
 namespace {
 
+using google::protobuf::Descriptor;
 using google::protobuf::MethodDescriptor;
 using google::protobuf::MethodOptions;
 using google::protobuf::ServiceDescriptor;
@@ -36,6 +39,28 @@ const char* IdempotencyOf(const MethodDescriptor& method) {
     default:
       return "kUnknown";
   }
+}
+
+// Whether a message of this type can have a nigh.Fd in it. Those of `seen` have been looked at.
+bool HasFd(const Descriptor& message, std::set<const Descriptor*>& seen) {
+  if (message.full_name() == "nigh.Fd") return true;
+  if (!seen.insert(&message).second) return false;
+  for (int i = 0; i < message.field_count(); ++i) {
+    const Descriptor* const part = message.field(i)->message_type();
+    if (part != nullptr && HasFd(*part, seen)) return true;
+  }
+  return false;
+}
+
+bool HasFd(const Descriptor& message) {
+  std::set<const Descriptor*> seen;
+  return HasFd(message, seen);
+}
+
+const char* FdsOf(const MethodDescriptor& method) {
+  const bool in_replies = HasFd(*method.output_type());
+  if (HasFd(*method.input_type())) return in_replies ? "kInBoth" : "kInRequests";
+  return in_replies ? "kInReplies" : "kNowhere";
 }
 
 }  // namespace
@@ -68,11 +93,13 @@ constinit const std::array<::nigh::Method, $method_count$> $service$::kMethods =
     const Allow* const allow = AllowOf(method.descriptor);
     method.variables["allow"] =
         allow == nullptr ? "" : ",\n     [] { return " + CallersOf(*allow) + "; }";
+    method.variables["fds"] = FdsOf(method.descriptor);
     Print(out, method.variables, R"(
     {"/$full_name$/$name$",
      ::nigh::MethodKind::$kind$,
      ::nigh::Dispatch::$dispatch$,
-     ::nigh::Idempotency::$idempotency$$allow$},
+     ::nigh::Idempotency::$idempotency$,
+     ::nigh::Fds::$fds$$allow$},
 )");
   }
   out.Print("}};\n");

@@ -79,7 +79,7 @@ ssize_t FaultyStream::Read(ByteSpan to) {
   }
 }
 
-ssize_t FaultyStream::Write(ConstByteSpan from) {
+ssize_t FaultyStream::WriteMaybeWith(ConstByteSpan from, const Descriptors* descriptors) {
   using Step = FaultLane::Step;
   const Step step = out_.Next(1, /*whole=*/false);
   if (step == Step::kHeld) {
@@ -89,7 +89,7 @@ ssize_t FaultyStream::Write(ConstByteSpan from) {
   Open(out_gate_);
   switch (step) {
     case Step::kPass: {
-      const ssize_t count = ForwardingStream::Write(from.first(out_.Room(from.size())));
+      const ssize_t count = Forward(from.first(out_.Room(from.size())), descriptors);
       if (count > 0) out_.Passed(static_cast<size_t>(count));
       return count;
     }
@@ -100,7 +100,7 @@ ssize_t FaultyStream::Write(ConstByteSpan from) {
       break;
     case Step::kCorrupt: {
       const std::byte corrupt = ~from[0];
-      const ssize_t count = ForwardingStream::Write(ConstByteSpan(&corrupt, 1));
+      const ssize_t count = Forward(ConstByteSpan(&corrupt, 1), descriptors);
       if (count <= 0) return count;
       break;
     }

@@ -11,6 +11,7 @@
 #include "nigh/testing/fault_script.h"
 #include "nigh/testing/gate.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/stream/forwarding_stream.h"
 
@@ -23,13 +24,22 @@ class FaultyStream final : public ForwardingStream {
                const std::shared_ptr<FaultyLink>& link);
 
   ssize_t Read(ByteSpan to) override;
-  ssize_t Write(ConstByteSpan from) override;
+  ssize_t Write(ConstByteSpan from) override { return WriteMaybeWith(from, nullptr); }
+  ssize_t WriteWith(ConstByteSpan from, const Descriptors& descriptors) override {
+    return WriteMaybeWith(from, &descriptors);
+  }
   int read_fd() const override;
   int write_fd() const override;
   short write_events() const override;
   std::optional<std::string> PeerEnd() override;
 
  private:
+  // `descriptors` may be null. Those that go with a byte that is lost are lost, too.
+  ssize_t WriteMaybeWith(ConstByteSpan from, const Descriptors* descriptors);
+  ssize_t Forward(ConstByteSpan from, const Descriptors* descriptors) {
+    return descriptors == nullptr ? ForwardingStream::Write(from)
+                                  : ForwardingStream::WriteWith(from, *descriptors);
+  }
   void EndWriting();
 
   const std::shared_ptr<FaultyLink> link_;

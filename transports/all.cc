@@ -1,3 +1,6 @@
+#include <cstddef>
+#include <iterator>
+
 #include "nigh/transport/transport.h"
 #include "nigh/transports/exec/exec.h"
 #include "nigh/transports/exec/stdio.h"
@@ -15,13 +18,28 @@ namespace nigh {
 namespace {
 
 constexpr Transport kTransports[] = {
-    kLocalTransport,        kShmTransport,  kInprocTransport, kUnixTransport,
-    kUnixAbstractTransport, kTcpTransport,  kPipeTransport,   kExecTransport,
-    kStdioTransport,        kFifoTransport, kMqueueTransport, kSysvmqTransport,
+    kLocalTransport,
+    kShmTransport,
+    kInprocTransport,
+    kUnixTransport,
+    kUnixAbstractTransport,
+    kTcpTransport,
+    kFifoTransport,
+    kMqueueTransport,
+    kSysvmqTransport,
+    // Not for addresses that come from elsewhere: kHarmless.
+    kPipeTransport,
+    kExecTransport,
+    kStdioTransport,
 };
+constexpr size_t kHarmless = std::size(kTransports) - 3;
 
 }  // namespace
 
 TransportTable AllTransports() { return kTransports; }
+
+TransportTable TransportsForUntrustedAddresses() {
+  return TransportTable(kTransports).first(kHarmless);
+}
 
 }  // namespace nigh

@@ -99,8 +99,9 @@ class SeqpacketListener final : public Listener {
     if (!socket.ok()) return socket.status();
     if (!*socket) return nullptr;
     const std::string where = address_.ToString();
-    if (const absl::Status may = gate()(IdentifyPeer(socket->get(), where)); !may.ok()) {
-      TurnAway(*std::move(socket), may);
+    const PeerIdentity client = IdentifyPeer(socket->get(), where);
+    if (const absl::Status may = gate()(client); !may.ok()) {
+      TurnAway(*std::move(socket), client, may);
       return nullptr;
     }
     return std::make_unique<SeqpacketConnection>(*std::move(socket), where);

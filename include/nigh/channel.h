@@ -81,7 +81,7 @@ class Channel {
   // as long as the channel or one of its calls exists. If `name` is no method's name, calls fail
   // with INTERNAL. The channel remembers kMaxMethods names; calls of further ones fail with
   // RESOURCE_EXHAUSTED.
-  BoundMethod Bind(absl::string_view name, MethodKind kind);
+  BoundMethod Bind(absl::string_view name, MethodKind kind, Fds fds = Fds::kNowhere);
 
  private:
   explicit Channel(std::shared_ptr<Connector> connector);

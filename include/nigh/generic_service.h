@@ -61,6 +61,9 @@ class GenericService : public Service {
   // once.
   virtual absl::Status Handle(ServerContext& context, GenericServerStream& stream) = 0;
 
+  // With which messages descriptors may travel (nigh/fd.h). Asked once, when it is registered.
+  virtual Fds fds() const { return Fds::kNowhere; }
+
   // For the dispatcher.
   MethodHandler HandlerOf(const Method& method);
 };

@@ -11,6 +11,7 @@
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/client_stream.h"
+#include "nigh/method.h"
 #include "nigh/options.h"
 
 namespace nigh {
@@ -32,7 +33,9 @@ class GenericStub final {
   using Writer = ClientWriter<std::string, std::string>;
   using Stream = ClientStream<std::string, std::string>;
 
-  explicit GenericStub(std::shared_ptr<Channel> channel) : channel_(std::move(channel)) {}
+  // `fds`: messages may bring descriptors (nigh/fd.h).
+  explicit GenericStub(std::shared_ptr<Channel> channel, Fds fds = Fds::kNowhere)
+      : channel_(std::move(channel)), fds_(fds) {}
 
   // Each comes in two forms: with options, and with a context for full control. The context must
   // outlive the call.
@@ -66,10 +69,11 @@ class GenericStub final {
 
  private:
   BoundMethod Bind(absl::string_view method, MethodKind kind) const {
-    return channel_->Bind(method, kind);
+    return channel_->Bind(method, kind, fds_);
   }
 
   std::shared_ptr<Channel> channel_;
+  Fds fds_;
 };
 
 }  // namespace nigh

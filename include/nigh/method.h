@@ -36,6 +36,12 @@ enum class Dispatch {
 // A method's idempotency_level, protobuf's standard option.
 enum class Idempotency { kUnknown, kNoSideEffects, kIdempotent };
 
+// With which of a method's messages descriptors can travel: those whose type has a nigh.Fd in it.
+enum class Fds { kNowhere, kInRequests, kInReplies, kInBoth };
+
+constexpr bool InRequests(Fds fds) { return fds == Fds::kInRequests || fds == Fds::kInBoth; }
+constexpr bool InReplies(Fds fds) { return fds == Fds::kInReplies || fds == Fds::kInBoth; }
+
 // Who may call a method: whoever one of these names, and nobody else (message Allow in
 // proto/nigh/options.proto).
 struct Callers {
@@ -53,6 +59,7 @@ struct Method {
   MethodKind kind;
   Dispatch dispatch = Dispatch::kAdaptive;
   Idempotency idempotency = Idempotency::kUnknown;
+  Fds fds = Fds::kNowhere;
   // What the .proto says of who may call; asked when the method is registered. Null: nothing.
   Callers (*allow)() = nullptr;
 };
@@ -69,8 +76,9 @@ struct BoundMethod {
 // A method of which only the name is known. Its kind is unknown, so requests and replies are
 // streams.
 struct NamedMethod {
-  explicit NamedMethod(absl::string_view method_name)
-      : name(method_name), method{name.c_str(), MethodKind::kBidiStreaming} {}
+  explicit NamedMethod(absl::string_view method_name, Fds fds = Fds::kNowhere)
+      : name(method_name),
+        method{.name = name.c_str(), .kind = MethodKind::kBidiStreaming, .fds = fds} {}
   NamedMethod(const NamedMethod&) = delete;
   NamedMethod& operator=(const NamedMethod&) = delete;
 

@@ -36,6 +36,13 @@ struct Limits {
   size_t max_metadata = 8192;            // bytes of keys and values of one call and direction
   uint32_t max_calls = 1024;             // in flight on one connection; at most 1'048'576
   uint32_t window = 256 << 10;           // bytes that a stream's writer may be ahead of its reader
+  // Descriptors of one message (nigh/fd.h), at most 253; more: RESOURCE_EXHAUSTED. 0: none is ever
+  // received, whatever the methods say.
+  uint32_t max_descriptors = 16;
+  // Descriptors of one connection that have come and are neither taken out of their messages nor
+  // closed; and, at a server, those of replies that have not left. A message with more:
+  // RESOURCE_EXHAUSTED. At least max_descriptors.
+  uint32_t max_untaken_descriptors = 256;
 };
 
 // The options of one call that are needed most. ClientContext has them all.
@@ -151,6 +158,10 @@ struct ServerOptions {
   // connections of one user. Calls beyond that fail with RESOURCE_EXHAUSTED at once.
   int max_threads_of_connection = 1024;
   int max_threads_of_user = 3072;
+  // Descriptors of all connections of one user (limits.max_untaken_descriptors); a message with
+  // more: RESOURCE_EXHAUSTED. At most a quarter of what this process may have open (ulimit -n) when
+  // the server is made; all users together may have half.
+  size_t max_descriptors_of_user = 1024;
   // How long they wait. Then they fail with RESOURCE_EXHAUSTED, which on_error hears of, too, once
   // a second at most. Infinite: until a thread is free.
   absl::Duration thread_timeout = absl::Seconds(1);

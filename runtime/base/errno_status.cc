@@ -36,6 +36,9 @@ absl::string_view Remedy(int error_number, absl::string_view operation) {
       return " (raise the limit on open files, ulimit -n)";
     case EFBIG:
       return " (raise the limit on the size of files, ulimit -f)";
+    case ETOOMANYREFS:
+      return " (this process's user has more descriptors on their way, to all receivers, than its "
+             "limit, ulimit -n: somebody does not read)";
     case ENAMETOOLONG:
       return " (use a shorter path)";
     default:

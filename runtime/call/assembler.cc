@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -41,10 +42,11 @@ std::optional<FrameKind> Assembler::Unfinished(uint32_t call) const {
   return entry == unfinished_.end() ? std::nullopt : std::optional(entry->second.header.kind);
 }
 
-absl::Status Assembler::Begin(const Frame& first) {
+absl::Status Assembler::Begin(const Frame& first, std::unique_ptr<Descriptors> descriptors) {
   if (absl::Status status = Interrupt(first.header); !status.ok()) return status;
   Whole& whole = unfinished_[first.header.call];
   whole.header = first.header;
+  whole.descriptors = std::move(descriptors);
   whole.announced = size_t{first.header.length} + first.header.rest;
   announced_ += whole.announced;
   whole.payload = std::exchange(spare_, std::string());

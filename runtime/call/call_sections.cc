@@ -31,6 +31,12 @@ absl::string_view CutText(absl::string_view text, size_t limit) {
   return text.substr(0, end);
 }
 
+// Whether DescriptorCount has read this one, if it is the first.
+bool SaysDescriptors(const Section& section) {
+  return section.type == SectionType::kDescriptors && section.key.empty() &&
+         section.value.size() == sizeof(uint32_t);
+}
+
 }  // namespace
 
 uint64_t TimeLeft(Deadline deadline) {
@@ -69,7 +75,9 @@ absl::Status TakeMetadata(const FrameHeader& header, size_t limit, ConstByteSpan
                           Metadata& metadata) {
   if ((header.flags & kSections) == 0) return absl::OkStatus();
   SectionReader reader(payload);
+  bool first = true;
   while (std::optional<Section> section = reader.Next()) {
+    if (std::exchange(first, false) && SaysDescriptors(*section)) continue;
     if (section->type != SectionType::kMetadata) {
       return absl::InternalError(absl::StrCat(FrameKindName(header.kind),
                                               " frame with a section of type ",
@@ -94,7 +102,9 @@ absl::Status TakeResponse(const FrameHeader& header, size_t limit, ConstByteSpan
   std::vector<std::pair<absl::string_view, absl::string_view>> details;
   if ((header.flags & kSections) != 0) {
     SectionReader reader(payload);
+    bool first = true;
     while (std::optional<Section> section = reader.Next()) {
+      if (std::exchange(first, false) && SaysDescriptors(*section)) continue;
       const size_t size = section->key.size() + section->value.size();
       switch (section->type) {
         case SectionType::kMetadata:

@@ -12,13 +12,12 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "google/protobuf/io/zero_copy_stream.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/call/piece_stream.h"
 #include "nigh/runtime/call/spare_buffer.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -44,107 +43,6 @@ void WritePayload(absl::string_view sections, const MessageSource* message, std:
 
 bool IsRequest(const FrameHeader& header) { return header.kind == FrameKind::kRequest; }
 
-// The header of the piece that begins at `sent` of a payload of `size` bytes.
-FrameHeader PieceHeader(const FrameHeader& first, size_t sent, size_t piece, size_t size) {
-  FrameHeader header =
-      sent == 0 ? first : FrameHeader{.kind = FrameKind::kPiece, .call = first.call};
-  header.length = static_cast<uint32_t>(piece);
-  header.rest = static_cast<uint32_t>(size - sent - piece);
-  return header;
-}
-
-// Takes a long message from the serialiser. It claims pieces from the connection, each of which
-// leaves when it is full. Once there is no room, or somebody else wants to send, it takes memory
-// for the rest.
-class PieceStream final : public google::protobuf::io::ZeroCopyOutputStream {
- public:
-  // A piece has up to `most` bytes. `gives_way` says that somebody else wants to send. `buffer` has
-  // memory for the whole payload, so that the rest has its place at the same offset, and is told
-  // how much has left; the connection is not used any more after that.
-  PieceStream(Connection& connection, const FrameHeader& header, size_t size, size_t most,
-              absl::FunctionRef<bool()> gives_way, absl::FunctionRef<std::byte*(size_t)> buffer)
-      : connection_(connection),
-        header_(header),
-        size_(size),
-        most_(std::min(most, connection.max_payload())),
-        gives_way_(gives_way),
-        buffer_(buffer) {}
-
-  bool Next(void** data, int* size) override {
-    if (const size_t unused = std::exchange(unused_, 0); unused != 0) {
-      *data = given_end_ - unused;
-      *size = static_cast<int>(unused);
-      return true;
-    }
-    CommitPiece();
-    const size_t left = size_ - begun_;
-    if (left == 0 || rest_ != nullptr) {
-      // The serialiser asks for more than it writes. It writes nothing here, unless the message has
-      // grown since it was measured; Finish tells.
-      given_end_ = nullptr;
-      *data = scratch_.data();
-      *size = static_cast<int>(scratch_.size());
-      return true;
-    }
-    const size_t piece = std::min(left, most_);
-    std::optional<ByteSpan> claim;
-    // Not before the first piece, so that REQUESTs leave in order.
-    if (begun_ == 0 || !gives_way_()) claim = connection_.Claim(piece);
-    if (claim.has_value()) {
-      *data = claim->data();
-      claimed_ = piece;
-      begun_ += piece;
-      *size = static_cast<int>(piece);
-    } else {
-      rest_ = buffer_(begun_);
-      *data = rest_ + begun_;
-      *size = static_cast<int>(left);
-    }
-    given_end_ = static_cast<std::byte*>(*data) + *size;
-    return true;
-  }
-  void BackUp(int count) override {
-    if (given_end_ != nullptr) unused_ = static_cast<size_t>(count);
-  }
-  int64_t ByteCount() const override { return static_cast<int64_t>(begun_); }
-
-  // Must be called at the end. Fails if the connection has, or if the message has changed its size.
-  absl::Status Finish() {
-    if (unused_ != 0 || (begun_ < size_ && rest_ == nullptr)) {
-      return absl::InternalError("a message changed while it was being sent");
-    }
-    CommitPiece();
-    return status_;
-  }
-  // How many bytes have been committed; the buffer holds the rest.
-  size_t sent() const { return begun_; }
-
- private:
-  void CommitPiece() {
-    const size_t piece = std::exchange(claimed_, 0);
-    if (piece == 0) return;
-    connection_.Commit(PieceHeader(header_, begun_ - piece, piece, size_));
-    // At once, so that the peer can begin to take pieces while the next one is serialised.
-    if (status_.ok() && connection_.Flush() == Flushed::kEnded) {
-      status_ = connection_.End(Interest::kSend);
-    }
-  }
-
-  Connection& connection_;
-  const FrameHeader header_;
-  const size_t size_;
-  const size_t most_;
-  const absl::FunctionRef<bool()> gives_way_;
-  const absl::FunctionRef<std::byte*(size_t)> buffer_;
-  size_t begun_ = 0;                // bytes of the payload for which pieces have been claimed
-  size_t claimed_ = 0;              // bytes of the last piece, while it is not committed
-  std::byte* given_end_ = nullptr;  // end of the memory that Next gave; null: that was scratch_
-  size_t unused_ = 0;               // bytes before given_end_ that the serialiser has given back
-  std::byte* rest_ = nullptr;
-  absl::Status status_;
-  std::array<std::byte, 64> scratch_;
-};
-
 }  // namespace
 
 Sent FrameSender::Send(FrameHeader&& header, absl::string_view sections,
@@ -155,6 +53,13 @@ Sent FrameSender::Send(FrameHeader&& header, absl::string_view sections,
   return SendLocked(std::move(header), sections, message);
 }
 
+Sent FrameSender::SendWith(SharedDescriptors descriptors, FrameHeader&& header,
+                           absl::string_view sections, const MessageSource* message) {
+  if (!birth_.is_this()) return Sent::kFailed;
+  MutexLock lock(mutex_);
+  return SendWithLocked(std::move(descriptors), std::move(header), sections, message);
+}
+
 Sent FrameSender::SendText(FrameHeader&& header, absl::string_view text) {
   const MessageSource source(text);
   if (!birth_.is_this()) return Sent::kFailed;
@@ -163,7 +68,8 @@ Sent FrameSender::SendText(FrameHeader&& header, absl::string_view text) {
 }
 
 Sent FrameSender::SendRequestLocked(FrameHeader&& header, const char* method_name,
-                                    absl::string_view sections, const MessageSource* message) {
+                                    absl::string_view sections, const MessageSource* message,
+                                    const SharedDescriptors* descriptors) {
   if (header.method >= declared_.size()) declared_.resize(header.method + 1);
   if (!declared_[header.method]) {
     declared_[header.method] = true;
@@ -173,7 +79,32 @@ Sent FrameSender::SendRequestLocked(FrameHeader&& header, const char* method_nam
       return Sent::kFailed;
     }
   }
+  if (descriptors != nullptr) {
+    return SendWithLocked(*descriptors, std::move(header), sections, message);
+  }
   return SendLocked(std::move(header), sections, message);
+}
+
+Sent FrameSender::SendWithLocked(SharedDescriptors descriptors, FrameHeader&& header,
+                                 absl::string_view sections, const MessageSource* message) {
+  if (broken_) return Sent::kFailed;
+  header.flags |= kSections;
+  const size_t size = sections.size() + (message == nullptr ? 0 : message->size());
+  const bool fits = size <= max_payload_;
+  Waiting waiting;
+  if (fits) {
+    waiting = Wait(header, size);
+    WritePayload(sections, message, waiting.payload.get());
+  } else {
+    waiting = Serialise(header, sections, message, size);
+  }
+  waiting.descriptors = std::move(descriptors);
+  const bool others_waited = AnythingWaits();
+  if (broken_ || !Keep(std::move(waiting))) return Sent::kSome;
+  const Sent sent = ResumeLocked();
+  // As of a frame that is sent in place: nothing of it has had an effect.
+  if (sent == Sent::kFailed && fits && !others_waited) return Sent::kFailed;
+  return sent == Sent::kAll && !others_waited ? Sent::kAll : Sent::kSome;
 }
 
 Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
@@ -255,13 +186,13 @@ bool FrameSender::Keep(Waiting waiting) {
                        " answers wait for a peer that sends but does not receive")));
       return false;
     }
-    waiting_bytes_.Add(BytesOf(waiting));
+    Count(waiting);
     control_.push_back(std::move(waiting));
   } else {
     const uint32_t call = waiting.header.call;
     std::deque<Waiting>& queue = queues_[call];
     if (queue.empty()) AwaitTurn(call, waiting);
-    waiting_bytes_.Add(BytesOf(waiting));
+    Count(waiting);
     queue.push_back(std::move(waiting));
   }
   NoteBusy();
@@ -273,7 +204,8 @@ FrameSender::Waiting FrameSender::Wait(const FrameHeader& header, size_t size) {
           .payload = TakeBuffer(size),
           .size = size,
           .sent = 0,
-          .order = IsRequest(header) ? requests_kept_++ : 0};
+          .order = IsRequest(header) ? requests_kept_++ : 0,
+          .descriptors = nullptr};
 }
 
 // Releases the lock amid its work, which the analysis cannot follow.
@@ -354,16 +286,38 @@ void FrameSender::Break(absl::Status error) {
   short_turns_.clear();
   turns_.clear();
   waiting_bytes_.Subtract(waiting_bytes_.bytes());
+  waiting_descriptors_.store(0, std::memory_order_relaxed);
   unflushed_ = false;
   NoteBusy();
+}
+
+void FrameSender::Count(const Waiting& waiting) {
+  waiting_bytes_.Add(BytesOf(waiting));
+  if (waiting.descriptors == nullptr) return;
+  waiting_descriptors_.fetch_add(waiting.descriptors->size(), std::memory_order_relaxed);
+}
+
+void FrameSender::Discount(const Waiting& waiting) {
+  waiting_bytes_.Subtract(BytesOf(waiting));
+  DiscountDescriptors(waiting);
+}
+
+void FrameSender::DiscountDescriptors(const Waiting& waiting) {
+  if (waiting.descriptors == nullptr) return;
+  waiting_descriptors_.fetch_sub(waiting.descriptors->size(), std::memory_order_relaxed);
 }
 
 bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
   const size_t left = waiting.size - waiting.sent;
   const size_t piece = std::min({left, most, max_payload_});
+  if (waiting.descriptors != nullptr && !connection_.descriptors()->HasRoom()) return false;
   std::optional<ByteSpan> claim = connection_.Claim(piece);
   if (!claim.has_value()) return false;
   std::memcpy(claim->data(), waiting.payload.get() + waiting.sent, piece);
+  if (waiting.descriptors != nullptr) {
+    DiscountDescriptors(waiting);
+    connection_.descriptors()->Attach(std::move(waiting.descriptors));
+  }
   connection_.Commit(PieceHeader(waiting.header, waiting.sent, piece, waiting.size));
   if (waiting.sent == 0 && IsRequest(waiting.header)) BeginRequest(waiting.order);
   waiting.sent += piece;
@@ -389,7 +343,7 @@ Sent FrameSender::ResumeLocked() {
   for (bool room = true, committed = true; committed;) {
     committed = false;
     while (!control_.empty() && (room = CommitPiece(control_.front(), max_payload_))) {
-      waiting_bytes_.Subtract(BytesOf(control_.front()));
+      Discount(control_.front());
       control_.pop_front();
       committed = true;
     }
@@ -417,7 +371,7 @@ bool FrameSender::TakeTurn() {
   frames_since_piece_ = is_short ? std::min(frames_since_piece_ + 1, kFramesAPiece) : 0;
   turns.pop_front();
   if (waiting.front().sent == waiting.front().size) {
-    waiting_bytes_.Subtract(BytesOf(waiting.front()));
+    Discount(waiting.front());
     GiveBack(waiting.front());
     waiting.pop_front();
   }
@@ -453,7 +407,7 @@ bool FrameSender::DropLocked(uint32_t call) {
   if (queue == queues_.end()) return false;
   const Waiting& first = queue->second.front();
   const bool untouched = first.header.kind == FrameKind::kRequest && first.sent == 0;
-  for (const Waiting& waiting : queue->second) waiting_bytes_.Subtract(BytesOf(waiting));
+  for (const Waiting& waiting : queue->second) Discount(waiting);
   queues_.erase(queue);
   for (std::deque<uint32_t>* const turns : {&short_turns_, &turns_}) {
     const auto turn = absl::c_find(*turns, call);

@@ -17,6 +17,7 @@
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/call/byte_count.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
 
@@ -57,6 +58,10 @@ class FrameSender {
   Sent Send(FrameHeader&& header, absl::string_view sections, const MessageSource* message)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The same with descriptors, of which the sections say how many there are.
+  Sent SendWith(SharedDescriptors descriptors, FrameHeader&& header, absl::string_view sections,
+                const MessageSource* message) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Sends a frame whose payload is `text`, as Send does.
   Sent SendText(FrameHeader&& header, absl::string_view text);
 
@@ -66,9 +71,10 @@ class FrameSender {
   Sent SendLocked(FrameHeader&& header, absl::string_view sections, const MessageSource* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sends a REQUEST. The first one for header.method follows a METHOD frame, which declares that
-  // number to stand for `method_name`.
+  // number to stand for `method_name`. `descriptors` may be null.
   Sent SendRequestLocked(FrameHeader&& header, const char* method_name, absl::string_view sections,
-                         const MessageSource* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                         const MessageSource* message, const SharedDescriptors* descriptors)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // As Drop.
   bool DropLocked(uint32_t call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether REQUESTs have left so far in the order in which they were sent.
@@ -105,6 +111,10 @@ class FrameSender {
 
   // Bytes that the frames which wait take. Cheap: takes no lock.
   size_t waiting_bytes() const { return waiting_bytes_.bytes(); }
+  // Descriptors that go with them. Likewise.
+  size_t waiting_descriptors() const {
+    return waiting_descriptors_.load(std::memory_order_relaxed);
+  }
 
   // Whether frames wait for room, other than long messages that are held back. Cheap: takes no
   // lock.
@@ -123,6 +133,7 @@ class FrameSender {
     size_t size = 0;                       // bytes of payload
     size_t sent = 0;                       // bytes of it that have been committed
     uint64_t order = 0;                    // of a REQUEST, among those that have waited
+    SharedDescriptors descriptors = nullptr;
   };
 
   // So many frames that overtake take a piece of what is held back along.
@@ -130,6 +141,11 @@ class FrameSender {
   static constexpr size_t kPieceBeside = size_t{16} << 10;
   static constexpr int64_t kQuietNanos = 30'000;
 
+  // A frame with descriptors always waits its turn, which may be now: what sends in place knows
+  // nothing of them.
+  Sent SendWithLocked(SharedDescriptors descriptors, FrameHeader&& header,
+                      absl::string_view sections, const MessageSource* message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Sent ResumeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether a frame may leave ahead of what waits.
   bool MayOvertake(const FrameHeader& header) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -158,6 +174,10 @@ class FrameSender {
   }
   // What a frame that waits takes.
   static size_t BytesOf(const Waiting& waiting) { return waiting.size + sizeof(Waiting); }
+  // What is kept, and what is not any more, with or without having left.
+  void Count(const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Discount(const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DiscountDescriptors(const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Keeps what waits. False: too much waits already, and the connection is given up.
   bool Keep(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a buffer of `size` bytes for what waits, and gives it back.
@@ -202,7 +222,8 @@ class FrameSender {
   std::atomic<bool> busy_ = false;
   std::atomic<bool> holds_back_ = false;
   std::atomic<bool> congested_ = false;
-  ByteCount waiting_bytes_;  // changed under the mutex
+  ByteCount waiting_bytes_;  // changed under the mutex, as is the next
+  std::atomic<size_t> waiting_descriptors_ = 0;
   // How many frames have overtaken others, and what IsQuiet has seen of that: how many, and since
   // when there are no more, in steady nanoseconds. Whoever resumes writes these two.
   std::atomic<uint32_t> overtakes_ = 0;

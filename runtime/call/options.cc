@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "nigh/transport/descriptors.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 namespace {
@@ -31,6 +33,12 @@ absl::Status Check(const Limits& limits) {
   }
   if (limits.max_calls == 0 || limits.max_calls > kMaxCalls) {
     return Refuse("limits.max_calls", absl::StrCat("must be 1 to ", kMaxCalls));
+  }
+  if (limits.max_descriptors > kMostDescriptors) {
+    return Refuse("limits.max_descriptors", absl::StrCat("must be at most ", kMostDescriptors));
+  }
+  if (limits.max_untaken_descriptors < limits.max_descriptors) {
+    return Refuse("limits.max_untaken_descriptors", "must be at least limits.max_descriptors");
   }
   if (limits.window == 0) return Refuse("limits.window", "must be at least 1 byte");
   return absl::OkStatus();

@@ -8,14 +8,17 @@
 
 namespace nigh {
 
-// The hello by which this end of a connection announces its limits.
-inline Hello OwnHello(const Limits& limits) {
+// The hello by which this end of a connection announces its limits. `takes_descriptors`: whether
+// messages may bring any.
+inline Hello OwnHello(const Limits& limits, bool takes_descriptors = false) {
   return {.min_version = kProtocolVersion,
           .max_version = kProtocolVersion,
           .window = limits.window,
           .max_message = limits.max_message,
           .max_metadata = static_cast<uint32_t>(limits.max_metadata),
-          .max_calls = limits.max_calls};
+          .max_calls = limits.max_calls,
+          .features = takes_descriptors ? kTakesDescriptors : 0,
+          .max_descriptors = takes_descriptors ? limits.max_descriptors : 0};
 }
 
 }  // namespace nigh

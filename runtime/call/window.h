@@ -20,6 +20,10 @@ namespace nigh {
 // A pure value: no I/O, no lock.
 class Window {
  public:
+  // What a message costs for each descriptor that comes with it, besides its bytes: so few may be
+  // ahead that none of them is refused.
+  static constexpr size_t kDescriptor = 4096;
+
   // More than any window. A peer that grants this much miscounts.
   static constexpr uint64_t kMaxCredit = uint64_t{1} << 40;
 

@@ -86,12 +86,16 @@ PeerIdentity Channel::peer() const {
 BoundMethod Channel::Bind(absl::Span<const Method> methods) {
   // Calls fail before they need a number.
   if (!connector_->is_of_this_process()) return {connector_.get(), methods.data(), 0};
-  const MethodTable::Entry first = connector_->methods().Bind(methods);
+  MethodTable& table = connector_->methods();
+  const MethodTable::Entry first = table.Bind(methods);
+  if (table.take_fds()) connector_->RenewForFds();
   return {connector_.get(), first.method, first.id};
 }
 
-BoundMethod Channel::Bind(absl::string_view name, MethodKind kind) {
-  const MethodTable::Entry named = connector_->methods().Bind(name, kind);
+BoundMethod Channel::Bind(absl::string_view name, MethodKind kind, Fds fds) {
+  MethodTable& table = connector_->methods();
+  const MethodTable::Entry named = table.Bind(name, kind, fds);
+  if (table.take_fds()) connector_->RenewForFds();
   return {connector_.get(), named.method, named.id};
 }
 

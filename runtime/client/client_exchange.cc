@@ -15,6 +15,7 @@
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/client/client_link.h"
@@ -63,8 +64,13 @@ void ClientExchange::Begin(const MessageSource* first, bool end, bool lasts) {
   MutexLock lock(mutex_);
   if (end) (void)sent_.End();
   if (first == nullptr) return;
-  if (lasts) return sent_.Lend(*first);
-  (void)sent_.Add(*first);
+  if (lasts) {
+    sent_.Lend(*first);
+  } else {
+    (void)sent_.Add(*first);
+  }
+  ClientContext& context = context_.context();
+  if (CallFds::HasAttached(context)) sent_.AddDescriptors(CallFds::TakeAttached(context));
 }
 
 bool ClientExchange::Open(std::shared_ptr<ClientSession>& session, uint16_t method_id) {
@@ -94,17 +100,19 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
   Pump& pump = session_->pump();
   std::optional<MessageSource> first;
   if (sent_.count() > 0) first = sent_[0];
+  const SharedDescriptors descriptors = sent_.descriptors(0);
   state_ = CallState(method_.kind, CallState::End::kClient);
   status_ = absl::OkStatus();
-  if (absl::Status status = link().CheckRequest(method_, context_, first ? &*first : nullptr);
-      !status.ok()) {
+  absl::Status status = link().CheckRequest(method_, context_, first ? &*first : nullptr);
+  if (status.ok()) status = link().CheckDescriptors(method_, descriptors);
+  if (!status.ok()) {
     status_ = std::move(status);
     state_.Close();
     return true;
   }
   const bool end = sent_.ended() && sent_.count() <= 1;
   window_ = Window(link().limits().window, link().server().window);
-  if (first) window_.Sent(first->size());
+  if (first) window_.Sent(SizeInWindow(first->size(), descriptors.get()));
   (void)state_.Send(first.has_value(), end);
   context_.set_peer(link().peer());
   if (waiters_ != nullptr) {
@@ -112,6 +120,7 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
     attached_ = true;
   }
   SectionWriter sections;
+  if (descriptors != nullptr) sections.AddDescriptors(static_cast<uint32_t>(descriptors->size()));
   AddMetadata(context_.sent(), SectionType::kMetadata, sections);
   FrameHeader header{
       .kind = FrameKind::kRequest, .method = method_id, .aux = TimeLeft(context_.deadline())};
@@ -119,6 +128,7 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
   if (end) header.flags |= kEnd;
   const ClientLink::Opening opening =
       link().Open(std::move(header), method_, sections.block(), first ? &*first : nullptr,
+                  descriptors != nullptr ? &descriptors : nullptr,
                   [&](Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
                     slot.RenewFor(*this);
                     slot_ = &slot;
@@ -151,9 +161,13 @@ void ClientExchange::SendTheRestAgain() {
           absl::StrCat(Name(), ": the next server takes only ", link().server().window,
                        " bytes ahead, fewer than had been sent to the last one")));
     }
+    SharedDescriptors descriptors = sent_.descriptors(i);
+    if (absl::Status wrong = link().CheckDescriptors(method_, descriptors); !wrong.ok()) {
+      return Abandon(std::move(wrong));
+    }
     const bool end = sent_.ended() && i == count - 1;
     (void)state_.Send(/*message=*/true, end);
-    (void)SendMessage(sent_[i], end);
+    (void)SendMessage(sent_[i], std::move(descriptors), end);
   }
 }
 
@@ -212,22 +226,35 @@ Sent ClientExchange::WriteNow(const MessageSource& message, bool end) {
     Abandon(TooLargeToSend(Name(), "a message", message.size(), Peer::kServer, limit));
     return Sent::kFailed;
   }
+  ClientContext& context = context_.context();
+  if (absl::Status wrong = link().CheckDescriptors(method_, CallFds::Attached(context));
+      !wrong.ok()) {
+    Abandon(std::move(wrong));
+    return Sent::kFailed;
+  }
   if (state_.Send(/*message=*/true, end) != Verdict::kOk) return Sent::kFailed;
-  if (!sent_.complete()) return SendMessage(message, end);
+  SharedDescriptors descriptors;
+  if (CallFds::HasAttached(context)) descriptors = CallFds::TakeAttached(context);
+  if (!sent_.complete()) return SendMessage(message, std::move(descriptors), end);
   if (end) (void)sent_.End();
   // More than a window of this side's own is not kept, whatever the server's is.
-  if (sent_.count() > 0 && sent_.size() + message.size() > link().limits().window) {
+  const size_t size = SizeInWindow(message.size(), descriptors.get());
+  if (sent_.count() > 0 && sent_.size() + size > link().limits().window) {
     sent_.Drop();
-    return SendMessage(message, end);
+    return SendMessage(message, std::move(descriptors), end);
   }
-  return Kept(SendMessage(sent_.Add(message), end));
+  const MessageSource kept = sent_.Add(message);
+  if (descriptors != nullptr) sent_.AddDescriptors(descriptors);
+  return Kept(SendMessage(kept, std::move(descriptors), end));
 }
 
-Sent ClientExchange::SendMessage(const MessageSource& message, bool end) {
-  window_.Sent(message.size());
+Sent ClientExchange::SendMessage(const MessageSource& message, SharedDescriptors descriptors,
+                                 bool end) {
+  window_.Sent(SizeInWindow(message.size(), descriptors.get()));
   FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = slot_->id};
   if (end) header.flags |= kEnd;
-  return link().Send(std::move(header), &message);
+  if (descriptors == nullptr) return link().Send(std::move(header), &message);
+  return link().SendWith(std::move(descriptors), std::move(header), message);
 }
 
 bool ClientExchange::WritesDone() {
@@ -253,13 +280,14 @@ bool ClientExchange::Read(MessageTarget target) {
 }
 
 void ClientExchange::ParseInbox() {
-  const std::string bytes = std::move(inbox_.front());
+  Message message = std::move(inbox_.front());
   inbox_.pop_front();
-  Parse(AsBytes(bytes));
+  Parse(AsBytes(message.bytes), std::move(message.descriptors));
 }
 
-void ClientExchange::Parse(ConstByteSpan message) {
+void ClientExchange::Parse(ConstByteSpan message, std::unique_ptr<Descriptors> descriptors) {
   const MessageTarget target = std::exchange(target_, MessageTarget());
+  const size_t size = SizeInWindow(message.size(), descriptors.get());
   absl::Status parsed;
   {
     // Parsing takes long. Only this thread, the call's reader, touches the target.
@@ -268,8 +296,9 @@ void ClientExchange::Parse(ConstByteSpan message) {
   }
   changes_.store(changes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (parsed.ok()) {
+    CallFds::Receive(context_.context(), std::move(descriptors));
     target_filled_ = true;
-    return Consumed(message.size());
+    return Consumed(size);
   }
   absl::Status failure = Prefixed(Name(), parsed);
   // The call may have ended before its last message was parsed. A malformed message still counts.
@@ -299,7 +328,9 @@ void ClientExchange::DiscardNow() {
   if (!ServerStreams(method_.kind)) return;
   // The server's writer must not wait for credit from a reader that is gone.
   discard_ = true;
-  for (const std::string& message : inbox_) Consumed(message.size());
+  for (const Message& message : inbox_) {
+    Consumed(SizeInWindow(message.bytes.size(), message.descriptors.get()));
+  }
   inbox_.clear();
 }
 
@@ -373,50 +404,55 @@ void ClientExchange::LoseSlot() {
   slot_lost_.SignalAll();
 }
 
-void ClientExchange::Take(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
+void ClientExchange::Take(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras,
                           bool in_place) {
   MutexLock lock(mutex_);
-  if (!state_.closed()) TakeReply(header, payload, owned, in_place);
+  if (!state_.closed()) TakeReply(header, payload, extras, in_place);
   EndTake(header.kind == FrameKind::kResponse);
 }
 
-void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
-                               bool in_place) {
+void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload,
+                               FrameExtras* extras, bool in_place) {
+  std::string* const owned = extras == nullptr ? nullptr : extras->owned;
   const Limits& limits = link().limits();
   if (const size_t size = KeptSize(header, payload, limits.max_metadata);
       size > limits.max_message) {
     return Close(TooLargeToReceive(Name(), size, Peer::kServer, limits.max_message));
   }
-  Reply reply = reader_.Read(link(), header, payload);
-  if (reply.has_message && !window_.Received(reply.message.size())) {
+  Reply reply = reader_.Read(link(), header, payload, extras);
+  if (reply.has_message &&
+      !window_.Received(SizeInWindow(reply.message.size(), reply.descriptors.get()))) {
     reply.has_message = false;
     reply.status = Prefixed(Name(), absl::InternalError("a message without the credit for it"));
   }
   if (!reply.ends) {
     NoteReply();
     if (!reply.status.ok()) return Close(std::move(reply.status));
-    return reply.has_message ? Deliver(reply.message, owned, in_place) : Changed();
+    return reply.has_message ? Deliver(std::move(reply), owned, in_place) : Changed();
   }
   if (reply.has_message) {
     // From here on nobody sends for the call any more. The last message may still be parsed.
     NoteReply();
     status_ = std::move(reply.status);
     state_.Close();
-    Deliver(reply.message, owned, in_place);
+    Deliver(std::move(reply), owned, in_place);
     reply.status = status_;
   }
   EndAttempt(std::move(reply.status), /*answered=*/true, (header.flags & kNeverBegun) != 0);
 }
 
-void ClientExchange::Deliver(ConstByteSpan message, std::string* owned, bool in_place) {
-  if (discard_) return Consumed(message.size());
+void ClientExchange::Deliver(Reply reply, std::string* owned, bool in_place) {
+  const ConstByteSpan message = reply.message;
+  if (discard_) return Consumed(SizeInWindow(message.size(), reply.descriptors.get()));
   // This is the reader's own thread, so the message can be parsed where it lies.
-  if (in_place && target_ && !target_filled_ && inbox_.empty()) return Parse(message);
+  if (in_place && target_ && !target_filled_ && inbox_.empty()) {
+    return Parse(message, std::move(reply.descriptors));
+  }
   // A string that holds nothing but the message is taken over; one with sections is copied from.
   if (owned != nullptr && owned->size() == message.size()) {
-    inbox_.push_back(std::move(*owned));
+    inbox_.push_back({std::move(*owned), std::move(reply.descriptors)});
   } else {
-    inbox_.push_back(std::string(AsText(message)));
+    inbox_.push_back({std::string(AsText(message)), std::move(reply.descriptors)});
   }
   Changed();
 }

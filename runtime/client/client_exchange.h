@@ -16,8 +16,9 @@
 #include "nigh/method.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/base/fifo.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/call_state.h"
-#include "nigh/runtime/call/fifo.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/call/window.h"
@@ -27,6 +28,7 @@
 #include "nigh/runtime/client/slot.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -137,9 +139,9 @@ class ClientExchange {
 
   // For the receiver, which has taken the call's slot. Each ends the take.
 
-  // Takes a whole message, or a frame without one. `owned` is the string that holds `payload`,
-  // which may be taken over, or null. `in_place`: this is the reader's own thread.
-  void Take(const FrameHeader& header, ConstByteSpan payload, std::string* owned, bool in_place);
+  // Takes a whole message, or a frame without one. `extras` may be null. `in_place`: this is the
+  // reader's own thread.
+  void Take(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras, bool in_place);
   // A message of `size` bytes has begun; `last`: that of the RESPONSE. False: it is not to be kept.
   bool Accepts(size_t size, bool last);
   // False: that is more credit than any window.
@@ -148,6 +150,10 @@ class ClientExchange {
   void Lose(const absl::Status& status);
 
  private:
+  struct Message {
+    std::string bytes;
+    std::unique_ptr<Descriptors> descriptors;  // that came with it; or null
+  };
   // Who waits. Only the reader, whose target it is, may parse messages in place.
   enum class Role { kReader, kOther };
   class Wait;
@@ -174,17 +180,21 @@ class ClientExchange {
 
   // Sends a message, or has the sender keep it. kFailed: the call or its sending side is over.
   Sent WriteNow(const MessageSource& message, bool end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Sent SendMessage(const MessageSource& message, bool end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // `descriptors` may be null.
+  Sent SendMessage(const MessageSource& message, SharedDescriptors descriptors, bool end)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What has been kept is not lost where the session has not taken it.
   Sent Kept(Sent sent) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return sent == Sent::kFailed && sent_.complete() ? Sent::kAll : sent;
   }
   void DiscardNow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Deliver(ConstByteSpan message, std::string* owned, bool in_place)
+  void Deliver(Reply reply, std::string* owned, bool in_place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ParseInbox() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Has protobuf parse a message into the target, without the mutex.
-  void Parse(ConstByteSpan message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has protobuf parse a message into the target, without the mutex. The reader may take what came
+  // with it, if anything did, out of the context.
+  void Parse(ConstByteSpan message, std::unique_ptr<Descriptors> descriptors)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consumed(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Closes the call on this session, for its threads. Whoever has the slot gives it up.
@@ -202,7 +212,7 @@ class ClientExchange {
   void NoteReply() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (sent_.complete()) sent_.Drop();
   }
-  void TakeReply(const FrameHeader& header, ConstByteSpan payload, std::string* owned,
+  void TakeReply(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras,
                  bool in_place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Gives the slot back to the call; or up, if that is over; or free, if the server has answered.
   void EndTake(bool answered) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -242,8 +252,8 @@ class ClientExchange {
   MessageTarget target_ ABSL_GUARDED_BY(mutex_);  // where the reader wants the next message
   // The target holds a message that Read has not returned yet.
   bool target_filled_ ABSL_GUARDED_BY(mutex_) = false;
-  bool discard_ ABSL_GUARDED_BY(mutex_) = false;     // nobody will read any more
-  Fifo<std::string> inbox_ ABSL_GUARDED_BY(mutex_);  // messages that came before they were wanted
+  bool discard_ ABSL_GUARDED_BY(mutex_) = false;  // nobody will read any more
+  Fifo<Message> inbox_ ABSL_GUARDED_BY(mutex_);   // messages that came before they were wanted
   Window window_ ABSL_GUARDED_BY(mutex_);
   absl::Status status_ ABSL_GUARDED_BY(mutex_);       // final once the call is over
   Wait* waits_ ABSL_GUARDED_BY(mutex_) = nullptr;     // a list of the threads that wait

@@ -14,22 +14,30 @@
 #include "nigh/method.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/pump.h"
 #include "nigh/runtime/client/slot.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
 
 ClientLink::ClientLink(std::unique_ptr<Connection> connection, std::string name,
-                       const Limits& limits, Pump& pump)
+                       const Limits& limits, Pump& pump, bool takes_fds)
     : connection_(std::move(connection)),
       name_(std::move(name)),
       limits_(limits),
       peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
       pump_(pump),
       sender_(*connection_),
+      fds_(*connection_, limits_, takes_fds,
+           std::make_shared<DescriptorCount>(DescriptorCount::Limit{
+               .whose = "this connection",
+               .most = limits.max_untaken_descriptors,
+               .remedy = "raise ChannelOptions::limits.max_untaken_descriptors"})),
       slots_(limits.max_calls) {}
 
 std::string ClientLink::NameOf(const Method& method) const {
@@ -57,6 +65,7 @@ absl::Status ClientLink::TooManyCalls(const Method& method) const {
 
 ClientLink::Opening ClientLink::Open(FrameHeader&& header, const Method& method,
                                      absl::string_view sections, const MessageSource* first,
+                                     const SharedDescriptors* descriptors,
                                      absl::FunctionRef<void(Slot&)> ready) {
   Opening opening;
   Sent sent = Sent::kAll;
@@ -69,7 +78,7 @@ ClientLink::Opening ClientLink::Open(FrameHeader&& header, const Method& method,
     opening.slot->state.Open();
     header.call = opening.slot->id;
     opening.ordinal = requests_++;
-    sent = sender_.SendRequestLocked(std::move(header), method.name, sections, first);
+    sent = sender_.SendRequestLocked(std::move(header), method.name, sections, first, descriptors);
   }
   AfterSend(sent);
   // The server cannot have acted upon a frame that the medium has refused.
@@ -80,6 +89,16 @@ ClientLink::Opening ClientLink::Open(FrameHeader&& header, const Method& method,
 
 Sent ClientLink::Send(FrameHeader&& header, const MessageSource* message) {
   const Sent sent = sender_.Send(std::move(header), "", message);
+  AfterSend(sent);
+  return sent;
+}
+
+Sent ClientLink::SendWith(SharedDescriptors descriptors, FrameHeader&& header,
+                          const MessageSource& message) {
+  SectionWriter sections;
+  sections.AddDescriptors(static_cast<uint32_t>(descriptors->size()));
+  const Sent sent =
+      sender_.SendWith(std::move(descriptors), std::move(header), sections.block(), &message);
   AfterSend(sent);
   return sent;
 }

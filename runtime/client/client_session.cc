@@ -16,6 +16,7 @@
 #include "nigh/runtime/base/parking.h"
 #include "nigh/runtime/call/assembler.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/client/client_exchange.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/runtime/client/slot.h"
@@ -24,6 +25,7 @@
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -55,8 +57,8 @@ class HelloWait {
 
 ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string name,
                              const ChannelOptions& options,
-                             std::shared_ptr<const ExpectedServer> expected)
-    : link_(std::move(connection), std::move(name), options.limits, pump_),
+                             std::shared_ptr<const ExpectedServer> expected, bool takes_fds)
+    : link_(std::move(connection), std::move(name), options.limits, pump_, takes_fds),
       pump_(link_.connection(), link_.sender(), *this, options),
       handshake_(link_, std::move(expected)) {}
 
@@ -105,20 +107,12 @@ bool ClientSession::TakeFrame(const Frame& frame, const void* own) {
   switch (header.kind) {
     case FrameKind::kMessage:
     case FrameKind::kResponse: {
-      if (absl::Status status = assembler_.Interrupt(header); !status.ok()) {
-        return Violated(std::move(status));
-      }
-      Slot* const slot = link_.slots().Find(header.call);
-      if (slot == nullptr) return true;
-      if (header.rest == 0) {
-        Route(*slot, header, frame.payload, nullptr, own);
-        return true;
-      }
-      // The first piece says how long the message will be. One that is too long, or for no call, is
-      // not kept; the assembler then drops the pieces that follow.
-      if (!IsWanted(*slot, header, frame.payload, own)) return true;
-      absl::Status begun = assembler_.Begin(frame);
-      return begun.ok() || Violated(std::move(begun));
+      if ((header.flags & kSections) == 0) return TakeReply(frame, nullptr, own);
+      absl::StatusOr<std::unique_ptr<Descriptors>> taken =
+          link_.fds().Take(header, frame.payload, Peer::kServer);
+      if (!taken.ok()) return Violated(taken.status());
+      FrameExtras extras = {.descriptors = *std::move(taken)};
+      return TakeReply(frame, &extras, own);
     }
     case FrameKind::kPiece:
       return TakePiece(frame, own);
@@ -140,6 +134,25 @@ bool ClientSession::TakeFrame(const Frame& frame, const void* own) {
   }
 }
 
+bool ClientSession::TakeReply(const Frame& frame, FrameExtras* extras, const void* own) {
+  const FrameHeader& header = frame.header;
+  if (absl::Status status = assembler_.Interrupt(header); !status.ok()) {
+    return Violated(std::move(status));
+  }
+  Slot* const slot = link_.slots().Find(header.call);
+  if (slot == nullptr) return true;
+  if (header.rest == 0) {
+    Route(*slot, header, frame.payload, extras, own);
+    return true;
+  }
+  // The first piece says how long the message will be. One that is too long, or for no call, is not
+  // kept; the assembler then drops the pieces that follow.
+  if (!IsWanted(*slot, header, frame.payload, own)) return true;
+  absl::Status begun =
+      assembler_.Begin(frame, extras == nullptr ? nullptr : std::move(extras->descriptors));
+  return begun.ok() || Violated(std::move(begun));
+}
+
 bool ClientSession::TakePiece(const Frame& frame, const void* own) {
   absl::StatusOr<std::optional<Assembler::Whole>> whole = assembler_.Add(frame);
   if (!whole.ok()) return Violated(whole.status());
@@ -147,25 +160,26 @@ bool ClientSession::TakePiece(const Frame& frame, const void* own) {
   const FrameHeader& header = (*whole)->header;
   std::string& payload = (*whole)->payload;
   if (Slot* const slot = link_.slots().Find(header.call)) {
-    Route(*slot, header, AsBytes(payload), &payload, own);
+    FrameExtras extras = {.owned = &payload, .descriptors = std::move((*whole)->descriptors)};
+    Route(*slot, header, AsBytes(payload), &extras, own);
   }
   assembler_.GiveBack(payload);
   return true;
 }
 
 void ClientSession::Route(Slot& slot, const FrameHeader& header, ConstByteSpan payload,
-                          std::string* owned, const void* own) {
+                          FrameExtras* extras, const void* own) {
   if (slot.state.value() == SlotState::kOpen) {
     if (own == &slot) {
       // This thread's own: parsed where it lies.
-      slot.unary->Take(link_, header, payload);
+      slot.unary->Take(link_, header, payload, extras);
       // Nothing more is taken for it, not even in this turn.
       if (slot.unary->ended()) slot.state.EndOwn();
       return;
     }
     if (slot.state.BeginTake()) {
-      if (slot.exchange == nullptr) return slot.Keep(header, payload, owned);
-      return slot.exchange->Take(header, payload, owned, /*in_place=*/own == slot.exchange);
+      if (slot.exchange == nullptr) return slot.Keep(header, payload, extras);
+      return slot.exchange->Take(header, payload, extras, /*in_place=*/own == slot.exchange);
     }
   }
   // The owner has left, and the frame has crossed its cancellation on the way.

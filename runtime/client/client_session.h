@@ -10,6 +10,7 @@
 #include "nigh/deadline.h"
 #include "nigh/options.h"
 #include "nigh/runtime/call/assembler.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/runtime/client/handshake.h"
 #include "nigh/runtime/client/pump.h"
@@ -26,10 +27,11 @@ namespace nigh {
 // Routing is the receiver's alone, so it needs no lock.
 class ClientSession final : public std::enable_shared_from_this<ClientSession>, private Pump::Sink {
  public:
-  // `name` is the address, for messages; `expected` who has to serve, if that matters.
+  // `name` is the address, for messages; `expected` who has to serve, if that matters. `takes_fds`:
+  // replies of some method may bring descriptors.
   ClientSession(std::unique_ptr<Connection> connection, std::string name,
                 const ChannelOptions& options,
-                std::shared_ptr<const ExpectedServer> expected = nullptr);
+                std::shared_ptr<const ExpectedServer> expected = nullptr, bool takes_fds = false);
   ~ClientSession();
 
   // Must be called first. Fails with UNAVAILABLE when the system has no descriptor to give.
@@ -66,10 +68,11 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
   bool Violated(absl::Status violation);
   bool TakePiece(const Frame& frame, const void* own);
   bool TakeCredit(const FrameHeader& header, const void* own);
-  // Hands over a whole message, or a frame without one. `owned` is the string that holds `payload`,
-  // which may be taken over, or null. `own` is the receiving thread's own call: the slot of a unary
-  // call, or an exchange.
-  void Route(Slot& slot, const FrameHeader& header, ConstByteSpan payload, std::string* owned,
+  // TakeFrame of a MESSAGE or RESPONSE. `extras` may be null.
+  bool TakeReply(const Frame& frame, FrameExtras* extras, const void* own);
+  // Hands over a whole message, or a frame without one. `extras` may be null. `own` is the
+  // receiving thread's own call: the slot of a unary call, or an exchange.
+  void Route(Slot& slot, const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras,
              const void* own);
   // Whether the message whose first piece this is is to be kept.
   bool IsWanted(Slot& slot, const FrameHeader& header, ConstByteSpan payload, const void* own);

@@ -113,6 +113,22 @@ absl::StatusOr<SessionLease> Connector::Lease(const BoundMethod& method, UsedCon
   }
 }
 
+void Connector::RenewForFds() {
+  std::shared_ptr<ClientSession> former;  // its calls go on; destroyed after the lock
+  SessionSeat* seat = nullptr;
+  {
+    MutexLock lock(mutex_);
+    if (session_ == nullptr || !LacksFds(*session_)) return;
+    former = std::exchange(session_, nullptr);
+    seat = seat_.exchange(nullptr, std::memory_order_acq_rel);
+    pause_ = absl::ZeroDuration();
+    SetState(ChannelState::kIdle);
+  }
+  former->pump().LetGo();
+  seat->Retire();
+  Announce();
+}
+
 void Connector::Retire(const ClientSession& session) {
   std::shared_ptr<ClientSession> retired;  // destroyed after the lock
   SessionSeat* seat = nullptr;
@@ -196,7 +212,10 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const Bo
       }
       attempt_ = nullptr;
       if (session.ok()) {
-        Connected(*std::move(session));
+        if (!Connected(*session)) {
+          MutexUnlock unlock(mutex_);
+          session->reset();
+        }
       } else if (context.cancellation().requested() || deadline.HasPassed()) {
         // This caller has cut the attempt short, which says nothing about the server. Others may
         // try at once.
@@ -212,14 +231,24 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const Bo
   }
 }
 
-void Connector::Connected(std::shared_ptr<ClientSession> session) {
-  session_ = std::move(session);
-  seat_.store(SessionSeat::Take(session_), std::memory_order_release);
+bool Connector::LacksFds(ClientSession& session) const {
+  ClientLink& link = session.link();
+  return methods_.take_fds() && !link.fds().accepts() && options_.limits.max_descriptors != 0 &&
+         link.connection().descriptors() != nullptr;
+}
+
+bool Connector::Connected(const std::shared_ptr<ClientSession>& session) {
+  const bool lacks_fds = LacksFds(*session);
+  if (!lacks_fds) {
+    session_ = session;
+    seat_.store(SessionSeat::Take(session_), std::memory_order_release);
+  }
   last_error_ = absl::OkStatus();
   connecting_ = false;
   changed_.SignalAll();
-  SetState(ChannelState::kReady);
+  SetState(lacks_fds ? ChannelState::kIdle : ChannelState::kReady);
   ServeWaiters();
+  return !lacks_fds;
 }
 
 void Connector::FailedToConnect(absl::Status status) {
@@ -234,7 +263,10 @@ void Connector::FailedToConnect(absl::Status status) {
 std::shared_ptr<ClientSession> Connector::NewSession(std::unique_ptr<Connection> connection) {
   // The session may outlive the channel; then its end concerns nobody. A strong reference would be
   // a cycle.
-  auto session = std::make_shared<ClientSession>(std::move(connection), name_, options_, expected_);
+  // Where one connects once, a stub that takes descriptors may still come.
+  const bool takes_fds = methods_.take_fds() || transport_->reach == Reach::kInvited;
+  auto session =
+      std::make_shared<ClientSession>(std::move(connection), name_, options_, expected_, takes_fds);
   session->BelongsTo(weak_from_this());
   session->OnEnd([connector = weak_from_this(), ended = session.get()] {
     if (const std::shared_ptr<Connector> alive = connector.lock()) alive->Retire(*ended);

@@ -102,6 +102,9 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   static constexpr absl::Duration kComeback = absl::Seconds(1);
   // Returns the session, or null if there is none.
   std::shared_ptr<ClientSession> SessionIfReady() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // A method has come whose replies may bring descriptors: calls from now on are made on a
+  // connection that takes some.
+  void RenewForFds() ABSL_LOCKS_EXCLUDED(mutex_);
   // Forgets `session`, which takes no calls any more.
   void Retire(const ClientSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -154,7 +157,12 @@ class Connector final : public std::enable_shared_from_this<Connector> {
 
   std::shared_ptr<ClientSession> NewSession(std::unique_ptr<Connection> connection);
   // Note the outcome of an attempt.
-  void Connected(std::shared_ptr<ClientSession> session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether it takes no descriptors, and would if it were made now.
+  bool LacksFds(ClientSession& session) const;
+  // An attempt has succeeded. False: a stub that takes descriptors has come since it began, and the
+  // next one is due.
+  bool Connected(const std::shared_ptr<ClientSession>& session)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FailedToConnect(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Duration NextPause() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

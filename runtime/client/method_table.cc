@@ -39,10 +39,13 @@ MethodTable::Entry MethodTable::Bind(absl::Span<const Method> methods) {
   const auto first = static_cast<uint16_t>(fits ? count_ : kMaxMethods);
   if (fits) count_ += methods.size();
   bound_.emplace_back(methods.data(), first);
+  for (const Method& method : methods) {
+    if (InReplies(method.fds)) take_fds_.store(true, std::memory_order_release);
+  }
   return {methods.data(), first};
 }
 
-MethodTable::Entry MethodTable::Bind(absl::string_view name, MethodKind kind) {
+MethodTable::Entry MethodTable::Bind(absl::string_view name, MethodKind kind, Fds fds) {
   const auto index = static_cast<size_t>(kind);
   MutexLock lock(mutex_);
   auto known = named_.find(name);
@@ -53,12 +56,17 @@ MethodTable::Entry MethodTable::Bind(absl::string_view name, MethodKind kind) {
     uint16_t id = kMalformed;
     if (IsMethodName(name)) id = count_ < kMaxMethods ? count_++ : kMaxMethods;
     auto named = std::make_unique<Named>(Named{std::string(name), id, {}});
-    for (size_t i = 0; i < named->kinds.size(); ++i) {
-      named->kinds[i] = {named->name.c_str(), static_cast<MethodKind>(i)};
+    for (size_t where = 0; where < named->kinds.size(); ++where) {
+      for (size_t i = 0; i < named->kinds[where].size(); ++i) {
+        named->kinds[where][i] = {.name = named->name.c_str(),
+                                  .kind = static_cast<MethodKind>(i),
+                                  .fds = static_cast<Fds>(where)};
+      }
     }
     known = named_.emplace(name, std::move(named)).first;
   }
-  return {&known->second->kinds[index], known->second->id};
+  if (InReplies(fds)) take_fds_.store(true, std::memory_order_release);
+  return {&known->second->kinds[static_cast<size_t>(fds)][index], known->second->id};
 }
 
 absl::Status MethodTable::Check(Entry entry, absl::string_view channel) {

@@ -6,13 +6,15 @@
 #include "absl/status/status.h"
 #include "nigh/metadata.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
 
-Reply ReplyReader::Read(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload) {
+Reply ReplyReader::Read(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload,
+                        FrameExtras* extras) {
   const Limits& limits = link.limits();
   Reply reply;
   reply.ends = header.kind == FrameKind::kResponse;
@@ -25,7 +27,13 @@ Reply ReplyReader::Read(const ClientLink& link, const FrameHeader& header, Const
                                   : TakeMetadata(header, limits.max_metadata, payload, initial);
   reply.has_message = (header.flags & kMessage) != 0 && reply.status.ok();
   if (wrong.ok()) wrong = Check(reply, payload.size(), limits.max_message, !late.empty());
+  if (extras != nullptr && extras->descriptors != nullptr && wrong.ok()) {
+    reply.descriptors = std::move(extras->descriptors);
+    wrong =
+        SessionFds::CheckReceived(link.NameOf(method_), *reply.descriptors, InReplies(method_.fds));
+  }
   if (!wrong.ok()) {
+    reply.descriptors = nullptr;
     reply.status = Prefixed(link.NameOf(method_), wrong);
     reply.has_message = false;
   } else if (reply.status.code() == absl::StatusCode::kCancelled &&

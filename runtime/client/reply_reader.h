@@ -2,12 +2,15 @@
 #define NIGH_RUNTIME_CLIENT_REPLY_READER_H_
 
 #include <cstddef>
+#include <memory>
 
 #include "absl/status/status.h"
 #include "nigh/method.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -17,6 +20,7 @@ struct Reply {
   bool ends = false;         // it is the RESPONSE
   bool has_message = false;  // `message` is to be delivered
   ConstByteSpan message;
+  std::unique_ptr<Descriptors> descriptors;  // that came with it; or null
   absl::Status status;  // what the call ends with; if it does not end, what is wrong, or OK
 };
 
@@ -27,8 +31,10 @@ class ReplyReader {
   ReplyReader(const Method& method, const UsedContext& context)
       : method_(method), context_(context) {}
 
-  // Metadata goes to the context, and `payload` must stay while the Reply is used.
-  Reply Read(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload);
+  // Metadata goes to the context, and `payload` must stay while the Reply is used. Takes the
+  // descriptors out of `extras`, which may be null.
+  Reply Read(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload,
+             FrameExtras* extras);
 
   bool got_initial_metadata() const { return got_initial_metadata_; }
   bool got_message() const { return got_message_; }

@@ -4,10 +4,13 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "nigh/message_io.h"
+#include "nigh/runtime/call/call_fds.h"
 
 namespace nigh {
 
@@ -30,6 +33,19 @@ class SentMessages {
   // The same for a message that outlives the call, its only one.
   void Lend(const MessageSource& message) { lent_ = message; }
 
+  // These go with the message that was added last.
+  void AddDescriptors(SharedDescriptors descriptors) {
+    in_window_ += SizeInWindow(0, descriptors.get());
+    descriptors_.emplace_back(count() - 1, std::move(descriptors));
+  }
+  // What goes with message `i`; or null.
+  SharedDescriptors descriptors(size_t i) const {
+    for (const auto& [message, descriptors] : descriptors_) {
+      if (message == i) return descriptors;
+    }
+    return nullptr;
+  }
+
   // No more messages follow. False: that has been said before.
   bool End() {
     if (ended_) return false;
@@ -37,7 +53,8 @@ class SentMessages {
   }
   bool ended() const { return ended_; }
 
-  size_t size() const { return lent_.has_value() ? lent_->size() : bytes_.size(); }  // in bytes
+  // What it is to a window.
+  size_t size() const { return (lent_.has_value() ? lent_->size() : bytes_.size()) + in_window_; }
   size_t count() const { return lent_.has_value() ? 1 : ends_.size(); }
   MessageSource operator[](size_t i) const {
     if (lent_.has_value()) return *lent_;
@@ -51,6 +68,8 @@ class SentMessages {
     lent_.reset();
     std::string().swap(bytes_);
     ends_.clear();
+    descriptors_.clear();
+    in_window_ = 0;
   }
   // Whether all that has been sent is here.
   bool complete() const { return complete_; }
@@ -59,6 +78,8 @@ class SentMessages {
   std::optional<MessageSource> lent_;
   std::string bytes_;
   absl::InlinedVector<size_t, 1> ends_;  // where each message ends in bytes_
+  std::vector<std::pair<size_t, SharedDescriptors>> descriptors_;  // by message
+  size_t in_window_ = 0;                                           // what these are to it
   bool ended_ = false;
   bool complete_ = true;
 };

@@ -7,12 +7,13 @@
 #include <string>
 #include <utility>
 
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
 
-void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, std::string* owned) {
+void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras) {
   const bool last = header.kind == FrameKind::kResponse;
   // One that says nothing counts only as the first of all.
   if (!last && count_ > 0 && (header.flags & (kSections | kMessage)) == 0) return;
@@ -23,6 +24,8 @@ void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, std::str
   if (count_ == frames_.size()) frames_.emplace_back();
   Taken& taken = frames_[count_++];
   taken.header = header;
+  if (extras != nullptr) taken.descriptors = std::move(extras->descriptors);
+  std::string* const owned = extras == nullptr ? nullptr : extras->owned;
   if (owned != nullptr && owned->size() == payload.size()) {
     taken.payload = std::move(*owned);
   } else {
@@ -33,15 +36,16 @@ void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, std::str
 
 void TakenFrames::Clear() {
   for (size_t i = 0; i < count_; ++i) {
+    frames_[i].descriptors.reset();
     if (frames_[i].payload.capacity() > kKeptBytes) frames_[i].payload = std::string();
   }
   count_ = refused_ = 0;
   overflowed_ = false;
 }
 
-void Slot::Keep(const FrameHeader& header, ConstByteSpan payload, std::string* owned) {
+void Slot::Keep(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras) {
   if (taken == nullptr) taken = std::make_unique<TakenFrames>();
-  taken->Add(header, payload, owned);
+  taken->Add(header, payload, extras);
   if (taken->overflowed()) alert = true;
   const bool last = header.kind == FrameKind::kResponse;
   state.EndTake(last);

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "nigh/runtime/base/parking.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/window.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -85,11 +87,12 @@ class TakenFrames {
   struct Taken {
     FrameHeader header;
     std::string payload;
+    std::unique_ptr<Descriptors> descriptors;  // that came with it; or null
   };
 
-  // Copies a frame. `owned`: the string that holds `payload`, to be taken over, or null. Of
-  // messages beyond those that break any unary call, it is only noted that there were some.
-  void Add(const FrameHeader& header, ConstByteSpan payload, std::string* owned);
+  // Copies a frame. `extras`, which is taken over, may be null. Of messages beyond those that break
+  // any unary call, it is only noted that there were some.
+  void Add(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras);
   // A message of so many bytes has begun, which is longer than is accepted.
   void Refuse(size_t size) {
     if (refused_ != 0) return;
@@ -98,7 +101,7 @@ class TakenFrames {
   }
 
   size_t count() const { return count_; }
-  const Taken& operator[](size_t index) const { return frames_[index]; }
+  Taken& operator[](size_t index) { return frames_[index]; }
   bool overflowed() const { return overflowed_; }
   size_t refused() const { return refused_; }
   // Whether that was so right before the frame `index`.
@@ -135,7 +138,7 @@ struct alignas(64) Slot {
 
   // By the receiver, which has taken it for a unary call of another thread: keeps a frame, or notes
   // that a message of `size` bytes is refused. `last`: of the RESPONSE. Ends the take.
-  void Keep(const FrameHeader& header, ConstByteSpan payload, std::string* owned);
+  void Keep(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras);
   void Refuse(size_t size, bool last);
 
   // By whoever has claimed the slot: nothing is left of the call before.

@@ -13,6 +13,7 @@
 #include "nigh/method.h"
 #include "nigh/runtime/base/parking.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/runtime/client/client_session.h"
@@ -122,16 +123,27 @@ bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
     return true;
   }
   context_.set_peer(link.peer());
+  const bool with_fds = CallFds::HasAttached(context_.context());
+  const SharedDescriptors descriptors =
+      with_fds ? CallFds::Attached(context_.context()) : SharedDescriptors();
   SectionWriter sections;
+  if (with_fds) {
+    if (absl::Status status = link.CheckDescriptors(method, descriptors); !status.ok()) {
+      End(std::move(status));
+      return true;
+    }
+    sections.AddDescriptors(static_cast<uint32_t>(descriptors->size()));
+  }
   AddMetadata(context_.sent(), SectionType::kMetadata, sections);
   FrameHeader header{.kind = FrameKind::kRequest,
                      .flags = kMessage | kEnd,
                      .method = method_.id,
                      .aux = TimeLeft(context_.deadline())};
   const ClientLink::Opening opening =
-      link.Open(std::move(header), method, sections.block(), &request, [&](Slot& slot) {
-        slot.RenewFor(*this, Window(link.limits().window, link.server().window));
-      });
+      link.Open(std::move(header), method, sections.block(), &request,
+                with_fds ? &descriptors : nullptr, [&](Slot& slot) {
+                  slot.RenewFor(*this, Window(link.limits().window, link.server().window));
+                });
   // It may begin again on another session. The slot goes with this one.
   if (opening.refused) return false;
   context_.CountAttempt();
@@ -178,19 +190,20 @@ void UnaryCall::BeginAgain() {
   status_ = broken_ = absl::OkStatus();
 }
 
-void UnaryCall::Take(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload) {
+void UnaryCall::Take(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload,
+                     FrameExtras* extras) {
   // Nearly every call: OK, with the reply and nothing else.
   const bool plain = header.kind == FrameKind::kResponse && header.flags == kMessage &&
                      header.aux == 0 && !reader_.got_message() && broken_.ok() &&
                      payload.size() <= link.limits().max_message;
-  if (!plain) return TakeSlowly(link, header, payload);
+  if (!plain) return TakeSlowly(link, header, payload, extras);
   status_ = reply_.Parse(payload);
   ended_ = answered_ = true;
   if (!status_.ok()) status_ = Prefixed(link.NameOf(*method_.method), status_);
 }
 
-void UnaryCall::TakeSlowly(const ClientLink& link, const FrameHeader& header,
-                           ConstByteSpan payload) {
+void UnaryCall::TakeSlowly(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload,
+                           FrameExtras* extras) {
   const bool ends = header.kind == FrameKind::kResponse;
   answered_ = ends;
   never_begun_ = ends && (header.flags & kNeverBegun) != 0;
@@ -198,11 +211,12 @@ void UnaryCall::TakeSlowly(const ClientLink& link, const FrameHeader& header,
   if (const size_t size = MessageSize(header, payload); size > link.limits().max_message) {
     return Refuse(link, size, ends);
   }
-  Reply reply = reader_.Read(link, header, payload);
+  Reply reply = reader_.Read(link, header, payload, extras);
   if (reply.has_message) {
     if (absl::Status parsed = reply_.Parse(reply.message); !parsed.ok()) {
       reply.status = Prefixed(link.NameOf(*method_.method), parsed);
     }
+    CallFds::Receive(context_.context(), std::move(reply.descriptors));
   }
   if (ends) {
     End(std::move(reply.status));
@@ -235,7 +249,8 @@ void UnaryCall::TakeOver(const ClientLink& link, bool last) {
   TakenFrames& taken = *slot_->taken;
   for (size_t i = 0; i < taken.count() && !ended_; ++i) {
     if (taken.refused_before(i)) Refuse(link, taken.refused(), /*last=*/false);
-    Take(link, taken[i].header, AsBytes(taken[i].payload));
+    FrameExtras extras = {.descriptors = std::move(taken[i].descriptors)};
+    Take(link, taken[i].header, AsBytes(taken[i].payload), &extras);
   }
   if (taken.refused_before(taken.count()) && !ended_) Refuse(link, taken.refused(), last);
   // The RESPONSE was refused, too, of a call that had been broken before.

@@ -11,6 +11,7 @@
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/runtime/client/client_session.h"
@@ -39,7 +40,9 @@ class UnaryCall {
   // For the session, while this thread receives.
 
   // Takes a frame of the call. It may end the call; or break it, so that it is to be given up.
-  void Take(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload);
+  // `extras` may be null.
+  void Take(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload,
+            FrameExtras* extras);
   // A message of `size` bytes is longer than is accepted; `last`: it is that of the RESPONSE.
   void Refuse(const ClientLink& link, size_t size, bool last);
   bool ended() const { return ended_; }
@@ -60,7 +63,8 @@ class UnaryCall {
   // Takes what another thread has taken for this one, once that thread takes nothing more. `last`:
   // the RESPONSE is among it.
   void TakeOver(const ClientLink& link, bool last);
-  void TakeSlowly(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload);
+  void TakeSlowly(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload,
+                  FrameExtras* extras);
   // Whether the call is to be given up although its end has not come: for a deadline, a
   // cancellation, a frame that broke it. And why.
   bool IsToBeGivenUp() const {

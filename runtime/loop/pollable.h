@@ -1,6 +1,8 @@
 #ifndef NIGH_RUNTIME_LOOP_POLLABLE_H_
 #define NIGH_RUNTIME_LOOP_POLLABLE_H_
 
+#include <sys/types.h>
+
 #include <optional>
 
 #include "nigh/runtime/loop/watchdog.h"
@@ -31,6 +33,10 @@ class Pollable {
 
   // Whether a turn would find nothing, as far as one load tells.
   virtual bool Silent() const { return false; }
+
+  // Whose work it is, which does not change. Sources of one user share that user's part of the
+  // poller's time (TimeShares). Nothing: nobody's in particular, or somebody's who has no name.
+  virtual std::optional<uid_t> user() const { return std::nullopt; }
 
   // Returns what to poll for before sleeping. Wake::ready(): take another turn instead.
   virtual Wake ArmReceive() = 0;

@@ -1,10 +1,8 @@
 #include "nigh/runtime/loop/poller.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
@@ -15,7 +13,6 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/transport/connection.h"
@@ -24,9 +21,9 @@
 
 // Who holds what when.
 //
-// The role's state is sources_, tokens_, hot_, waiter_, stopping_ and the set behind epoll_. It has
-// no lock: only the thread with the role touches it. tasks_ has a mutex of its own, and any thread
-// posts.
+// The role's state is sources_, tokens_, hot_, resting_, shares_, waiter_, stopping_ and the set
+// behind epoll_ (poller_events.cc). It has no lock: only the thread with the role touches it.
+// tasks_ has a mutex of its own, and any thread posts.
 //
 //   thread A, which has the role             other threads              the role's state
 //   ---------------------------------------  -------------------------  -------------------------
@@ -39,7 +36,9 @@
 //    |     +- Enter  a user's task   Leave                              A's; the task may not use
 //    |                                                                  it, see below
 //    |   PollHot     a turn of each source                              A drops those that ended,
-//    |     |         in hot_                                            cools those that are idle
+//    |     |         in hot_                                            cools those that are idle,
+//    |     |                                                            rests those whose user has
+//    |     |                                                            used up its share
 //    |     |
 //    |     +- Enter  a handler       Leave                              A's, as in a user's task
 //    |
@@ -50,7 +49,8 @@
 //    |
 //    +- ArmHot       hot_ to epoll_                                     hot_ is empty
 //    |  BeginSleep   tasks_: "asleep"
-//    |  epoll_wait   for ever                Post: writes wake_fd       A's; nobody uses it
+//    |  epoll_wait   for ever; if some rest, Post: writes wake_fd       A's; nobody uses it
+//    |               not for long
 //    |  EndSleep     tasks_: "awake"
 //    +- next pass
 //
@@ -86,22 +86,17 @@ constexpr int kCoolAfter = 64;
 constexpr uint32_t kSpinsPerClock = 64;
 // So many turns that did something, or handlers.
 constexpr uint32_t kTurnsPerClock = 4;
-// When a source that cannot be watched is looked at again.
-constexpr absl::Duration kLookAgainAfter = absl::Milliseconds(1);
 // At most this many tasks run before the connections get their turn.
 constexpr int kTasksPerTurn = 64;
 // One Poll takes at most this many passes.
 constexpr int kPassesPerPoll = 64;
-// The token of tasks_'s descriptors. Those of sources begin at 1.
-constexpr uint64_t kTasksToken = 0;
-// Set in the token of a descriptor that tells only of room. EPOLLOUT is no help there: a medium may
-// tell of room by making an eventfd readable.
-constexpr uint64_t kRoomBit = uint64_t{1} << 63;
 
 }  // namespace
 
-Poller::Poller(const WaitPolicy& policy)
-    : epoll_(UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren()), waiter_(policy) {
+Poller::Poller(const WaitPolicy& policy, int64_t (*clock)())
+    : clock_(clock),
+      epoll_(UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren()),
+      waiter_(policy) {
   // Where several fail, one is named: what fails for want of one descriptor does so for all.
   if (!epoll_ || tasks_.wake_fd() < 0 || tasks_.timer_fd() < 0 ||
       !Control(EPOLL_CTL_ADD, tasks_.wake_fd(), kTasksToken, EPOLLIN) ||
@@ -116,12 +111,6 @@ absl::Status Poller::Open() const {
   if (error_ == 0) return absl::OkStatus();
   return ErrnoStatus(absl::StatusCode::kResourceExhausted, error_, "start",
                      "epoll_create, eventfd, timerfd_create, epoll_ctl");
-}
-
-bool Poller::Control(int operation, int fd, Token token, uint32_t events) {
-  epoll_event event{.events = events, .data = {.u64 = token}};
-  return ::epoll_ctl(epoll_.get(), operation, fd, &event) == 0 ||
-         (errno != ENOMEM && errno != ENOSPC);
 }
 
 void Poller::Add(std::shared_ptr<Pollable> pollable) {
@@ -140,6 +129,7 @@ void Poller::AddNow(std::shared_ptr<Pollable> pollable) {
   Source& source = *(sources_[token] = std::make_unique<Source>());
   source.token = token;
   source.pollable = std::move(pollable);
+  source.share = &shares_.Join(source.pollable->user());
   // Hot at first. It is not in the epoll set, and only Cool may put it there, after arming it.
   MakeHot(source);
   // Something that it sent before it was known here may still wait for room.
@@ -160,6 +150,7 @@ void Poller::Remove(std::shared_ptr<Pollable> pollable, Task removed) {
     if (token != tokens_.end()) {
       Source& source = *sources_[token->second];
       std::erase(hot_, &source);
+      std::erase(resting_, &source);
       Drop(source);
     }
     // The task's own reference goes before `removed` says that the poller has let go.
@@ -179,6 +170,8 @@ void Poller::Drop(Source& source) {
     if (fd >= 0) Control(EPOLL_CTL_DEL, fd, source.token, 0);
   }
   tokens_.erase(source.pollable.get());
+  if (source.hot) MakeCold(source);
+  TimeShares::Leave(*source.share);
   load_.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -206,82 +199,12 @@ void Poller::MakeHot(Source& source) {
   if (std::exchange(source.hot, true)) return;
   source.idle_passes = 0;
   hot_.push_back(&source);
+  shares_.Heat(*source.share);
 }
 
-bool Poller::Watch(Source& source, const Wake& wake) {
-  source.edge_triggered = wake.edge_triggered;
-  const uint32_t events =
-      static_cast<uint32_t>(wake.events) | (wake.edge_triggered ? uint32_t{EPOLLET} : 0);
-  // The end first: it has no part in what follows.
-  const bool watches_end = wake.end_fd >= 0 && source.end_fd != wake.end_fd;
-  if (watches_end &&
-      !Control(EPOLL_CTL_ADD, wake.end_fd, source.token, static_cast<uint32_t>(wake.end_events))) {
-    return false;
-  }
-  // An epoll set has a descriptor once, and this one may be in it already, for sending.
-  const bool sends = source.send_fd == wake.fd;
-  if (!Control(sends ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, wake.fd, source.token,
-               sends ? events | EPOLLOUT : events)) {
-    if (watches_end) Control(EPOLL_CTL_DEL, wake.end_fd, source.token, 0);
-    return false;
-  }
-  source.receive_fd = wake.fd;
-  source.end_fd = wake.end_fd;
-  return true;
-}
-
-void Poller::LookAgain(Source& source) {
-  if (std::exchange(source.looks_again, true)) return;
-  AddTimer(Deadline::After(kLookAgainAfter), this, [this, key = source.pollable.get()] {
-    // It may have ended meanwhile. The pointer is only compared, never followed.
-    const auto token = tokens_.find(key);
-    if (token == tokens_.end()) return;
-    Source& source = *sources_[token->second];
-    source.looks_again = false;
-    MakeHot(source);
-    if (source.send_fd < 0) WatchSend(source);
-  });
-}
-
-void Poller::WatchSend(Source& source) {
-  const std::optional<Wake> wake = source.pollable->ArmSend();
-  // Nothing waits any more: another thread's send took it along. Whoever waits for room must hear
-  // of that.
-  if (!wake.has_value() || wake->ready()) return ResumeSend(source);
-  WatchSend(source, *wake);
-}
-
-void Poller::WatchSend(Source& source, const Wake& wake) {
-  source.send_fd = wake.fd;
-  source.send_edge_triggered = wake.edge_triggered;
-  const auto events = static_cast<uint32_t>(wake.events);
-  if (wake.fd != source.receive_fd) {
-    if (Control(EPOLL_CTL_ADD, wake.fd, source.token | kRoomBit,
-                events | (wake.edge_triggered ? uint32_t{EPOLLET} : 0))) {
-      return;
-    }
-    source.send_fd = -1;
-    LookAgain(source);
-  } else {
-    Control(EPOLL_CTL_MOD, wake.fd, source.token,
-            events | EPOLLIN | (source.edge_triggered ? uint32_t{EPOLLET} : 0));
-  }
-}
-
-void Poller::ResumeSend(Source& source) {
-  const int fd = std::exchange(source.send_fd, -1);
-  if (fd >= 0 && fd == source.receive_fd) {
-    Control(EPOLL_CTL_MOD, fd, source.token,
-            EPOLLIN | (source.edge_triggered ? uint32_t{EPOLLET} : 0));
-  } else if (fd >= 0) {
-    Control(EPOLL_CTL_DEL, fd, source.token, 0);
-    // The eventfd keeps its signal until it is read. Unread, it would be ready again as soon as it
-    // is added again.
-    eventfd_t ignored;
-    if (source.send_edge_triggered) (void)::eventfd_read(fd, &ignored);
-  }
-  // It calls WatchRoom again if something still waits for room.
-  if (source.pollable->ResumeSending()) MakeHot(source);
+void Poller::MakeCold(Source& source) {
+  source.hot = false;
+  shares_.Cool(*source.share);
 }
 
 Waiter::PollCost Poller::PollCostOfHot() const {
@@ -291,13 +214,39 @@ Waiter::PollCost Poller::PollCostOfHot() const {
   return cheap ? Waiter::PollCost::kCheap : Waiter::PollCost::kSystemCall;
 }
 
+void Poller::BeginRound() {
+  do {
+    shares_.NextRound();
+    const auto go_on = std::partition(resting_.begin(), resting_.end(),
+                                      [](const Source* source) { return source->share->spent(); });
+    hot_.insert(hot_.end(), go_on, resting_.end());
+    resting_.erase(go_on, resting_.end());
+    // Where all rest, nobody has to.
+  } while (hot_.empty() && !resting_.empty());
+}
+
 Poller::Pass Poller::PollHot() {
   Pass result = Pass::kNothing;
+  const bool divides = shares_.divides();
+  if (divides) {
+    const int64_t now = clock_();
+    if (shares_.RoundIsOver(now)) BeginRound();
+    shares_.Begin(now);
+  }
   for (size_t i = 0; i < hot_.size();) {
     Source& source = *hot_[i];
+    TimeShares::Share* const share = divides ? source.share : nullptr;
+    if (share != nullptr && share->spent()) {
+      resting_.push_back(&source);
+      hot_[i] = hot_.back();
+      hot_.pop_back();
+      continue;
+    }
     Pollable& pollable = *source.pollable;
     bool cold = false;
-    switch (pollable.Silent() ? Pollable::Turn::kNothing : pollable.TakeTurn(mark_)) {
+    const bool silent = pollable.Silent();
+    const Pollable::Turn turn = silent ? Pollable::Turn::kNothing : pollable.TakeTurn(mark_);
+    switch (turn) {
       case Pollable::Turn::kRoleLost:
         // Neither `source` nor hot_ may be touched: they are another thread's.
         return Pass::kRoleLost;
@@ -323,6 +272,10 @@ Poller::Pass Poller::PollHot() {
         cold = true;
         break;
     }
+    if (share != nullptr && !silent) {
+      const bool worked = turn == Pollable::Turn::kBusy || turn == Pollable::Turn::kDrained;
+      shares_.Charge(*share, clock_(), worked);
+    }
     if (cold) {
       // Order does not matter, so the last one fills the gap.
       hot_[i] = hot_.back();
@@ -334,23 +287,13 @@ Poller::Pass Poller::PollHot() {
   return result;
 }
 
-void Poller::StopReceiving(Source& source) {
-  const int fd = std::exchange(source.receive_fd, -1);
-  if (fd < 0) return;
-  if (fd == source.send_fd) {
-    Control(EPOLL_CTL_MOD, fd, source.token, EPOLLOUT);
-  } else {
-    Control(EPOLL_CTL_DEL, fd, source.token, 0);
-  }
-}
-
 bool Poller::Cool(Source& source) {
   if (source.pollable->Pauses()) {
     if (source.send_fd < 0) WatchSend(source);
     // What waited may have left meanwhile; or it is held back, and turns will send it.
     if (source.send_fd < 0 || !source.pollable->Pauses()) return false;
     StopReceiving(source);
-    source.hot = false;
+    MakeCold(source);
     return true;
   }
   const Wake wake = source.pollable->ArmReceive();
@@ -367,7 +310,7 @@ bool Poller::Cool(Source& source) {
   // Once only. The descriptors stay in the set while the source is hot, for that takes no system
   // calls; MakeHot ignores what they then tell.
   if (source.receive_fd < 0 && !Watch(source, wake)) LookAgain(source);
-  source.hot = false;
+  MakeCold(source);
   return true;
 }
 
@@ -378,23 +321,18 @@ bool Poller::ArmHot() {
   return hot_.empty();
 }
 
-void Poller::PollEvents(int timeout_millis) {
-  last_events_ = SteadyNanos();
-  std::array<epoll_event, 64> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), timeout_millis);
-  for (int i = 0; i < count; ++i) {
-    const Token token = events[i].data.u64 & ~kRoomBit;
-    const bool room_only = token != events[i].data.u64;
-    if (token == kTasksToken) {
-      tasks_.TakeWake();
-      continue;
-    }
-    const auto entry = sources_.find(token);
-    if (entry == sources_.end()) continue;
-    Source& source = *entry->second;
-    if (room_only || (events[i].events & EPOLLOUT) != 0) ResumeSend(source);
-    if (!room_only && (events[i].events & ~uint32_t{EPOLLOUT}) != 0) MakeHot(source);
+void Poller::Sleep() {
+  if (resting_.empty()) {
+    (void)PollEvents(std::nullopt);
+    return;
   }
+  // Those that are readable would end the sleep at once.
+  for (Source* source : resting_) {
+    StopReceiving(*source);
+    StopWatchingEnd(*source);
+  }
+  const int64_t patience = shares_.Patience(clock_());
+  if (patience <= 0 || !PollEvents(patience)) BeginRound();
 }
 
 Poller::Pass Poller::TakePass() {
@@ -450,7 +388,7 @@ bool Poller::Drive() {
           PollEventsIfDue(SteadyNanos());
           break;
         }
-        PollEvents(-1);
+        Sleep();
         tasks_.EndSleep();
         waiter_.Slept();
         break;
@@ -464,14 +402,16 @@ void Poller::Poll() {
   // wrote to the role's state must be seen here. A Poll from within a task finds the flag set.
   if (polling_.exchange(true, std::memory_order_acquire)) return;
   tasks_.EndSleep();
-  PollEvents(0);
+  (void)PollEvents(0);
   for (int passes = 0; passes < kPassesPerPoll; ++passes) {
     // It never spins: the program has other things to do, and fd() tells it when to come back.
-    if (TakePass() <= Pass::kDrained) PollEvents(0);
-    if (!tasks_.any() && ArmHot()) break;
+    if (TakePass() <= Pass::kDrained) (void)PollEvents(0);
+    if (tasks_.any() || !ArmHot()) continue;
+    if (resting_.empty()) break;
+    BeginRound();
   }
   // Hot sources are not armed, so they would not make fd() readable. An empty task does.
-  if (!hot_.empty()) Post(this, [] {});
+  if (!hot_.empty() || !resting_.empty()) Post(this, [] {});
   tasks_.BeginAway();
   polling_.store(false, std::memory_order_release);
 }

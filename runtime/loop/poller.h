@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/task_queue.h"
+#include "nigh/runtime/loop/time_shares.h"
 #include "nigh/runtime/loop/watchdog.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
@@ -25,14 +27,16 @@ namespace nigh {
 // gives it to another thread.
 //
 // A source that was busy a moment ago is hot: it is polled directly, which finds the next frame
-// soonest. The others wait in an epoll set, which costs nothing. poller.cc has a picture of it.
+// soonest. The others wait in an epoll set, which costs nothing. Where hot sources are of several
+// users, these share the poller's time (TimeShares). poller.cc has a picture of it.
 class Poller {
  public:
   using Task = TaskQueue::Task;
   using Owner = TaskQueue::Owner;
   using TimerId = TaskQueue::TimerId;
 
-  explicit Poller(const WaitPolicy& policy);
+  // By `clock`, in nanoseconds, it divides its time among users; for tests.
+  explicit Poller(const WaitPolicy& policy, int64_t (*clock)() = &SteadyNanos);
 
   // Must be called first. Fails with RESOURCE_EXHAUSTED when the system has no descriptors to give,
   // or no memory.
@@ -76,12 +80,15 @@ class Poller {
  private:
   using Token = uint64_t;
 
+  // The token of tasks_'s descriptors. Those of sources begin at 1.
+  static constexpr Token kTasksToken = 0;
   // While hot sources have work, the others wait at most about this long, and for a few handlers.
   static constexpr int64_t kEventsEveryNanos = 100'000;
 
   struct Source {
     Token token;
     std::shared_ptr<Pollable> pollable;
+    TimeShares::Share* share = nullptr;
     int receive_fd = -1;  // as registered with epoll
     int send_fd = -1;
     int end_fd = -1;
@@ -106,22 +113,27 @@ class Poller {
   bool Cool(Source& source);
   // Cools all hot sources, so that the thread may sleep. False: something came meanwhile.
   bool ArmHot();
-  // Waits for the epoll set, at most `timeout_millis`; -1: for ever.
-  void PollEvents(int timeout_millis);
+  // Waits for the epoll set, at most so long; returns whether anything came.
+  bool PollEvents(std::optional<int64_t> nanos);
   // Looks at the epoll set if nobody has for kEventsEveryNanos. `now` is in steady nanoseconds.
   void PollEventsIfDue(int64_t now) {
-    if (now - last_events_ > kEventsEveryNanos) PollEvents(0);
+    if (now - last_events_ > kEventsEveryNanos) (void)PollEvents(0);
   }
   // After handlers have run: what must be done now and then.
   void AfterWork();
+  // Has those who rest go on whose share is not used up any more.
+  void BeginRound();
+  // Sleeps until something comes; while somebody rests, not for long.
+  void Sleep();
   void AddNow(std::shared_ptr<Pollable> pollable);
   void Drop(Source& source);
   void MakeHot(Source& source);
-  // Registers `wake` with epoll.
+  void MakeCold(Source& source);
   // Puts the descriptors of `wake` into epoll_. False: not all of them could be, and none is.
   bool Watch(Source& source, const Wake& wake);
   // Takes what is polled for frames out of epoll_: the source pauses.
   void StopReceiving(Source& source);
+  void StopWatchingEnd(Source& source);
   void WatchSend(Source& source);
   void WatchSend(Source& source, const Wake& wake);
   void ResumeSend(Source& source);
@@ -133,6 +145,7 @@ class Poller {
   Waiter::PollCost PollCostOfHot() const;
 
   const BirthProcess birth_;
+  int64_t (*const clock_)();
   std::atomic<size_t> load_ = 0;
   std::atomic<bool> polling_ = false;
 
@@ -144,6 +157,8 @@ class Poller {
   absl::flat_hash_map<Token, std::unique_ptr<Source>> sources_;
   absl::flat_hash_map<const Pollable*, Token> tokens_;
   std::vector<Source*> hot_;
+  std::vector<Source*> resting_;  // hot, too, but of users who have used up their share
+  TimeShares shares_;
   Token next_token_ = 1;
   int64_t last_events_ = 0;   // when PollEvents ran last; steady nanoseconds
   uint32_t vain_passes_ = 0;  // that spun and found nothing

@@ -2,12 +2,32 @@
 
 #include <atomic>
 #include <cstddef>
+#include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/transport/descriptors.h"
 
 namespace nigh {
+
+Account::Account(Limits limits, std::shared_ptr<Account> user,
+                 std::shared_ptr<DescriptorCount> whole)
+    : limits_(std::move(limits)),
+      user_(std::move(user)),
+      kept_(user_ == nullptr ? nullptr : &user_->kept_),
+      descriptors_(std::make_shared<DescriptorCount>(
+          DescriptorCount::Limit{.whose = limits_.whose,
+                                 .most = limits_.descriptors,
+                                 .remedy = limits_.descriptors_remedy},
+          whole)),
+      departing_(std::make_shared<DescriptorCount>(
+          DescriptorCount::Limit{
+              .whose = absl::StrCat("replies that have not left ", limits_.whose),
+              .most = limits_.descriptors,
+              .remedy = limits_.descriptors_remedy},
+          std::move(whole))) {}
 
 absl::Status Account::TooMuchToKeep(absl::string_view method, absl::string_view what,
                                     size_t bytes) const {

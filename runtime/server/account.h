@@ -10,12 +10,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "nigh/runtime/call/byte_count.h"
+#include "nigh/transport/descriptors.h"
 
 namespace nigh {
 
 // What a server spends on one connection, or on all of one user, and how much that may be: bytes
-// that are kept, and threads of the pool. What a connection takes counts for its user, too, until
-// it is given back, which may be after the connection's end: handlers go on.
+// that are kept, threads of the pool, descriptors. What a connection takes counts for its user,
+// too, until it is given back, which may be after the connection's end: handlers go on.
 //
 // Thread-safe. No locks: two that ask at the same moment may both be told that there is room.
 class Account {
@@ -24,15 +25,18 @@ class Account {
     std::string whose = {};  // "this connection", "user 1000"
     size_t bytes = 0;
     int threads = 0;
+    size_t descriptors = 0;
     absl::string_view bytes_option = {};  // of ServerOptions, for those who are refused
     absl::string_view threads_option = {};
+    absl::string_view descriptors_remedy = {};
   };
 
-  // `user`: what this is a part of; it may be null.
-  explicit Account(Limits limits, std::shared_ptr<Account> user = nullptr)
-      : limits_(std::move(limits)),
-        user_(std::move(user)),
-        kept_(user_ == nullptr ? nullptr : &user_->kept_) {}
+  // A user's. `descriptors`: what those of all users count for; may be null.
+  explicit Account(Limits limits, std::shared_ptr<DescriptorCount> descriptors = nullptr)
+      : Account(std::move(limits), nullptr, std::move(descriptors)) {}
+  // A connection's, which is a part of `user`.
+  Account(Limits limits, const std::shared_ptr<Account>& user)
+      : Account(std::move(limits), user, user->descriptors_) {}
 
   const Limits& limits() const { return limits_; }
   // What is kept: messages and metadata that have come, and what waits to be sent.
@@ -43,11 +47,18 @@ class Account {
   // RESOURCE_EXHAUSTED for what MayKeep refuses: `what`, "a reply", of `method`.
   absl::Status TooMuchToKeep(absl::string_view method, absl::string_view what, size_t bytes) const;
 
+  // Descriptors that have come with messages. Part of the user's.
+  const std::shared_ptr<DescriptorCount>& descriptors() const { return descriptors_; }
+  // Those of replies that have not left. Likewise.
+  const std::shared_ptr<DescriptorCount>& departing() const { return departing_; }
+
   // Takes a thread for a handler of `method`. RESOURCE_EXHAUSTED: there are no more.
   absl::Status TakeThread(absl::string_view method);
   void GiveThreadBack();
 
  private:
+  Account(Limits limits, std::shared_ptr<Account> user, std::shared_ptr<DescriptorCount> whole);
+
   const Account* WhoMayNotKeep(size_t bytes) const {
     for (const Account* account = this; account != nullptr; account = account->user_.get()) {
       const size_t kept = account->kept_.bytes();
@@ -59,6 +70,8 @@ class Account {
   const Limits limits_;
   const std::shared_ptr<Account> user_;
   ByteCount kept_;
+  const std::shared_ptr<DescriptorCount> descriptors_;
+  const std::shared_ptr<DescriptorCount> departing_;
   std::atomic<int> threads_ = 0;
 };
 

@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
@@ -18,6 +20,7 @@
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/server/account.h"
 #include "nigh/runtime/server/report_rate.h"
+#include "nigh/transport/descriptors.h"
 
 namespace nigh {
 
@@ -35,6 +38,10 @@ class ConnectionLimits {
   ConnectionLimits(const ServerOptions& options, Poller& poller,
                    std::function<void(const absl::Status&)> report);
 
+  // What may be kept: the options' bytes, and some messages at least.
+  static size_t BytesOfConnection(const ServerOptions& options);
+  static size_t BytesOfUser(const ServerOptions& options);
+
   // The account of a connection that is coming, which is part of its user's.
   std::shared_ptr<Account> OpenAccount(const std::optional<uid_t>& user)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -48,7 +55,9 @@ class ConnectionLimits {
   void Remove(const ServerSession& session) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Somebody was turned away for want of descriptors or memory, as `shortage` says. Among those who
-  // have not said hello, the oldest one of the user who has most of them goes.
+  // have not said hello, the oldest one of the user who has most of them goes; where there are none
+  // of these, among those without a call, if that user has many. A client that is not done connects
+  // anew.
   void MakeRoom(const absl::Status& shortage) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Nothing of this uses the poller any more. After that, nobody is added.
@@ -65,6 +74,8 @@ class ConnectionLimits {
   };
   struct Open {
     User user;
+    std::weak_ptr<ServerSession> session;
+    uint64_t number = 0;  // in the order in which they came
     std::optional<std::list<Silent>::iterator> silent;
   };
 
@@ -73,6 +84,8 @@ class ConnectionLimits {
   // It is not awaited any more.
   std::shared_ptr<ServerSession> TakeSilent(std::list<Silent>::iterator silent)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<ServerSession> TakeOldestSilent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<ServerSession> OldestIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sets the timer for the oldest, or takes it back where there is none.
   void SetTimer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has `status` reported, which is about one of `times`.
@@ -82,6 +95,7 @@ class ConnectionLimits {
   const int most_of_user_;
   const Account::Limits account_of_connection_;
   const Account::Limits account_of_user_;
+  const std::shared_ptr<DescriptorCount> descriptors_;  // of all
   const absl::Duration hello_timeout_;
   Poller& poller_;
   const std::function<void(const absl::Status&)> report_;
@@ -91,6 +105,7 @@ class ConnectionLimits {
 
   Mutex mutex_;
   absl::flat_hash_map<const ServerSession*, Open> open_ ABSL_GUARDED_BY(mutex_);
+  uint64_t opened_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<User, int> of_user_ ABSL_GUARDED_BY(mutex_);
   // Those to which somebody still owes something.
   absl::flat_hash_map<User, std::weak_ptr<Account>> accounts_ ABSL_GUARDED_BY(mutex_);

@@ -50,6 +50,7 @@ absl::Status Dispatcher::Register(Service& service) {
   for (const MethodHandler& handler : service.handlers()) {
     methods_[handler.method->name] = std::make_unique<RegisteredMethod>(handler);
     services_[std::string(ServiceOf(handler.method->name))] += 1;
+    takes_fds_ = takes_fds_ || InRequests(handler.method->fds);
   }
   return absl::OkStatus();
 }
@@ -62,6 +63,8 @@ absl::Status Dispatcher::RegisterFallback(GenericService& service) {
   }
   if (!has_pool_) return NeedsPool(handler);
   fallback_ = std::make_unique<RegisteredMethod>(handler);
+  fallback_fds_ = service.fds();
+  takes_fds_ = takes_fds_ || InRequests(fallback_fds_);
   return absl::OkStatus();
 }
 

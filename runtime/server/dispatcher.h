@@ -153,6 +153,11 @@ class Dispatcher {
   // service already. INVALID_ARGUMENT: there is no pool, and its handler needs a thread.
   absl::Status RegisterFallback(GenericService& service);
 
+  // Whether requests of some method may bring descriptors.
+  bool takes_fds() const { return takes_fds_; }
+  // With which messages of the fallback's methods they may travel.
+  Fds fallback_fds() const { return fallback_fds_; }
+
   // Returns the method of that name, or null. Thread-safe once the server runs.
   RegisteredMethod* Find(absl::string_view name) const;
 
@@ -193,6 +198,8 @@ class Dispatcher {
   absl::flat_hash_map<std::string, std::unique_ptr<RegisteredMethod>> methods_;
   absl::flat_hash_map<std::string, int> services_;
   std::unique_ptr<RegisteredMethod> fallback_;
+  bool takes_fds_ = false;
+  Fds fallback_fds_ = Fds::kNowhere;
   Mutex mutex_;
   bool looking_out_ ABSL_GUARDED_BY(mutex_) = false;  // a poller has a timer for it
   ReportRate refusals_;                               // of calls for want of threads

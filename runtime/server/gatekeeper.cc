@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -11,9 +12,16 @@
 #include "nigh/peer_identity.h"
 #include "nigh/runtime/call/call_errors.h"
 #include "nigh/transport/address.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/transport.h"
 
 namespace nigh {
+namespace {
+
+// Of one user, whose sockets linger or whose files answer to nobody.
+constexpr size_t kMostClosings = 64;
+
+}  // namespace
 
 Gatekeeper::Gatekeeper(const Admission& admission, Report report)
     : decide_(admission.decide), report_(std::move(report)) {
@@ -42,6 +50,14 @@ Gate Gatekeeper::GateOf(const Address& address, Reach reach) {
   const bool asks = reach == Reach::kUsers || (reach == Reach::kAnybody && decide_);
   if (!asks) return [](const PeerIdentity&) { return absl::OkStatus(); };
   return [this, where = address.ToString()](const PeerIdentity& client) {
+    if (const size_t closings = ClosingsOf(client.uid); closings > kMostClosings) {
+      absl::Status refusal = absl::ResourceExhaustedError(
+          absl::StrCat(closings, " descriptors of ", UserOf(client),
+                       " are still to be closed, which takes long: nobody of that user is let in "
+                       "meanwhile"));
+      if (clingers_.Count(1) != 0) report_(Prefixed(absl::StrCat(where, ": accept"), refusal));
+      return refusal;
+    }
     if (MayComeIn(client)) return absl::OkStatus();
     const std::string who = UserOf(client);
     Refused(where, who);

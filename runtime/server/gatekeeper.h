@@ -41,6 +41,7 @@ class Gatekeeper {
   bool anybody_ = false;
   UserList named_;
   ReportRate refusals_;
+  ReportRate clingers_;
 };
 
 }  // namespace nigh

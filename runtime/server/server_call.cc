@@ -21,6 +21,7 @@
 #include "nigh/metadata.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/interception.h"
@@ -33,23 +34,6 @@
 #include "nigh/transport/frame.h"
 
 namespace nigh {
-namespace {
-
-// Messages larger than this many bytes are not kept, for their memory may not be needed again.
-constexpr size_t kLargeMessage = size_t{64} << 10;
-// What an entry of metadata, or a message in an inbox, takes besides its bytes.
-constexpr size_t kEntry = 64;
-// A message without reflection does not say what it takes. Of two bytes, an empty submessage takes
-// some 40.
-constexpr size_t kMostExpansion = 20;
-
-size_t SpaceOf(const google::protobuf::MessageLite& message, size_t serialised) {
-  const auto* const full = dynamic_cast<const google::protobuf::Message*>(&message);
-  return full == nullptr ? serialised * kMostExpansion : full->SpaceUsedLong();
-}
-
-}  // namespace
-
 ServerCall::ServerCall(ServerSession& session, RegisteredMethod& method, const Method& description,
                        uint16_t method_id)
     : session_(session),
@@ -68,69 +52,10 @@ ServerCall::~ServerCall() {
   ClearInbox();
 }
 
-absl::Status ServerCall::ChargeRequest(size_t payload) {
-  size_t bytes = context_.client_metadata_.byte_size() + kEntry * context_.client_metadata_.size();
-  if (payload > kShortRequest) {
-    bytes += request_ == nullptr ? payload : SpaceOf(*request_, payload);
-  }
-  if (!link_.account()->MayKeep(bytes)) {
-    return link_.account()->TooMuchToKeep(context_.method(), "a request", bytes);
-  }
-  charged_ = bytes;
-  link_.account()->kept().Add(bytes);
-  return absl::OkStatus();
-}
-
-void ServerCall::ClearInbox() {
-  for (const std::string& message : inbox_) {
-    link_.account()->kept().Subtract(message.size() + kEntry);
-  }
-  inbox_.clear();
-}
-
 void ServerCall::MakeMessages() {
   const MethodHandler& handler = method_.handler();
   if (handler.new_request != nullptr && request_ == nullptr) request_ = handler.new_request();
   if (handler.new_reply != nullptr && reply_ == nullptr) reply_ = handler.new_reply();
-}
-
-absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan payload) {
-  const auto refuse = [this](const absl::Status& why) { return Prefixed(context_.method(), why); };
-  const size_t max_message = link_.limits().max_message;
-  if (header.aux != 0) {
-    context_.deadline_ = Deadline::After(
-        absl::Nanoseconds(static_cast<int64_t>(std::min<uint64_t>(header.aux, INT64_MAX))));
-  }
-  if ((header.flags & kSections) != 0) {
-    const absl::Status taken =
-        TakeMetadata(header, link_.limits().max_metadata, payload, context_.client_metadata_);
-    if (!taken.ok()) return refuse(taken);
-    // What the sections have left: a peer may have changed their size since it was looked at.
-    if (payload.size() > max_message) {
-      return refuse(TooLargeToReceive("a request", payload.size(), Peer::kClient, max_message));
-    }
-  }
-  const bool message = (header.flags & kMessage) != 0;
-  if (message && request_ != nullptr) {
-    request_size_ = payload.size();
-    const absl::Status parsed = MessageTarget(request_.get()).Parse(payload);
-    if (!parsed.ok()) return refuse(parsed);
-  }
-  if (IsCharged(header, payload.size())) {
-    if (absl::Status charged = ChargeRequest(payload.size()); !charged.ok()) return charged;
-  }
-  if (is_unary()) return absl::OkStatus();
-
-  MutexLock lock(mutex_);
-  state_ = CallState(method_.method().kind, CallState::End::kServer);
-  window_ = Window(link_.limits().window, link_.client().window);
-  (void)state_.Receive(message, (header.flags & kEnd) != 0);
-  if (message && request_ == nullptr) {
-    inbox_.emplace_back(AsText(payload).data(), payload.size());
-    link_.account()->kept().Add(payload.size() + kEntry);
-    (void)window_.Received(payload.size());
-  }
-  return absl::OkStatus();
 }
 
 void ServerCall::Open(uint32_t id) {
@@ -140,6 +65,13 @@ void ServerCall::Open(uint32_t id) {
 
 bool ServerCall::Settle() {
   interception_ = nullptr;
+  CallFds::DropReceived(context_);
+  CallFds::DropAttached(context_);
+  if (!is_unary()) {
+    // What has come since the handler returned.
+    MutexLock lock(mutex_);
+    ClearInbox();
+  }
   // A timer that is due is a task already. RemoveTimer is too late for it, and Revoke takes it
   // back.
   if (std::optional<TaskQueue::TimerId> timer = std::exchange(deadline_timer_, std::nullopt)) {
@@ -155,12 +87,16 @@ bool ServerCall::Settle() {
   return !orphaned_;
 }
 
+void ServerCall::DropLargeMessages() {
+  if (std::max(request_size_, charged_) > kLargeMessage) request_.reset();
+  if (reply_size_ > kLargeMessage) reply_.reset();
+}
+
 // It belongs to the session alone.
 void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   phase_.store(Phase::kSpare, std::memory_order_relaxed);
-  if (std::max(request_size_, charged_) > kLargeMessage) request_.reset();
+  DropLargeMessages();
   if (charged_ != 0) link_.account()->kept().Subtract(std::exchange(charged_, 0));
-  if (reply_size_ > kLargeMessage) reply_.reset();
   if (reply_ != nullptr) reply_->Clear();
   MakeMessages();
   request_size_ = reply_size_ = 0;
@@ -174,57 +110,6 @@ void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   context_.cancellation_.Reset();
   orphaned_ = false;
   if (!inbox_.empty()) ClearInbox();
-}
-
-void ServerCall::TakeMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned) {
-  MutexLock lock(mutex_);
-  if (absl::Status wrong = Take(header, payload, owned); !wrong.ok()) Terminate(wrong);
-}
-
-absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
-                              std::string* owned) {
-  const bool message = (header.flags & kMessage) != 0;
-  const auto fail = [this](const absl::Status& why) { return Prefixed(context_.method(), why); };
-  if ((header.flags & kSections) != 0) {
-    return fail(absl::InternalError("metadata after the request"));
-  }
-  if (payload.size() > link_.limits().max_message) {
-    return TooLargeToReceive(context_.method(), payload.size(), Peer::kClient,
-                             link_.limits().max_message);
-  }
-  if (is_unary()) return fail(absl::InternalError("a message after the end of the requests"));
-  if (message && !window_.Received(payload.size())) {
-    return fail(absl::InternalError("a message without the credit for it"));
-  }
-  switch (state_.Receive(message, (header.flags & kEnd) != 0)) {
-    case Verdict::kTooMany:
-    case Verdict::kTooFew:
-      return fail(absl::UnimplementedError("the number of requests is not what this method takes"));
-    case Verdict::kAfterEnd:
-      return fail(absl::InternalError("a message after the end of the requests"));
-    case Verdict::kLate:
-    case Verdict::kOk:
-      break;
-  }
-  if (message && !link_.account()->MayKeep(payload.size() + kEntry)) {
-    return link_.account()->TooMuchToKeep(context_.method(), "a message", payload.size());
-  }
-  if (message) link_.account()->kept().Add(payload.size() + kEntry);
-  if (message && owned != nullptr) {
-    inbox_.push_back(std::move(*owned));
-  } else if (message) {
-    inbox_.emplace_back(AsText(payload).data(), payload.size());
-  }
-  Changed();
-  return absl::OkStatus();
-}
-
-bool ServerCall::TakeCredit(uint64_t bytes) {
-  if (is_unary()) return bytes <= Window::kMaxCredit;  // it needs none
-  MutexLock lock(mutex_);
-  if (!window_.Granted(bytes)) return false;
-  Changed();
-  return true;
 }
 
 void ServerCall::LookForRoom() {
@@ -274,9 +159,12 @@ bool ServerCall::Read(MessageTarget target) {
 bool ServerCall::ReadMessage(MessageTarget target) {
   MutexLock lock(mutex_);
   if (!Await(Event::kMessage) || !is_open() || inbox_.empty()) return false;
-  const std::string message = std::move(inbox_.front());
+  Message received = std::move(inbox_.front());
   inbox_.pop_front();
+  const std::string& message = received.bytes;
   link_.account()->kept().Subtract(message.size() + kEntry);
+  const size_t size = SizeInWindow(message.size(), received.descriptors.get());
+  CallFds::Receive(context_, std::move(received.descriptors));
   absl::Status parsed;
   {
     MutexUnlock unlock(mutex_);
@@ -284,7 +172,7 @@ bool ServerCall::ReadMessage(MessageTarget target) {
   }
   // The call may have been ended while the mutex was free.
   if (parsed.ok()) {
-    Consumed(message.size());
+    Consumed(size);
   } else {
     Terminate(Prefixed(context_.method(), parsed));
   }
@@ -335,19 +223,37 @@ bool ServerCall::WriteNow(const MessageSource& message) {
   } else if (!initial_sent_) {
     wrong = CheckMetadata();
   }
+  if (wrong.ok() && CallFds::HasAttached(context_)) wrong = CheckAttached();
   if (!wrong.ok()) {
     Terminate(wrong);
     return false;
   }
   if (state_.Send(/*message=*/true, /*end=*/false) != Verdict::kOk) return false;
-  window_.Sent(message.size());
+  SharedDescriptors descriptors;
+  if (CallFds::HasAttached(context_)) descriptors = CallFds::TakeAttached(context_);
+  window_.Sent(SizeInWindow(message.size(), descriptors.get()));
   SectionWriter sections;
+  if (descriptors != nullptr) sections.AddDescriptors(static_cast<uint32_t>(descriptors->size()));
   TakeInitialMetadata(sections);
+  FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = id_};
   // Under the mutex: a response waits for it, and nothing of this call may be sent after its
   // response.
-  link_.Send({.kind = FrameKind::kMessage, .flags = kMessage, .call = id_}, sections.block(),
-             &message);
+  if (descriptors != nullptr) {
+    link_.SendWith(std::move(descriptors), std::move(header), sections.block(), &message);
+  } else {
+    link_.Send(std::move(header), sections.block(), &message);
+  }
   return true;
+}
+
+absl::Status ServerCall::CheckAttached() {
+  absl::Status wrong =
+      link_.fds().CheckToSend(context_.method(), *CallFds::Attached(context_),
+                              InReplies(context_.method_->fds), link_.client(), Peer::kClient);
+  if (!wrong.ok()) return wrong;
+  CallFds::CountAttached(context_, link_.account()->departing());
+  wrong = link_.account()->departing()->Check();
+  return wrong.ok() ? wrong : Prefixed(context_.method(), wrong);
 }
 
 bool ServerCall::Ready(Event event) const {

@@ -23,6 +23,7 @@
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/server_stream.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -54,6 +55,11 @@ class Interception;
 // is not held while user code runs or a message is parsed.
 class ServerCall final : public HandlerCall {
  public:
+  // Requests of so many bytes and less are not charged: max_calls bounds them.
+  static constexpr size_t kShortRequest = 4096;
+  // Messages of more bytes are not kept with a spare call: their memory may not be needed again.
+  static constexpr size_t kLargeMessage = size_t{64} << 10;
+
   // `session` outlives the call. `description`: as handlers see the method.
   ServerCall(ServerSession& session, RegisteredMethod& method, const Method& description,
              uint16_t method_id);
@@ -84,8 +90,7 @@ class ServerCall final : public HandlerCall {
   // Takes a REQUEST of `payload`: its deadline, metadata and message. An error says why it is
   // refused.
   absl::Status TakeRequest(const FrameHeader& header, ConstByteSpan payload);
-  // Whether the bytes of such a request are charged. Those of a short one are not: max_calls bounds
-  // them.
+  // Whether the bytes of such a request are charged.
   static bool IsCharged(const FrameHeader& header, size_t payload) {
     return payload > kShortRequest || (header.flags & kSections) != 0;
   }
@@ -113,8 +118,11 @@ class ServerCall final : public HandlerCall {
   // callback does not run any more once this has returned. False: somebody else still uses the
   // call, and will give it back.
   bool Settle() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Lets go of the messages of a call that has been settled, if they are large: their memory may not
+  // be needed again.
+  void DropLargeMessages();
   // Makes a call that is over ready for another request. Its messages keep their memory, but for
-  // large ones, which may not be needed again.
+  // large ones.
   void Renew();
 
   uint32_t id() const { return id_; }
@@ -130,7 +138,14 @@ class ServerCall final : public HandlerCall {
     kTerminated,  // something else has; the handler may still run
   };
   static constexpr int kEvents = 2;
-  static constexpr size_t kShortRequest = 4096;
+  // What an entry of metadata, or a message in an inbox, takes besides its bytes.
+  static constexpr size_t kEntry = 64;
+
+  // A message that waits for the handler.
+  struct Message {
+    std::string bytes;
+    std::unique_ptr<Descriptors> descriptors;  // that came with it; or null
+  };
 
   bool is_unary() const { return reply_ != nullptr && request_ != nullptr; }
   // Ends the call from this side: sends `status` to the client and lets the handler know.
@@ -173,6 +188,8 @@ class ServerCall final : public HandlerCall {
   void Respond(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
   // Takes phase_ from kOpen. False: the client has its answer already.
   bool Answer() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Why the handler's next message cannot go with what is attached to it, or OK.
+  absl::Status CheckAttached();
   // Writes without waiting. There must be room.
   bool WriteNow(const MessageSource& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The reader has taken a message of so many bytes.
@@ -217,7 +234,7 @@ class ServerCall final : public HandlerCall {
   bool orphaned_ ABSL_GUARDED_BY(mutex_) = false;  // the last of them gives it back to the session
   // Coroutines, by event.
   std::array<absl::AnyInvocable<void()>, kEvents> waiting_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::string> inbox_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Message> inbox_ ABSL_GUARDED_BY(mutex_);
   Window window_ ABSL_GUARDED_BY(mutex_);
   CondVar changed_;
 };

@@ -13,6 +13,7 @@
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/loop/poller.h"
@@ -30,6 +31,12 @@ void ServerCall::Finish(absl::Status status) {
 void ServerCall::Return(absl::Status status) {
   // Before the response is out: the client that has it may begin another call at once.
   if (!finished_.load(std::memory_order_relaxed)) session_.HandlerReturned();
+  // Likewise: what the handler has not taken counts no more.
+  CallFds::DropReceived(context_);
+  if (!is_unary()) {
+    MutexLock lock(mutex_);
+    ClearInbox();
+  }
   Conclude(std::move(status));
 }
 
@@ -58,6 +65,7 @@ void ServerCall::Respond(absl::Status status) {
     } else if (status.ok() && !link_.sender().idle() && !link_.account()->MayKeep(reply->size())) {
       status = link_.account()->TooMuchToKeep(context_.method(), "a reply", reply->size());
     }
+    if (status.ok() && CallFds::HasAttached(context_)) status = CheckAttached();
     if (!status.ok()) reply.reset();
   } else if (reply_ != nullptr) {
     reply_size_ = reply_->ByteSizeLong();  // it is not sent, but kept for the next request
@@ -66,8 +74,12 @@ void ServerCall::Respond(absl::Status status) {
   if (initial_sent_ || context_.initial_.byte_size() > link_.client().max_metadata) {
     context_.initial_.Clear();
   }
+  SharedDescriptors descriptors;
+  if (reply.has_value() && CallFds::HasAttached(context_)) {
+    descriptors = CallFds::TakeAttached(context_);
+  }
   link_.Respond(id_, status, context_.initial_, context_.trailing_,
-                reply.has_value() ? &*reply : nullptr);
+                reply.has_value() ? &*reply : nullptr, std::move(descriptors));
 }
 
 bool ServerCall::Answer() {

@@ -13,6 +13,7 @@
 #include "nigh/message_io.h"
 #include "nigh/metadata.h"
 #include "nigh/options.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
@@ -28,15 +29,17 @@ namespace nigh {
 class ServerLink {
  public:
   // `source` is what `poller` polls; both outlive the link. `account` is the connection's.
+  // `takes_fds`: some method does.
   ServerLink(std::unique_ptr<Connection> connection, Pollable& source, Poller& poller,
-             const Limits& limits, std::shared_ptr<Account> account)
+             const Limits& limits, std::shared_ptr<Account> account, bool takes_fds)
       : connection_(std::move(connection)),
         source_(source),
         poller_(poller),
         limits_(limits),
         account_(std::move(account)),
         peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
-        sender_(*connection_, &account_->kept()) {}
+        sender_(*connection_, &account_->kept()),
+        fds_(*connection_, limits_, takes_fds, account_->descriptors()) {}
 
   Connection& connection() { return *connection_; }
   FrameSender& sender() { return sender_; }
@@ -44,6 +47,7 @@ class ServerLink {
   Poller& poller() { return poller_; }
   const Limits& limits() const { return limits_; }
   const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }
+  const SessionFds& fds() const { return fds_; }
 
   // What the client announced. Written once, before the first request.
   const Hello& client() const { return client_; }
@@ -53,7 +57,8 @@ class ServerLink {
   const std::shared_ptr<Account>& account() const { return account_; }
   // Whether so much waits to be sent that no more is to be asked for.
   bool MuchWaits() const {
-    return sender_.waiting_bytes() > std::min(account_->limits().bytes / 4, kMuchToSend);
+    return sender_.waiting_bytes() > std::min(account_->limits().bytes / 4, kMuchToSend) ||
+           sender_.waiting_descriptors() > kManyToSend;
   }
 
   // Sends a frame, and sees to what stays behind or to the end of the connection.
@@ -61,12 +66,16 @@ class ServerLink {
             const MessageSource* message = nullptr) {
     AfterSend(sender_.Send(std::move(header), sections, message));
   }
+  void SendWith(SharedDescriptors descriptors, FrameHeader&& header, absl::string_view sections,
+                const MessageSource* message) {
+    AfterSend(sender_.SendWith(std::move(descriptors), std::move(header), sections, message));
+  }
   void SendText(FrameHeader&& header, absl::string_view text) {
     AfterSend(sender_.SendText(std::move(header), text));
   }
-  // Sends the RESPONSE of call `id`. `reply` may be null.
+  // Sends the RESPONSE of call `id`. `reply` and `descriptors` may be null.
   void Respond(uint32_t id, const absl::Status& status, const Metadata& initial,
-               const Metadata& trailing, const MessageSource* reply);
+               const Metadata& trailing, const MessageSource* reply, SharedDescriptors descriptors);
   // Sends a RESPONSE that has a status alone. `begun`: a handler may have seen the request.
   void Refuse(uint32_t id, const absl::Status& status, bool begun = true);
 
@@ -86,6 +95,7 @@ class ServerLink {
 
  private:
   static constexpr size_t kMuchToSend = size_t{16} << 20;
+  static constexpr size_t kManyToSend = 64;  // descriptors
 
   void AfterSend(Sent sent) {
     if (sent == Sent::kAll) return;
@@ -100,6 +110,7 @@ class ServerLink {
   const std::shared_ptr<Account> account_;
   const std::shared_ptr<const PeerIdentity> peer_;
   FrameSender sender_;
+  const SessionFds fds_;
   Hello client_;
 };
 

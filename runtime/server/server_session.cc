@@ -24,6 +24,7 @@
 #include "nigh/runtime/server/server_call.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -32,7 +33,6 @@ namespace {
 // Frames that one connection may handle in a turn. Then others get theirs, so a flood starves
 // nobody.
 constexpr int kFramesPerTurn = 16;
-
 constexpr absl::string_view kShuttingDown = "the server is shutting down";
 
 }  // namespace
@@ -40,7 +40,8 @@ constexpr absl::string_view kShuttingDown = "the server is shutting down";
 ServerSession::ServerSession(std::unique_ptr<Connection> connection, Reach reach, Poller& poller,
                              Dispatcher& dispatcher, CallRules& rules, const Limits& limits,
                              std::shared_ptr<Account> account)
-    : link_(std::move(connection), *this, poller, limits, std::move(account)),
+    : link_(std::move(connection), *this, poller, limits, std::move(account),
+            dispatcher.takes_fds()),
       reach_(reach),
       dispatcher_(dispatcher),
       rules_(rules),
@@ -55,8 +56,8 @@ ServerSession::~ServerSession() {
 
 void ServerSession::Open() {
   std::byte payload[kHelloSize];
-  EncodeHello(OwnHello(link_.limits()), payload);
-  link_.SendText({.kind = FrameKind::kHello}, AsText(payload));
+  EncodeHello(OwnHello(link_.limits(), link_.fds().accepts()), payload);
+  link_.SendText({.kind = FrameKind::kHello}, AsText(ConstByteSpan(payload)));
 }
 
 ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
@@ -75,7 +76,8 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
         return frames == 0 ? Turn::kNothing : Turn::kDrained;
       }
       const absl::Status end = link_.connection().End(Interest::kReceive);
-      Fail(end, end.code() == absl::StatusCode::kInternal);
+      // By the peer's fault: what it sent makes no sense, or is far too much.
+      Fail(end, absl::IsInternal(end) || absl::IsResourceExhausted(end));
       return Turn::kEnded;
     }
     const bool handled = Dispatch(*frame);
@@ -117,17 +119,16 @@ bool ServerSession::Dispatch(const Frame& frame) {
     case FrameKind::kMethod:
       return OnMethod(header, frame.payload);
     case FrameKind::kRequest:
-    case FrameKind::kMessage:
-      if (absl::Status status = assembler_.Interrupt(header); !status.ok()) {
-        return Violated(std::move(status));
-      }
-      // The role alone writes it.
-      if (header.kind == FrameKind::kRequest) {
-        requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-      }
-      if (header.rest != 0) return BeginPieces(frame);
-      if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload, false);
-      return OnMessage(header, frame.payload, nullptr);
+    case FrameKind::kMessage: {
+      if ((header.flags & kSections) == 0) return DispatchMessage(frame);
+      absl::StatusOr<std::unique_ptr<Descriptors>> taken =
+          link_.fds().Take(header, frame.payload, Peer::kClient);
+      if (!taken.ok()) return Violated(taken.status());
+      descriptors_ = *std::move(taken);
+      const bool handled = DispatchMessage(frame);
+      descriptors_ = nullptr;
+      return handled;
+    }
     case FrameKind::kPiece:
       return OnPiece(frame);
     case FrameKind::kCancel:
@@ -146,6 +147,27 @@ bool ServerSession::Dispatch(const Frame& frame) {
       return Violated(absl::InternalError(
           absl::StrCat("a ", FrameKindName(header.kind), " frame from a client")));
   }
+}
+
+bool ServerSession::DispatchMessage(const Frame& frame) {
+  const FrameHeader& header = frame.header;
+  if (absl::Status status = assembler_.Interrupt(header); !status.ok()) {
+    return Violated(std::move(status));
+  }
+  // The role alone writes it.
+  if (header.kind == FrameKind::kRequest) {
+    requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  if (header.rest != 0) return BeginPieces(frame);
+  if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload, false);
+  return OnMessage(header, frame.payload, nullptr);
+}
+
+absl::Status ServerSession::TakeDescriptors(const Method& method,
+                                            std::unique_ptr<Descriptors>& descriptors) {
+  descriptors = std::move(descriptors_);
+  if (descriptors == nullptr) return absl::OkStatus();
+  return SessionFds::CheckReceived(method.name, *descriptors, InRequests(method.fds));
 }
 
 bool ServerSession::OnHello(ConstByteSpan payload) {
@@ -175,7 +197,9 @@ bool ServerSession::OnMethod(const FrameHeader& header, ConstByteSpan payload) {
   declared.method = dispatcher_.Find(name);
   if (declared.method == nullptr) {
     declared.method = dispatcher_.Fallback(name);
-    if (declared.method != nullptr) declared.named = std::make_unique<NamedMethod>(name);
+    if (declared.method != nullptr) {
+      declared.named = std::make_unique<NamedMethod>(name, dispatcher_.fallback_fds());
+    }
   }
   // Asked once, so that a call pays nothing for it.
   declared.denied = declared.method != nullptr && !rules_.MayCall(name, peer(), reach_);
@@ -275,7 +299,7 @@ bool ServerSession::BeginPieces(const Frame& frame) {
       return true;
     }
   }
-  absl::Status begun = assembler_.Begin(frame);
+  absl::Status begun = assembler_.Begin(frame, std::move(descriptors_));
   ChargeAssembler();
   return begun.ok() || Violated(std::move(begun));
 }
@@ -286,6 +310,7 @@ bool ServerSession::OnPiece(const Frame& frame) {
   if (!whole->has_value()) return true;
   ChargeAssembler();
   Assembler::Whole& finished = **whole;
+  descriptors_ = std::move(finished.descriptors);
   const ConstByteSpan payload = AsBytes(finished.payload);
   bool handled = false;
   if (finished.header.kind == FrameKind::kRequest) {
@@ -294,6 +319,7 @@ bool ServerSession::OnPiece(const Frame& frame) {
   } else {
     handled = OnMessage(finished.header, payload, &finished.payload);
   }
+  descriptors_ = nullptr;
   assembler_.GiveBack(finished.payload);
   return handled;
 }

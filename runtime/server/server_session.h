@@ -25,6 +25,7 @@
 #include "nigh/runtime/server/server_call.h"
 #include "nigh/runtime/server/server_link.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/transport.h"
 
 namespace nigh {
@@ -40,8 +41,12 @@ namespace nigh {
 // hold no reference to it.
 class ServerSession final : public Pollable, public std::enable_shared_from_this<ServerSession> {
  public:
+  // The most calls that one connection keeps for later requests.
+  static constexpr int kSpareCalls = 32;
+
   // `poller`, `dispatcher` and `rules` outlive the session. `reach`: of the address that the client
-  // has come to. `account` is the connection's.
+  // has come to. `account` is the connection's. Takes descriptors if a method of the dispatcher's
+  // does.
   ServerSession(std::unique_ptr<Connection> connection, Reach reach, Poller& poller,
                 Dispatcher& dispatcher, CallRules& rules, const Limits& limits,
                 std::shared_ptr<Account> account);
@@ -65,6 +70,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
 
   // For the poller, in its role; see Pollable.
   Turn TakeTurn(InlineMark& mark) override;
+  std::optional<uid_t> user() const override { return peer().uid; }
   bool Silent() const override { return receiver_.Silent() && !link_.sender().holds_back(); }
   Wake ArmReceive() override {
     return link_.sender().holds_back() ? Wake::Ready() : receiver_.Arm();
@@ -100,6 +106,10 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // Who the client is, as far as the kernel tells.
   const PeerIdentity& peer() const { return *link_.peer(); }
 
+  // For a call that takes a REQUEST or MESSAGE with sections, in the role: what came with it, if
+  // the call may have it. `descriptors` becomes null if there is nothing.
+  absl::Status TakeDescriptors(const Method& method, std::unique_ptr<Descriptors>& descriptors);
+
   // For calls and whoever runs their handlers.
 
   ServerLink& link() { return link_; }
@@ -131,6 +141,8 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // handler is to be run for is in arrived_.
   bool Dispatch(const Frame& frame);
   bool Violated(absl::Status violation);
+  // The same of a REQUEST or MESSAGE whose descriptors are in descriptors_.
+  bool DispatchMessage(const Frame& frame);
   bool OnHello(ConstByteSpan payload);
   bool OnMethod(const FrameHeader& header, ConstByteSpan payload);
   // `counted`: it came in pieces, and is in count_ already.
@@ -195,10 +207,11 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // REQUEST frames that have come; written in the role alone.
   std::atomic<uint64_t> requests_ = 0;
   std::unique_ptr<ServerCall> arrived_;
-  std::vector<ServerCall*> calls_;       // by call id; is_open tells whether the id is in use
-  std::vector<DeclaredMethod> methods_;  // by method id
-  int spares_ = 0;                       // kept in all of methods_
-  uint32_t handlers_ = 0;                // admitted so far
+  std::unique_ptr<Descriptors> descriptors_;  // of the frame that is dispatched; null: none
+  std::vector<ServerCall*> calls_;            // by call id; is_open tells whether the id is in use
+  std::vector<DeclaredMethod> methods_;       // by method id
+  int spares_ = 0;                            // kept in all of methods_
+  uint32_t handlers_ = 0;                     // admitted so far
   absl::Status violation_;
 
   std::atomic<uint32_t> returned_handlers_ = 0;  // of handlers_

@@ -12,12 +12,6 @@
 #include "nigh/runtime/server/server_session.h"
 
 namespace nigh {
-namespace {
-
-// The most calls that one connection keeps for later requests.
-constexpr int kSpareCalls = 32;
-
-}  // namespace
 
 std::unique_ptr<ServerCall> ServerSession::NewCall(uint16_t method) {
   DeclaredMethod& declared = methods_[method];
@@ -56,6 +50,8 @@ void ServerSession::KeepReturned() {
 }
 
 void ServerSession::Return(std::unique_ptr<ServerCall> call) {
+  // The role may come for it late.
+  call->DropLargeMessages();
   ServerCall* const returned = call.release();
   returned->next = returned_.load(std::memory_order_relaxed);
   while (!returned_.compare_exchange_weak(returned->next, returned, std::memory_order_release,

@@ -160,7 +160,7 @@ void Server::State::Accept(const Address& address, const Transport& transport,
   auto session =
       std::make_shared<ServerSession>(*std::move(connection), transport.reach, poller, dispatcher_,
                                       rules_, options_.limits, std::move(account));
-  session->OnBroken([this](const absl::Status& status) { Report(status); });
+  session->OnBroken([this](const absl::Status& status) { ReportBroken(status); });
   session->OnEnd([this, ended = session.get()] { Forget(*ended); });
   session->OnDrained([this] { Changed(); });
   session->OnGreeted([this, greeted = session.get()] { limits_->Greeted(*greeted); });

@@ -28,6 +28,7 @@
 #include "nigh/runtime/server/dispatcher.h"
 #include "nigh/runtime/server/gatekeeper.h"
 #include "nigh/runtime/server/listener_source.h"
+#include "nigh/runtime/server/report_rate.h"
 #include "nigh/runtime/server/server_session.h"
 #include "nigh/server.h"
 #include "nigh/transport/address.h"
@@ -102,10 +103,15 @@ class Server::State {
   void Report(const absl::Status& status) {
     if (options_.on_error) options_.on_error(status);
   }
+  // A connection has broken the protocol.
+  void ReportBroken(const absl::Status& status) {
+    if (const int reported = broken_.Count(1); reported != 0) Report(OneOf(reported, status));
+  }
 
   const BirthProcess birth_;
   const ServerOptions options_;
   Gatekeeper gatekeeper_;
+  ReportRate broken_{/*burst=*/16};
   CallRules rules_;
   Dispatcher dispatcher_;
   std::vector<std::shared_ptr<Poller>> pollers_;  // or only the event loop's

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 
 namespace nigh {
 namespace {
@@ -27,6 +28,7 @@ void EncodeHello(const Hello& hello, std::byte* to) {
   StoreLittle(hello.max_calls, to + 24);
   StoreLittle(hello.features, to + 28);
   StoreLittle(hello.max_attachment, to + 32);
+  StoreLittle(hello.max_descriptors, to + 40);
 }
 
 absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload) {
@@ -55,6 +57,13 @@ absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload) {
   hello.features = LoadLittleOnce<uint32_t>(from + 28);
   hello.max_attachment = LoadLittleOnce<uint64_t>(from + 32);
   if (hello.window == 0) return absl::InternalError("hello with a window of 0");
+  hello.max_descriptors = LoadLittleOnce<uint32_t>(from + 40);
+  const bool takes_some = (hello.features & kTakesDescriptors) != 0;
+  if (takes_some != (hello.max_descriptors != 0) || hello.max_descriptors > kMostDescriptors) {
+    return absl::InternalError(absl::StrCat("hello that takes ", takes_some ? "" : "no ",
+                                            "descriptors, and up to ", hello.max_descriptors,
+                                            " of them with a message"));
+  }
   return hello;
 }
 

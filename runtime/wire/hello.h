@@ -11,7 +11,10 @@ namespace nigh {
 
 inline constexpr uint32_t kHelloMagic = 0x6867696e;  // "nigh"
 inline constexpr uint16_t kProtocolVersion = 2;
-inline constexpr size_t kHelloSize = 40;
+inline constexpr size_t kHelloSize = 44;
+
+// Bits of Hello::features.
+inline constexpr uint32_t kTakesDescriptors = 4;  // beside frames
 
 // The payload of a HELLO frame: the versions that its sender speaks, and what it accepts. Decoding
 // skips fields that a later version appends.
@@ -20,17 +23,18 @@ inline constexpr size_t kHelloSize = 40;
 //       +-------+-----------+-----------+---------+---------------+-------------+-----------+
 //       | magic |min version|max version| window  | max message   |max metadata | max calls |
 //       +-------+-----------+-----------+---------+---------------+-------------+-----------+
-//       | features | max attachment |                                                   28 to 40
-//       +----------+----------------+
+//       | features | max attachment | max descriptors |                                 28 to 44
+//       +----------+----------------+-----------------+
 struct Hello {
   uint16_t min_version = kProtocolVersion;
   uint16_t max_version = kProtocolVersion;
-  uint32_t window = 0;          // bytes of credit that each of the peer's calls begins with
-  uint64_t max_message = 0;     // bytes of the longest message that is accepted
-  uint32_t max_metadata = 0;    // bytes of keys and values that are accepted in one frame
-  uint32_t max_calls = 0;       // calls in flight that are accepted: call ids are below this
-  uint32_t features = 0;        // bits; both ends may use those that both announce
-  uint64_t max_attachment = 0;  // bytes of the longest attachment that is accepted
+  uint32_t window = 0;           // bytes of credit that each of the peer's calls begins with
+  uint64_t max_message = 0;      // bytes of the longest message that is accepted
+  uint32_t max_metadata = 0;     // bytes of keys and values that are accepted in one frame
+  uint32_t max_calls = 0;        // calls in flight that are accepted: call ids are below this
+  uint32_t features = 0;         // bits; both ends may use those that both announce
+  uint64_t max_attachment = 0;   // bytes of the longest attachment that is accepted
+  uint32_t max_descriptors = 0;  // of one message; 1 to 253 with kTakesDescriptors, else 0
 
   friend bool operator==(const Hello&, const Hello&) = default;
 };

@@ -23,6 +23,12 @@ void SectionWriter::Add(SectionType type, absl::string_view key, absl::string_vi
               reinterpret_cast<std::byte*>(block_.data()));
 }
 
+void SectionWriter::AddDescriptors(uint32_t count) {
+  std::byte value[sizeof(count)];
+  StoreLittle(count, value);
+  Add(SectionType::kDescriptors, "", AsText(value));
+}
+
 SectionReader::SectionReader(ConstByteSpan payload) {
   if (payload.size() < kSectionBlockHeader) {
     status_ = absl::InternalError("payload too short for its sections");
@@ -58,6 +64,20 @@ std::optional<Section> SectionReader::Next() {
   status_ = absl::InternalError("section that ends beyond its block");
   left_ = {};
   return std::nullopt;
+}
+
+uint32_t AnnouncedDescriptors(const FrameHeader& header, ConstByteSpan first_piece) {
+  if ((header.flags & kSections) == 0 ||
+      first_piece.size() < kSectionBlockHeader + kDescriptorsSection) {
+    return 0;
+  }
+  const std::byte* const section = first_piece.data() + kSectionBlockHeader;
+  const bool is_one =
+      LoadLittleOnce<uint32_t>(first_piece.data()) >= kDescriptorsSection &&
+      LoadLittleOnce<uint8_t>(section) == static_cast<uint8_t>(SectionType::kDescriptors) &&
+      LoadLittleOnce<uint16_t>(section + 2) == 0 &&
+      LoadLittleOnce<uint32_t>(section + 4) == sizeof(uint32_t);
+  return is_one ? LoadLittleOnce<uint32_t>(section + kSectionHeader) : 0;
 }
 
 size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece) {

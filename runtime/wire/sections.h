@@ -25,6 +25,7 @@ enum class SectionType : uint8_t {
   kTrailer = 2,        // key and value; trailing metadata, in a RESPONSE
   kStatusMessage = 3,  // value; in a RESPONSE
   kStatusDetail = 4,   // key: type URL, value: bytes; in a RESPONSE
+  kDescriptors = 7,    // value: how many travel with the frame, 4 bytes; the first section, if any
 };
 
 struct Section {
@@ -42,6 +43,9 @@ class SectionWriter {
  public:
   // `key` is at most kMaxSectionKey bytes.
   void Add(SectionType type, absl::string_view key, absl::string_view value);
+
+  // Before all others.
+  void AddDescriptors(uint32_t count);
 
   bool empty() const { return block_.empty(); }
   absl::string_view block() const { return block_; }
@@ -70,6 +74,12 @@ class SectionReader {
   size_t block_size_ = 0;
   absl::Status status_;
 };
+
+// How many descriptors travel with a frame, by its first section. That section has the size
+// kDescriptorsSection, and is whole in the first piece. 0: none, or a section that is malformed, as
+// the reader of the block will find.
+uint32_t AnnouncedDescriptors(const FrameHeader& header, ConstByteSpan first_piece);
+inline constexpr size_t kDescriptorsSection = kSectionHeader + sizeof(uint32_t);
 
 // Returns how many bytes of a payload are its message: all but the sections. Only `first_piece` of
 // the payload need be here. If the section block claims more bytes than there are, 0 are left;

@@ -81,7 +81,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connect(PipeEnds ends, std::string w
 }
 
 MeetingPoint PointOf(const Address& address) {
-  return {.address = address.ToString(), .name = address.name};
+  return {.address = address.ToString(), .name = address.name, .brings_descriptors = true};
 }
 
 class PipesListener final : public Listener {

@@ -9,6 +9,7 @@
 #include "nigh/transport/address.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transports/stream/byte_stream.h"
 #include "nigh/transports/stream/forwarding_stream.h"
@@ -24,6 +25,9 @@ class TrickleStream final : public ForwardingStream {
 
   ssize_t Read(ByteSpan to) override { return ForwardingStream::Read(to.first(1)); }
   ssize_t Write(ConstByteSpan from) override { return ForwardingStream::Write(from.first(1)); }
+  ssize_t WriteWith(ConstByteSpan from, const Descriptors& descriptors) override {
+    return ForwardingStream::WriteWith(from.first(1), descriptors);
+  }
 };
 
 std::unique_ptr<ByteStream> Trickle(std::unique_ptr<ByteStream> stream) {

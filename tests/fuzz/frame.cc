@@ -16,7 +16,9 @@ void CheckValid(const FrameHeader& header, size_t max_payload) {
   Expect(FrameKindName(header.kind) != "unknown" && FrameKindName(header.kind) != "no kind",
          "a valid frame's kind has a name");
   Expect(header.length <= max_payload, "a valid frame fits the medium");
-  Expect((header.flags & ~(kSections | kMessage | kEnd | kAck)) == 0, "no unknown flag is valid");
+  const int never_begun = header.kind == FrameKind::kResponse ? kNeverBegun : 0;
+  Expect((header.flags & ~(kSections | kMessage | kEnd | kAck | never_begun)) == 0,
+         "no unknown flag is valid, and a RESPONSE alone says that nothing has begun");
   // The assembler and the limits add the two up.
   Expect(uint64_t{header.length} + header.rest <= INT32_MAX || header.rest == 0,
          "a valid payload is less than 2 GiB");

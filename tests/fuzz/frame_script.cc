@@ -1,13 +1,18 @@
 #include "tests/fuzz/frame_script.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "nigh/runtime/wire/hello.h"
+#include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/sent_fds.h"
 
 namespace nigh::testing {
 namespace {
@@ -22,13 +27,36 @@ std::string FrameBytes(FrameHeader header, absl::string_view payload) {
   return bytes.append(payload.data(), payload.size());
 }
 
+// Puts that section in front of all others.
+void SayDescriptors(uint32_t count, FrameHeader& header, std::string& payload) {
+  SectionWriter sections;
+  sections.AddDescriptors(count);
+  std::string block(sections.block());
+  if ((header.flags & kSections) != 0 && payload.size() >= kSectionBlockHeader) {
+    const auto others = LoadLittle<uint32_t>(AsBytes(payload).data());
+    StoreLittle(static_cast<uint32_t>(others + block.size() - kSectionBlockHeader),
+                reinterpret_cast<std::byte*>(block.data()));
+    payload.erase(0, kSectionBlockHeader);
+  }
+  header.flags |= kSections;
+  payload.insert(0, block);
+}
+
 }  // namespace
 
 Record NextRecord(Input& input) {
+  constexpr uint8_t kNothing = 255;
   Record record;
-  const uint8_t what = input.Take();
+  uint8_t what = input.Take();
+  uint8_t says = kNothing;
+  if ((what & 0xc0) == 0xc0) {
+    record.fds = SentFds::From(input);
+    says = input.Take();
+    what = input.Take();
+  }
   if ((what & 0x80) != 0) {
     record.bytes = std::string(input.TakeText(input.Take()));
+    if (record.bytes.empty()) record.fds = {};
     return record;
   }
   record.settle = (what & 0x10) != 0;
@@ -45,6 +73,7 @@ Record NextRecord(Input& input) {
   } else {
     payload = std::string(input.TakeText(input.Take()));
   }
+  if (says != kNothing) SayDescriptors(says, header, payload);
   header.length = static_cast<uint32_t>(payload.size());
   record.header = header;
   record.bytes = FrameBytes(header, payload);
@@ -53,7 +82,12 @@ Record NextRecord(Input& input) {
 
 std::string HelloBytes() {
   std::string payload(kHelloSize, '\0');
-  EncodeHello({.window = 64 << 10, .max_message = 1 << 20, .max_metadata = 8192, .max_calls = 16},
+  EncodeHello({.window = 64 << 10,
+               .max_message = 1 << 20,
+               .max_metadata = 8192,
+               .max_calls = 16,
+               .features = kTakesDescriptors,
+               .max_descriptors = 16},
               reinterpret_cast<std::byte*>(payload.data()));
   return FrameBytes({.kind = FrameKind::kHello}, payload);
 }
@@ -71,11 +105,12 @@ void FrameChecker::Sent(const Record& record) {
   if (!record.header.has_value()) {
     anything_ = true;
   } else if (record.header->kind == FrameKind::kRequest) {
-    ++open_[record.header->call];
+    if (++open_[record.header->call] > 1) reused_.insert(record.header->call);
   }
 }
 
-void FrameChecker::Take(absl::string_view bytes) {
+void FrameChecker::Take(absl::string_view bytes, const Descriptors* descriptors) {
+  if (descriptors != nullptr) descriptors_.push_back(descriptors->size());
   left_.append(bytes.data(), bytes.size());
   size_t at = 0;
   while (left_.size() - at >= kFrameHeaderSize) {
@@ -89,10 +124,18 @@ void FrameChecker::Take(absl::string_view bytes) {
   left_.erase(0, at);
 }
 
-void FrameChecker::Finish() const { Expect(left_.empty(), "a session ends behind a frame"); }
+void FrameChecker::Finish() const {
+  Expect(left_.empty(), "a session ends behind a frame");
+  Expect(descriptors_.empty(), "descriptors come with frames");
+}
 
 void FrameChecker::Check(const FrameHeader& header, absl::string_view payload) {
   Expect(hello_ != (header.kind == FrameKind::kHello), "the first frame, and no other, is a HELLO");
+  if (const uint32_t count = AnnouncedDescriptors(header, AsBytes(payload)); count != 0) {
+    Expect(!descriptors_.empty() && descriptors_.front() == count,
+           "the descriptors that a frame announces come with it");
+    descriptors_.pop_front();
+  }
   switch (header.kind) {
     case FrameKind::kHello:
       Expect(DecodeHello(AsBytes(payload)).ok(), "a session says a good hello");
@@ -119,7 +162,8 @@ void FrameChecker::Check(const FrameHeader& header, absl::string_view payload) {
 }
 
 void FrameChecker::CheckAnswer(const FrameHeader& header) {
-  if (anything_) return;
+  // Answers to one call that was made twice cross each other.
+  if (anything_ || reused_.contains(header.call)) return;
   int& open = open_[header.call];
   Expect(open > 0, "a server sends frames of open calls only");
   if (header.kind == FrameKind::kCredit) return;

@@ -1,19 +1,26 @@
 #ifndef NIGH_TESTS_FUZZ_FRAME_SCRIPT_H_
 #define NIGH_TESTS_FUZZ_FRAME_SCRIPT_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/sent_fds.h"
 
 namespace nigh::testing {
 
 // One thing that a peer of a session sends. A record of the input is a byte of what it is, and:
 //
+//   0xc0  descriptors (SentFds), which go with the first byte of the record that comes next, and a
+//         byte of how many that one says, if it is a frame; 255: nothing is said
 //   0x80  raw bytes: a byte of how many, and those
 //   else  a frame; the low four bits are its kind, then come
 //           flags 1, method 1, call 1, rest 1, aux 1   or with 0x20, wide:
@@ -25,6 +32,7 @@ struct Record {
   std::string bytes;
   std::optional<FrameHeader> header = std::nullopt;  // none where the bytes are raw
   bool settle = false;
+  SentFds fds = {};  // not without bytes
 };
 
 Record NextRecord(Input& input);
@@ -35,7 +43,7 @@ std::string HelloBytes();
 std::string MethodBytes();
 inline constexpr absl::string_view kMethods[] = {
     "/nigh.testing.Fuzzed/Unary", "/nigh.testing.Fuzzed/Requests", "/nigh.testing.Fuzzed/Replies",
-    "/nigh.testing.Fuzzed/Both"};
+    "/nigh.testing.Fuzzed/Both", "/nigh.testing.Fuzzed/Plain"};
 
 // Takes a session's bytes apart and holds them to proto/PROTOCOL.md, as far as that can be said
 // without knowing the order in which the two ends' frames crossed.
@@ -44,8 +52,8 @@ class FrameChecker {
   enum class End { kClient, kServer };
   explicit FrameChecker(End sender) : sender_(sender) {}
 
-  // Bytes as they arrived from the session.
-  void Take(absl::string_view bytes);
+  // Bytes as they arrived from the session, and what came with them, if anything did.
+  void Take(absl::string_view bytes, const Descriptors* descriptors);
   // No more bytes will come; a session that did not break off ends behind a frame.
   void Finish() const;
 
@@ -54,6 +62,8 @@ class FrameChecker {
   void Sent(const Record& record);
   void SentAnything() { anything_ = true; }
 
+  // Whether the session has said hello.
+  bool HasHello() const { return hello_; }
   // Whether a ping with this number has been answered.
   bool HasPong(uint64_t number) const { return last_pong_ == number; }
 
@@ -64,10 +74,12 @@ class FrameChecker {
 
   const End sender_;
   std::string left_;
+  std::deque<size_t> descriptors_;  // how many have come together, for frames to come
   bool hello_ = false;
   bool anything_ = false;
   uint64_t last_pong_ = 0;
   std::map<uint32_t, int> open_;          // by call: requests that are not answered yet
+  std::set<uint32_t> reused_;             // calls made again before the answer had come
   std::map<uint32_t, uint32_t> missing_;  // by call: bytes of a payload still to come
   std::map<uint32_t, bool> response_;     // by call: whether that is a RESPONSE's
   std::map<uint16_t, std::string> declared_;

@@ -3,11 +3,14 @@
 #include "nigh/runtime/wire/hello.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -22,20 +25,22 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Expect(hello->min_version != 0 && hello->min_version <= hello->max_version,
          "an accepted hello makes sense");
   const Hello ours;
-  if (!AgreeOnVersion(ours, *hello).ok()) return 0;
+  const absl::StatusOr<uint16_t> version = AgreeOnVersion(ours, *hello);
+  Expect(version.ok() == AgreeOnVersion(*hello, ours).ok(), "both ends agree whether they agree");
+  if (!version.ok()) {
+    Expect(absl::IsUnavailable(version.status()), "no common version is UNAVAILABLE");
+    return 0;
+  }
+  Expect(*version >= hello->min_version && *version <= hello->max_version,
+         "the agreed version is one that the peer speaks");
   Expect(size >= kHelloSize && hello->window != 0, "one of this version is whole");
+  const bool takes_descriptors = (hello->features & kTakesDescriptors) != 0;
+  Expect(takes_descriptors == (hello->max_descriptors != 0) &&
+             hello->max_descriptors <= kMostDescriptors,
+         "who takes descriptors takes as many with a message as can be sent, or fewer");
   std::vector<std::byte> again(kHelloSize);
   EncodeHello(*hello, again.data());
   Expect(std::equal(again.begin(), again.end(), payload.begin()),
          "a hello is encoded as it was decoded");
-
-  const absl::StatusOr<uint16_t> version = AgreeOnVersion(ours, *hello);
-  Expect(version.ok() == AgreeOnVersion(*hello, ours).ok(), "both ends agree whether they agree");
-  if (version.ok()) {
-    Expect(*version >= hello->min_version && *version <= hello->max_version,
-           "the agreed version is one that the peer speaks");
-  } else {
-    Expect(absl::IsUnavailable(version.status()), "no common version is UNAVAILABLE");
-  }
   return 0;
 }

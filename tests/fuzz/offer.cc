@@ -1,7 +1,8 @@
 // What a stranger sends to one who expects an offer of shared memory.
 //
-// The first byte says how many descriptors go with it, each further of which says what it is; the
-// rest is the message.
+// The first byte says who expects it, and how many descriptors go with it. For each a byte says
+// what it is; the rest is the message. It goes through a real socket, and memory that is accepted
+// is mapped: some ten system calls an input.
 
 #include "nigh/transports/shm/offer.h"
 
@@ -22,11 +23,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/wire/refusal.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/open_descriptors.h"
 #include "tests/shm/raw_peer.h"
 
 namespace nigh::testing {
@@ -46,8 +52,8 @@ const std::vector<UniqueFd>& Descriptors() {
   return all;
 }
 
-// The lowest that is free, which tells whether any has leaked.
-int NextDescriptor() { return UniqueFd(::dup(0)).get(); }
+// In the first byte: a server expects it, not a client.
+constexpr uint8_t kToServer = 0x80;
 
 void Run(Input input) {
   std::array<int, 2> ends;
@@ -55,16 +61,23 @@ void Run(Input input) {
          "socketpair");
   RawPeer peer((UniqueFd(ends[0])));
   const UniqueFd socket(ends[1]);
-  std::vector<int> descriptors(input.Take() % 6);
+  const uint8_t first = input.Take();
+  const Side side = (first & kToServer) != 0 ? Side::kServer : Side::kClient;
+  std::vector<int> descriptors((first & ~kToServer) % 6);
   for (int& fd : descriptors) fd = Descriptors()[input.Take() % Descriptors().size()].get();
   const std::string message(input.TakeText(1 << 16));
   Expect(peer.Send(message, descriptors), "sendmsg");
   peer.HangUp();
 
-  const absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket.get());
+  const absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket.get(), side);
   if (!offer.ok()) {
-    Expect(absl::IsInternal(offer.status()) || absl::IsUnavailable(offer.status()),
-           "no offer is INTERNAL, or UNAVAILABLE");
+    const bool refused =
+        absl::IsPermissionDenied(offer.status()) || absl::IsResourceExhausted(offer.status());
+    const bool says_go_away = message.size() >= kFrameHeaderSize && message.size() <= kMaxRefusal &&
+                              DecodeFrameHeader(AsBytes(message).data()).kind == FrameKind::kGoAway;
+    Expect(absl::IsInternal(offer.status()) || absl::IsUnavailable(offer.status()) ||
+               (refused && says_go_away && side == Side::kClient),
+           "no offer is INTERNAL, or UNAVAILABLE, or a server's refusal");
     return;
   }
   Expect(offer->has_value(), "there is a message");
@@ -86,8 +99,8 @@ void Run(Input input) {
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace nigh::testing;  // NOLINT(google-build-using-namespace)
   (void)Descriptors();            // before counting
-  const int before = NextDescriptor();
+  const ExtraDescriptors extra;
   Run(Input(data, size));
-  Expect(NextDescriptor() == before, "descriptors leak");
+  Expect(extra.AreNone(), "descriptors leak");
   return 0;
 }

@@ -1,7 +1,8 @@
 // Both ends of a shared ring, and a peer that writes into its own memory what it likes.
 //
 // The first byte says who is honest: bit 0, the writer lies; bit 1, the reader lies. Each further
-// step begins with a byte; kSteps says what it does and what bytes it takes.
+// step begins with a byte; kSteps says what it does and what bytes it takes. Each input begins with
+// an empty ring of 128 KiB, and a step may fill a quarter of it, which is what it costs.
 
 #include "nigh/transports/shm/ring.h"
 
@@ -51,7 +52,7 @@ class Rings {
         if (sender_.broken().ok()) {
           published_ = sent_;
         } else {
-          Refused(sender_.broken(), reader_lies_);
+          SenderRefused();
         }
         return;
       case kReceive:
@@ -143,10 +144,12 @@ class Rings {
              "nobody sleeps through a frame");
     } else {
       (void)sender_.ArmRoom();
-      if (!sender_.broken().ok()) Refused(sender_.broken(), reader_lies_);
+      if (!sender_.broken().ok()) SenderRefused();
     }
   }
 
+  // A reader that believes a forged tail has read what the sender knows nothing of.
+  void SenderRefused() const { Refused(sender_.broken(), reader_lies_ || writer_lies_); }
   static void Refused(const absl::Status& status, bool lied) {
     Expect(lied, "who does not lie is believed");
     Expect(absl::IsInternal(status), "a lie is INTERNAL");

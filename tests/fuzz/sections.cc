@@ -37,6 +37,17 @@ void CheckMetadata(const Metadata& metadata, size_t limit) {
   Expect(size <= limit, "no more metadata are taken in than the limit");
 }
 
+// What a frame says of descriptors, by its first section and no other.
+void CheckAnnounced(ConstByteSpan payload) {
+  SectionReader reader(payload);
+  const std::optional<Section> first = reader.Next();
+  const bool says = first.has_value() && first->type == SectionType::kDescriptors &&
+                    first->key.empty() && first->value.size() == sizeof(uint32_t);
+  const uint32_t count = AnnouncedDescriptors({.flags = kSections}, payload);
+  Expect(count == (says ? LoadLittle<uint32_t>(AsBytes(first->value).data()) : 0),
+         "the first section says how many descriptors there are");
+}
+
 // The reader against the writer: what is read, written again, reads the same.
 void CheckBlock(ConstByteSpan payload) {
   SectionReader reader(payload);
@@ -50,6 +61,7 @@ void CheckBlock(ConstByteSpan payload) {
   if (!reader.status().ok()) return;
   Expect(reader.block_size() + reader.rest().size() == payload.size(),
          "block and rest are the payload");
+  CheckAnnounced(payload);
   if (count == 0) return;
   Expect(writer.block().size() == reader.block_size(), "sections fill their block");
   SectionReader again(AsBytes(writer.block()));

@@ -6,65 +6,16 @@ keeps the names that they gave it."""
 import pathlib
 import struct
 
+from seeds_encoding import (ACK, BOTH, CANCEL, CREDIT, DESCRIPTORS, DEVICE, END, EVENT, FOLDER,
+                            GO_AWAY, HAS_MESSAGE, HELLO, MEMORY, MESSAGE, METADATA, METHOD,
+                            NEVER_BEGUN, NEXT_CONNECTION, ONE, PIECE, PING, PLAIN, REPLIES, REQUEST,
+                            REQUESTS, RESPONSE, SAYS_NOTHING, SECTIONS, SOCKET, STATUS,
+                            TAKES_DESCRIPTORS, UNARY,
+                            block, filled, frame, header, hello, raw, section, tree, with_fds)
+from seeds_media import (ARRIVALS, FIFO_CLIENTS, FIFO_SERVERS, LETTERS, OFFERS, QUEUES, RINGS, SHM,
+                         STREAM, STREAMS_WITH_DESCRIPTORS, WORDS)
+
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
-HELLO, METHOD, REQUEST, MESSAGE, RESPONSE, CANCEL, CREDIT, PING, GO_AWAY, PIECE = range(1, 11)
-SECTIONS, HAS_MESSAGE, END, ACK = 1, 2, 4, 8
-SETTLE, WIDE, FILLED, RAW, NEXT_CONNECTION = 0x10, 0x20, 0x40, 0x80, 15
-UNARY, REQUESTS, REPLIES, BOTH = range(4)
-
-
-def header(kind, length=0, flags=0, method=0, call=0, rest=0, aux=0):
-    return struct.pack("<IBBHIIQ", length, kind, flags, method, call, rest, aux)
-
-
-def hello(magic=b"nigh", low=1, high=1, window=1000):
-    return magic + struct.pack("<HHIQII", low, high, window, 1 << 20, 8192, 16)
-
-
-def section(kind, key, value):
-    return struct.pack("<BBHI", kind, 0, len(key), len(value)) + key + value
-
-
-def block(*sections):
-    body = b"".join(sections)
-    return struct.pack("<I", len(body)) + body
-
-
-def frame(kind, payload=b"", flags=0, method=0, call=0, rest=0, aux=0, settle=False):
-    """A record of frame_script.h."""
-    what = kind | (SETTLE if settle else 0)
-    if max(method, call, rest, aux) < 256:
-        fields = struct.pack("<BBBBB", flags, method, call, rest, aux)
-    else:
-        what |= WIDE
-        fields = struct.pack("<BHIIQ", flags, method, call, rest, aux)
-    return struct.pack("<B", what) + fields + struct.pack("<B", len(payload)) + payload
-
-
-def filled(kind, length, byte, **fields):
-    record = bytearray(frame(kind, b"", **fields))
-    record[0] |= FILLED
-    return bytes(record[:-1]) + struct.pack("<HB", length, byte)
-
-
-def raw(payload):
-    return struct.pack("<BB", RAW, len(payload)) + payload
-
-
-def tree(name=b"", number=0):
-    encoded = b"\x0a" + bytes([len(name)]) + name if name else b""
-    if number < 0:
-        encoded += b"\x10" + bytes([(number & 0x7f) | 0x80]) + b"\xff" * 8 + b"\x01"
-    elif number:
-        encoded += b"\x10" + (bytes([number]) if number < 128 else
-                              bytes([number & 0x7f | 0x80, number >> 7]))
-    return encoded
-
-
-ONE = HAS_MESSAGE | END
-METADATA = block(section(1, b"key", b"value"), section(1, b"key-bin", b"\x00\xff"))
-STATUS = block(section(1, b"first", b"1"), section(2, b"last", b"2"), section(3, b"", b"no \xc3\xa4"),
-               section(4, b"type.googleapis.com/x", b"detail"))
 
 FRAME = {
     "hello": struct.pack("<I", 65512) + header(HELLO, 28),
@@ -74,6 +25,9 @@ FRAME = {
     "empty_piece": struct.pack("<I", 256) + header(PIECE, 0, call=1),
     "two_gigabytes": struct.pack("<I", 0xffffffff) + header(REQUEST, 0x7fffffff, ONE, rest=1),
     "ping_with_payload": struct.pack("<I", 256) + header(PING, 1, ACK, aux=1),
+    "response_of_a_call_never_begun":
+        struct.pack("<I", 256) + header(RESPONSE, 0, NEVER_BEGUN, call=1, aux=14),
+    "request_never_begun": struct.pack("<I", 256) + header(REQUEST, 0, NEVER_BEGUN | ONE, call=1),
     "unknown_kind": struct.pack("<I", 256) + header(11),
     "nothing": b"",
 }
@@ -84,8 +38,15 @@ HELLOS = {
     "short": hello()[:-1],
     "wrong_magic": hello(b"http"),
     "no_version": hello(low=0),
-    "versions_reversed": hello(low=2, high=1),
-    "later_versions": hello(low=2, high=9),
+    "versions_reversed": hello(low=3, high=2),
+    "later_versions": hello(low=3, high=9),
+    "of_this_and_later_versions": hello(low=1, high=9),
+    "takes_descriptors": hello(descriptors=16),
+    "takes_descriptors_and_none": hello(features=TAKES_DESCRIPTORS),
+    "takes_no_descriptors_and_some": hello(features=0, descriptors=1),
+    "takes_most_descriptors": hello(descriptors=253),
+    "takes_more_descriptors_than_can_be_sent": hello(descriptors=254),
+    "of_the_features_alone": hello()[:-4],
     "no_window": hello(window=0),
 }
 
@@ -140,48 +101,17 @@ SECTION_BLOCKS = {
     "cut_header": sections_input(block(b"\x01\x00\x01")),
     "reserved_key": sections_input(block(section(1, b"grpc-status", b"0"))),
     "text_that_is_binary": sections_input(block(section(1, b"key", b"\x00"))),
+    "descriptors": sections_input(block(DESCRIPTORS, section(1, b"key", b"value")) + b"message"),
+    "descriptors_alone": sections_input(block(DESCRIPTORS)),
+    "descriptors_of_a_status": sections_input(block(DESCRIPTORS) + b"message", code=5),
+    "descriptors_second": sections_input(block(section(1, b"key", b"value"), DESCRIPTORS)),
+    "descriptors_twice": sections_input(block(DESCRIPTORS, DESCRIPTORS)),
+    "descriptors_in_a_short_number": sections_input(block(section(7, b"", b"\x03\0\0"))),
+    "descriptors_with_a_key": sections_input(block(section(7, b"k", bytes(4)))),
     "unknown_type": sections_input(block(section(9, b"key", b"value"))),
 }
 
-
-def feed(payload):
-    return struct.pack("<BB", 0, len(payload)) + payload
-
-
-RECEIVE, FLUSH, CLOSE, HANG_UP, RESET = b"\x02", b"\x05", b"\x09\x00", b"\x09\x01", b"\x09\x02"
-
-
-def long_frame(length):
-    return struct.pack("<BH", 1, length)
-
-
-def send(claim, length, call):
-    return struct.pack("<BHHB", 4, claim, length, call)
-
-
-def room(count):
-    return struct.pack("<BH", 6, count)
-
-
-def slices(size):
-    return struct.pack("<BH", 7, size - 1)
-
-
-STREAM = {
-    "two_frames_in_one_read": feed(header(PING) + header(MESSAGE, 3) + b"abc") + RECEIVE * 3,
-    "byte_by_byte": slices(1) + feed(header(MESSAGE, 2) + b"ab") + RECEIVE * 30,
-    "largest_frames": long_frame(65512) * 3 + slices(60000) + RECEIVE * 12,
-    "frame_too_long": feed(header(PING)) + long_frame(65513) + RECEIVE * 3,
-    "stranger": feed(b"GET / HTTP/1.1\r\n\r\n") + RECEIVE * 2,
-    "end_amid_a_frame": feed(header(MESSAGE, 9) + b"ab") + RECEIVE + HANG_UP + RECEIVE * 2,
-    "reset": feed(header(PING)) + RESET + RECEIVE * 3 + send(1, 1, 1) + FLUSH,
-    "closed_here": feed(header(PING)) + CLOSE + RECEIVE * 2 + send(1, 1, 1) + room(99) + FLUSH,
-    "written_in_parts":
-        send(65512, 65512, 1) + room(10) + FLUSH + send(60000, 5, 2) + send(9000, 9000, 3) +
-        room(65535) + FLUSH + b"\x08\x01" + room(65535) + FLUSH + send(0, 0, 4) + FLUSH,
-}
-
-GOOD, SMALL, HANG, HALF, STAY, DEAF = 1, 2, 0, 4, 8, 12
+GOOD, SMALL, HANG, HALF, STAY, DEAF, NO_FDS = 1, 2, 0, 4, 8, 12, 16
 
 
 def server_input(*records, settings=GOOD | HALF):
@@ -248,12 +178,61 @@ SERVER = {
     "hello_by_hand": server_input(frame(HELLO, hello()), frame(METHOD, b"/nigh.testing.Fuzzed/Unary"),
                                   request(UNARY, settle=True), settings=STAY),
     "hello_twice": server_input(frame(HELLO, hello())),
-    "later_version": server_input(frame(HELLO, hello(low=2, high=3)), settings=STAY),
+    "later_version": server_input(frame(HELLO, hello(low=3, high=4)), settings=STAY),
     "tiny_limits_of_client": server_input(
-        frame(HELLO, b"nigh" + struct.pack("<HHIQII", 1, 1, 1, 1, 0, 0)),
+        frame(HELLO, hello(window=1, max_message=1, max_metadata=0, max_calls=0)),
         frame(METHOD, b"/nigh.testing.Fuzzed/Unary"), frame(METHOD, b"/nigh.testing.Fuzzed/Replies", method=1),
         request(UNARY, tree(b"a", 9)), request(REPLIES - 1, tree(b"a", 9), call=1), settings=STAY),
     "stranger": server_input(raw(b"GET / HTTP/1.1\r\n\r\n"), settings=HALF),
+    "descriptor": server_input(with_fds(request(UNARY, tree(b"a", 2, file=1)), 1)),
+    "descriptors_not_taken": server_input(with_fds(request(UNARY, tree(b"a")), 15)),
+    "descriptor_of_a_kind_that_is_not_taken":
+        server_input(with_fds(request(UNARY, tree(b"a", 3, file=2)), 2, EVENT)),
+    "descriptor_that_did_not_come": server_input(with_fds(request(UNARY, tree(file=3)), 2)),
+    "descriptors_and_metadata": server_input(
+        with_fds(request(UNARY, METADATA + tree(file=1), SECTIONS | ONE), 1, SOCKET)),
+    "more_descriptors_than_said": server_input(with_fds(request(UNARY, tree(file=1)), 3, says=2)),
+    "fewer_descriptors_than_said": server_input(with_fds(request(UNARY, tree(file=1)), 2, says=3)),
+    "descriptors_of_no_frame": server_input(
+        with_fds(frame(PING), 1, says=SAYS_NOTHING), with_fds(frame(PING), 2, says=SAYS_NOTHING),
+        request(UNARY, settle=True)),
+    "descriptors_said_and_none": server_input(request(
+        UNARY, block(DESCRIPTORS), SECTIONS | ONE)),
+    "descriptors_amid_a_frame": server_input(
+        raw(header(REQUEST, 16, SECTIONS | ONE)), with_fds(raw(block(DESCRIPTORS)), 3)),
+    "descriptors_with_a_method_that_takes_none":
+        server_input(with_fds(request(PLAIN), 2), request(UNARY, call=1, settle=True)),
+    "descriptors_with_a_cancel": server_input(request(BOTH, b"", 0), with_fds(frame(CANCEL), 1)),
+    "descriptors_before_the_hello": server_input(with_fds(request(UNARY), 1), settings=HALF),
+    "descriptors_of_a_stream": server_input(
+        with_fds(request(BOTH, tree(file=1), HAS_MESSAGE), 1),
+        with_fds(frame(MESSAGE, tree(number=2, file=2), HAS_MESSAGE), 2, MEMORY, ),
+        frame(MESSAGE, tree(file=1), HAS_MESSAGE),
+        with_fds(frame(MESSAGE, b"", END), 1), settings=GOOD | STAY),
+    "descriptors_of_requests": server_input(
+        request(REQUESTS, b"", 0), with_fds(frame(MESSAGE, tree(file=1), HAS_MESSAGE), 1, DEVICE),
+        with_fds(frame(MESSAGE, tree(file=1), ONE), 1)),
+    "descriptor_passed_on_in_replies":
+        server_input(with_fds(request(REPLIES, tree(b"x", 4, file=1)), 1, FOLDER)),
+    "descriptors_and_pieces": server_input(
+        with_fds(request(UNARY, b"\x0a\x02", rest=2), 2), frame(PIECE, b"ab", settle=True)),
+    "descriptors_of_a_piece": server_input(
+        with_fds(request(UNARY, b"\x0a\x02", rest=2), 2), with_fds(frame(PIECE, b"ab"), 1)),
+    "too_many_descriptors": server_input(with_fds(request(UNARY), 3), settings=GOOD | SMALL | STAY),
+    "most_descriptors": server_input(with_fds(request(UNARY), 253)),
+    "too_many_untaken_descriptors": server_input(
+        *[with_fds(request(BOTH, b"", HAS_MESSAGE, call=i), 2) for i in range(2)],
+        settings=GOOD | SMALL | STAY),
+    "far_too_many_descriptors": server_input(with_fds(request(UNARY), 7), request(UNARY, call=1),
+                                             settings=GOOD | SMALL | HALF),
+    "descriptors_and_no_message": server_input(with_fds(request(REQUESTS, b"", 0), 2)),
+    "descriptors_to_who_takes_none": server_input(with_fds(request(UNARY, tree(file=1)), 1),
+                                                  settings=GOOD | HALF | NO_FDS),
+    "descriptor_for_a_client_that_takes_none": server_input(
+        frame(HELLO, hello()), frame(METHOD, b"/nigh.testing.Fuzzed/Unary"),
+        with_fds(request(UNARY, tree(number=2, file=1)), 1), settings=HALF),
+    "descriptors_of_who_has_gone": server_input(with_fds(request(BOTH, b"", HAS_MESSAGE), 5),
+                                                settings=GOOD | HANG),
     "half_a_frame": server_input(raw(header(REQUEST, 9) + b"abc")),
     "nothing": b"",
 }
@@ -265,6 +244,8 @@ def client_input(steps, *records, settings=GOOD):
 
 (CALL, CALL_TIMED, OPEN_READER, OPEN_WRITER, OPEN_STREAM, READ, WRITE, STREAM_WRITE, STREAM_READ,
  STREAM_INITIAL, STREAM_CANCEL, FINISH_READER, FINISH_WRITER, FINISH_STREAM, DROP, STREAM_DONE) = range(16)
+CLIENT_NO_FDS = 4
+ATTACH, CALL_PLAIN = 0x10, CALL_TIMED | 0xf0
 OK_REPLY = frame(RESPONSE, tree(b"r", 1), HAS_MESSAGE)
 
 CLIENT = {
@@ -314,91 +295,69 @@ CLIENT = {
     "too_much_credit": client_input([OPEN_STREAM, STREAM_READ], frame(CREDIT, aux=1 << 41)),
     "hello_by_hand": client_input([CALL], frame(HELLO, hello()), OK_REPLY, settings=0),
     "server_that_takes_nothing": client_input(
-        [CALL, OPEN_STREAM], frame(HELLO, b"nigh" + struct.pack("<HHIQII", 1, 1, 1, 0, 0, 0)), settings=0),
-    "later_version": client_input([CALL], frame(HELLO, hello(low=2, high=3)), settings=0),
+        [CALL, OPEN_STREAM], frame(HELLO, hello(window=1, max_message=0, max_metadata=0, max_calls=0)),
+        settings=0),
+    "later_version": client_input([CALL], frame(HELLO, hello(low=3, high=4)), settings=0),
+    "descriptor": client_input([CALL | ATTACH], with_fds(
+        frame(RESPONSE, tree(b"r", 2, file=1), HAS_MESSAGE), 1)),
+    "descriptors_not_taken": client_input([CALL], with_fds(OK_REPLY, 9)),
+    "descriptors_with_an_error": client_input(
+        [CALL], with_fds(frame(RESPONSE, STATUS, SECTIONS, aux=5), 2)),
+    "descriptors_with_an_error_and_a_message": client_input(
+        [CALL], with_fds(frame(RESPONSE, STATUS, SECTIONS | HAS_MESSAGE, aux=5), 2)),
+    "descriptors_of_a_stream": client_input(
+        [OPEN_STREAM, STREAM_WRITE | ATTACH, STREAM_READ, STREAM_READ, STREAM_READ, FINISH_STREAM],
+        with_fds(frame(MESSAGE, tree(file=1), HAS_MESSAGE), 1, MEMORY),
+        with_fds(frame(MESSAGE, tree(number=3, file=1), HAS_MESSAGE), 2, FOLDER),
+        with_fds(frame(RESPONSE), 1)),
+    "descriptors_of_replies": client_input(
+        [OPEN_READER | ATTACH, READ, READ, FINISH_READER],
+        *[with_fds(frame(MESSAGE, tree(file=2), HAS_MESSAGE), 2)] * 3, frame(RESPONSE)),
+    "descriptors_of_requests": client_input(
+        [OPEN_WRITER, WRITE | ATTACH, WRITE | ATTACH, FINISH_WRITER], frame(CREDIT, aux=9000),
+        with_fds(OK_REPLY, 1)),
+    "descriptors_with_metadata": client_input(
+        [OPEN_STREAM, STREAM_INITIAL, STREAM_READ, FINISH_STREAM],
+        with_fds(frame(MESSAGE, METADATA + tree(file=1), SECTIONS | HAS_MESSAGE), 1)),
+    "descriptors_with_metadata_alone": client_input(
+        [OPEN_STREAM, STREAM_INITIAL, STREAM_READ, FINISH_STREAM],
+        with_fds(frame(MESSAGE, METADATA, SECTIONS), 1)),
+    "more_descriptors_than_said": client_input([CALL], with_fds(OK_REPLY, 3, says=2)),
+    "fewer_descriptors_than_said": client_input([CALL], with_fds(OK_REPLY, 2, says=3)),
+    "descriptors_said_and_none": client_input(
+        [CALL], frame(RESPONSE, block(DESCRIPTORS) + tree(b"r"), SECTIONS | HAS_MESSAGE)),
+    "descriptors_of_no_frame": client_input(
+        [CALL, CALL], with_fds(frame(CREDIT, aux=1), 1, says=SAYS_NOTHING), OK_REPLY,
+        with_fds(frame(CREDIT, aux=1), 1, says=SAYS_NOTHING)),
+    "descriptors_of_another_call": client_input(
+        [CALL], with_fds(frame(RESPONSE, b"", HAS_MESSAGE, call=9), 1),
+        with_fds(frame(MESSAGE, b"", HAS_MESSAGE, call=200), 2), OK_REPLY),
+    "descriptors_and_pieces": client_input(
+        [CALL], with_fds(frame(RESPONSE, b"\x0a\x04", HAS_MESSAGE, rest=4), 2), frame(PIECE, b"abcd")),
+    "descriptors_of_a_method_that_takes_none": client_input(
+        [CALL_PLAIN, CALL], with_fds(frame(RESPONSE, b"", HAS_MESSAGE), 1), OK_REPLY),
+    "too_many_descriptors": client_input([CALL], with_fds(OK_REPLY, 3), settings=GOOD | SMALL),
+    "far_too_many_descriptors": client_input([CALL, CALL], with_fds(OK_REPLY, 7), OK_REPLY,
+                                             settings=GOOD | SMALL),
+    "too_many_untaken_descriptors": client_input(
+        [OPEN_READER, OPEN_STREAM, READ, STREAM_READ],
+        with_fds(frame(MESSAGE, b"", HAS_MESSAGE), 2),
+        with_fds(frame(MESSAGE, b"", HAS_MESSAGE, call=1), 2), settings=GOOD | SMALL),
+    "descriptors_to_who_takes_none": client_input([CALL], with_fds(OK_REPLY, 1),
+                                                  settings=GOOD | CLIENT_NO_FDS),
+    "descriptor_for_a_server_that_takes_none": client_input(
+        [CALL | ATTACH], frame(HELLO, hello()), OK_REPLY, settings=0),
     "stranger": client_input([CALL], raw(b"SSH-2.0-OpenSSH_9.2\r\n"), settings=0),
     "nothing": b"",
 }
 
-
-
-def offer(descriptors, magic=b"nigh shm", version=1, memory=1, bells=0, ring=128 << 10, rest=bytes(12)):
-    """What offer.cc takes: which descriptors, then the message."""
-    return (bytes([len(descriptors), *descriptors]) + magic +
-            struct.pack("<HBBIi", version, memory, bells, ring, -1) + rest)
-
-
-SEALED, UNSEALED, SMALL_MEMORY, BELL, NO_MEMORY = range(5)
-OFFERS = {
-    "good": offer([SEALED]),
-    "with_bells": offer([SEALED, BELL, BELL], bells=1),
-    "bells_that_are_none": offer([SEALED, NO_MEMORY, UNSEALED], bells=1),
-    "futex": offer([SEALED], bells=2),
-    "posix_sem": offer([SEALED, SMALL_MEMORY], bells=3),
-    "sysv_sem": offer([SEALED], bells=4, rest=struct.pack("<3I", 7, 0, 0)),
-    "signal": offer([SEALED], bells=5, rest=struct.pack("<3I", 1, 2, 3)),
-    "bell_of_no_kind": offer([SEALED], bells=6),
-    "words_without_a_bell": offer([SEALED], rest=struct.pack("<3I", 0, 0, 1)),
-    "posix": offer([UNSEALED], memory=2),
-    "sysv": offer([], memory=3),
-    "unsealed": offer([UNSEALED]),
-    "small": offer([SMALL_MEMORY]),
-    "no_memory": offer([NO_MEMORY]),
-    "no_descriptor": offer([]),
-    "five_descriptors": offer([SEALED] * 5),
-    "larger": offer([SEALED], ring=256 << 10),
-    "odd_size": offer([SEALED], ring=(128 << 10) + 1),
-    "later_version": offer([SEALED], version=2),
-    "truncated": offer([SEALED])[:20],
-    "too_long": offer([SEALED], rest=bytes(13)),
-    "rest": offer([SEALED], rest=b"x" * 12),
-    "stranger": b"\0GET / HTTP/1.1\r\n\r\n",
-    "nothing": b"",
-}
-
-COMMIT, PUBLISH, RECEIVE, ARM, TAIL, HEAD, DATA, MARKS = range(8)
-HONEST, LYING_WRITER, LYING_READER = range(3)
-
-
-def commit(size, fill=0x61):
-    return struct.pack("<BHB", COMMIT, size, fill)
-
-
-def ring_input(liars, *steps):
-    return bytes([liars]) + b"".join(bytes([step]) if isinstance(step, int) else step for step in steps)
-
-
-def forged(what, value):
-    return struct.pack("<BQ", what, value)
-
-
-def data(at, content):
-    return struct.pack("<BHBB", DATA, at & 0xffff, at >> 16, len(content)) + content
-
-
-RINGS = {
-    "one": ring_input(HONEST, commit(5), PUBLISH, RECEIVE, RECEIVE),
-    "around": ring_input(HONEST, *[commit(30000), PUBLISH, RECEIVE] * 9),
-    "full": ring_input(HONEST, *[commit(30000)] * 5, PUBLISH, b"\x03\x01", *[RECEIVE] * 5, commit(9)),
-    "parked": ring_input(HONEST, b"\x03\x00", commit(1), PUBLISH, b"\x03\x00", RECEIVE),
-    "tail_beyond": ring_input(LYING_WRITER, forged(TAIL, 1 << 40), RECEIVE),
-    "tail_unaligned": ring_input(LYING_WRITER, forged(TAIL, 65), RECEIVE),
-    "tail_backwards": ring_input(LYING_WRITER, commit(99), PUBLISH, RECEIVE, forged(TAIL, 64), RECEIVE),
-    "long_frame": ring_input(LYING_WRITER, data(0, header(MESSAGE, 40000)), forged(TAIL, 65536), RECEIVE),
-    "frame_beyond": ring_input(LYING_WRITER, data(0, header(MESSAGE, 100)), forged(TAIL, 64), RECEIVE),
-    "skip": ring_input(LYING_WRITER, forged(TAIL, 128 << 10), RECEIVE),
-    "head_beyond": ring_input(LYING_READER, *[commit(30000)] * 5, PUBLISH, forged(HEAD, 1 << 40),
-                              commit(9), PUBLISH, b"\x03\x01"),
-    "head_unaligned": ring_input(LYING_READER, *[commit(30000)] * 4, PUBLISH, commit(30000),
-                                 forged(HEAD, 65), b"\x03\x01"),
-    "marks": ring_input(LYING_READER, forged(MARKS, 0), commit(1), PUBLISH, forged(MARKS, 64), commit(1), PUBLISH),
-    "nothing": b"",
-}
-
 for name, seeds in [("address", ADDRESSES), ("assembler", ASSEMBLER), ("client", CLIENT),
-                    ("frame", FRAME), ("hello", HELLOS), ("offer", OFFERS),
-                    ("ring", RINGS), ("sections", SECTION_BLOCKS),
-                    ("server", SERVER), ("stream", STREAM)]:
+                    ("arrival", ARRIVALS), ("descriptors", STREAMS_WITH_DESCRIPTORS),
+                    ("fifo_client", FIFO_SERVERS), ("fifo_listener", FIFO_CLIENTS),
+                    ("frame", FRAME), ("hello", HELLOS), ("last_words", WORDS),
+                    ("letters", LETTERS), ("offer", OFFERS),
+                    ("queue", QUEUES), ("ring", RINGS), ("sections", SECTION_BLOCKS),
+                    ("server", SERVER), ("shm", SHM), ("stream", STREAM)]:
     folder = CORPUS / name
     folder.mkdir(parents=True, exist_ok=True)
     for seed, content in seeds.items():

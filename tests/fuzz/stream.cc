@@ -1,6 +1,7 @@
 // A StreamConnection over a byte stream in memory: arbitrary bytes in arbitrary slices, a writer
 // that takes as little as it likes, ends of all sorts. What it receives must be the frames in the
-// bytes; what it writes, the frames that were committed.
+// bytes; what it writes, the frames that were committed. Each input makes two buffers of 128 KiB,
+// and a step may move as much, which is what it costs.
 
 #include <algorithm>
 #include <cerrno>

@@ -83,7 +83,7 @@ std::vector<Greeting> WrongGreetings() {
       {"CutInThePayload", HelloBytes().substr(0, 40),
        "receive: the peer closed the connection in the middle of a frame"},
       {"TooShort", FrameBytes({.kind = FrameKind::kHello}, payload.substr(0, 39)),
-       "connect: hello of 39 bytes, shorter than 40"},
+       "connect: hello of 39 bytes, shorter than 44"},
       {"WithoutTheMagicNumber", Altered(0, "hgin"), "connect: hello without nigh's magic number"},
       {"OfALaterVersion", Altered(4, absl::string_view("\x03\0\x05\0", 4)),
        "connect: the peer speaks versions 3 to 5 of nigh's protocol, this process 2 to 2 (upgrade "

@@ -80,7 +80,7 @@ std::vector<Violation> WrongFirstWords() {
       {"Zeros", std::string(100, '\0'), "frame of unknown kind 0"},
       {"WrongMagic", Altered(0, "nihg"), "hello without nigh's magic number"},
       {"HelloCutShort", FrameBytes({.kind = FrameKind::kHello}, payload.substr(0, 39)),
-       "hello of 39 bytes, shorter than 40"},
+       "hello of 39 bytes, shorter than 44"},
       {"EmptyHello", FrameBytes({.kind = FrameKind::kHello}), "hello of 0 bytes"},
       {"HelloWithVersionZero", Altered(4, absl::string_view("\0\0\1\0", 4)),
        "hello with impossible versions 0 to 1"},

@@ -45,7 +45,7 @@ Hello GenerousHello() {
 std::string HelloBytes(const Hello& hello) {
   std::byte payload[kHelloSize];
   EncodeHello(hello, payload);
-  return FrameBytes({.kind = FrameKind::kHello}, AsText(payload));
+  return FrameBytes({.kind = FrameKind::kHello}, AsText(ConstByteSpan(payload)));
 }
 
 std::string MethodBytes(uint16_t method, absl::string_view name) {

@@ -45,7 +45,7 @@ class FrameSenderTest : public ::testing::Test {
     MutexLock lock(sender.mutex());
     return sender.SendRequestLocked(
         {.kind = FrameKind::kRequest, .flags = kMessage | kEnd, .method = method, .call = call},
-        name.c_str(), "", &message);
+        name.c_str(), "", &message, /*descriptors=*/nullptr);
   }
   Sent Ping(uint64_t number) {
     return sender_->Send({.kind = FrameKind::kPing, .aux = number}, "", nullptr);

@@ -2,16 +2,21 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/types.h>
 
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <future>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -32,6 +37,9 @@ class Source final : public Pollable {
  public:
   explicit Source(std::function<Turn(InlineMark&)> turn) : turn_(std::move(turn)) {}
   explicit Source(Turn turn) : turn_([turn](InlineMark&) { return turn; }) {}
+  Source(uid_t user, std::function<Turn(InlineMark&)> turn) : turn_(std::move(turn)), user_(user) {}
+
+  std::optional<uid_t> user() const override { return user_; }
 
   Turn TakeTurn(InlineMark& mark) override {
     ++turns;
@@ -66,6 +74,7 @@ class Source final : public Pollable {
 
  private:
   const std::function<Turn(InlineMark&)> turn_;
+  const std::optional<uid_t> user_;
   const UniqueFd received_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   const UniqueFd room_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
 };
@@ -267,6 +276,86 @@ TEST_F(PollerTest, OthersGetTheirTurnBesideABusySource) {
 TEST_F(PollerTest, OthersGetTheirTurnBesideASourceThatAlwaysSaysThatSomethingCame) {
   Add(std::make_shared<Source>(Turn::kNothing))->has_more = true;
   ExpectOthersGetTheirTurn();
+}
+
+// A poller whose clock is advanced by the turns of its sources, each of which leaves a letter.
+class SharedPoller : public ::testing::Test {
+ protected:
+  SharedPoller() { now_ = 1'000'000'000; }
+
+  // Has work in each of its turns, which take so long.
+  std::shared_ptr<Source> AddBusy(uid_t user, char letter, int64_t nanos) {
+    auto source = std::make_shared<Source>(user, [this, letter, nanos](InlineMark&) {
+      turns_ += letter;
+      now_ += nanos;
+      return Turn::kBusy;
+    });
+    source->has_more = true;
+    poller_.Add(source);
+    return source;
+  }
+  // At least so many turns.
+  void Poll(size_t turns) {
+    while (turns_.size() < turns) poller_.Poll();
+  }
+  int Count(char letter) const { return static_cast<int>(absl::c_count(turns_, letter)); }
+
+  std::string turns_;
+  Poller poller_{WaitPolicy(), [] { return now_.load(); }};
+
+ private:
+  static inline std::atomic<int64_t> now_;
+};
+
+TEST_F(SharedPoller, WhoFloodsRestsMostOfTheTimeAndInOnePiece) {
+  AddBusy(1, 'f', 100'000);
+  AddBusy(2, 'c', 1'000);
+  Poll(10'000);
+  // A share of 250 turns of the one is worth 2.5 of the other.
+  EXPECT_LE(Count('f'), 120);
+  EXPECT_GE(Count('f'), 90);
+  EXPECT_THAT(turns_, ::testing::HasSubstr(std::string(200, 'c')));
+  EXPECT_THAT(turns_, ::testing::Not(::testing::HasSubstr("ff")));
+}
+
+TEST_F(SharedPoller, ManySourcesOfOneUserGetNoMoreThanOne) {
+  for (int i = 0; i < 50; ++i) AddBusy(1, 'f', 100'000);
+  AddBusy(2, 'c', 1'000);
+  Poll(50'000);
+  EXPECT_LE(Count('f'), 50'000 / 80);
+}
+
+TEST_F(SharedPoller, WhoHasMuchToDoWaitsForNobodyWhoHasNothing) {
+  AddBusy(1, 'f', 100'000);
+  const auto quiet = std::make_shared<Source>(2, [](InlineMark&) { return Turn::kQuiet; });
+  poller_.Add(quiet);
+  for (int i = 0; i < 100; ++i) poller_.Poll();
+  EXPECT_EQ(quiet->turns, 1);
+  EXPECT_GE(Count('f'), 100 * 64 - 1);
+}
+
+TEST_F(SharedPoller, WhoRestsGoesOnWithoutHavingToBeWoken) {
+  const auto once = std::make_shared<Source>(
+      2, [turns = 0](InlineMark&) mutable { return ++turns == 1 ? Turn::kDrained : Turn::kQuiet; });
+  poller_.Add(once);
+  AddBusy(1, 'f', 100'000);
+  poller_.Add(std::make_shared<Source>(1, [this](InlineMark&) {
+    if (Count('f') > 1000) poller_.Stop();
+    return Turn::kBusy;
+  }));
+  EXPECT_TRUE(poller_.Drive());
+}
+
+TEST_F(SharedPoller, WhatRestsCanBeRemovedAndGoesWithThePoller) {
+  auto flood = AddBusy(1, 'f', 10'000'000);
+  AddBusy(1, 'f', 10'000'000);
+  AddBusy(2, 'c', 1'000);
+  const std::weak_ptr<Source> watch = flood;
+  Poll(100);
+  bool removed = false;
+  poller_.Remove(std::move(flood), [&] { removed = watch.expired(); });
+  poller_.Poll();
+  EXPECT_TRUE(removed);
 }
 
 TEST_F(PollerTest, ATurnThatLostTheRoleLeavesEverythingToItsSuccessor) {

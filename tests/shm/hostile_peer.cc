@@ -1,21 +1,15 @@
-// Connects to a server's socket again and again, and does its worst each time.
-//
-//   hostile_peer SOCKET SEED ROUNDS
-//
-// The same seed does the same things in the same order; what the server makes of what races with it
-// differs. Ends with 0 when all rounds are done, whatever came of them.
+#include "tests/shm/hostile_peer.h"
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
+#include <iterator>
 #include <optional>
-#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nigh/runtime/wire/hello.h"
@@ -27,189 +21,158 @@
 #include "tests/shm/raw_peer.h"
 
 namespace nigh::testing {
-namespace {
 
-constexpr uint32_t kRing = 128 * 1024;
-
-class HostilePeer {
- public:
-  HostilePeer(std::string path, uint64_t seed) : path_(std::move(path)), random_(seed) {}
-
-  void Round() {
-    RawPeer peer(path_);
-    if (!peer.connected()) return;
-    switch (Pick(8)) {
-      case 0:
-        return MeetWrongly(peer);
-      case 1:
-        return DieWhileMeeting(peer);
-      case 2:
-        if (Meet(peer)) WriteNoise(peer);
-        return;
-      case 3:
-        if (Meet(peer)) MoveWrongly(peer);
-        return;
-      case 4:
-        if (Meet(peer)) LieInHeaders(peer);
-        return;
-      case 5:
-        if (Meet(peer)) RingInAStorm(peer);
-        return;
-      case 6:
-        if (Meet(peer)) SpeakAndRewrite(peer);
-        return;
-      default:
-        // Stays, says nothing, reads nothing.
-        if (Meet(peer)) idle_.push_back(std::move(peer));
-        if (idle_.size() > 8) idle_.erase(idle_.begin());
-        return;
-    }
+void HostilePeer::Round() {
+  RawPeer peer(path_);
+  if (!peer.connected()) return;
+  switch (Pick(8)) {
+    case 0:
+      return MeetWrongly(peer);
+    case 1:
+      return DieWhileMeeting(peer);
+    case 2:
+      if (Meet(peer)) WriteNoise(peer);
+      return;
+    case 3:
+      if (Meet(peer)) MoveWrongly(peer);
+      return;
+    case 4:
+      if (Meet(peer)) LieInHeaders(peer);
+      return;
+    case 5:
+      if (Meet(peer)) RingInAStorm(peer);
+      return;
+    case 6:
+      if (Meet(peer)) SpeakAndRewrite(peer);
+      return;
+    default:
+      // Stays, says nothing, reads nothing.
+      if (Meet(peer)) idle_.push_back(std::move(peer));
+      if (idle_.size() > 8) idle_.erase(idle_.begin());
+      return;
   }
+}
 
- private:
-  uint64_t Pick(uint64_t below) { return random_() % below; }
-  // Mostly near what is allowed.
-  uint64_t Position() {
+uint64_t HostilePeer::Position() {
+  switch (Pick(4)) {
+    case 0:
+      return Pick(2 * kRing);
+    case 1:
+      return Pick(2 * kRing) / 64 * 64;
+    case 2:
+      return 0 - Pick(2 * kRing);
+    default:
+      return random_();
+  }
+}
+
+void HostilePeer::MeetWrongly(RawPeer& peer) {
+  OfferBytes offer;
+  if (Pick(2) == 0) offer.version = static_cast<uint16_t>(Pick(3));
+  if (Pick(2) == 0) offer.memory = static_cast<uint8_t>(Pick(5));
+  if (Pick(2) == 0) offer.bells = static_cast<uint8_t>(Pick(8));
+  if (Pick(2) == 0) offer.ring_size = static_cast<uint32_t>(random_());
+  std::string bytes = offer.Encode();
+  if (Pick(2) == 0) bytes.resize(Pick(40));
+  const UniqueFd unsealed = MakeMemfd(kControlSize + kRing, 0);
+  const UniqueFd small = MakeMemfd(Pick(kRing), kAllSeals);
+  const UniqueFd good = MakeMemfd(kControlSize + kRing, kAllSeals);
+  const UniqueFd bell(::eventfd(0, EFD_CLOEXEC));
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const int all[] = {unsealed.get(), small.get(), good.get(), bell.get(), null.get()};
+  std::vector<int> descriptors(Pick(6));
+  for (int& fd : descriptors) fd = all[Pick(std::size(all))];
+  peer.Send(bytes, descriptors);
+  if (Pick(2) == 0) (void)peer.Attach();
+}
+
+void HostilePeer::DieWhileMeeting(RawPeer& peer) {
+  const uint64_t step = Pick(4);
+  if (step >= 1) (void)peer.Offer(kRing);
+  if (step >= 2) (void)peer.Attach();
+  if (step >= 3) SendHello(peer);
+}
+
+void HostilePeer::WriteNoise(RawPeer& peer) {
+  peer.page().tail = Pick(kRing / 64) * 64;
+  Kick(peer);
+  for (int i = 0; i < 20'000; ++i) {
+    peer.data()[Pick(kRing)] = static_cast<std::byte>(random_());
+    // A header's own bytes, so that the noise means something now and then.
+    if (i % 8 != 0) continue;
+    peer.data()[Pick(kRing / 64) * 64 + Pick(5)] = static_cast<std::byte>(Pick(4));
+  }
+}
+
+void HostilePeer::MoveWrongly(RawPeer& peer) {
+  SendHello(peer);
+  for (int i = 0; i < 100; ++i) {
     switch (Pick(4)) {
       case 0:
-        return Pick(2 * kRing);
+        peer.page().tail = Position();
+        break;
       case 1:
-        return Pick(2 * kRing) / 64 * 64;
+        peer.page().head = Position();
+        break;
       case 2:
-        return 0 - Pick(2 * kRing);
+        peer.page().data_mark = Position();
+        break;
       default:
-        return random_();
+        peer.page().room_mark = Position();
     }
-  }
-  bool Meet(RawPeer& peer) { return peer.Offer(kRing) && peer.Attach(); }
-
-  void MeetWrongly(RawPeer& peer) {
-    OfferBytes offer;
-    if (Pick(2) == 0) offer.version = static_cast<uint16_t>(Pick(3));
-    if (Pick(2) == 0) offer.memory = static_cast<uint8_t>(Pick(5));
-    if (Pick(2) == 0) offer.bells = static_cast<uint8_t>(Pick(8));
-    if (Pick(2) == 0) offer.ring_size = static_cast<uint32_t>(random_());
-    std::string bytes = offer.Encode();
-    if (Pick(2) == 0) bytes.resize(Pick(40));
-    const UniqueFd unsealed = MakeMemfd(kControlSize + kRing, 0);
-    const UniqueFd small = MakeMemfd(Pick(kRing), kAllSeals);
-    const UniqueFd good = MakeMemfd(kControlSize + kRing, kAllSeals);
-    const UniqueFd bell(::eventfd(0, EFD_CLOEXEC));
-    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    const int all[] = {unsealed.get(), small.get(), good.get(), bell.get(), null.get()};
-    std::vector<int> descriptors(Pick(6));
-    for (int& fd : descriptors) fd = all[Pick(std::size(all))];
-    peer.Send(bytes, descriptors);
-    if (Pick(2) == 0) (void)peer.Attach();
-  }
-
-  void DieWhileMeeting(RawPeer& peer) {
-    const uint64_t step = Pick(4);
-    if (step >= 1) (void)peer.Offer(kRing);
-    if (step >= 2) (void)peer.Attach();
-    if (step >= 3) SendHello(peer);
-  }
-
-  void WriteNoise(RawPeer& peer) {
-    peer.page().tail = Pick(kRing / 64) * 64;
-    Kick(peer);
-    for (int i = 0; i < 20'000; ++i) {
-      peer.data()[Pick(kRing)] = static_cast<std::byte>(random_());
-      // A header's own bytes, so that the noise means something now and then.
-      if (i % 8 != 0) continue;
-      peer.data()[Pick(kRing / 64) * 64 + Pick(5)] = static_cast<std::byte>(Pick(4));
-    }
-  }
-
-  void MoveWrongly(RawPeer& peer) {
-    SendHello(peer);
-    for (int i = 0; i < 100; ++i) {
-      switch (Pick(4)) {
-        case 0:
-          peer.page().tail = Position();
-          break;
-        case 1:
-          peer.page().head = Position();
-          break;
-        case 2:
-          peer.page().data_mark = Position();
-          break;
-        default:
-          peer.page().room_mark = Position();
-      }
-      Kick(peer);
-    }
-  }
-
-  void LieInHeaders(RawPeer& peer) {
-    SendHello(peer);
-    for (uint64_t at = 0; at + kFrameHeaderSize <= kRing; at += 64) {
-      EncodeFrameHeader({.length = static_cast<uint32_t>(Pick(4) == 0 ? random_() : Pick(64)),
-                         .kind = static_cast<FrameKind>(Pick(12)),
-                         .flags = static_cast<uint8_t>(Pick(16)),
-                         .method = static_cast<uint16_t>(Pick(3)),
-                         .call = static_cast<uint32_t>(Pick(4)),
-                         .rest = static_cast<uint32_t>(Pick(8) == 0 ? random_() : 0),
-                         .aux = Pick(8) == 0 ? random_() : Pick(2)},
-                        &peer.data()[at]);
-    }
-    peer.page().tail = (1 + Pick(kRing / 64)) * 64;
     Kick(peer);
   }
-
-  void RingInAStorm(RawPeer& peer) {
-    SendHello(peer);
-    for (int i = 0; i < 1000 && peer.Send(Pick(2) == 0 ? "d" : "r"); ++i) {
-    }
-  }
-
-  // An honest beginning of a call, whose bytes change while the server reads them.
-  void SpeakAndRewrite(RawPeer& peer) {
-    SendHello(peer);
-    RingSender sender(peer.data(), peer.page());
-    sender.Attach(peer.their_page());
-    for (int i = 0; i < 50; ++i) {
-      const size_t size = Pick(2000);
-      const std::optional<ByteSpan> claim = sender.Claim(size);
-      if (!claim.has_value()) break;
-      for (std::byte& byte : *claim) byte = static_cast<std::byte>(Pick(256));
-      sender.Commit({.length = static_cast<uint32_t>(size),
-                     .kind = static_cast<FrameKind>(1 + Pick(10)),
-                     .flags = static_cast<uint8_t>(Pick(16)),
-                     .method = static_cast<uint16_t>(Pick(2)),
-                     .call = static_cast<uint32_t>(i)});
-      (void)sender.Publish();
-      if (!sender.broken().ok()) break;
-      Kick(peer);
-      for (std::byte& byte : *claim) byte = static_cast<std::byte>(Pick(256));
-    }
-  }
-
-  void SendHello(RawPeer& peer) {
-    const Hello hello = {.min_version = kProtocolVersion, .max_version = kProtocolVersion};
-    EncodeFrameHeader({.length = kHelloSize, .kind = FrameKind::kHello}, peer.data().data());
-    EncodeHello(hello, peer.data().data() + kFrameHeaderSize);
-    peer.page().tail = 64;
-    Kick(peer);
-  }
-
-  void Kick(RawPeer& peer) { (void)peer.Send("d"); }
-
-  const std::string path_;
-  std::mt19937_64 random_;
-  std::vector<RawPeer> idle_;
-};
-
-}  // namespace
-}  // namespace nigh::testing
-
-int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: hostile_peer SOCKET SEED ROUNDS\n");
-    return 2;
-  }
-  nigh::testing::HostilePeer peer(argv[1], std::strtoull(argv[2], nullptr, 10));
-  const int rounds = std::atoi(argv[3]);
-  for (int round = 0; round < rounds; ++round) peer.Round();
-  return 0;
 }
+
+void HostilePeer::LieInHeaders(RawPeer& peer) {
+  SendHello(peer);
+  for (uint64_t at = 0; at + kFrameHeaderSize <= kRing; at += 64) {
+    EncodeFrameHeader({.length = static_cast<uint32_t>(Pick(4) == 0 ? random_() : Pick(64)),
+                       .kind = static_cast<FrameKind>(Pick(12)),
+                       .flags = static_cast<uint8_t>(Pick(16)),
+                       .method = static_cast<uint16_t>(Pick(3)),
+                       .call = static_cast<uint32_t>(Pick(4)),
+                       .rest = static_cast<uint32_t>(Pick(8) == 0 ? random_() : 0),
+                       .aux = Pick(8) == 0 ? random_() : Pick(2)},
+                      &peer.data()[at]);
+  }
+  peer.page().tail = (1 + Pick(kRing / 64)) * 64;
+  Kick(peer);
+}
+
+void HostilePeer::RingInAStorm(RawPeer& peer) {
+  SendHello(peer);
+  for (int i = 0; i < 1000 && peer.Send(Pick(2) == 0 ? "d" : "r"); ++i) {
+  }
+}
+
+void HostilePeer::SpeakAndRewrite(RawPeer& peer) {
+  SendHello(peer);
+  RingSender sender(peer.data(), peer.page());
+  sender.Attach(peer.their_page());
+  for (int i = 0; i < 50; ++i) {
+    const size_t size = Pick(2000);
+    const std::optional<ByteSpan> claim = sender.Claim(size);
+    if (!claim.has_value()) break;
+    for (std::byte& byte : *claim) byte = static_cast<std::byte>(Pick(256));
+    sender.Commit({.length = static_cast<uint32_t>(size),
+                   .kind = static_cast<FrameKind>(1 + Pick(10)),
+                   .flags = static_cast<uint8_t>(Pick(16)),
+                   .method = static_cast<uint16_t>(Pick(2)),
+                   .call = static_cast<uint32_t>(i)});
+    (void)sender.Publish();
+    if (!sender.broken().ok()) break;
+    Kick(peer);
+    for (std::byte& byte : *claim) byte = static_cast<std::byte>(Pick(256));
+  }
+}
+
+void HostilePeer::SendHello(RawPeer& peer) {
+  const Hello hello = {.min_version = kProtocolVersion, .max_version = kProtocolVersion};
+  EncodeFrameHeader({.length = kHelloSize, .kind = FrameKind::kHello}, peer.data().data());
+  EncodeHello(hello, peer.data().data() + kFrameHeaderSize);
+  peer.page().tail = 64;
+  Kick(peer);
+}
+
+}  // namespace nigh::testing

@@ -21,7 +21,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/sysv_family.h"
@@ -268,6 +270,14 @@ TEST_F(HostileMeetingTest, OffersThatLieAreRefused) {
   refuse({.rest = std::string(13, '\0')}, "has 33 bytes instead of 32");
   refuse({.bells = 1}, "1 descriptors instead of 3");
   refuse({.memory = 3}, "1 descriptors instead of 0");
+}
+
+TEST_F(HostileMeetingTest, AClientDoesNotRefuseAServer) {
+  const std::string refusal = EncodeRefusal(absl::PermissionDeniedError("go\naway"));
+  ExpectRefusal(
+      [&](RawPeer& peer) { peer.Send(refusal); },
+      "the client sent a refusal in the place of its offer of memory, which only a server "
+      "may (it said \"go\\naway\")");
 }
 
 TEST_F(HostileMeetingTest, AnotherVersionIsUnavailable) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/rendezvous/socket_name.h"
 
 namespace nigh::testing {
@@ -78,7 +79,8 @@ bool RawPeer::Send(absl::string_view bytes, const std::vector<int>& descriptors)
 
 bool RawPeer::Attach() {
   if (!AwaitReadable(socket_.get())) return false;
-  const absl::StatusOr<std::optional<nigh::Offer>> offer = ReceiveOffer(socket_.get());
+  const absl::StatusOr<std::optional<nigh::Offer>> offer =
+      ReceiveOffer(socket_.get(), Side::kClient);
   if (!offer.ok() || !offer->has_value()) return false;
   absl::StatusOr<Mapping> memory =
       AttachMemory((*offer)->memory, kControlSize + (*offer)->ring_size);

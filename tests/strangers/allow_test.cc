@@ -329,6 +329,22 @@ TEST_F(AllowTest, StreamsOfWhoMayNotCallAreRefusedAtOnce) {
   EXPECT_EQ(intercepted_.get(), calls_.get());
 }
 
+// It is root there, and may do what the one outside may not.
+TEST_F(AllowTest, AProcessOfAContainerIsNotTheSameUser) {
+  if (!IsMetAtSocket()) GTEST_SKIP() << "nothing tells of processes here";
+  const Host host = Serve(kAnn);
+  const std::string heard = As(kAnn, [&]() -> std::string {
+    if (!EnterContainer()) return "no container";
+    const auto channel = Channel::Create(host.address(), Expecting("*"));
+    if (!channel.ok()) return channel.status().ToString();
+    const auto reply =
+        GenericStub(*channel).Call("/nigh.strangers.OfMethod/SameUser", "", kOptions);
+    return reply.ok() ? "served" : reply.status().ToString();
+  });
+  if (heard == "no container") GTEST_SKIP() << "the system lets nobody have a namespace";
+  EXPECT_THAT(heard, AllOf(StartsWith("PERMISSION_DENIED: "), HasSubstr("user 54321 ")));
+}
+
 // As root of a container is to root of the machine.
 TEST_F(AllowTest, WhoHasFewerCapabilitiesIsNotTheSameUser) {
   if (!IsMetAtSocket()) GTEST_SKIP() << "nothing tells of processes here";

@@ -6,14 +6,21 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/channel.h"
 #include "nigh/generic_stub.h"
+#include "nigh/transport/address.h"
 #include "tests/contract/subject.h"
 #include "tests/strangers/people.h"
 
 namespace nigh::testing {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 using IdentityTest = StrangersTest;
 
@@ -38,6 +45,24 @@ TEST_F(IdentityTest, EachSideKnowsTheOthersUser) {
                  return seen == expected(::getpid()) ? "as expected" : seen;
                }),
             "as expected");
+}
+
+// The numbers of a container stand for others outside.
+TEST_F(IdentityTest, WhoHasNoNumberHereIsUnknown) {
+  if (!HasPath() || !IsMetAtSocket()) GTEST_SKIP() << "others cannot be let through here";
+  Address address = FreshAddress();
+  address.parameters.emplace_back("mode", "0666");
+  const Host host(kBob, address.ToString(), {.admit = {.users = {"*"}}});
+  const auto in_container = [&](const ChannelOptions& options) {
+    return As(kAnn, [&]() -> std::string {
+      return EnterContainer() ? WhoServes(host.address(), options) : "no container";
+    });
+  };
+  const std::string anybody = in_container(Expecting("*"));
+  if (anybody == "no container") GTEST_SKIP() << "the system lets nobody have a namespace";
+  EXPECT_THAT(anybody, AllOf(HasSubstr(absl::StrCat("pid ", host.pid())), Not(HasSubstr("uid"))));
+  EXPECT_THAT(in_container({}), AllOf(StartsWith("PERMISSION_DENIED: "),
+                                      HasSubstr("a user whom the system does not name")));
 }
 
 // A daemon listens as root and becomes another user: SO_PEERCRED alone tells of root for ever.

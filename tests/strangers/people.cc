@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -9,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <functional>
@@ -115,6 +117,22 @@ void Person::Become() const {
       ::setresuid(uid, uid, uid) != 0) {
     ::abort();
   }
+}
+
+bool EnterContainer() {
+  const std::array<std::pair<const char*, std::string>, 3> files = {{
+      {"/proc/self/setgroups", "deny"},
+      {"/proc/self/uid_map", absl::StrCat("0 ", ::geteuid(), " 1")},
+      {"/proc/self/gid_map", absl::StrCat("0 ", ::getegid(), " 1")},
+  }};
+  // Its files in proc(5) are root's since it became another user.
+  ::prctl(PR_SET_DUMPABLE, 1);
+  if (::unshare(CLONE_NEWUSER) != 0) return false;
+  for (const auto& [name, text] : files) {
+    const UniqueFd file(::open(name, O_WRONLY | O_CLOEXEC));
+    if (::write(file.get(), text.data(), text.size()) < 0) return false;
+  }
+  return true;
 }
 
 void StrangersTest::SetUp() {

@@ -38,6 +38,10 @@ inline const Person kBob = {54322, 54322, {54322, 54300}};
 // The group that both are in.
 inline constexpr gid_t kFriends = 54300;
 
+// This process is root of a user namespace of its own from now on, in which nobody else has a
+// number, as in a container that a user starts. False: the system does not let it.
+bool EnterContainer();
+
 // Tests with several people. Only root can act as others.
 class StrangersTest : public ::testing::Test {
  protected:

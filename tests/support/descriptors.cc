@@ -5,9 +5,12 @@
 #include <string>
 #include <system_error>
 
+#include "nigh/transport/descriptors.h"
+
 namespace nigh::testing {
 
 int OpenDescriptors() {
+  AwaitClosings();
   const std::filesystem::directory_iterator all("/proc/self/fd");
   return static_cast<int>(std::count_if(begin(all), end(all), [](const auto& descriptor) {
     // The C library opens a file there for a moment when a thread ends, and this function the

@@ -3,7 +3,8 @@
 
 namespace nigh::testing {
 
-// How many descriptors this process has open, but for files in /proc.
+// How many descriptors this process has open, but for files in /proc, once those that are to be
+// closed elsewhere have been.
 int OpenDescriptors();
 
 }  // namespace nigh::testing

@@ -89,6 +89,15 @@ TEST(FindTransport, FindsEachByItsScheme) {
   }
 }
 
+TEST(FindTransport, AnUntrustedAddressOnlySaysWhereToConnect) {
+  const TransportTable table = TransportsForUntrustedAddresses();
+  EXPECT_EQ(table.size(), AllTransports().size() - 3);
+  for (const char* text : {"exec:rm -r x", "pipe:3,4", "stdio:"}) {
+    const absl::Status status = FindTransport(table, Address::Parse(text).value()).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
 TEST(FindTransport, KnowsWhichNeedsAName) {
   for (const char* text : {"unix:", "unix:?a=b", "shm:", "exec:"}) {
     const absl::Status status =

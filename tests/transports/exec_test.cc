@@ -35,6 +35,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::MakeAddress;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr int kPatience = 60'000;  // milliseconds
@@ -222,6 +223,14 @@ TEST(Exec, WhatIsNotKnownIsNotInvented) {
 }
 
 // What this process ignores or blocks is not inherited.
+TEST(Exec, TheChildHasThreeDescriptors) {
+  // As code has it that does not know of O_CLOEXEC.
+  const UniqueFd forgotten(::dup(STDERR_FILENO));
+  const std::string end =
+      EndOf(absl::StrCat("test -e /proc/self/fd/", forgotten.get(), " && exit 4; exit 3"));
+  EXPECT_THAT(end, HasSubstr("exited with status 3"));
+}
+
 TEST(Exec, TheChildHasTheUsualSignals) {
   EXPECT_THAT(EndOf("kill -PIPE $$"), HasSubstr("killed by signal 13"));
 }

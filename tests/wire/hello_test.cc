@@ -21,12 +21,13 @@ constexpr Hello kHello = {.min_version = 1,
                           .max_metadata = 8192,
                           .max_calls = 1000,
                           .features = 5,
-                          .max_attachment = uint64_t{6} << 32};
+                          .max_attachment = uint64_t{6} << 32,
+                          .max_descriptors = 16};
 
 std::string Encoded(const Hello& hello) {
   std::byte bytes[kHelloSize];
   EncodeHello(hello, bytes);
-  return std::string(AsText(bytes));
+  return std::string(AsText(ConstByteSpan(bytes)));
 }
 
 TEST(Hello, MakesTheRoundTrip) { EXPECT_EQ(DecodeHello(AsBytes(Encoded(kHello))).value(), kHello); }
@@ -58,6 +59,15 @@ TEST(Hello, ImpossibleNumbersAreRefused) {
   EXPECT_FALSE(DecodeHello(AsBytes(Encoded(hello))).ok());
   hello = kHello;
   hello.window = 0;
+  EXPECT_FALSE(DecodeHello(AsBytes(Encoded(hello))).ok());
+  // More descriptors than the kernel passes, none, or some without the feature.
+  for (const uint32_t descriptors : {0U, 254U, UINT32_MAX}) {
+    hello = kHello;
+    hello.max_descriptors = descriptors;
+    EXPECT_FALSE(DecodeHello(AsBytes(Encoded(hello))).ok()) << descriptors;
+  }
+  hello = kHello;
+  hello.features &= ~kTakesDescriptors;
   EXPECT_FALSE(DecodeHello(AsBytes(Encoded(hello))).ok());
 }
 

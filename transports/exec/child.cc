@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,6 +61,21 @@ absl::StatusOr<Pipe> MakePipe(absl::string_view where) {
   return pipe;
 }
 
+// The same with two descriptors of each end of one socket: in two pipes, one for each direction.
+absl::Status MakeSocket(absl::string_view where, Pipe& there, Pipe& back) {
+  std::array<int, 2> ends;
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return UnavailableErrno(errno, where, "socketpair");
+  }
+  const UniqueFd ours(ends[0]);
+  const UniqueFd childs(ends[1]);
+  constexpr int kBeyondStandard = STDERR_FILENO + 1;
+  there = {DuplicateFd(childs.get(), kBeyondStandard), DuplicateFd(ours.get(), kBeyondStandard)};
+  back = {DuplicateFd(ours.get(), kBeyondStandard), DuplicateFd(childs.get(), kBeyondStandard)};
+  if (there.out && there.in && back.out && back.in) return absl::OkStatus();
+  return UnavailableErrno(errno, where, "socketpair");
+}
+
 // In the child, between fork and exec: nothing but system calls. Returns errno.
 int BecomeProgram(char* const* words, int go, int input, int output, int error, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -74,6 +90,9 @@ int BecomeProgram(char* const* words, int go, int input, int output, int error, 
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // Nor are descriptors that somebody has forgotten to close on exec. Linux before 5.11 has no such
+  // flag.
+  (void)::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   if (::dup2(input, STDIN_FILENO) >= 0 && ::dup2(output, STDOUT_FILENO) >= 0 &&
       ::dup2(error, STDERR_FILENO) >= 0) {
     ::execvp(words[0], words);
@@ -97,8 +116,8 @@ std::optional<int> Reap(int pidfd) {
 
 class Child::Keeper final : public ExitTask {
  public:
-  Keeper(std::vector<std::string> words, absl::Duration grace)
-      : words_(std::move(words)), grace_(grace) {}
+  Keeper(std::vector<std::string> words, absl::Duration grace, bool socket)
+      : words_(std::move(words)), grace_(grace), socket_(socket) {}
 
   absl::Status Prepare(absl::string_view where);
   // The thread.
@@ -135,6 +154,7 @@ class Child::Keeper final : public ExitTask {
 
   const std::vector<std::string> words_;
   const absl::Duration grace_;
+  const bool socket_;
   Pipe input_, output_, error_;
   UniqueFd left_;
   UniqueFd death_;  // a pidfd
@@ -151,7 +171,13 @@ class Child::Keeper final : public ExitTask {
 };
 
 absl::Status Child::Keeper::Prepare(absl::string_view where) {
-  for (Pipe* pipe : {&input_, &output_, &error_}) {
+  std::vector<Pipe*> pipes = {&error_};
+  if (!socket_) {
+    pipes.insert(pipes.end(), {&input_, &output_});
+  } else if (absl::Status made = MakeSocket(where, input_, output_); !made.ok()) {
+    return made;
+  }
+  for (Pipe* pipe : pipes) {
     absl::StatusOr<Pipe> made = MakePipe(where);
     if (!made.ok()) return made.status();
     *pipe = *std::move(made);
@@ -310,8 +336,9 @@ std::string Child::Keeper::DescribeEnd(absl::Duration patience) {
 }
 
 absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::vector<std::string> words,
-                                                    absl::Duration grace, absl::string_view where) {
-  auto keeper = std::make_shared<Keeper>(std::move(words), grace);
+                                                    absl::Duration grace, bool socket,
+                                                    absl::string_view where) {
+  auto keeper = std::make_shared<Keeper>(std::move(words), grace, socket);
   if (absl::Status ready = keeper->Prepare(where); !ready.ok()) return ready;
   if (!AddExitTask(keeper)) {
     return absl::UnavailableError(absl::StrCat(where, ": connect: this process is exiting"));

@@ -25,10 +25,11 @@ namespace nigh {
 // has, and waits until they have ended, or their grace has.
 class Child {
  public:
-  // The first of `words` is the program. `grace`: see Leave; finite. UNAVAILABLE: it cannot be
-  // started; the message begins with `where`.
+  // The first of `words` is the program. `grace`: see Leave; finite. `socket`: it gets one end of a
+  // Unix socket in the place of two pipes. UNAVAILABLE: it cannot be started; the message begins
+  // with `where`.
   static absl::StatusOr<std::unique_ptr<Child>> Start(std::vector<std::string> words,
-                                                      absl::Duration grace,
+                                                      absl::Duration grace, bool socket,
                                                       absl::string_view where);
   // As Leave.
   ~Child();

@@ -79,21 +79,28 @@ std::vector<std::string> SplitWords(absl::string_view text) {
 
 absl::StatusOr<std::unique_ptr<Connection>> DialExec(const Address& address) {
   const std::string where = address.ToString();
-  if (absl::Status known = address.CheckParameters({"grace"}); !known.ok()) return known;
+  if (absl::Status known = address.CheckParameters({"grace", "socket"}); !known.ok()) return known;
   const absl::StatusOr<absl::Duration> grace = GraceOf(address);
   if (!grace.ok()) return grace.status();
+  const absl::string_view socket = address.Parameter("socket", "off");
+  if (socket != "on" && socket != "off") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", where, "\": socket=", socket, " (use on, or off, the default)"));
+  }
   std::vector<std::string> words = SplitWords(address.name);
   if (words.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("address \"", where, "\": no program (write exec:PROGRAM ARGUMENT...)"));
   }
-  absl::StatusOr<std::unique_ptr<Child>> child = Child::Start(std::move(words), *grace, where);
+  absl::StatusOr<std::unique_ptr<Child>> child =
+      Child::Start(std::move(words), *grace, socket == "on", where);
   if (!child.ok()) return child.status();
   absl::StatusOr<std::unique_ptr<PipeStream>> pipes =
       PipeStream::Make((*child)->TakeOutput(), (*child)->TakeInput(), where);
   if (!pipes.ok()) return pipes.status();
   // Whose it is depends on the program, which may change that.
-  PeerIdentity identity = {.address = where, .medium = "pipe", .pid = (*child)->pid()};
+  PeerIdentity identity = {
+      .address = where, .medium = socket == "on" ? "Unix socket" : "pipe", .pid = (*child)->pid()};
   PeerProcess process((*child)->Watch());
   return std::make_unique<StreamConnection>(
       std::make_unique<ChildStream>(*std::move(child), *std::move(pipes)), std::move(identity),

@@ -18,7 +18,9 @@ namespace nigh {
 // backslash makes the next character, a space or another, part of a word. A PROGRAM without a slash
 // is looked for in $PATH.
 //
-//   grace=1s  how long the child has, once its input has ended, before it is killed; up to 1h
+//   grace=1s   how long the child has, once its input has ended, before it is killed; up to 1h
+//   socket=on  the two are ends of a Unix socket, over which messages may bring descriptors
+//              (nigh/fd.h); pipes carry bytes alone, and faster
 //
 // Each connection has a child of its own. The child's standard error comes out at this process's.
 // When the child ends, the status says how it died and what it last wrote there. When the

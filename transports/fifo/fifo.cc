@@ -51,6 +51,8 @@ constexpr char kMedium[] = "FIFO";
 // Whoever makes two FIFOs opens them at once; names that nobody has opened after so many seconds
 // are a killed client's.
 constexpr std::time_t kAbandoned = 10;
+// Arrivals that bring no client: a flood of them must not keep the listener's thread.
+constexpr int kLooksPerAccept = 16;
 
 // Links are not followed: in a folder that others may write to they may lead anywhere.
 UniqueFd OpenFifo(const std::string& path, int access) {
@@ -111,8 +113,9 @@ class FifoListener final : public Listener {
         reserve_(DuplicateFd(arrivals_.fd()).KeptFromChildren()) {}
 
   absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
-    for (std::optional<Arrival> arrival = NextArrival(); arrival.has_value();
-         arrival = NextArrival()) {
+    for (int looks = 0; looks < kLooksPerAccept; ++looks) {
+      const std::optional<Arrival> arrival = NextArrival();
+      if (!arrival.has_value()) break;
       std::unique_ptr<Connection> connection = Welcome(*arrival);
       if (connection != nullptr) return connection;
       if (!waiting_.has_value()) continue;
@@ -138,9 +141,11 @@ class FifoListener final : public Listener {
   // Arrivals are written in one go each. What is none is passed over, byte by byte.
   std::optional<Arrival> NextArrival() {
     if (waiting_.has_value()) return std::exchange(waiting_, std::nullopt);
-    std::array<char, 16 * Arrival::kSize> bytes;
-    const ssize_t size = ::read(arrivals_.fd(), bytes.data(), bytes.size());
-    if (size > 0) unread_.append(bytes.data(), static_cast<size_t>(size));
+    if (unread_.size() < Arrival::kSize) {
+      std::array<char, 16 * Arrival::kSize> bytes;
+      const ssize_t size = ::read(arrivals_.fd(), bytes.data(), bytes.size());
+      if (size > 0) unread_.append(bytes.data(), static_cast<size_t>(size));
+    }
     for (size_t at = 0; at + Arrival::kSize <= unread_.size(); ++at) {
       std::optional<Arrival> arrival =
           Arrival::Decode(absl::string_view(unread_).substr(at, Arrival::kSize));

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/inproc/doorbell.h"
 
@@ -110,6 +112,19 @@ void FrameQueue::Close() {
   closed_ = true;
   reader_.Ring();
   writer_.Ring();
+}
+
+void FrameQueue::Put(std::unique_ptr<Descriptors> descriptors) {
+  MutexLock lock(mutex_);
+  descriptors_.push_back(std::move(descriptors));
+}
+
+std::unique_ptr<Descriptors> FrameQueue::TakeDescriptors() {
+  MutexLock lock(mutex_);
+  if (descriptors_.empty()) return nullptr;
+  std::unique_ptr<Descriptors> taken = std::move(descriptors_.front());
+  descriptors_.pop_front();
+  return taken;
 }
 
 }  // namespace nigh

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/inproc/doorbell.h"
 
@@ -43,10 +45,14 @@ class FrameQueue {
   bool Flush();
   Wake ArmWriter();
 
+  void Put(std::unique_ptr<Descriptors> descriptors) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // The reader's. Named as in Connection.
   Received Receive(absl::Span<Frame> frames);
   void Release(size_t count);
   Wake ArmReader();
+  // What was put longest ago, or null.
+  std::unique_ptr<Descriptors> TakeDescriptors() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Changes with every flush. For the reader that looks out.
   const std::atomic<uint64_t>& flushes() const { return flushes_; }
@@ -83,6 +89,7 @@ class FrameQueue {
   uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t tail_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t wanted_ ABSL_GUARDED_BY(mutex_) = 0;  // where the frame of the last claim would end
+  std::deque<std::unique_ptr<Descriptors>> descriptors_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   Doorbell reader_ ABSL_GUARDED_BY(mutex_);
   Doorbell writer_ ABSL_GUARDED_BY(mutex_);

@@ -9,7 +9,9 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -18,11 +20,14 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
 #include "nigh/transports/inproc/doorbell.h"
 #include "nigh/transports/inproc/frame_queue.h"
@@ -38,7 +43,7 @@ PeerIdentity ThisProcess(std::string address) {
                       .pid = ::getpid()};
 }
 
-class InprocConnection final : public Connection {
+class InprocConnection final : public Connection, private DescriptorLane {
  public:
   InprocConnection(std::string address, std::shared_ptr<FrameQueue> out,
                    std::shared_ptr<FrameQueue> in)
@@ -76,12 +81,33 @@ class InprocConnection final : public Connection {
   }
 
   size_t max_payload() const override { return FrameQueue::kMaxPayload; }
+  DescriptorLane* descriptors() override { return this; }
   const PeerIdentity& peer() const override { return peer_; }
 
  private:
+  void Accept(std::shared_ptr<DescriptorCount> count) override { count_ = std::move(count); }
+  // Each side closes its own.
+  void Attach(std::shared_ptr<const Descriptors> descriptors) override {
+    std::vector<UniqueFd> copies;
+    for (size_t i = 0; i < descriptors->size(); ++i) {
+      copies.push_back(DuplicateFd((*descriptors)[i].get()));
+    }
+    const bool complete = absl::c_all_of(copies, [](const UniqueFd& fd) { return bool(fd); });
+    out_->Put(std::make_unique<Descriptors>(std::move(copies), complete));
+  }
+  std::unique_ptr<Descriptors> Take() override {
+    std::unique_ptr<Descriptors> taken = in_->TakeDescriptors();
+    if (taken != nullptr) {
+      taken->set_whose(peer_.uid);
+      taken->CountIn(count_);
+    }
+    return taken;
+  }
+
   const PeerIdentity peer_;
   const std::shared_ptr<FrameQueue> out_, in_;
   std::atomic<bool> closed_here_ = false;
+  std::shared_ptr<DescriptorCount> count_;
 };
 
 absl::StatusOr<std::shared_ptr<FrameQueue>> MakeQueue(absl::string_view where) {

@@ -63,7 +63,8 @@ absl::StatusOr<Meeting> FindMeeting(const Address& address) {
   Meeting meeting = {.socket = {.address = where, .name = paths->front(), .type = SOCK_STREAM},
                      .shm_socket = {.address = where,
                                     .name = ShmSocketBeside(paths->front()),
-                                    .type = SOCK_SEQPACKET},
+                                    .type = SOCK_SEQPACKET,
+                                    .brings_descriptors = true},
                      .shm = shm == "on"};
   for (size_t i = 1; i < paths->size(); ++i) {
     meeting.socket.others.push_back((*paths)[i]);
@@ -130,7 +131,7 @@ class LocalListener final : public Listener {
     PeerIdentity client = IdentifyPeer(socket.get(), where_);
     const absl::Status admitted = gate()(client);
     if (admitted.ok()) return client;
-    TurnAway(std::move(socket), admitted);
+    TurnAway(std::move(socket), client, admitted);
     return std::nullopt;
   }
 
@@ -151,6 +152,7 @@ absl::StatusOr<MeetingPlace> OpenShmPlace(const Meeting& meeting, const std::str
   return MeetingPlace::Open({.address = meeting.shm_socket.address,
                              .name = ShmSocketBeside(path),
                              .type = meeting.shm_socket.type,
+                             .brings_descriptors = true,
                              .access = meeting.shm_socket.access});
 }
 

@@ -51,8 +51,11 @@ struct PidfdInfo {
 constexpr uint64_t kInfoExit = uint64_t{1} << 3;
 constexpr unsigned long kGetInfo = _IOWR(0xff, 11, PidfdInfo);
 
-// A dying process's descriptors are closed a moment before it can be told dead.
+// A dying process's descriptors are closed a moment before it can be told dead; and a process that
+// is about to exit may have closed them itself.
 constexpr absl::Duration kBetweenEndAndDeath = absl::Milliseconds(100);
+// For one that is known to be dying. It may have much memory, and others may have its CPU.
+constexpr absl::Duration kToDie = absl::Seconds(5);
 
 bool IsReadable(int fd, absl::Duration patience) {
   pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
@@ -72,14 +75,29 @@ std::optional<pid_t> NumberOf(int pidfd) {
   return std::nullopt;
 }
 
-// The last field of proc(5)'s stat, of a process that has died and is not reaped.
-std::optional<int> StatusOfUnreaped(pid_t number, bool may_look) {
+// The fields of proc(5)'s stat, from the third on: the state. None: there is no such process.
+std::vector<std::string> StatOf(pid_t number) {
   const std::string text = ReadProc(absl::StrCat("/proc/", number, "/stat"));
   // Its name may have anything in it.
   const size_t name_ends = text.rfind(')');
-  if (name_ends == std::string::npos) return std::nullopt;
-  const std::vector<absl::string_view> fields = absl::StrSplit(
-      absl::string_view(text).substr(name_ends + 1), absl::ByAnyChar(" \n"), absl::SkipEmpty());
+  if (name_ends == std::string::npos) return {};
+  return absl::StrSplit(absl::string_view(text).substr(name_ends + 1), absl::ByAnyChar(" \n"),
+                        absl::SkipEmpty());
+}
+
+// Whether it is on its way through the kernel's exit.
+bool IsDying(pid_t number) {
+  constexpr size_t kFlags = 9 - 3;
+  constexpr uint32_t kExiting = 4;  // PF_EXITING, include/linux/sched.h
+  const std::vector<std::string> fields = StatOf(number);
+  uint32_t flags = 0;
+  return fields.size() > kFlags && absl::SimpleAtoi(fields[kFlags], &flags) &&
+         (flags & kExiting) != 0;
+}
+
+// The last field of proc(5)'s stat, of a process that has died and is not reaped.
+std::optional<int> StatusOfUnreaped(pid_t number, bool may_look) {
+  const std::vector<std::string> fields = StatOf(number);
   int status = 0;
   // 0 may mean that this user is not told.
   if (fields.empty() || fields[0] != "Z" || !absl::SimpleAtoi(fields.back(), &status) ||
@@ -185,8 +203,11 @@ bool PeerProcess::HasDied() const {
 
 std::string PeerProcess::Obituary(absl::Duration patience) const {
   const int pidfd = fd();
-  if (fd_.load(std::memory_order_acquire) != kGone && !IsReadable(pidfd, patience)) return "";
   const std::optional<pid_t> number = pidfd < 0 ? std::nullopt : NumberOf(pidfd);
+  if (fd_.load(std::memory_order_acquire) != kGone && !IsReadable(pidfd, patience)) {
+    const bool waits = patience > absl::ZeroDuration() && number.has_value() && IsDying(*number);
+    if (!waits || !IsReadable(pidfd, kToDie)) return "";
+  }
   std::optional<int> status;
   if (number.has_value()) status = StatusOfUnreaped(*number, MayLookAt(pidfd));
   if (!status.has_value() && pidfd >= 0) status = StatusOfReaped(pidfd);

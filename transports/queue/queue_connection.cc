@@ -217,11 +217,11 @@ void QueueConnection::TakeGreeting(ConstByteSpan message) {
   if (greeted_.load(std::memory_order_relaxed) || message.size() != kGreetingSize) {
     receive_status_ = absl::InternalError(
         absl::StrCat(peer_.address, ": receive: the peer sent a greeting that is none"));
-    return;
+    return Close();
   }
   if (!WatchPeer(ProcessName::Decode(&message[1])) && !peer_died_.load(std::memory_order_relaxed)) {
     receive_status_ = UnavailableErrno(errno, peer_.address, "connect: epoll_ctl");
-    return;
+    return Close();
   }
   in_->Met();
   out_->Met();

@@ -21,6 +21,12 @@
 #include "nigh/transports/rendezvous/claimed_name.h"
 
 namespace nigh {
+namespace {
+
+// Messages that bring no client: a flood of them must not keep the listener's thread.
+constexpr int kLooksPerAccept = 16;
+
+}  // namespace
 
 QueueListener::QueueListener(Address address, ClaimedName name,
                              std::unique_ptr<MessageQueue> arrivals, WelcomeFunction welcome)
@@ -31,7 +37,7 @@ QueueListener::QueueListener(Address address, ClaimedName name,
       message_(arrivals_->max_message()) {}
 
 absl::StatusOr<std::unique_ptr<Connection>> QueueListener::Accept() {
-  for (;;) {
+  for (int looks = 0; looks < kLooksPerAccept; ++looks) {
     const ssize_t size = arrivals_->Receive(ByteSpan(message_));
     if (size == -EAGAIN) {
       if (absl::Status lost = name_.CheckWatch(address_.ToString()); !lost.ok()) return lost;
@@ -48,6 +54,7 @@ absl::StatusOr<std::unique_ptr<Connection>> QueueListener::Accept() {
     std::unique_ptr<Connection> connection = welcome_(*client, gate());
     if (connection != nullptr) return connection;
   }
+  return nullptr;
 }
 
 Wake QueueListener::Arm() {

@@ -20,8 +20,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "nigh/deadline.h"
+#include "nigh/peer_identity.h"
 #include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
@@ -30,6 +32,7 @@
 #include "nigh/transports/rendezvous/runtime_directory.h"
 #include "nigh/transports/rendezvous/socket_file.h"
 #include "nigh/transports/rendezvous/socket_name.h"
+#include "nigh/transports/stream/passed_descriptors.h"
 #include "nigh/transports/stream/socket_acceptor.h"
 
 namespace nigh {
@@ -39,8 +42,11 @@ namespace {
 // less; one that is frozen must not freeze its clients.
 constexpr absl::Duration kQueueTimeout = absl::Milliseconds(100);
 
-UniqueFd MakeSocket(int type) {
-  return UniqueFd(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)).KeptFromChildren();
+UniqueFd MakeSocket(int type, bool brings_descriptors) {
+  UniqueFd socket =
+      UniqueFd(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)).KeptFromChildren();
+  if (socket && !brings_descriptors) (void)PassDescriptors(socket.get(), false);
+  return socket;
 }
 
 // The kernel has no descriptor to poll for a place in a full queue, but connect(2) of a socket that
@@ -82,8 +88,8 @@ struct Found {
   bool is_nobody() const { return error == ENOENT || error == ECONNREFUSED; }
 };
 
-Found ConnectTo(const SocketName& name, int type) {
-  UniqueFd socket = MakeSocket(type);
+Found ConnectTo(const SocketName& name, const MeetingPoint& point) {
+  UniqueFd socket = MakeSocket(point.type, point.brings_descriptors);
   if (!socket) return {.error = errno};
   // Before it is connected: the server may send at once.
   AskForSenders(socket.get(), true);
@@ -109,14 +115,14 @@ absl::Status NotFound(const Found& found, absl::string_view address, absl::strin
   return absl::UnavailableError(absl::StrCat(address, ": ", operation, ": ", found.why));
 }
 
-Found ConnectToOneOfSeveral(const std::string& path, int type) {
+Found ConnectToOneOfSeveral(const std::string& path, const MeetingPoint& point) {
   if (absl::Status status = CheckDirectoryOf(path); absl::IsNotFound(status)) {
     return {.error = ENOENT};
   } else if (!status.ok()) {
     return {.why = std::string(status.message())};
   }
   if (path.size() > kMaxSocketName) return {.error = ENAMETOOLONG};
-  return ConnectTo(MakeSocketName(path, SocketNameKind::kPath), type);
+  return ConnectTo(MakeSocketName(path, SocketNameKind::kPath), point);
 }
 
 std::vector<std::string> PathsOf(const MeetingPoint& point) {
@@ -132,7 +138,7 @@ absl::StatusOr<UniqueFd> MeetAtOneOfSeveral(const MeetingPoint& point) {
   };
   std::vector<Place> places;
   for (const std::string& path : PathsOf(point)) {
-    Found found = ConnectToOneOfSeveral(path, point.type);
+    Found found = ConnectToOneOfSeveral(path, point);
     if (found.socket) return std::move(found.socket);
     places.push_back({path, std::move(found)});
   }
@@ -188,17 +194,20 @@ absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point) {
   absl::StatusOr<SocketName> name = CheckSocketName(point.name, point.kind, point.address);
   if (!name.ok()) return name.status();
   if (!point.others.empty()) return MeetAtOneOfSeveral(point);
-  Found found = ConnectTo(*name, point.type);
+  Found found = ConnectTo(*name, point);
   if (found.socket) return std::move(found.socket);
   // An address that does not show the socket's name gets it said.
   const bool shown = absl::StrContains(point.address, point.name);
   return NotFound(found, point.address, shown ? "connect" : absl::StrCat("connect: ", point.name));
 }
 
-void TurnAway(UniqueFd socket, const absl::Status& why) {
+void TurnAway(UniqueFd socket, const PeerIdentity& client, const absl::Status& why) {
   const std::string refusal = EncodeRefusal(why);
   // The first bytes on the socket: there is room.
   (void)::send(socket.get(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  // The close waits for what it has brought.
+  ::shutdown(socket.get(), SHUT_RDWR);
+  CloseElsewhere(client.uid, std::move(socket));
 }
 
 MeetingPlace::MeetingPlace(std::string name, std::string address, SocketAcceptor acceptor,
@@ -236,7 +245,7 @@ absl::StatusOr<MeetingPlace> MeetingPlace::Open(const MeetingPoint& point) {
   absl::StatusOr<std::string> name = point.name;
   if (!point.others.empty()) name = ChoosePath(point);
   if (!name.ok()) return name.status();
-  UniqueFd socket = MakeSocket(point.type);
+  UniqueFd socket = MakeSocket(point.type, point.brings_descriptors);
   if (!socket) return UnavailableErrno(errno, point.address, "socket");
   absl::StatusOr<std::optional<SocketFile>> file = Bind(socket.get(), *name, point);
   if (!file.ok()) return file.status();

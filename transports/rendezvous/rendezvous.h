@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nigh/peer_identity.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/access.h"
@@ -26,6 +27,8 @@ struct MeetingPoint {
   std::string name;     // of the socket
   SocketNameKind kind = SocketNameKind::kPath;
   int type = SOCK_STREAM;  // or SOCK_SEQPACKET
+  // Whether descriptors come with the first message, before anybody can say that they are wanted.
+  bool brings_descriptors = false;
   // Where else it may lie (runtime_directory.h). Then all these paths, `name` as well, are in
   // directories of which none but this user's own count.
   std::vector<std::string> others = {};
@@ -40,7 +43,7 @@ struct MeetingPoint {
 absl::StatusOr<UniqueFd> Meet(const MeetingPoint& point);
 
 // Tells a client, on the socket on which it has come, why it may not come in, and lets it go.
-void TurnAway(UniqueFd socket, const absl::Status& why);
+void TurnAway(UniqueFd socket, const PeerIdentity& client, const absl::Status& why);
 
 // The server's side of a MeetingPoint. One thread at a time.
 class MeetingPlace {

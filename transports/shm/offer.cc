@@ -11,11 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <iterator>
+#include <memory>
 #include <optional>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,12 +24,15 @@
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
+#include "nigh/transports/stream/passed_descriptors.h"
 
 namespace nigh {
 namespace {
@@ -50,7 +52,8 @@ using OfferBytes = std::array<std::byte, kOfferSize>;
 struct Message {
   ssize_t size = 0;  // as sent, even if it was more than fits; negative: errno
   std::array<std::byte, std::max(kOfferSize, kMaxRefusal)> bytes;
-  std::vector<UniqueFd> descriptors;
+  std::unique_ptr<Descriptors> descriptors;  // closed elsewhere, unless they are taken out
+  size_t count() const { return descriptors == nullptr ? 0 : descriptors->size(); }
   Sender sender;
   bool truncated = false;  // descriptors are missing
 };
@@ -58,10 +61,7 @@ struct Message {
 Message ReceiveMessage(int socket) {
   Message message;
   iovec part = {.iov_base = message.bytes.data(), .iov_len = message.bytes.size()};
-  // Room for one more than may come, so that too many are noticed and closed.
-  alignas(cmsghdr)
-      std::array<std::byte, CMSG_SPACE((kMaxDescriptors + 1) * sizeof(int)) + kSenderSpace>
-          control;
+  alignas(cmsghdr) std::array<std::byte, kDescriptorSpace + kSenderSpace> control;
   msghdr header = {};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
@@ -73,15 +73,7 @@ Message ReceiveMessage(int socket) {
   if (size < 0) return message;
   message.truncated = (header.msg_flags & MSG_CTRUNC) != 0;
   message.sender = SenderOf(header);
-  for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr;
-       entry = CMSG_NXTHDR(&header, entry)) {
-    if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_RIGHTS) continue;
-    for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= entry->cmsg_len; at += sizeof(int)) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(entry) + at, sizeof(fd));
-      message.descriptors.emplace_back(fd);
-    }
-  }
+  message.descriptors = DescriptorsOf(header);
   return message;
 }
 
@@ -89,13 +81,21 @@ absl::Status Broken(absl::string_view what) {
   return absl::InternalError(absl::StrCat("the peer's offer of memory ", what));
 }
 
-absl::StatusOr<Offer> Parse(Message message) {
+absl::Status Refused(const FrameHeader& header, ConstByteSpan text, Side side) {
+  if (side == Side::kClient) return DecodeRefusal(header, text);
+  return absl::InternalError(
+      absl::StrCat("the client sent a refusal in the place of its offer of memory, which only a "
+                   "server may (it said \"",
+                   absl::CHexEscape(AsText(text)), "\")"));
+}
+
+absl::StatusOr<Offer> Parse(Message message, Side side) {
   const std::byte* const at = message.bytes.data();
   const size_t whole = std::min(static_cast<size_t>(message.size), message.bytes.size());
   if (whole >= kFrameHeaderSize) {
     const FrameHeader header = DecodeFrameHeader(at);
     if (header.kind == FrameKind::kGoAway && header.length == whole - kFrameHeaderSize) {
-      return DecodeRefusal(header, ConstByteSpan(at + kFrameHeaderSize, header.length));
+      return Refused(header, ConstByteSpan(at + kFrameHeaderSize, header.length), side);
     }
   }
   const size_t size = std::min(whole, kOfferSize);
@@ -140,14 +140,15 @@ absl::StatusOr<Offer> Parse(Message message) {
   offer.memory.id = LoadLittle<int32_t>(at + kSysvAt);
   const bool has_fd = offer.memory.kind != MemoryKind::kSysv;
   const size_t expected = size_t{has_fd} + BellDescriptors(offer.bell.kind);
-  if (message.truncated || message.descriptors.size() != expected) {
-    return Broken(absl::StrCat("has ", message.truncated ? "more than " : "",
-                               message.descriptors.size(), " descriptors instead of ", expected));
+  if (message.truncated || message.count() != expected) {
+    return Broken(absl::StrCat("has ", message.truncated ? "more than " : "", message.count(),
+                               " descriptors instead of ", expected));
   }
   offer.sender = std::move(message.sender);
-  auto next = message.descriptors.begin();
-  if (has_fd) offer.memory.fd = std::move(*next++);
-  offer.bell.fds.assign(std::move_iterator(next), std::move_iterator(message.descriptors.end()));
+  if (has_fd) offer.memory.fd = message.descriptors->Take(0);
+  for (size_t i = size_t{has_fd}; i < expected; ++i) {
+    offer.bell.fds.push_back(message.descriptors->Take(i));
+  }
   return offer;
 }
 
@@ -192,7 +193,7 @@ absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memor
       absl::StrCat("offer shared memory: ", std::generic_category().message(errno)));
 }
 
-absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket) {
+absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket, Side side) {
   Message message = ReceiveMessage(socket);
   // The peer went without reading all that was sent to it; what it sent itself comes after that.
   if (message.size == -ECONNRESET) message = ReceiveMessage(socket);
@@ -200,10 +201,10 @@ absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket) {
   if (message.size < 0) {
     return absl::UnavailableError(std::generic_category().message(static_cast<int>(-message.size)));
   }
-  if (message.size == 0 && message.descriptors.empty()) {
+  if (message.size == 0 && message.count() == 0) {
     return absl::UnavailableError("the peer closed the connection");
   }
-  absl::StatusOr<Offer> offer = Parse(std::move(message));
+  absl::StatusOr<Offer> offer = Parse(std::move(message), side);
   if (!offer.ok()) return offer.status();
   return std::optional<Offer>(*std::move(offer));
 }

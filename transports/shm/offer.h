@@ -4,12 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
+#include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/memory.h"
 
@@ -37,6 +40,13 @@ struct Offer {
   MemoryHandle memory;
   BellHandle bell;
   Sender sender = {};  // if the kernel tells (AskForSenders)
+
+  // All that are in it.
+  std::vector<UniqueFd> TakeDescriptors() {
+    std::vector<UniqueFd> taken = std::move(bell.fds);
+    if (memory.fd) taken.push_back(std::move(memory.fd));
+    return taken;
+  }
 };
 
 inline constexpr size_t kOfferSize = 32;
@@ -46,10 +56,11 @@ inline constexpr uint16_t kOfferVersion = 1;
 absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memory,
                        const BellHandle& bell);
 
-// The peer's; nothing if it has not come. Another error: what a server says in its place
-// (DecodeRefusal). INTERNAL when it is no offer, or one that cannot be; UNAVAILABLE when the peer
-// has gone or speaks another version. Descriptors that come with what is refused are closed.
-absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket);
+// What the peer of this `side` offers; nothing if it has not come. INTERNAL when it is no offer, or
+// one that cannot be; UNAVAILABLE when the peer has gone or speaks another version. Another error,
+// to a client: what the server says in its place (DecodeRefusal). Descriptors that come with what
+// is refused are closed.
+absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket, Side side);
 
 }  // namespace nigh
 

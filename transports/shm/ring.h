@@ -90,6 +90,16 @@ class RingSender {
   // Before sleeping because a claim failed. True: there is room by now. Otherwise the peer will
   // tell.
   bool ArmRoom();
+  // The same until the peer has read all that it can see.
+  bool ArmEmpty() {
+    wanted_ = published_;
+    return ArmRoom();
+  }
+  // Whether it has.
+  bool IsEmpty() {
+    (void)FindRoom(written_);
+    return head_ == published_;
+  }
 
   // Once it is INTERNAL, the sender is of no more use: the peer's head is where it cannot be.
   const absl::Status& broken() const { return broken_; }

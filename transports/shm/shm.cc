@@ -29,7 +29,10 @@ namespace {
 constexpr absl::Duration kSweepEvery = absl::Minutes(1);
 
 absl::StatusOr<MeetingPoint> PointOf(const Address& address) {
-  MeetingPoint point = {.address = address.ToString(), .name = "", .type = SOCK_SEQPACKET};
+  MeetingPoint point = {.address = address.ToString(),
+                        .name = "",
+                        .type = SOCK_SEQPACKET,
+                        .brings_descriptors = true};
   absl::StatusOr<std::vector<std::string>> paths = MeetingPaths(address.name, point.address);
   if (!paths.ok()) return paths.status();
   if (absl::Status good = CheckAccessOfPaths(address, *paths); !good.ok()) return good;
@@ -49,7 +52,7 @@ class ShmListener final : public Listener {
     if (!*socket) return nullptr;
     PeerIdentity client = IdentifyPeer(socket->get(), address_.ToString());
     if (const absl::Status admitted = gate()(client); !admitted.ok()) {
-      TurnAway(*std::move(socket), admitted);
+      TurnAway(*std::move(socket), client, admitted);
       return nullptr;
     }
     // Clients that have come and said nothing leave memory that was made for them.

@@ -30,15 +30,18 @@
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/control_page.h"
+#include "nigh/transports/shm/descriptor_letters.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/offer.h"
 #include "nigh/transports/shm/ring.h"
+#include "nigh/transports/stream/passed_descriptors.h"
 
 namespace nigh {
 namespace {
@@ -47,11 +50,12 @@ namespace {
 constexpr int kLettersPerLook = 16;
 
 // Nobody else will come for the memory in it, which `peer` has made.
-void DiscardUnreadOffer(int socket, const PeerIdentity& peer) {
-  const absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket);
-  if (unread.ok() && unread->has_value()) {
-    DiscardMemory((*unread)->memory, peer.pid.value_or(-1));
-  }
+void DiscardUnreadOffer(int socket, Side side, const PeerIdentity& peer) {
+  absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket, side);
+  if (!unread.ok() || !unread->has_value()) return;
+  DiscardMemory((*unread)->memory, peer.pid.value_or(-1));
+  // Nothing of an offer that is not taken is known to be what it says.
+  CloseElsewhere(peer.uid, (**unread).TakeDescriptors());
 }
 
 }  // namespace
@@ -61,7 +65,7 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
                                                                 const ShmOptions& options) {
   absl::StatusOr<OwnMemory> memory = CreateMemory(options.memory, kControlSize + options.ring_size);
   if (!memory.ok()) {
-    DiscardUnreadOffer(socket.get(), peer);
+    DiscardUnreadOffer(socket.get(), side, peer);
     return absl::UnavailableError(
         absl::StrCat(peer.address, ": connect: ", memory.status().message()));
   }
@@ -98,6 +102,7 @@ ShmConnection::ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnM
       own_kind_(memory.handle.kind),
       offered_(std::move(memory.handle)),
       own_page_(*new (memory_.bytes().data()) ControlPage()),
+      letters_(socket_.get(), peer_.uid),
       sender_(memory_.bytes().subspan(kControlSize), own_page_) {
   if (!sleepers_.ok() || !ends_ || !AddToEpollSet(ends_.get(), socket_.get()) ||
       !AddToEpollSet(ends_.get(), process_.fd())) {
@@ -115,8 +120,11 @@ ShmConnection::~ShmConnection() {
   // yet come for what was sent to it, unless it has broken the protocol.
   if (peer_gone_ || absl::IsInternal(end_)) DiscardMemory(offered_, ::getpid());
   // What follows an offer that was refused is none.
-  if (joined_.load(std::memory_order_relaxed) || absl::IsInternal(end_)) return;
-  DiscardUnreadOffer(socket_.get(), peer_);
+  if (!joined_.load(std::memory_order_relaxed) && !absl::IsInternal(end_)) {
+    DiscardUnreadOffer(socket_.get(), side_, peer_);
+  }
+  // Descriptors may lie there.
+  CloseElsewhere(peer_.uid, std::move(socket_));
 }
 
 absl::StatusOr<BellHandle> ShmConnection::HangBell(BellKind kind) {
@@ -132,10 +140,11 @@ bool ShmConnection::Joined() {
   MutexLock lock(mutex_);
   if (joined_.load(std::memory_order_relaxed)) return true;
   if (ended_.load(std::memory_order_relaxed)) return false;
-  absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket_.get());
+  absl::StatusOr<std::optional<Offer>> offer = ReceiveOffer(socket_.get(), side_);
   if (offer.ok() && !offer->has_value()) return false;
   const bool gone = absl::IsUnavailable(offer.status());
-  const absl::Status joined = offer.ok() ? TakeOffer(**std::move(offer)) : offer.status();
+  const absl::Status joined = offer.ok() ? TakeOffer(**offer) : offer.status();
+  if (offer.ok()) CloseElsewhere(peer_.uid, (*offer)->TakeDescriptors());
   if (!joined.ok()) {
     by_peer_ = gone;
     GiveUpLocked(joined);
@@ -184,7 +193,7 @@ absl::Status ShmConnection::CheckKind(MemoryKind kind) const {
                                           name, " here, or let the peer use memory=memfd)"));
 }
 
-absl::Status ShmConnection::TakeOffer(Offer offer) {
+absl::Status ShmConnection::TakeOffer(Offer& offer) {
   if (side_ == Side::kClient) {
     if (absl::Status known = TakeSender(offer.sender); !known.ok()) return known;
   }
@@ -197,10 +206,15 @@ absl::Status ShmConnection::TakeOffer(Offer offer) {
     return absl::InternalError(memory.status().message());
   }
   if (!memory.ok()) return absl::UnavailableError(memory.status().message());
+  // It is memory, of which no close waits.
+  offer.memory.fd.reset();
+  (void)PassDescriptors(socket_.get(), letters_.accepts());
   peer_memory_ = *std::move(memory);
   peer_page_ = reinterpret_cast<const ControlPage*>(peer_memory_.bytes().data());
   // Another user's bell might block this side when it rings.
-  if (same_user_) peer_bell_ = AttachBell(std::move(offer.bell), own_page_.rung, peer_.pid);
+  if (same_user_) {
+    peer_bell_ = AttachBell(std::exchange(offer.bell, {}), own_page_.rung, peer_.pid);
+  }
   return own_bell_ != nullptr ? own_bell_->Listen(peer_page_->rung) : absl::OkStatus();
 }
 
@@ -233,6 +247,9 @@ std::optional<ByteSpan> ShmConnection::Claim(size_t payload) {
 
 Flushed ShmConnection::Flush() {
   if (ended_.load(std::memory_order_acquire)) return Flushed::kEnded;
+  if (letters_.has_attached()) {
+    if (const Flushed sent = SendDescriptors(); sent != Flushed::kAll) return sent;
+  }
   bool peer_sleeps = sender_.Publish();
   // A peer whose offer is not even there yet will look at the tail after having made its offer; of
   // one whose offer is there, the mark tells.
@@ -243,6 +260,31 @@ Flushed ShmConnection::Flush() {
   }
   if (peer_sleeps) Ring(BellLetter::kData);
   return Flushed::kAll;
+}
+
+bool ShmConnection::HasRoom() {
+  if (!letters_.HasRoom() && PeerHasReadAll()) letters_.NoneUnderway();
+  held_ = !letters_.HasRoom();
+  return !held_;
+}
+
+Flushed ShmConnection::SendDescriptors() {
+  // Asked first: after the letters, it may have become so meanwhile.
+  const bool took_all = PeerHasReadAll();
+  const int error = letters_.Send();
+  held_ = error == EAGAIN;
+  if (error == 0) return Flushed::kAll;
+  if (held_ && !took_all) return Flushed::kSome;
+  GiveUp(held_ ? absl::InternalError("the peer does not take the descriptors of its frames")
+               : UnavailableErrno(error, "pass descriptors", "sendmsg"));
+  return Flushed::kEnded;
+}
+
+std::unique_ptr<Descriptors> ShmConnection::Take() {
+  for (;;) {
+    if (std::unique_ptr<Descriptors> opened = letters_.Open()) return opened;
+    if (!TakeLetter(Interest::kReceive)) return letters_.Open();
+  }
 }
 
 Received ShmConnection::Receive(absl::Span<Frame> frames) {
@@ -320,7 +362,7 @@ Wake ShmConnection::Arm(Interest interest) {
   if (process_.fd() < 0 && process_.HasDied()) return Wake::Ready();
   if (interest == Interest::kSend) {
     if (!SenderJoined()) return wake;
-    const bool room = sender_.ArmRoom();
+    const bool room = held_ ? sender_.ArmEmpty() : sender_.ArmRoom();
     if (!sender_.broken().ok()) GiveUp(sender_.broken());
     return room || !sender_.broken().ok() ? Wake::Ready() : wake;
   }
@@ -338,27 +380,39 @@ void ShmConnection::LookAtSocket(Interest interest) {
                   [&](const epoll_event& end) { return end.data.fd != socket_.get(); });
   if (died || (process_.fd() < 0 && process_.HasDied())) return GiveUpPeer();
   if (count <= 0 || !joined_.load(std::memory_order_acquire)) return;
-  for (int i = 0; i < kLettersPerLook; ++i) {
-    std::array<char, 2> letter;
-    const ssize_t size = ::recv(socket_.get(), letter.data(), letter.size(), MSG_DONTWAIT);
-    if (size == 0) return GiveUpPeer();
-    // The peer went without having read our letters; its own come before its end.
-    if (size < 0 && errno == ECONNRESET) continue;
-    if (size < 0) {
-      if (errno == EAGAIN || errno == EINTR) return;
-      return GiveUp(absl::UnavailableError(std::generic_category().message(errno)));
-    }
-    const bool data = letter[0] == static_cast<char>(BellLetter::kData);
-    if (size != 1 || (!data && letter[0] != static_cast<char>(BellLetter::kRoom))) {
-      return GiveUp(absl::InternalError("the peer sent a message that is no letter"));
-    }
-    if (letters_.fetch_add(1, std::memory_order_relaxed) + 1 >
-        sleeps_.load(std::memory_order_relaxed)) {
-      return GiveUp(absl::InternalError("the peer rings where nobody sleeps"));
-    }
-    if (data && interest != Interest::kReceive) sleepers_.Wake(BellLetter::kData);
-    if (!data && interest != Interest::kSend) sleepers_.Wake(BellLetter::kRoom);
+  for (int i = 0; i < kLettersPerLook && TakeLetter(interest); ++i) {
   }
+}
+
+bool ShmConnection::TakeLetter(Interest interest) {
+  using Letter = DescriptorLetters::Letter;
+  const Letter letter = letters_.Receive();
+  switch (letter) {
+    case Letter::kNone:
+      return false;
+    case Letter::kEnd:
+      GiveUpPeer();
+      return false;
+    case Letter::kBroken:
+      GiveUp(letters_.status());
+      return false;
+    // The peer went without having read our letters; its own come before its end.
+    case Letter::kReset:
+    case Letter::kDescriptors:
+      return true;
+    case Letter::kData:
+    case Letter::kRoom:
+      break;
+  }
+  if (rings_.fetch_add(1, std::memory_order_relaxed) + 1 >
+      sleeps_.load(std::memory_order_relaxed)) {
+    GiveUp(absl::InternalError("the peer rings where nobody sleeps"));
+    return false;
+  }
+  const bool data = letter == Letter::kData;
+  if (data && interest != Interest::kReceive) sleepers_.Wake(BellLetter::kData);
+  if (!data && interest != Interest::kSend) sleepers_.Wake(BellLetter::kRoom);
+  return true;
 }
 
 void ShmConnection::GiveUp(const absl::Status& reason) {

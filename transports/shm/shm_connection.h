@@ -17,6 +17,7 @@
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
@@ -24,6 +25,7 @@
 #include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/shm/control_page.h"
+#include "nigh/transports/shm/descriptor_letters.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/offer.h"
 #include "nigh/transports/shm/ring.h"
@@ -39,7 +41,7 @@ namespace nigh {
 // but letters (bell.h), and its end says that the peer is gone. So does the death of the peer's
 // process, whoever else may have the socket open. Nobody looks at the two while frames come: a
 // thread does so when it has been armed and then finds nothing.
-class ShmConnection final : public Connection {
+class ShmConnection final : public Connection, private DescriptorLane {
  public:
   // `socket` is of type SOCK_SEQPACKET, `peer` who it says is there. Offers memory of its own; an
   // error is this process's or the system's.
@@ -59,17 +61,33 @@ class ShmConnection final : public Connection {
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }
   void Close() override;
   size_t max_payload() const override { return kMaxRecordPayload; }
+  DescriptorLane* descriptors() override { return this; }
   const PeerIdentity& peer() const override { return peer_; }
 
  private:
+  // As DescriptorLane.
+  void Accept(std::shared_ptr<DescriptorCount> count) override {
+    letters_.Accept(std::move(count));
+  }
+  void Attach(std::shared_ptr<const Descriptors> descriptors) override {
+    letters_.Attach(std::move(descriptors));
+  }
+  bool HasRoom() override;
+  std::unique_ptr<Descriptors> Take() override;
+
   ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnMemory memory);
+
+  // Sends the descriptors of frames that are about to be published. kAll: so they may be.
+  Flushed SendDescriptors();
+  // Whether the peer has read every frame that it can see, and so has what came with each.
+  bool PeerHasReadAll() { return SenderJoined() && sender_.IsEmpty(); }
 
   // Makes this side's bell, of `kind` for a peer that may ring one.
   absl::StatusOr<BellHandle> HangBell(BellKind kind);
 
   // Whether the peer's memory is attached; attaches it if its offer has come.
   bool Joined() ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status TakeOffer(Offer offer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status TakeOffer(Offer& offer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A client's: who has sent the offer is the peer, whoever listened.
   absl::Status TakeSender(Sender& sender) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Memory that cannot be sealed can be taken away under its reader (SIGBUS). It is accepted only
@@ -88,6 +106,8 @@ class ShmConnection final : public Connection {
   // Sees whether the peer has died or hung up, and takes letters out of the socket: those for the
   // other interest, whose thread may sleep, become a ring of this side's own bell.
   void LookAtSocket(Interest interest);
+  // Takes one out. False: there is none, or the connection is no more.
+  bool TakeLetter(Interest interest);
   // How to sleep for `interest`.
   Wake SleepFor(Interest interest);
 
@@ -98,7 +118,7 @@ class ShmConnection final : public Connection {
   void GiveUpPeer() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const BirthProcess birth_;
-  const UniqueFd socket_;
+  UniqueFd socket_;
   const Side side_;
   PeerProcess process_;
   const UniqueFd ends_;  // an epoll set of both
@@ -120,7 +140,8 @@ class ShmConnection final : public Connection {
   bool by_peer_ ABSL_GUARDED_BY(mutex_) = false;    // it has ended so, and how is not known
   // An honest peer sends one letter for a sleep at most.
   std::atomic<uint64_t> sleeps_ = 0;
-  std::atomic<uint64_t> letters_ = 0;
+  std::atomic<uint64_t> rings_ = 0;  // by letters
+  DescriptorLetters letters_;
 
   // These, and who a client's peer is, are written before joined_ is, then never.
   Mapping peer_memory_;
@@ -132,6 +153,7 @@ class ShmConnection final : public Connection {
   RingSender sender_;
   bool sender_joined_ = false;
   bool room_armed_ = false;
+  bool held_ = false;  // what waits for room does so for that of descriptors
 
   // The receiving thread's.
   std::optional<RingReceiver> receiver_;

@@ -4,10 +4,12 @@
 #include <poll.h>
 #include <sys/types.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transports/process/peer_credentials.h"
 
 namespace nigh {
@@ -20,7 +22,8 @@ class ByteStream {
   virtual ~ByteStream() = default;
 
   // Reads into `to`, which is not empty. More than 0: so many bytes; 0: the peer has closed;
-  // -EAGAIN: nothing now; another negative number: -errno, and the stream is of no more use.
+  // -EAGAIN: nothing now; another negative number: -errno, and the stream is of no more use;
+  // -EPROTO: because descriptors have come that nobody has asked for.
   virtual ssize_t Read(ByteSpan to) = 0;
 
   // Writes from `from`, which is not empty. More than 0: so many bytes; -EAGAIN: no room now;
@@ -46,6 +49,18 @@ class ByteStream {
   // After the first Read that has brought bytes, by the same thread: who has sent them, if the
   // medium tells and it was asked to. Once.
   virtual Sender TakeSender() { return Sender(); }
+
+  // Whether descriptors can go with bytes; the next three are for streams of which this is so.
+  virtual bool carries_descriptors() const { return false; }
+  // Before the first Read: they are received from now on, from that user as far as is known.
+  virtual void AcceptDescriptors(std::optional<uid_t> /*peer*/) {}
+  // As Write. `descriptors` go with the first byte, if any is written.
+  virtual ssize_t WriteWith(ConstByteSpan from, const Descriptors& /*descriptors*/) {
+    return Write(from);
+  }
+  // After each Read that has brought bytes, by the same thread: what came with one of them. Null:
+  // nothing did.
+  virtual std::unique_ptr<Descriptors> TakeDescriptors() { return nullptr; }
 
   // After a Read of 0 or a Write of -EPIPE: what happened, if the medium knows more than that.
   virtual std::optional<std::string> PeerEnd() { return std::nullopt; }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/byte_stream.h"
 
@@ -28,6 +29,12 @@ class ForwardingStream : public ByteStream {
   int end_fd() const override { return stream_->end_fd(); }
   void Shutdown() override { stream_->Shutdown(); }
   Sender TakeSender() override { return stream_->TakeSender(); }
+  bool carries_descriptors() const override { return stream_->carries_descriptors(); }
+  void AcceptDescriptors(std::optional<uid_t> peer) override { stream_->AcceptDescriptors(peer); }
+  ssize_t WriteWith(ConstByteSpan from, const Descriptors& descriptors) override {
+    return stream_->WriteWith(from, descriptors);
+  }
+  std::unique_ptr<Descriptors> TakeDescriptors() override { return stream_->TakeDescriptors(); }
   std::optional<std::string> PeerEnd() override { return stream_->PeerEnd(); }
 
  private:

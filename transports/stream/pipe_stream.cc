@@ -12,15 +12,19 @@
 #include <atomic>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/stream/passed_descriptors.h"
 
 namespace nigh {
 namespace {
@@ -41,6 +45,12 @@ bool IsStreamSocket(int fd) {
   int type = 0;
   socklen_t size = sizeof(type);
   return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+bool IsUnixSocket(int fd) {
+  int family = 0;
+  socklen_t size = sizeof(family);
+  return ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_UNIX;
 }
 
 // `access` is O_RDONLY or O_WRONLY.
@@ -96,13 +106,21 @@ PipeStream::PipeStream(UniqueFd in, UniqueFd out, UniqueFd ended, UniqueFd open)
     : in_(std::move(in).KeptFromChildren()),
       out_(std::move(out).KeptFromChildren()),
       ended_(std::move(ended).KeptFromChildren()),
-      open_(open.release()) {
+      open_(open.release()),
+      are_unix_sockets_(IsUnixSocket(in_.get()) && IsUnixSocket(out_.get())),
+      may_bring_descriptors_(IsUnixSocket(in_.get()) && !PassDescriptors(in_.get(), false)) {
   KeepFromChildren(open_);
 }
 
 // Not read(2) and write(2) of the C library: see socket_stream.cc.
 
 ssize_t PipeStream::Read(ByteSpan to) {
+  if (may_bring_descriptors_.load(std::memory_order_relaxed)) {
+    const ssize_t count = ReadWithDescriptors(in_.get(), to, descriptors_);
+    // Nobody has asked for them.
+    if (descriptors_ != nullptr && !accepts_) return -EPROTO;
+    return count == -ENOTSOCK ? 0 : count;  // the third pipe, at its end
+  }
   for (;;) {
     const ssize_t count = ::syscall(SYS_read, in_.get(), to.data(), to.size());
     if (count >= 0) return count;
@@ -118,14 +136,32 @@ ssize_t PipeStream::Write(ConstByteSpan from) {
   }
 }
 
+void PipeStream::AcceptDescriptors(std::optional<uid_t> peer) {
+  peer_ = peer;
+  (void)PassDescriptors(in_.get(), true);
+  accepts_ = true;
+  may_bring_descriptors_.store(true, std::memory_order_relaxed);
+}
+
+ssize_t PipeStream::WriteWith(ConstByteSpan from, const Descriptors& descriptors) {
+  const ssize_t count = SendWithDescriptors(out_.get(), from, descriptors);
+  return count == -ENOTSOCK ? -EPIPE : count;
+}
+
 void PipeStream::Shutdown() {
   // Of several threads that shut down, one does it all.
   const int open = open_.exchange(-1, std::memory_order_acq_rel);
   if (open < 0) return;
   ForgetKeptFromChildren(open);
   ::close(open);  // from now on the third pipe is at its end
+  UniqueFd unread;
+  if (may_bring_descriptors_.load(std::memory_order_relaxed)) {
+    ::shutdown(in_.get(), SHUT_RD);
+    unread = DuplicateFd(in_.get());
+  }
   (void)::dup3(ended_.get(), in_.get(), O_CLOEXEC);
   (void)::dup3(ended_.get(), out_.get(), O_CLOEXEC);
+  CloseElsewhere(peer_, std::move(unread));
 }
 
 }  // namespace nigh

@@ -5,12 +5,14 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/byte_stream.h"
 
@@ -18,7 +20,7 @@ namespace nigh {
 
 // The read end of one pipe and the write end of another, with a name or without. A stream socket
 // may take the place of either, or two descriptors of one that of both: some programs give their
-// children socket pairs for pipes.
+// children socket pairs for pipes. Where both ends are Unix sockets, descriptors can go with bytes.
 //
 // A write to a pipe that nobody reads raises SIGPIPE. Sockets have a flag against that, pipes have
 // none before Linux 6.18. So a process that makes one of these ignores SIGPIPE from then on, unless
@@ -48,12 +50,22 @@ class PipeStream final : public ByteStream {
   int write_fd() const override { return out_.get(); }
   int end_fd() const override { return ended_.get(); }
   void Shutdown() override;
+  bool carries_descriptors() const override { return are_unix_sockets_; }
+  void AcceptDescriptors(std::optional<uid_t> peer) override;
+  ssize_t WriteWith(ConstByteSpan from, const Descriptors& descriptors) override;
+  std::unique_ptr<Descriptors> TakeDescriptors() override { return std::move(descriptors_); }
 
  private:
   const UniqueFd in_;
   const UniqueFd out_;
   const UniqueFd ended_;   // of the third pipe
   std::atomic<int> open_;  // its write end, until Shutdown
+  const bool are_unix_sockets_;
+  // Descriptors may come: they have been accepted, or the kernel cannot refuse them.
+  std::atomic<bool> may_bring_descriptors_;
+  bool accepts_ = false;
+  std::optional<uid_t> peer_;                 // who sends them
+  std::unique_ptr<Descriptors> descriptors_;  // of the last read
 };
 
 }  // namespace nigh

@@ -8,10 +8,15 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstring>
+#include <memory>
+#include <utility>
 
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
+#include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
+#include "nigh/transports/stream/passed_descriptors.h"
 
 namespace nigh {
 
@@ -36,41 +41,55 @@ ssize_t WriteSocket(int socket, ConstByteSpan from) {
   }
 }
 
+SocketStream::SocketStream(UniqueFd socket, bool asked_for_senders)
+    : socket_(std::move(socket).KeptFromChildren()),
+      refuses_(PassDescriptors(socket_.get(), false)),
+      asks_(asked_for_senders),
+      plain_(refuses_ && !asks_) {}
+
+SocketStream::~SocketStream() {
+  // A fork's copy closes nothing that its parent has open.
+  if ((refuses_ && !accepts_) || !birth_.is_this()) return;
+  Shutdown();
+  CloseElsewhere(peer_, std::move(socket_));
+}
+
 ssize_t SocketStream::Read(ByteSpan to) {
-  return asks_ ? ReadFirst(to) : ReadSocket(socket_.get(), to);
+  return plain_ ? ReadSocket(socket_.get(), to) : ReadMessage(to);
 }
 
-// Descriptors that nobody has asked for.
-void CloseRights(msghdr& message) {
-  for (cmsghdr* entry = CMSG_FIRSTHDR(&message); entry != nullptr;
-       entry = CMSG_NXTHDR(&message, entry)) {
-    if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_RIGHTS) continue;
-    for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= entry->cmsg_len; at += sizeof(int)) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(entry) + at, sizeof(fd));
-      ::close(fd);
-    }
-  }
-}
-
-ssize_t SocketStream::ReadFirst(ByteSpan to) {
+ssize_t SocketStream::ReadMessage(ByteSpan to) {
   iovec part = {.iov_base = to.data(), .iov_len = to.size()};
-  alignas(cmsghdr) std::array<std::byte, kSenderSpace> control = {};
+  alignas(cmsghdr) std::array<std::byte, kSenderSpace + kDescriptorSpace> control;
   msghdr message = {};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  ssize_t count;
-  do {
-    count = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
-  } while (count < 0 && errno == EINTR);
+  const ssize_t count =
+      Uninterrupted([&] { return ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC); });
   if (count < 0) return -errno;
-  asks_ = false;
-  sender_ = SenderOf(message);
-  CloseRights(message);
-  AskForSenders(socket_.get(), false);
+  descriptors_ = DescriptorsOf(message);
+  // Nobody has asked for them.
+  if (descriptors_ != nullptr && !accepts_) return -EPROTO;
+  if (asks_) {
+    asks_ = false;
+    sender_ = SenderOf(message);
+    AskForSenders(socket_.get(), false);
+    plain_ = refuses_ && !accepts_;
+  }
   return count;
+}
+
+void SocketStream::AcceptDescriptors(std::optional<uid_t> peer) {
+  peer_ = peer;
+  (void)PassDescriptors(socket_.get(), true);
+  accepts_ = true;
+  plain_ = false;
+}
+
+ssize_t SocketStream::WriteWith(ConstByteSpan from, const Descriptors& descriptors) {
+  return SendWithDescriptors(socket_.get(), from, descriptors);
 }
 
 ssize_t SocketStream::Write(ConstByteSpan from) { return WriteSocket(socket_.get(), from); }

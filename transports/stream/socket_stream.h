@@ -3,20 +3,25 @@
 
 #include <sys/types.h>
 
+#include <memory>
+#include <optional>
 #include <utility>
 
+#include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/stream/byte_stream.h"
 
 namespace nigh {
 
-// A connected stream socket that does not block. `asked_for_senders`: it was, by AskForSenders.
+// A connected Unix socket of stream type that does not block. `asked_for_senders`: it was, by
+// AskForSenders.
 class SocketStream final : public ByteStream {
  public:
-  explicit SocketStream(UniqueFd socket, bool asked_for_senders = false)
-      : socket_(std::move(socket).KeptFromChildren()), asks_(asked_for_senders) {}
+  explicit SocketStream(UniqueFd socket, bool asked_for_senders = false);
+  ~SocketStream() override;
 
   ssize_t Read(ByteSpan to) override;
   ssize_t Write(ConstByteSpan from) override;
@@ -24,14 +29,24 @@ class SocketStream final : public ByteStream {
   int write_fd() const override { return socket_.get(); }
   Sender TakeSender() override { return std::exchange(sender_, Sender()); }
   void Shutdown() override;
+  bool carries_descriptors() const override { return true; }
+  void AcceptDescriptors(std::optional<uid_t> peer) override;
+  ssize_t WriteWith(ConstByteSpan from, const Descriptors& descriptors) override;
+  std::unique_ptr<Descriptors> TakeDescriptors() override { return std::move(descriptors_); }
 
  private:
-  // The first read that brings something, and who has sent it.
-  ssize_t ReadFirst(ByteSpan to);
+  // Reads, and takes what comes besides: at first who has sent it, and descriptors.
+  ssize_t ReadMessage(ByteSpan to);
 
-  const UniqueFd socket_;
+  const BirthProcess birth_;
+  UniqueFd socket_;
+  const bool refuses_;  // the kernel refuses descriptors, until they are accepted
   bool asks_;
+  bool accepts_ = false;  // descriptors
+  std::optional<uid_t> peer_;
+  bool plain_;  // there is nothing but bytes to be read
   Sender sender_;
+  std::unique_ptr<Descriptors> descriptors_;  // of the last read
 };
 
 // recv(2) and send(2) with ByteStream's results.

@@ -25,6 +25,7 @@
 #include "nigh/runtime/base/epoll_set.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/process/peer_credentials.h"
@@ -78,6 +79,7 @@ std::optional<ByteSpan> StreamConnection::Claim(size_t payload) {
   const size_t size = kFrameHeaderSize + payload;
   if (size > kBufferSize - out_.end) {
     if (size > kBufferSize - out_.size()) return std::nullopt;
+    for (size_t i = 0; i < attached_.size(); ++i) attached_[i].at -= out_.begin;
     out_.Compact();
   }
   return ByteSpan(out_.bytes.get() + out_.end + kFrameHeaderSize, payload);
@@ -92,7 +94,7 @@ void StreamConnection::Commit(const FrameHeader& header) {
 Flushed StreamConnection::Flush() {
   if (!send_end_.ok()) return Flushed::kEnded;
   while (out_.begin != out_.end) {
-    const ssize_t count = stream_->Write(ConstByteSpan(out_.bytes.get() + out_.begin, out_.size()));
+    const ssize_t count = attached_.empty() ? stream_->Write(out_.bytes_in_use()) : WriteOnce();
     if (count > 0) {
       out_.begin += static_cast<size_t>(count);
     } else if (count == -EAGAIN && !(std::exchange(slept_for_room_, false) && process_.HasDied())) {
@@ -106,6 +108,52 @@ Flushed StreamConnection::Flush() {
   }
   out_.begin = out_.end = 0;
   return Flushed::kAll;
+}
+
+ssize_t StreamConnection::WriteOnce() {
+  const ConstByteSpan all = out_.bytes_in_use();
+  const Attached& next = attached_.front();
+  if (next.at > out_.begin) return stream_->Write(all.first(next.at - out_.begin));
+  const size_t end = attached_.size() > 1 ? attached_[1].at : out_.end;
+  const ssize_t count = stream_->WriteWith(all.first(end - out_.begin), *next.descriptors);
+  if (count > 0) attached_.pop_front();
+  return count;
+}
+
+void StreamConnection::Accept(std::shared_ptr<DescriptorCount> count) {
+  count_ = std::move(count);
+  stream_->AcceptDescriptors(peer_.uid);
+}
+
+void StreamConnection::Attach(std::shared_ptr<const Descriptors> descriptors) {
+  attached_.push_back({out_.end, std::move(descriptors)});
+}
+
+std::unique_ptr<Descriptors> StreamConnection::Take() {
+  if (received_.empty()) return nullptr;
+  std::unique_ptr<Descriptors> taken = std::move(received_.front());
+  received_.pop_front();
+  return taken;
+}
+
+void StreamConnection::Keep(std::unique_ptr<Descriptors> descriptors) {
+  descriptors->set_whose(peer_.uid);
+  descriptors->CountIn(count_);
+  received_.push_back(std::move(descriptors));
+  if (const absl::Status far = count_->Check(kFarTooMany); !far.ok()) {
+    receive_end_.status =
+        absl::Status(far.code(), absl::StrCat(peer_.address, ": receive: ", far.message()));
+    Break(receive_end_.status);
+  }
+}
+
+bool StreamConnection::DescriptorsBelong() {
+  const size_t frames = in_.size() == 0 ? 0 : 1;
+  if (received_.size() <= frames) return true;
+  receive_end_.status = absl::InternalError(
+      absl::StrCat(peer_.address, ": receive: descriptors that belong to no frame"));
+  Break(receive_end_.status);
+  return false;
 }
 
 bool StreamConnection::HasWholeFrame() {
@@ -135,6 +183,7 @@ void StreamConnection::ReadMore() {
     receive_end_ = Ended("receive", 0);
     return;
   }
+  if (!received_.empty() && !DescriptorsBelong()) return;
   // What is left is the beginning of one frame at most, and one move of it a read.
   in_.Compact();
   ssize_t count = ReadOnce();
@@ -146,6 +195,11 @@ void StreamConnection::ReadMore() {
   if (count > 0) {
     slept_ = false;
     in_.end += static_cast<size_t>(count);
+    if (count_ != nullptr) {
+      if (std::unique_ptr<Descriptors> descriptors = stream_->TakeDescriptors()) {
+        Keep(std::move(descriptors));
+      }
+    }
     if (side_ == Side::kClient && !received_frame_ && ends_) {
       TakeSender();
     }
@@ -223,6 +277,11 @@ StreamConnection::Ending StreamConnection::Ended(absl::string_view operation, in
   }
   if (!stream_->connected()) operation = "connect";
   if (error_number != 0 && error_number != EPIPE) {
+    if (error_number == EPROTO) {
+      return {.status = absl::InternalError(
+                  absl::StrCat(peer_.address, ": ", operation,
+                               ": the peer sent descriptors, which nobody has asked for"))};
+    }
     return {.status = UnavailableErrno(error_number, peer_.address, operation),
             .by_peer = error_number == ECONNRESET};
   }

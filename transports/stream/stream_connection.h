@@ -14,8 +14,10 @@
 #include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/base/fifo.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transport/waiter.h"
@@ -34,7 +36,7 @@ namespace nigh {
 // The end of the stream is the end of the connection, and so is the death of the peer's process,
 // whoever else may have the stream open. Whether it has died is asked after a sleep in vain, so it
 // costs nothing while frames come.
-class StreamConnection final : public Connection {
+class StreamConnection final : public Connection, private DescriptorLane {
  public:
   static constexpr size_t kMaxFrame = 64 * 1024;
   static constexpr size_t kMaxPayload = kMaxFrame - kFrameHeaderSize;
@@ -58,15 +60,23 @@ class StreamConnection final : public Connection {
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kSystemCall; }
   void Close() override;
   size_t max_payload() const override { return kMaxPayload; }
+  DescriptorLane* descriptors() override { return stream_->carries_descriptors() ? this : nullptr; }
   const PeerIdentity& peer() const override { return peer_; }
 
  private:
+  // As DescriptorLane.
+  void Accept(std::shared_ptr<DescriptorCount> count) override;
+  void Attach(std::shared_ptr<const Descriptors> descriptors) override;
+  bool HasRoom() override { return attached_.size() < kMostAttached; }
+  std::unique_ptr<Descriptors> Take() override;
+
   // Bytes [begin, end) are in use. Starts over at 0 whenever it has run empty: a connection that
   // carries small frames touches the first page alone, and the rest of the buffer never becomes
   // resident.
   struct Buffer {
     Buffer();
     size_t size() const { return end - begin; }
+    ConstByteSpan bytes_in_use() const { return {bytes.get() + begin, size()}; }
     // Makes [end, kBufferSize) as long as it can be.
     void Compact();
 
@@ -83,6 +93,19 @@ class StreamConnection final : public Connection {
     bool by_peer = false;  // and nothing is known but that
   };
 
+  // What waits in the out-buffer with more frames is not seen to wait.
+  static constexpr size_t kMostAttached = 64;
+  // What goes with the frame that begins at `at` in the out-buffer.
+  struct Attached {
+    size_t at;
+    std::shared_ptr<const Descriptors> descriptors;
+  };
+
+  // Writes once, from what is next in the out-buffer, which is not empty.
+  ssize_t WriteOnce();
+  void Keep(std::unique_ptr<Descriptors> descriptors);
+  // Whether what has come belongs to frames. `in_` holds the beginning of one frame at most.
+  bool DescriptorsBelong();
   bool HasWholeFrame();
   // Gives the connection up: it is what either direction then says of its end.
   void Break(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -111,14 +134,17 @@ class StreamConnection final : public Connection {
 
   // The sending thread's.
   Buffer out_;
+  Fifo<Attached> attached_;  // in order
   bool slept_for_room_ = false;
   Ending send_end_;
 
   // The receiving thread's.
-  Buffer in_;                    // begins behind the frames that have been received
-  bool drained_ = false;         // the last read found less than there was room for
-  bool received_frame_ = false;  // ever
-  bool slept_ = false;           // since the last read that found something
+  Buffer in_;                                    // begins behind the frames that have been received
+  std::shared_ptr<DescriptorCount> count_;       // null: descriptors are not accepted
+  Fifo<std::unique_ptr<Descriptors>> received_;  // in order
+  bool drained_ = false;                         // the last read found less than there was room for
+  bool received_frame_ = false;                  // ever
+  bool slept_ = false;                           // since the last read that found something
   Ending receive_end_;
 
   std::atomic<bool> closed_ = false;  // by this side

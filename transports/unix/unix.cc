@@ -57,7 +57,7 @@ class UnixListener final : public Listener {
     if (!*socket) return nullptr;
     PeerIdentity client = IdentifyPeer(socket->get(), where_);
     if (const absl::Status admitted = gate()(client); !admitted.ok()) {
-      TurnAway(*std::move(socket), admitted);
+      TurnAway(*std::move(socket), client, admitted);
       return nullptr;
     }
     return MakeConnection(*std::move(socket), Side::kServer, std::move(client));

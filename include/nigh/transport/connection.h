@@ -4,12 +4,14 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "nigh/peer_identity.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/waiter.h"
 
@@ -55,6 +57,34 @@ struct Received {
   bool ended = false;
   bool all = false;
   const std::byte* next = nullptr;
+};
+
+// How descriptors travel beside the frames of a connection, in a medium that can carry them. What
+// belongs together, up to kMostDescriptors, goes with one frame, and what goes with one comes with
+// it.
+class DescriptorLane {
+ public:
+  // Before the first frame of this side: the peer's descriptors are received from now on, and are
+  // counted in `count` when they come. A peer of whom far too many are there (kFarTooMany) loses
+  // the connection. Without this, none is ever received: where the kernel can refuse them
+  // (SO_PASSRIGHTS, Linux 6.16), it does; elsewhere the connection ends.
+  virtual void Accept(std::shared_ptr<DescriptorCount> count) = 0;
+
+  // The sending thread's, between Claim and Commit: these go with the frame that is committed. Once
+  // they have been handed to the kernel, or the connection is no more, this side lets go of them.
+  virtual void Attach(std::shared_ptr<const Descriptors> descriptors) = 0;
+
+  // The sending thread's: false while so many are attached that Flush has to be called first; if
+  // that leaves some, Arm(kSend) tells when to go on.
+  virtual bool HasRoom() { return true; }
+
+  // The receiving thread's, for a frame that says that some come with it, before it is given back,
+  // and for each such frame in turn: takes those that have come. Null: there are none, so the peer
+  // breaks the protocol.
+  virtual std::unique_ptr<Descriptors> Take() = 0;
+
+ protected:
+  ~DescriptorLane() = default;
 };
 
 // A Connection carries whole frames, in order, both ways, between two endpoints. It never blocks,
@@ -121,6 +151,9 @@ class Connection {
   // The most bytes in one frame's payload, at least kMinMaxPayload. The layer above cuts longer
   // payloads into several frames.
   virtual size_t max_payload() const = 0;
+
+  // How descriptors travel with frames; null where they cannot.
+  virtual DescriptorLane* descriptors() { return nullptr; }
 
   // Who is at the other end. A client may learn that with the first frame: until then it is who
   // listened, and only the receiving thread may ask.

@@ -62,6 +62,9 @@ struct FrameHeader {
 
 inline constexpr size_t kFrameHeaderSize = 24;
 
+// The most descriptors that travel with one frame: what one sendmsg(2) takes (SCM_MAX_FD).
+inline constexpr size_t kMostDescriptors = 253;
+
 // A frame as received. `payload` belongs to the connection and is valid until its Release().
 struct Frame {
   FrameHeader header;

@@ -94,6 +94,11 @@ using TransportTable = absl::Span<const Transport>;
 // All transports of nigh. Defined in //transports:all, which //:nigh links.
 TransportTable AllTransports();
 
+// Those of them whose addresses only say where to connect or listen: for options where an address
+// comes from elsewhere, a file that others write, a peer. An address of exec: runs a program, and
+// those of pipe: and stdio: take over descriptors that may be anybody's. Defined there, too.
+TransportTable TransportsForUntrustedAddresses();
+
 // Returns the transport that has the scheme of `address`. An empty table stands for
 // AllTransports(); a program that only passes tables of its own need not link those.
 // INVALID_ARGUMENT: the scheme is unknown, and the message lists those in the table; or the name is

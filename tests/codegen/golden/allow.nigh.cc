@@ -9,11 +9,13 @@ constinit const std::array<::nigh::Method, 2> Ledger::kMethods = {{
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
      ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere,
      [] { return ::nigh::Callers{.same_user = true}; }},
     {"/codegen.testing.Ledger/Write",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
      ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere,
      [] { return ::nigh::Callers{.users = {"ann", "b\"o\\b"}, .groups = {"1000"}}; }},
 }};
 
@@ -60,11 +62,13 @@ constinit const std::array<::nigh::Method, 2> Machine::kMethods = {{
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
      ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere,
      [] { return ::nigh::Callers{.same_user = true, .root = true, .groups = {"wheel", "adm"}}; }},
     {"/codegen.testing.Machine/Watch",
      ::nigh::MethodKind::kServerStreaming,
      ::nigh::Dispatch::kPool,
      ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere,
      [] { return ::nigh::Callers{.anybody = true}; }},
 }};
 

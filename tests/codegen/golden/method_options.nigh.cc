@@ -8,23 +8,28 @@ constinit const std::array<::nigh::Method, 5> Settings::kMethods = {{
     {"/codegen.testing.Settings/Adaptive",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
     {"/codegen.testing.Settings/Inline",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kInline,
-     ::nigh::Idempotency::kNoSideEffects},
+     ::nigh::Idempotency::kNoSideEffects,
+     ::nigh::Fds::kNowhere},
     {"/codegen.testing.Settings/Pool",
      ::nigh::MethodKind::kServerStreaming,
      ::nigh::Dispatch::kPool,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
     {"/codegen.testing.Settings/Idempotent",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kIdempotent},
+     ::nigh::Idempotency::kIdempotent,
+     ::nigh::Fds::kNowhere},
     {"/codegen.testing.Settings/Old",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
 }};
 
 Settings::Service::Service() {
@@ -117,7 +122,8 @@ constinit const std::array<::nigh::Method, 1> OldSettings::kMethods = {{
     {"/codegen.testing.OldSettings/Get",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
 }};
 
 OldSettings::Service::Service() {

@@ -26,15 +26,18 @@ constinit const std::array<::nigh::Method, 3> union_::kMethods = {{
     {"/codegen.names.union/delete",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
     {"/codegen.names.union/co_await",
      ::nigh::MethodKind::kServerStreaming,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
     {"/codegen.names.union/and",
      ::nigh::MethodKind::kClientStreaming,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
 }};
 
 union_::Service::Service() {
@@ -95,7 +98,8 @@ constinit const std::array<::nigh::Method, 1> nigh_::kMethods = {{
     {"/codegen.names.nigh/std",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
 }};
 
 nigh_::Service::Service() {
@@ -124,7 +128,8 @@ constinit const std::array<::nigh::Method, 1> Echo::kMethods = {{
     {"/codegen.names.Echo/Echo",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
 }};
 
 Echo::Service::Service() {

@@ -6,7 +6,8 @@ constinit const std::array<::nigh::Method, 1> First::kMethods = {{
     {"/First/Do",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
 }};
 
 First::Service::Service() {

@@ -8,7 +8,8 @@ constinit const std::array<::nigh::Method, 1> Odd::kMethods = {{
     {"/codegen.testing.odd_name.Odd/Do",
      ::nigh::MethodKind::kUnary,
      ::nigh::Dispatch::kAdaptive,
-     ::nigh::Idempotency::kUnknown},
+     ::nigh::Idempotency::kUnknown,
+     ::nigh::Fds::kNowhere},
 }};
 
 Odd::Service::Service() {

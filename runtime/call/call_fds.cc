@@ -1,0 +1,120 @@
+#include "nigh/runtime/call/call_fds.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nigh/options.h"
+#include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/wire/hello.h"
+#include "nigh/runtime/wire/sections.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/descriptors.h"
+#include "nigh/transport/frame.h"
+
+namespace nigh {
+namespace {
+
+// Empty: sendmsg(2) takes it.
+absl::string_view WhyNotPassed(int fd) {
+  if (fd < 0) return "is none: was the file opened?";
+  constexpr absl::string_view kRing = "anon_inode:[io_uring]";
+  std::array<char, kRing.size() + 1> name;
+  const ssize_t size =
+      ::readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), name.data(), name.size());
+  if (size == static_cast<ssize_t>(kRing.size()) &&
+      absl::string_view(name.data(), kRing.size()) == kRing) {
+    return "is an io_uring, which Linux passes to nobody";
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::Status SessionFds::CheckToSend(absl::string_view call, const Descriptors& descriptors,
+                                     bool asked, const Hello& theirs, Peer peer) const {
+  const absl::string_view who = peer == Peer::kClient ? "client" : "server";
+  if (!asked) {
+    return absl::UnimplementedError(absl::StrCat(
+        call, ": descriptors cannot go with a message whose type has no nigh.Fd in it"));
+  }
+  if (lane_ == nullptr) {
+    return absl::UnimplementedError(
+        absl::StrCat(call,
+                     ": this medium carries no descriptors (use local:, shm:, unix:, or "
+                     "exec: with ?socket=on)"));
+  }
+  if (theirs.max_descriptors == 0) {
+    return absl::UnimplementedError(absl::StrCat(
+        call, ": the ", who,
+        " takes no descriptors (does it know a method that has nigh.Fd in its ",
+        peer == Peer::kClient ? "replies" : "requests", ", and is its limits.max_descriptors 0?)"));
+  }
+  const size_t count = descriptors.size();
+  if (count > theirs.max_descriptors) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        call, ": a message with ", count, " descriptors, where the ", who, " accepts ",
+        theirs.max_descriptors, " (raise its ",
+        peer == Peer::kClient ? "ChannelOptions" : "ServerOptions", "::limits.max_descriptors)"));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (const absl::string_view why = WhyNotPassed(descriptors[i].get()); !why.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(call, ": descriptor ", i + 1, " of the message ", why));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Descriptors>> SessionFds::Take(const FrameHeader& header,
+                                                              ConstByteSpan payload,
+                                                              Peer peer) const {
+  const uint32_t count = AnnouncedDescriptors(header, payload);
+  if (count == 0) return nullptr;
+  const auto broken = [&](absl::string_view what) {
+    return absl::InternalError(absl::StrCat(FrameKindName(header.kind), " frame of call ",
+                                            header.call, " with ", count, " descriptors, ", what));
+  };
+  if (!accepts_) return broken("which this side has not asked for");
+  if ((header.flags & kMessage) == 0) return broken("and without a message");
+  std::unique_ptr<Descriptors> taken = lane_->Take();
+  if (taken == nullptr) return broken("of which none has come");
+  if (taken->complete() ? taken->size() != count : taken->size() > count) {
+    return broken(absl::StrCat("where ", taken->size(), " have come"));
+  }
+  const auto refuse = [&](const auto&... why) {
+    taken->Refuse(absl::ResourceExhaustedError(absl::StrCat(why...)));
+  };
+  const absl::string_view options = peer == Peer::kClient ? "ServerOptions" : "ChannelOptions";
+  if (count > limits_.max_descriptors) {
+    refuse("received a message with ", count, " descriptors, where ", limits_.max_descriptors,
+           " are accepted (raise ", options, "::limits.max_descriptors)");
+  } else if (const absl::Status full = count_->Check(); !full.ok()) {
+    refuse("received a message with ", count, " descriptors: ", full.message());
+  } else if (!taken->complete()) {
+    refuse(peer == Peer::kClient ? "the server" : "this process",
+           " has no room for the descriptors of a message (raise its limit, ulimit -n), or may not "
+           "have one of them");
+  }
+  return taken;
+}
+
+absl::Status SessionFds::CheckReceived(absl::string_view call, const Descriptors& descriptors,
+                                       bool asked) {
+  if (!asked) {
+    return absl::UnimplementedError(
+        absl::StrCat(call, ": descriptors came with a message whose type has no nigh.Fd in it"));
+  }
+  if (descriptors.refusal().ok()) return absl::OkStatus();
+  return Prefixed(call, descriptors.refusal());
+}
+
+}  // namespace nigh

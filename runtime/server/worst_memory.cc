@@ -1,0 +1,72 @@
+#include "nigh/runtime/server/worst_memory.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <thread>
+
+#include "nigh/method.h"
+#include "nigh/options.h"
+#include "nigh/runtime/server/connection_limits.h"
+#include "nigh/runtime/server/server_call.h"
+#include "nigh/runtime/server/server_session.h"
+
+namespace nigh {
+namespace {
+
+// An empty submessage has two bytes on the wire. Parsed it is an object of 32 to 64 bytes with what
+// malloc adds, and a pointer.
+constexpr size_t kParsedPerByte = 36;
+// A call without its messages.
+constexpr size_t kCall = 2048;
+// An entry of the table of methods, without the name.
+constexpr size_t kMethod = 128;
+// What a handler's thread touches of its stack, the kernel's tables for it included.
+constexpr size_t kStack = size_t{64} << 10;
+// The session, its buffers (one of them as large as what a socket takes at once), and what lies
+// waste between things of different sizes.
+constexpr size_t kConnection = size_t{1} << 20;
+
+}  // namespace
+
+WorstMemory WorstMemoryOfConnection(const ServerOptions& options, size_t ring_size) {
+  const size_t message = options.limits.max_message;
+  const auto threads = static_cast<size_t>(std::min(
+      {options.max_threads_of_connection, options.max_threads_of_user, options.max_threads}));
+  return {
+      .kept = ConnectionLimits::BytesOfConnection(options),
+      .parsing = kParsedPerByte * message,
+      .replies = threads * message,
+      .short_requests =
+          options.limits.max_calls * (kCall + kParsedPerByte * ServerCall::kShortRequest),
+      .spare_calls = ServerSession::kSpareCalls * (kCall + 2 * ServerCall::kLargeMessage),
+      .methods = kMaxMethods * (kMaxMethodName + kMethod),
+      .ring = ring_size,
+      .stacks = threads * kStack,
+      .connections = kConnection,
+  };
+}
+
+WorstMemory WorstMemoryOfUser(const ServerOptions& options, size_t ring_size) {
+  const WorstMemory one = WorstMemoryOfConnection(options, ring_size);
+  const auto connections =
+      static_cast<size_t>(std::min(options.max_connections_of_user, options.max_connections));
+  const auto threads =
+      std::min(connections * static_cast<size_t>(options.max_threads_of_connection),
+               static_cast<size_t>(std::min(options.max_threads_of_user, options.max_threads)));
+  const auto pollers = static_cast<size_t>(
+      std::max(options.pollers, static_cast<int>(std::thread::hardware_concurrency())));
+  return {
+      .kept = std::min(connections * one.kept, ConnectionLimits::BytesOfUser(options)),
+      // Each poller parses one at a time.
+      .parsing = std::min(connections, pollers) * one.parsing,
+      .replies = threads * options.limits.max_message,
+      .short_requests = connections * one.short_requests,
+      .spare_calls = connections * one.spare_calls,
+      .methods = connections * one.methods,
+      .ring = connections * one.ring,
+      .stacks = threads * kStack,
+      .connections = connections * one.connections,
+  };
+}
+
+}  // namespace nigh
