@@ -63,7 +63,8 @@ bool IsReadable(int fd, absl::Duration patience) {
   return fd >= 0 && Uninterrupted([&] { return ::poll(&entry, 1, millis); }) > 0;
 }
 
-// The number of a process that is not reaped, in this process's namespace.
+// The number of a process that is not reaped, in this process's namespace. None, too, where there
+// is no descriptor.
 std::optional<pid_t> NumberOf(int pidfd) {
   const std::string text = ReadProc(absl::StrCat("/proc/self/fdinfo/", pidfd));
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
@@ -84,6 +85,9 @@ std::vector<std::string> StatOf(pid_t number) {
   return absl::StrSplit(absl::string_view(text).substr(name_ends + 1), absl::ByAnyChar(" \n"),
                         absl::SkipEmpty());
 }
+
+// No process has this number.
+constexpr pid_t kNobody = -1;
 
 // Whether it is on its way through the kernel's exit.
 bool IsDying(pid_t number) {
@@ -203,9 +207,9 @@ bool PeerProcess::HasDied() const {
 
 std::string PeerProcess::Obituary(absl::Duration patience) const {
   const int pidfd = fd();
-  const std::optional<pid_t> number = pidfd < 0 ? std::nullopt : NumberOf(pidfd);
+  const std::optional<pid_t> number = NumberOf(pidfd);
   if (fd_.load(std::memory_order_acquire) != kGone && !IsReadable(pidfd, patience)) {
-    const bool waits = patience > absl::ZeroDuration() && number.has_value() && IsDying(*number);
+    const bool waits = patience > absl::ZeroDuration() && IsDying(number.value_or(kNobody));
     if (!waits || !IsReadable(pidfd, kToDie)) return "";
   }
   std::optional<int> status;
