@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "gtest/gtest.h"
-#include "nigh/deadline.h"
 
 namespace nigh::testing {
 namespace {
@@ -22,13 +19,6 @@ std::vector<Placement> Processes() {
 }
 
 }  // namespace
-
-void CallSuite::SetUp() {
-  // Some things are opened once and stay.
-  static const Weight ignored = WeighProcess();
-  (void)SubjectDirectory();
-  fds_before_ = WeighProcess().fds();
-}
 
 void CallSuite::TearDown() {
   // A server that answers also heeds signals.
@@ -44,11 +34,6 @@ void CallSuite::TearDown() {
     }
   }
   server_ = nullptr;
-  // The thread that channels share closes its own a moment after the last of them has gone, if it
-  // was itself the last to hold on to one.
-  const Deadline patience = Deadline::After(absl::Seconds(10));
-  while (WeighProcess().fds() != fds_before_ && !patience.HasPassed()) std::this_thread::yield();
-  EXPECT_EQ(WeighProcess().fds(), fds_before_) << "descriptors leaked";
 }
 
 void CallSuite::Serve(const ServerSettings& settings) {

@@ -12,6 +12,7 @@
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/options.h"
+#include "tests/conformance/descriptor_check.h"
 #include "tests/conformance/script.h"
 #include "tests/conformance/scripted.nigh.h"
 #include "tests/conformance/stream_call.h"
@@ -46,13 +47,12 @@ class CallSuite : public ::testing::TestWithParam<Placement> {
   // Weighs the server's process.
   Weight WeighServer();
 
-  void SetUp() override;
   void TearDown() override;
 
  private:
   const Flags::Stub& flags();
 
-  int fds_before_ = 0;
+  const DescriptorCheck descriptors_;
   std::unique_ptr<TestServer> server_;
   std::shared_ptr<Channel> channel_;
   std::unique_ptr<Flags::Stub> flags_;

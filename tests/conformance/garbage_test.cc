@@ -15,6 +15,7 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transport/transport.h"
 #include "tests/conformance/call_suite.h"
+#include "tests/conformance/descriptor_check.h"
 #include "tests/contract/frames.h"
 #include "tests/contract/subject.h"
 
@@ -103,9 +104,13 @@ TEST_P(Garbage, FromClientsHarmsNobodyElse) {
   ExpectServes();
 }
 
+class GarbageServers : public ::testing::Test {
+  const DescriptorCheck descriptors_;
+};
+
 // The call ends, whatever the server says; a deadline is there for the case that it says nothing
 // of it.
-TEST(GarbageServers, HarmNoClient) {
+TEST_F(GarbageServers, HarmNoClient) {
   for (uint32_t seed = 0; seed < static_cast<uint32_t>(Times(200)); ++seed) {
     auto listener = TheSubject().transport.listen(FreshAddress()).value();
     const std::string address = listener->address().ToString();
@@ -129,7 +134,7 @@ TEST(GarbageServers, HarmNoClient) {
   }
 }
 
-TEST(GarbageServers, ThatAreNoServersAreUnavailable) {
+TEST_F(GarbageServers, ThatAreNoServersAreUnavailable) {
   auto listener = TheSubject().transport.listen(FreshAddress()).value();
   std::thread server([&] {
     auto connection = Accept(*listener).value();

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "nigh/server.h"
 #include "tests/conformance/call_suite.h"
+#include "tests/conformance/descriptor_check.h"
 #include "tests/contract/subject.h"
 
 namespace nigh::testing {
@@ -120,7 +121,11 @@ TEST_P(Servers, AreRefusedWhereALiveOneIs) {
   EXPECT_EQ(Scripted::Stub(Dial()).Unary(BlobOf(1)).status(), absl::OkStatus());
 }
 
-TEST(ServersOfThisProcess, ListenAtManyAddresses) {
+class ServersOfThisProcess : public ::testing::Test {
+  const DescriptorCheck descriptors_;
+};
+
+TEST_F(ServersOfThisProcess, ListenAtManyAddresses) {
   Board board;
   ScriptedService service(board);
   Server server({.transports = {&TheSubject().transport, 1}});
