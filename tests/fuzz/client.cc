@@ -266,13 +266,12 @@ void CheckWhatWasSent() {
   for (const UniqueFd& end : TheScripts().ends) {
     FrameChecker checker(FrameChecker::End::kClient);
     std::array<std::byte, 16 << 10> buffer;
-    std::unique_ptr<Descriptors> descriptors;
-    ssize_t count;
-    while ((count = ReadWithDescriptors(end.get(), ByteSpan(buffer), descriptors)) > 0) {
-      checker.Take(AsText(ConstByteSpan(buffer.data(), static_cast<size_t>(count))),
-                   descriptors.get());
+    ReceivedMessage received;
+    while ((received = ReceiveMessage(end.get(), ByteSpan(buffer))).size > 0) {
+      checker.Take(AsText(ConstByteSpan(buffer.data(), static_cast<size_t>(received.size))),
+                   received.descriptors.get());
     }
-    Expect(count != -EAGAIN, "the client has hung up");
+    Expect(received.size != -EAGAIN, "the client has hung up");
   }
 }
 

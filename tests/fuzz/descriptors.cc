@@ -102,8 +102,7 @@ class Session {
   void Read(size_t size) {
     if (!peer_) return;
     std::vector<std::byte> bytes(size);
-    std::unique_ptr<Descriptors> descriptors;
-    const ssize_t count = ReadWithDescriptors(peer_.get(), absl::MakeSpan(bytes), descriptors);
+    auto [count, descriptors, sender] = ReceiveMessage(peer_.get(), absl::MakeSpan(bytes));
     if (count <= 0) return;
     const auto read = static_cast<size_t>(count);
     Expect(AsText(ConstByteSpan(bytes.data(), read)) ==

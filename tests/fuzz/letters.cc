@@ -106,8 +106,7 @@ class Correspondence {
   void Read() {
     if (!peer_ || left_.empty() || stuck_) return;
     std::array<std::byte, 2> bytes;
-    std::unique_ptr<Descriptors> descriptors;
-    const ssize_t size = ReadWithDescriptors(peer_.get(), ByteSpan(bytes), descriptors);
+    auto [size, descriptors, sender] = ReceiveMessage(peer_.get(), ByteSpan(bytes));
     Expect(size == 1 && bytes[0] == std::byte{'f'} && descriptors != nullptr,
            "this side's letters bring descriptors");
     Expect(left_.front().Are(*descriptors), "they are those of the next frame");

@@ -204,8 +204,7 @@ class Client {
         [&] { return ::poll(&answer, 1, static_cast<int>(kPatience.tv_sec) * 1000); });
     Expect(answers == 1, "the server answers, or hangs up");
     std::array<std::byte, 16 << 10> buffer;
-    std::unique_ptr<Descriptors> descriptors;
-    const ssize_t count = ReadWithDescriptors(socket_.get(), ByteSpan(buffer), descriptors);
+    const auto [count, descriptors, sender] = ReceiveMessage(socket_.get(), ByteSpan(buffer));
     if (count <= 0) return false;
     checker_.Take(AsText(ConstByteSpan(buffer.data(), static_cast<size_t>(count))),
                   descriptors.get());

@@ -1,8 +1,5 @@
 #include "nigh/transports/shm/descriptor_letters.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -12,10 +9,8 @@
 
 #include "absl/status/status.h"
 #include "nigh/mutex.h"
-#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
-#include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/shm/bell.h"
 #include "nigh/transports/stream/passed_descriptors.h"
 
@@ -51,22 +46,13 @@ DescriptorLetters::Letter DescriptorLetters::Receive() {
   // One at a time: two threads would change their order.
   MutexLock lock(mutex_);
   std::array<std::byte, 2> bytes;
-  iovec part = {.iov_base = bytes.data(), .iov_len = bytes.size()};
-  alignas(cmsghdr) std::array<std::byte, kSenderSpace + kDescriptorSpace> control;
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t size =
-      Uninterrupted([&] { return ::recvmsg(socket_, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC); });
-  if (size < 0 && errno == EAGAIN) return Letter::kNone;
-  if (size < 0 && errno == ECONNRESET) return Letter::kReset;
+  // The sender that it may name has a descriptor, too, which goes with it.
+  auto [size, descriptors, sender] = ReceiveMessage(socket_, ByteSpan(bytes));
+  if (size == -EAGAIN) return Letter::kNone;
+  if (size == -ECONNRESET) return Letter::kReset;
   if (size < 0) {
-    return Break(absl::UnavailableError(std::generic_category().message(errno)));
+    return Break(absl::UnavailableError(std::generic_category().message(static_cast<int>(-size))));
   }
-  std::unique_ptr<Descriptors> descriptors = DescriptorsOf(message);
-  (void)SenderOf(message);  // has a descriptor, too
   if (size == 0 && descriptors == nullptr) return Letter::kEnd;
   if (descriptors != nullptr && !accepts()) {
     return Break(absl::InternalError("the peer sent descriptors, which nobody has asked for"));

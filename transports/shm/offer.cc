@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
@@ -21,7 +20,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/runtime/base/uninterrupted.h"
+#include "absl/types/span.h"
 #include "nigh/runtime/wire/refusal.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
@@ -48,33 +47,22 @@ constexpr size_t kMaxDescriptors = 3;
 
 using OfferBytes = std::array<std::byte, kOfferSize>;
 
-// One message with its descriptors.
+// One message: as it was sent, though its size may be more than fits.
 struct Message {
-  ssize_t size = 0;  // as sent, even if it was more than fits; negative: errno
   std::array<std::byte, std::max(kOfferSize, kMaxRefusal)> bytes;
-  std::unique_ptr<Descriptors> descriptors;  // closed elsewhere, unless they are taken out
-  size_t count() const { return descriptors == nullptr ? 0 : descriptors->size(); }
-  Sender sender;
-  bool truncated = false;  // descriptors are missing
+  ReceivedMessage received;
+  ssize_t size() const { return received.size; }
+  size_t count() const {
+    return received.descriptors == nullptr ? 0 : received.descriptors->size();
+  }
+  // Whether descriptors are missing.
+  bool truncated() const {
+    return received.descriptors != nullptr && !received.descriptors->complete();
+  }
 };
 
-Message ReceiveMessage(int socket) {
-  Message message;
-  iovec part = {.iov_base = message.bytes.data(), .iov_len = message.bytes.size()};
-  alignas(cmsghdr) std::array<std::byte, kDescriptorSpace + kSenderSpace> control;
-  msghdr header = {};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control.data();
-  header.msg_controllen = control.size();
-  const ssize_t size = Uninterrupted(
-      [&] { return ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC); });
-  message.size = size < 0 ? -errno : size;
-  if (size < 0) return message;
-  message.truncated = (header.msg_flags & MSG_CTRUNC) != 0;
-  message.sender = SenderOf(header);
-  message.descriptors = DescriptorsOf(header);
-  return message;
+void ReceiveInto(int socket, Message& message) {
+  message.received = ReceiveMessage(socket, ByteSpan(message.bytes), MSG_TRUNC);
 }
 
 absl::Status Broken(absl::string_view what) {
@@ -89,9 +77,9 @@ absl::Status Refused(const FrameHeader& header, ConstByteSpan text, Side side) {
                    absl::CHexEscape(AsText(text)), "\")"));
 }
 
-absl::StatusOr<Offer> Parse(Message message, Side side) {
+absl::StatusOr<Offer> Parse(Message& message, Side side) {
   const std::byte* const at = message.bytes.data();
-  const size_t whole = std::min(static_cast<size_t>(message.size), message.bytes.size());
+  const size_t whole = std::min(static_cast<size_t>(message.size()), message.bytes.size());
   if (whole >= kFrameHeaderSize) {
     const FrameHeader header = DecodeFrameHeader(at);
     if (header.kind == FrameKind::kGoAway && header.length == whole - kFrameHeaderSize) {
@@ -110,8 +98,8 @@ absl::StatusOr<Offer> Parse(Message message, Side side) {
                                                " of nigh's shared memory, this side ",
                                                kOfferVersion, " (bring both to the same release)"));
   }
-  if (message.size != static_cast<ssize_t>(kOfferSize)) {
-    return Broken(absl::StrCat("has ", message.size, " bytes instead of ", kOfferSize));
+  if (message.size() != static_cast<ssize_t>(kOfferSize)) {
+    return Broken(absl::StrCat("has ", message.size(), " bytes instead of ", kOfferSize));
   }
   Offer offer;
   const auto kind = LoadLittle<uint8_t>(at + kMemoryAt);
@@ -140,14 +128,14 @@ absl::StatusOr<Offer> Parse(Message message, Side side) {
   offer.memory.id = LoadLittle<int32_t>(at + kSysvAt);
   const bool has_fd = offer.memory.kind != MemoryKind::kSysv;
   const size_t expected = size_t{has_fd} + BellDescriptors(offer.bell.kind);
-  if (message.truncated || message.count() != expected) {
-    return Broken(absl::StrCat("has ", message.truncated ? "more than " : "", message.count(),
+  if (message.truncated() || message.count() != expected) {
+    return Broken(absl::StrCat("has ", message.truncated() ? "more than " : "", message.count(),
                                " descriptors instead of ", expected));
   }
-  offer.sender = std::move(message.sender);
-  if (has_fd) offer.memory.fd = message.descriptors->Take(0);
+  offer.sender = std::move(message.received.sender);
+  if (has_fd) offer.memory.fd = message.received.descriptors->Take(0);
   for (size_t i = size_t{has_fd}; i < expected; ++i) {
-    offer.bell.fds.push_back(message.descriptors->Take(i));
+    offer.bell.fds.push_back(message.received.descriptors->Take(i));
   }
   return offer;
 }
@@ -171,40 +159,28 @@ absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memor
   size_t count = 0;
   if (memory.fd) descriptors[count++] = memory.fd.get();
   for (const UniqueFd& fd : bell.fds) descriptors[count++] = fd.get();
-  iovec part = {.iov_base = bytes.data(), .iov_len = bytes.size()};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control = {};
-  msghdr header = {};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  if (count != 0) {
-    header.msg_control = control.data();
-    header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-    cmsghdr* const rights = CMSG_FIRSTHDR(&header);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(count * sizeof(int));
-    std::memcpy(CMSG_DATA(rights), descriptors.data(), count * sizeof(int));
-  }
   // The first message on the socket: there is room.
-  const auto send = [&] { return ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL); };
-  if (Uninterrupted(send) >= 0) return absl::OkStatus();
-  if (errno == EPIPE || errno == ECONNRESET) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("offer shared memory: ", std::generic_category().message(errno)));
+  const ssize_t sent = SendWithDescriptors(socket, ConstByteSpan(bytes),
+                                           absl::MakeConstSpan(descriptors).first(count));
+  if (sent >= 0 || sent == -EPIPE || sent == -ECONNRESET) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(
+      "offer shared memory: ", std::generic_category().message(static_cast<int>(-sent))));
 }
 
 absl::StatusOr<std::optional<Offer>> ReceiveOffer(int socket, Side side) {
-  Message message = ReceiveMessage(socket);
+  Message message;
+  ReceiveInto(socket, message);
   // The peer went without reading all that was sent to it; what it sent itself comes after that.
-  if (message.size == -ECONNRESET) message = ReceiveMessage(socket);
-  if (message.size == -EAGAIN) return std::nullopt;
-  if (message.size < 0) {
-    return absl::UnavailableError(std::generic_category().message(static_cast<int>(-message.size)));
+  if (message.size() == -ECONNRESET) ReceiveInto(socket, message);
+  if (message.size() == -EAGAIN) return std::nullopt;
+  if (message.size() < 0) {
+    return absl::UnavailableError(
+        std::generic_category().message(static_cast<int>(-message.size())));
   }
-  if (message.size == 0 && message.count() == 0) {
+  if (message.size() == 0 && message.count() == 0) {
     return absl::UnavailableError("the peer closed the connection");
   }
-  absl::StatusOr<Offer> offer = Parse(std::move(message), side);
+  absl::StatusOr<Offer> offer = Parse(message, side);
   if (!offer.ok()) return offer.status();
   return std::optional<Offer>(*std::move(offer));
 }

@@ -11,9 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
+#include "absl/types/span.h"
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
 
@@ -23,13 +26,10 @@ namespace {
 // Of Linux 6.16, newer than the C library's headers: include/uapi/asm-generic/socket.h.
 constexpr int kPassRights = 83;
 
-}  // namespace
+// As many as the kernel passes at once: for want of room it would drop them.
+constexpr size_t kDescriptorSpace = CMSG_SPACE(kMostDescriptors * sizeof(int));
 
-bool PassDescriptors(int socket, bool pass) {
-  const int on = pass ? 1 : 0;
-  return ::setsockopt(socket, SOL_SOCKET, kPassRights, &on, sizeof(on)) == 0;
-}
-
+// Those that a message has brought. Null: none.
 std::unique_ptr<Descriptors> DescriptorsOf(const msghdr& message) {
   std::vector<UniqueFd> fds;
   auto& header = const_cast<msghdr&>(message);  // CMSG_NXTHDR wants it so
@@ -47,43 +47,53 @@ std::unique_ptr<Descriptors> DescriptorsOf(const msghdr& message) {
   return std::make_unique<Descriptors>(std::move(fds), complete);
 }
 
-ssize_t SendWithDescriptors(int socket, ConstByteSpan from, const Descriptors& descriptors) {
+}  // namespace
+
+bool PassDescriptors(int socket, bool pass) {
+  const int on = pass ? 1 : 0;
+  return ::setsockopt(socket, SOL_SOCKET, kPassRights, &on, sizeof(on)) == 0;
+}
+
+ssize_t SendWithDescriptors(int socket, ConstByteSpan from, absl::Span<const int> descriptors) {
   if (descriptors.size() > kMostDescriptors) return -EINVAL;
   iovec part = {.iov_base = const_cast<std::byte*>(from.data()), .iov_len = from.size()};
   alignas(cmsghdr) std::array<std::byte, kDescriptorSpace> control = {};
   msghdr message = {};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = CMSG_SPACE(descriptors.size() * sizeof(int));
-  cmsghdr* const rights = CMSG_FIRSTHDR(&message);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
-  for (size_t i = 0; i < descriptors.size(); ++i) {
-    const int fd = descriptors[i].get();
-    std::memcpy(CMSG_DATA(rights) + i * sizeof(fd), &fd, sizeof(fd));
+  if (!descriptors.empty()) {
+    const size_t size = descriptors.size() * sizeof(int);
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(size);
+    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(size);
+    std::memcpy(CMSG_DATA(rights), descriptors.data(), size);
   }
   const ssize_t count =
       Uninterrupted([&] { return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
   return count < 0 ? -errno : count;
 }
 
-ssize_t ReadWithDescriptors(int socket, ByteSpan to, std::unique_ptr<Descriptors>& descriptors) {
+ssize_t SendWithDescriptors(int socket, ConstByteSpan from, const Descriptors& descriptors) {
+  absl::InlinedVector<int, 16> fds(descriptors.size());
+  for (size_t i = 0; i < fds.size(); ++i) fds[i] = descriptors[i].get();
+  return SendWithDescriptors(socket, from, fds);
+}
+
+ReceivedMessage ReceiveMessage(int socket, ByteSpan to, int flags) {
   iovec part = {.iov_base = to.data(), .iov_len = to.size()};
-  // Whoever has just been asked who they are may still say so.
   alignas(cmsghdr) std::array<std::byte, kSenderSpace + kDescriptorSpace> control;
   msghdr message = {};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  const ssize_t count =
-      Uninterrupted([&] { return ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC); });
-  if (count < 0) return -errno;
-  descriptors = DescriptorsOf(message);
-  (void)SenderOf(message);  // has a descriptor, too
-  return count;
+  const ssize_t size = Uninterrupted(
+      [&] { return ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags); });
+  if (size < 0) return {.size = -errno};
+  return {.size = size, .descriptors = DescriptorsOf(message), .sender = SenderOf(message)};
 }
 
 }  // namespace nigh

@@ -7,9 +7,10 @@
 #include <cstddef>
 #include <memory>
 
+#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
-#include "nigh/transport/frame.h"
+#include "nigh/transports/process/peer_credentials.h"
 
 namespace nigh {
 
@@ -25,18 +26,18 @@ namespace nigh {
 // whom it lets in. False: the kernel knows no such choice (before Linux 6.16), and they may.
 bool PassDescriptors(int socket, bool pass);
 
-// The room that they take among a message's control data, as many as the kernel passes at once: for
-// want of room it would drop them.
-inline constexpr size_t kDescriptorSpace = CMSG_SPACE(kMostDescriptors * sizeof(int));
-
-// Those that a message, received with at least that room, has brought. Null: none.
-std::unique_ptr<Descriptors> DescriptorsOf(const msghdr& message);
-
-// As ByteStream::Write; `descriptors` go with the first byte, which there is.
+// As ByteStream::Write; `descriptors`, if there are any, go with the first byte, which there is.
+ssize_t SendWithDescriptors(int socket, ConstByteSpan from, absl::Span<const int> descriptors);
 ssize_t SendWithDescriptors(int socket, ConstByteSpan from, const Descriptors& descriptors);
 
-// As ByteStream::Read; `descriptors` becomes what has come with one of the bytes, or null.
-ssize_t ReadWithDescriptors(int socket, ByteSpan to, std::unique_ptr<Descriptors>& descriptors);
+// What one receive has brought.
+struct ReceivedMessage {
+  ssize_t size = 0;                                    // bytes, or -errno
+  std::unique_ptr<Descriptors> descriptors = nullptr;  // that came with one of them; or null
+  Sender sender = {};                                  // if the kernel was asked (AskForSenders)
+};
+// Receives into `to`, as ByteStream::Read. `flags` of recvmsg(2), besides those that never wait.
+ReceivedMessage ReceiveMessage(int socket, ByteSpan to, int flags = 0);
 
 }  // namespace nigh
 

@@ -116,10 +116,11 @@ PipeStream::PipeStream(UniqueFd in, UniqueFd out, UniqueFd ended, UniqueFd open)
 
 ssize_t PipeStream::Read(ByteSpan to) {
   if (may_bring_descriptors_.load(std::memory_order_relaxed)) {
-    const ssize_t count = ReadWithDescriptors(in_.get(), to, descriptors_);
+    ReceivedMessage received = ReceiveMessage(in_.get(), to);
+    descriptors_ = std::move(received.descriptors);
     // Nobody has asked for them.
     if (descriptors_ != nullptr && !accepts_) return -EPROTO;
-    return count == -ENOTSOCK ? 0 : count;  // the third pipe, at its end
+    return received.size == -ENOTSOCK ? 0 : received.size;  // the third pipe, at its end
   }
   for (;;) {
     const ssize_t count = ::syscall(SYS_read, in_.get(), to.data(), to.size());

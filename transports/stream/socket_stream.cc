@@ -5,13 +5,11 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <memory>
 #include <utility>
 
-#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/unique_fd.h"
@@ -59,26 +57,18 @@ ssize_t SocketStream::Read(ByteSpan to) {
 }
 
 ssize_t SocketStream::ReadMessage(ByteSpan to) {
-  iovec part = {.iov_base = to.data(), .iov_len = to.size()};
-  alignas(cmsghdr) std::array<std::byte, kSenderSpace + kDescriptorSpace> control;
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t count =
-      Uninterrupted([&] { return ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC); });
-  if (count < 0) return -errno;
-  descriptors_ = DescriptorsOf(message);
+  ReceivedMessage received = ReceiveMessage(socket_.get(), to);
+  if (received.size < 0) return received.size;
+  descriptors_ = std::move(received.descriptors);
   // Nobody has asked for them.
   if (descriptors_ != nullptr && !accepts_) return -EPROTO;
   if (asks_) {
     asks_ = false;
-    sender_ = SenderOf(message);
+    sender_ = std::move(received.sender);
     AskForSenders(socket_.get(), false);
     plain_ = refuses_ && !accepts_;
   }
-  return count;
+  return received.size;
 }
 
 void SocketStream::AcceptDescriptors(std::optional<uid_t> peer) {
