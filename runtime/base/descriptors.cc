@@ -40,7 +40,7 @@ class Closer {
     queue.closing += fds.size();
     closing_ += fds.size();
     queue.waiting.push_back({std::move(fds), std::move(count)});
-    if (queue.idle != 0) changed_.SignalAll();
+    queue.more.Signal();
     if (SeeTo(whose, queue)) return;
     // The system gives no thread.
     ++queue.threads;
@@ -56,7 +56,7 @@ class Closer {
 
   void Await() ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
-    while (closing_ != 0) changed_.Wait(mutex_);
+    while (closing_ != 0) done_.Wait(mutex_);
   }
 
  private:
@@ -71,6 +71,7 @@ class Closer {
   // There as long as it has threads; std::map leaves it where it is.
   struct Queue {
     std::deque<Batch> waiting;
+    CondVar more;
     size_t closing = 0;  // descriptors that are not closed yet
     int threads = 0;
     int idle = 0;  // of these
@@ -96,7 +97,7 @@ class Closer {
       CloseWaiting(whose, queue);
       end = Deadline::After(kIdle);
       ++queue.idle;
-      while (queue.waiting.empty() && !end.HasPassed()) changed_.WaitUntil(mutex_, end);
+      while (queue.waiting.empty() && !end.HasPassed()) queue.more.WaitUntil(mutex_, end);
       --queue.idle;
     } while (!queue.waiting.empty());
     Leave(whose, queue);
@@ -121,12 +122,12 @@ class Closer {
       }
       queue.closing -= closed;
       closing_ -= closed;
-      if (closing_ == 0) changed_.SignalAll();
+      if (closing_ == 0) done_.SignalAll();
     }
   }
 
   Mutex mutex_;
-  CondVar changed_;
+  CondVar done_;  // nothing is left to be closed
   std::map<User, Queue> queues_ ABSL_GUARDED_BY(mutex_);
   size_t closing_ ABSL_GUARDED_BY(mutex_) = 0;  // in all
 };
