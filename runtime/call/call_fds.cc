@@ -1,8 +1,5 @@
 #include "nigh/runtime/call/call_fds.h"
 
-#include <unistd.h>
-
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,24 +18,6 @@
 #include "nigh/transport/frame.h"
 
 namespace nigh {
-namespace {
-
-// Empty: sendmsg(2) takes it.
-absl::string_view WhyNotPassed(int fd) {
-  if (fd < 0) return "is none: was the file opened?";
-  constexpr absl::string_view kRing = "anon_inode:[io_uring]";
-  std::array<char, kRing.size() + 1> name;
-  const ssize_t size =
-      ::readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), name.data(), name.size());
-  if (size == static_cast<ssize_t>(kRing.size()) &&
-      absl::string_view(name.data(), kRing.size()) == kRing) {
-    return "is an io_uring, which Linux passes to nobody";
-  }
-  return "";
-}
-
-}  // namespace
-
 absl::Status SessionFds::CheckToSend(absl::string_view call, const Descriptors& descriptors,
                                      bool asked, const Hello& theirs, Peer peer) const {
   const absl::string_view who = peer == Peer::kClient ? "client" : "server";
@@ -66,7 +45,7 @@ absl::Status SessionFds::CheckToSend(absl::string_view call, const Descriptors& 
         peer == Peer::kClient ? "ChannelOptions" : "ServerOptions", "::limits.max_descriptors)"));
   }
   for (size_t i = 0; i < count; ++i) {
-    if (const absl::string_view why = WhyNotPassed(descriptors[i].get()); !why.empty()) {
+    if (const absl::string_view why = WhyNotPassed(descriptors[i]); !why.empty()) {
       return absl::InvalidArgumentError(
           absl::StrCat(call, ": descriptor ", i + 1, " of the message ", why));
     }

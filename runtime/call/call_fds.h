@@ -18,6 +18,7 @@
 #include "nigh/transport/connection.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 
@@ -56,6 +57,9 @@ class CallFds {
 inline size_t SizeInWindow(size_t bytes, const Descriptors* descriptors) {
   return bytes + (descriptors == nullptr ? 0 : descriptors->size() * Window::kDescriptor);
 }
+
+// Why the kernel passes it to nobody; empty: it does.
+absl::string_view WhyNotPassed(const UniqueFd& fd);
 
 // What comes with a payload besides its bytes.
 struct FrameExtras {

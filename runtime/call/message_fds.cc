@@ -1,4 +1,4 @@
-// What contexts do with descriptors.
+// What contexts do with descriptors, and what these are.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/fd.h"
 #include "nigh/fd.pb.h"
+#include "nigh/runtime/call/call_fds.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/unique_fd.h"
 
@@ -75,6 +76,13 @@ Looked LookAt(int fd) {
 }
 
 }  // namespace
+
+absl::string_view WhyNotPassed(const UniqueFd& fd) {
+  if (!fd) return "is none: was the file opened?";
+  if (NameOf(fd.get()) == "anon_inode:[io_uring]")
+    return "is an io_uring, which Linux passes to nobody";
+  return "";
+}
 
 Fd MessageFds::Attach(UniqueFd fd) {
   if (attached_ == nullptr) attached_ = std::make_shared<Descriptors>();
