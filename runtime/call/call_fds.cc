@@ -18,6 +18,7 @@
 #include "nigh/transport/frame.h"
 
 namespace nigh {
+
 absl::Status SessionFds::CheckToSend(absl::string_view call, const Descriptors& descriptors,
                                      bool asked, const Hello& theirs, Peer peer) const {
   const absl::string_view who = peer == Peer::kClient ? "client" : "server";

@@ -6,6 +6,7 @@
 #include <functional>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -114,30 +115,23 @@ absl::StatusOr<SessionLease> Connector::Lease(const BoundMethod& method, UsedCon
 }
 
 void Connector::RenewForFds() {
-  std::shared_ptr<ClientSession> former;  // its calls go on; destroyed after the lock
-  SessionSeat* seat = nullptr;
+  std::optional<Former> former;  // its calls go on; destroyed after the lock
   {
     MutexLock lock(mutex_);
     if (session_ == nullptr || !LacksFds(*session_)) return;
-    former = std::exchange(session_, nullptr);
-    seat = seat_.exchange(nullptr, std::memory_order_acq_rel);
+    former = TakeSession();
     pause_ = absl::ZeroDuration();
     SetState(ChannelState::kIdle);
   }
-  former->pump().LetGo();
-  seat->Retire();
-  Announce();
+  LetGo(*former);
 }
 
 void Connector::Retire(const ClientSession& session) {
-  std::shared_ptr<ClientSession> retired;  // destroyed after the lock
-  SessionSeat* seat = nullptr;
+  std::optional<Former> former;  // destroyed after the lock
   {
     MutexLock lock(mutex_);
     if (session_.get() != &session) return;
-    retired = std::move(session_);
-    session_ = nullptr;
-    seat = seat_.exchange(nullptr, std::memory_order_acq_rel);
+    former = TakeSession();
     if (session.link().proven()) {
       pause_ = absl::ZeroDuration();
       SetState(ChannelState::kIdle);
@@ -148,8 +142,17 @@ void Connector::Retire(const ClientSession& session) {
       SetState(ChannelState::kTransientFailure);
     }
   }
-  retired->pump().LetGo();
-  seat->Retire();
+  LetGo(*former);
+}
+
+Connector::Former Connector::TakeSession() {
+  return {.session = std::exchange(session_, nullptr),
+          .seat = seat_.exchange(nullptr, std::memory_order_acq_rel)};
+}
+
+void Connector::LetGo(const Former& former) {
+  former.session->pump().LetGo();
+  former.seat->Retire();
   Announce();
 }
 

@@ -156,11 +156,17 @@ class Connector final : public std::enable_shared_from_this<Connector> {
                           const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::shared_ptr<ClientSession> NewSession(std::unique_ptr<Connection> connection);
-  // Note the outcome of an attempt.
+  // A session that takes no more of this channel's calls.
+  struct Former {
+    std::shared_ptr<ClientSession> session;
+    SessionSeat* seat;
+  };
+  Former TakeSession() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LetGo(const Former& former) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether it takes no descriptors, and would if it were made now.
   bool LacksFds(ClientSession& session) const;
-  // An attempt has succeeded. False: a stub that takes descriptors has come since it began, and the
-  // next one is due.
+  // Note the outcome of an attempt. False: it has succeeded, but a stub that takes descriptors has
+  // come since it began, and the next one is due.
   bool Connected(const std::shared_ptr<ClientSession>& session)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FailedToConnect(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
