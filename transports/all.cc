@@ -33,6 +33,7 @@ constexpr Transport kTransports[] = {
     kStdioTransport,
 };
 constexpr size_t kHarmless = std::size(kTransports) - 3;
+static_assert(kTransports[kHarmless].dial == kPipeTransport.dial);
 
 }  // namespace
 

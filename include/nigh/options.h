@@ -158,10 +158,6 @@ struct ServerOptions {
   // connections of one user. Calls beyond that fail with RESOURCE_EXHAUSTED at once.
   int max_threads_of_connection = 1024;
   int max_threads_of_user = 3072;
-  // Descriptors of all connections of one user (limits.max_untaken_descriptors); a message with
-  // more: RESOURCE_EXHAUSTED. At most a quarter of what this process may have open (ulimit -n) when
-  // the server is made; all users together may have half.
-  size_t max_descriptors_of_user = 1024;
   // How long they wait. Then they fail with RESOURCE_EXHAUSTED, which on_error hears of, too, once
   // a second at most. Infinite: until a thread is free.
   absl::Duration thread_timeout = absl::Seconds(1);
@@ -180,6 +176,10 @@ struct ServerOptions {
   // default; among strangers, it should be less.
   size_t max_bytes_of_connection = size_t{1} << 30;
   size_t max_bytes_of_user = size_t{4} << 30;
+  // Descriptors of all connections of one user (limits.max_untaken_descriptors); a message with
+  // more: RESOURCE_EXHAUSTED. At most a quarter of what this process may have open (ulimit -n) when
+  // the server is made; all users together may have half.
+  size_t max_descriptors_of_user = 1024;
   // How long a client may take from when it connects to its hello, which nigh's clients send at
   // once. Then its connection ends, of which on_error hears likewise. Media with one connection, to
   // which the process was born (pipe:, stdio:), wait for ever.

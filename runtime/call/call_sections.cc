@@ -31,7 +31,7 @@ absl::string_view CutText(absl::string_view text, size_t limit) {
   return text.substr(0, end);
 }
 
-// Whether DescriptorCount has read this one, if it is the first.
+// Whether AnnouncedDescriptors has read this one, if it is the first.
 bool SaysDescriptors(const Section& section) {
   return section.type == SectionType::kDescriptors && section.key.empty() &&
          section.value.size() == sizeof(uint32_t);

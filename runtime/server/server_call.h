@@ -118,8 +118,7 @@ class ServerCall final : public HandlerCall {
   // callback does not run any more once this has returned. False: somebody else still uses the
   // call, and will give it back.
   bool Settle() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Lets go of the messages of a call that has been settled, if they are large: their memory may not
-  // be needed again.
+  // Lets go of the messages of a call that has been settled, if they are large.
   void DropLargeMessages();
   // Makes a call that is over ready for another request. Its messages keep their memory, but for
   // large ones.
