@@ -16,6 +16,8 @@ namespace {
 // An empty submessage has two bytes on the wire. Parsed it is an object of 32 to 64 bytes with what
 // malloc adds, and a pointer.
 constexpr size_t kParsedPerByte = 36;
+// A reply is there as its message and, until it has left, as its bytes.
+constexpr size_t kForms = 2;
 // A call without its messages.
 constexpr size_t kCall = 2048;
 // An entry of the table of methods, without the name.
@@ -35,7 +37,7 @@ WorstMemory WorstMemoryOfConnection(const ServerOptions& options, size_t ring_si
   return {
       .kept = ConnectionLimits::BytesOfConnection(options),
       .parsing = kParsedPerByte * message,
-      .replies = threads * message,
+      .replies = kForms * threads * message,
       .short_requests =
           options.limits.max_calls * (kCall + kParsedPerByte * ServerCall::kShortRequest),
       .spare_calls = ServerSession::kSpareCalls * (kCall + 2 * ServerCall::kLargeMessage),
@@ -59,7 +61,7 @@ WorstMemory WorstMemoryOfUser(const ServerOptions& options, size_t ring_size) {
       .kept = std::min(connections * one.kept, ConnectionLimits::BytesOfUser(options)),
       // Each poller parses one at a time.
       .parsing = std::min(connections, pollers) * one.parsing,
-      .replies = threads * options.limits.max_message,
+      .replies = kForms * threads * options.limits.max_message,
       .short_requests = connections * one.short_requests,
       .spare_calls = connections * one.spare_calls,
       .methods = connections * one.methods,
