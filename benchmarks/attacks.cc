@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -108,6 +110,21 @@ std::string Message() { return std::string("\x0a\x40", 2) + std::string(64, 'x')
 
 void Compute(const Target& target) {
   for (;;) target.rounds.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Has nothing to do with the server, but is as busy with system calls as one who has.
+void TalkToItself(const Target& target) {
+  int ends[2];
+  Check(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0
+            ? absl::OkStatus()
+            : absl::ErrnoToStatus(errno, "socketpair"));
+  const UniqueFd one(ends[0]), other(ends[1]);
+  std::array<std::byte, 4096> bytes = {};
+  for (;;) {
+    if (::send(one.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) return;
+    if (::recv(other.get(), bytes.data(), bytes.size(), 0) < 0) return;
+    target.rounds.fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 void ConnectAndLeave(const Target& target) {
@@ -250,6 +267,7 @@ void StaySilent(const Target& target) {
 constexpr Attack kAttacks[] = {
     {"lies in rings", &LieInRings},  // over shared memory alone; the others over both
     {"just computes", &Compute},
+    {"talks to itself", &TalkToItself},
     {"connects and leaves", &ConnectAndLeave},
     {"greets and breaks the protocol", &GreetAndBreak},
     {"pings", &Ping},

@@ -27,9 +27,14 @@ constexpr int64_t kLookNanos = 2 * kWakeNanos;
 // a moment and be gone. After this many such yields lately, somebody needs the CPU.
 constexpr int64_t kLongYieldNanos = 20'000 * kSlowdown;
 constexpr int kLongYields = 3;
+// One that takes as long as this has given it to a thread that keeps it for a whole slice of the
+// scheduler's, milliseconds. A thread that sleeps instead is back as soon as it is woken.
+constexpr int64_t kSliceNanos = 500'000 * kSlowdown;
 // Even when waits have usually been long, or spins in vain, one wait in this many polls
 // nevertheless: the load may have changed.
 constexpr uint32_t kProbeEvery = 16;
+// One wait in this many yields though that has cost slices: it may cost one more.
+constexpr uint32_t kProbeYieldEvery = 256;
 // After this many waits in a row that outlasted their spins, spinning is taken to be in vain.
 constexpr int kVainSpins = 16;
 // Polls of memory cost less than system calls, so this many times as many are worth making.
@@ -55,6 +60,7 @@ void Waiter::Found() {
   if (polls_ != 0 && started_ == 0) vain_spins_ = 0;
   if (started_ != 0) {
     if (long_yields_ > 0 && !yielded_long_) --long_yields_;
+    if (lost_slices_ > 0 && yielded_ && !lost_slice_) --lost_slices_;
     if (spins_ != 0) vain_spins_ = std::min(vain_spins_ + 1, kVainSpins);
     // Capped, so that one very long wait does not outweigh the many that follow.
     const int64_t waited = std::min(SteadyNanos() - started_, 10 * kWakeNanos);
@@ -65,7 +71,7 @@ void Waiter::Found() {
 
 void Waiter::Reset() {
   polls_ = spins_ = 0;
-  slept_ = yielded_long_ = false;
+  slept_ = yielded_ = yielded_long_ = lost_slice_ = false;
   started_ = 0;
 }
 
@@ -84,13 +90,19 @@ bool Waiter::PollAgain(PollCost cost) {
   const int yields = cheap ? kCheapYields * policy_.yields : policy_.yields;
   if (slept_ || polls_ >= spins_ + yields || last_ - started_ >= kLookNanos) return false;
   if (yielded_long_ && long_yields_ >= kLongYields) return false;
+  if (lost_slices_ == kLongYields && waits_ % kProbeYieldEvery != 0) return false;
   if (usual_ > kWakeNanos && waits_ % kProbeEvery != 0) return false;
   ++polls_;
+  yielded_ = true;
   sched_yield();
   const int64_t now = SteadyNanos();
   if (now - last_ > kLongYieldNanos) {
     yielded_long_ = true;
     long_yields_ = std::min(long_yields_ + 1, 2 * kLongYields);
+  }
+  if (now - last_ > kSliceNanos) {
+    lost_slice_ = true;
+    lost_slices_ = std::min(lost_slices_ + 1, kLongYields);
   }
   last_ = now;
   // One more poll follows even a long yield: it may be the peer that has run.

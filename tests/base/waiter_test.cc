@@ -1,10 +1,25 @@
 #include "nigh/transport/waiter.h"
 
+#include <sched.h>
+
+#include <atomic>
+#include <thread>
+
 #include "gtest/gtest.h"
 #include "nigh/deadline.h"
 
 namespace nigh {
 namespace {
+
+// Keeps this thread, and those that it starts, on the CPU where it is. Returns where it might run.
+cpu_set_t PinToOneCpu() {
+  cpu_set_t before, one;
+  EXPECT_EQ(::sched_getaffinity(0, sizeof(before), &before), 0);
+  CPU_ZERO(&one);
+  CPU_SET(::sched_getcpu(), &one);
+  EXPECT_EQ(::sched_setaffinity(0, sizeof(one), &one), 0);
+  return before;
+}
 
 // How often a wait that never finds anything polls again before it goes to sleep.
 int PollsBeforeSleep(Waiter& waiter, Waiter::PollCost cost) {
@@ -80,6 +95,39 @@ TEST(Waiter, LearnsThatWaitsAreLongAndStillLooksAgainNowAndThen) {
     waiter.Found();
   }
   EXPECT_EQ(looked, 1);
+}
+
+TEST(Waiter, LearnsThatYieldsCostSlicesAndStillTriesNowAndThen) {
+  const cpu_set_t before = PinToOneCpu();
+  std::atomic<bool> over = false;
+  // Inherits the CPU, and keeps it whenever it gets it.
+  std::thread hog([&] {
+    while (!over) {
+    }
+  });
+  Waiter waiter({.spins = 0, .yields = 10});
+  const auto yields = [&] {
+    const bool polled = PollsBeforeSleep(waiter, Waiter::PollCost::kSystemCall) > 0;
+    waiter.Slept();
+    waiter.Found();
+    return polled;
+  };
+  // Three slices that are lost, unless the hog runs elsewhere for the moment.
+  while (yields()) {
+  }
+  int yielded = 0;
+  for (int wait = 0; wait < 512; ++wait) yielded += yields() ? 1 : 0;
+  EXPECT_GE(yielded, 1);
+  EXPECT_LE(yielded, 64);
+  over = true;
+  hog.join();
+  // A few that are short, and all do again. Others may want the CPU for the moment.
+  int in_a_row = 0;
+  for (int wait = 0; wait < 1'000'000 && in_a_row < 16; ++wait) {
+    in_a_row = yields() ? in_a_row + 1 : 0;
+  }
+  EXPECT_EQ(in_a_row, 16);
+  ::sched_setaffinity(0, sizeof(before), &before);
 }
 
 }  // namespace

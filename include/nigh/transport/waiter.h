@@ -75,8 +75,11 @@ class Waiter {
   int spins_ = 0;              // for this wait
   int vain_spins_ = 0;         // waits in a row that outlasted their spins
   bool slept_ = false;         // in this wait
+  bool yielded_ = false;       // in this wait
   bool yielded_long_ = false;  // in this wait
+  bool lost_slice_ = false;    // likewise, to another thread
   int long_yields_ = 0;        // lately, less the waits without
+  int lost_slices_ = 0;        // lately, less the waits that yielded and lost none
   int64_t started_ = 0;        // steady nanoseconds; 0 outside a wait
   int64_t last_ = 0;           // when the last yield returned
   int64_t usual_ = 0;          // running mean of past waits, nanoseconds
