@@ -96,7 +96,7 @@ Sent FrameSender::SendWithLocked(SharedDescriptors descriptors, FrameHeader&& he
     waiting = Wait(header, size);
     WritePayload(sections, message, waiting.payload.get());
   } else {
-    waiting = Serialise(header, sections, message, size);
+    waiting = Serialise(header, sections, message, size, connection_.AllocateBulk(size));
   }
   waiting.descriptors = std::move(descriptors);
   const bool others_waited = AnythingWaits();
@@ -112,7 +112,7 @@ Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
   if (broken_) return Sent::kFailed;
   if (!sections.empty()) header.flags |= kSections;
   const size_t size = sections.size() + (message == nullptr ? 0 : message->size());
-  const bool alone = idle() || (!AnythingWaits() && serialising_ == 0);
+  const bool alone = idle() || (!AnythingWaits() && cutting_ == 0);
   const bool fits = size <= max_payload_;
   if (fits && (alone || MayOvertake(header))) {
     if (std::optional<ByteSpan> claim = connection_.Claim(size)) {
@@ -127,11 +127,13 @@ Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
   // From here on the frame counts as taken, whatever happens. Part of it may have left before the
   // connection ended, so its sender must not be told that it was refused.
   bool others_waited = AnythingWaits();
+  const std::optional<ByteSpan> bulk = fits ? std::nullopt : connection_.AllocateBulk(size);
   if (fits) {
     Waiting waiting = Wait(header, size);
     WritePayload(sections, message, waiting.payload.get());
     if (!Keep(std::move(waiting))) return Sent::kFailed;
-  } else if (sections.empty() && message != nullptr && message->view().message != nullptr &&
+  } else if (!bulk.has_value() && sections.empty() && message != nullptr &&
+             message->view().message != nullptr &&
              (alone || (MayOvertake(header) && turns_.empty()))) {
     // Frames may have overtaken long messages long ago.
     if (overtaken_ && IsQuiet()) overtaken_ = false;
@@ -140,7 +142,7 @@ Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
     others_waited = AnythingWaits();
     if (rest.has_value()) (void)Keep(*std::move(rest));
   } else {
-    Waiting whole = Serialise(header, sections, message, size);
+    Waiting whole = Serialise(header, sections, message, size, bulk);
     others_waited = AnythingWaits();
     if (broken_ || !Keep(std::move(whole))) return Sent::kSome;
   }
@@ -155,7 +157,7 @@ bool FrameSender::MayOvertake(const FrameHeader& header) const {
 }
 
 Sent FrameSender::FlushBeside() {
-  if (overtaken_ || !turns_.empty() || serialising_ != 0) NoteOvertaking();
+  if (overtaken_ || !turns_.empty() || cutting_ != 0) NoteOvertaking();
   const bool waited = AnythingWaits();
   frames_since_piece_ = std::min(frames_since_piece_ + 1, kFramesAPiece);
   const bool with_piece = frames_since_piece_ == kFramesAPiece && !turns_.empty() && TakeTurn();
@@ -200,12 +202,12 @@ bool FrameSender::Keep(Waiting waiting) {
 }
 
 FrameSender::Waiting FrameSender::Wait(const FrameHeader& header, size_t size) {
-  return {.header = header,
-          .payload = TakeBuffer(size),
-          .size = size,
-          .sent = 0,
-          .order = IsRequest(header) ? requests_kept_++ : 0,
-          .descriptors = nullptr};
+  Waiting waiting;
+  waiting.header = header;
+  waiting.payload = TakeBuffer(size);
+  waiting.size = size;
+  NumberRequest(waiting);
+  return waiting;
 }
 
 // Releases the lock amid its work, which the analysis cannot follow.
@@ -215,6 +217,7 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
   Waiting rest;
   // Before anything leaves: whoever receives an answer to it must find out that a rest waits.
   ++serialising_;
+  ++cutting_;
   NoteBusy();
   bool released = false;
   const auto gives_way = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -235,6 +238,7 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
   const absl::Status status = pieces.Finish();
   if (released) mutex_.Lock();
   --serialising_;
+  --cutting_;
   NoteBusy();
   if (broken_) return std::nullopt;
   if (!status.ok()) {
@@ -248,16 +252,29 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
 }
 
 FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::string_view sections,
-                                            const MessageSource* message, size_t size) {
-  Waiting whole = Wait(header, size);
+                                            const MessageSource* message, size_t size,
+                                            std::optional<ByteSpan> bulk) {
+  Waiting whole;
+  whole.header = header;
+  whole.size = size;
+  if (bulk.has_value()) {
+    whole.bulk = *bulk;
+  } else {
+    whole.payload = TakeBuffer(size);
+  }
+  const int cuts = bulk.has_value() ? 0 : 1;
   ++serialising_;
+  cutting_ += cuts;
   NoteBusy();
   {
     MutexUnlock unlock(mutex_);
-    WritePayload(sections, message, whole.payload.get());
+    WritePayload(sections, message, bulk.has_value() ? bulk->data() : whole.payload.get());
   }
   --serialising_;
+  cutting_ -= cuts;
   NoteBusy();
+  // Those that were sent meanwhile have left before.
+  NumberRequest(whole);
   return whole;
 }
 
@@ -270,7 +287,7 @@ std::unique_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
 }
 
 void FrameSender::GiveBack(Waiting& waiting) {
-  if (waiting.size <= spare_size_ || waiting.size > kMaxSpareBuffer ||
+  if (waiting.payload == nullptr || waiting.size <= spare_size_ || waiting.size > kMaxSpareBuffer ||
       waiting.size <= max_payload_) {
     return;
   }
@@ -308,17 +325,26 @@ void FrameSender::DiscountDescriptors(const Waiting& waiting) {
 }
 
 bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
-  const size_t left = waiting.size - waiting.sent;
-  const size_t piece = std::min({left, most, max_payload_});
   if (waiting.descriptors != nullptr && !connection_.descriptors()->HasRoom()) return false;
-  std::optional<ByteSpan> claim = connection_.Claim(piece);
-  if (!claim.has_value()) return false;
-  std::memcpy(claim->data(), waiting.payload.get() + waiting.sent, piece);
-  if (waiting.descriptors != nullptr) {
+  const size_t left = waiting.size - waiting.sent;
+  const bool in_bulk = !waiting.bulk.empty();
+  const size_t piece = in_bulk ? left : std::min({left, most, max_payload_});
+  const auto attach = [&] {
+    if (waiting.descriptors == nullptr) return;
     DiscountDescriptors(waiting);
     connection_.descriptors()->Attach(std::move(waiting.descriptors));
+  };
+  const FrameHeader header = PieceHeader(waiting.header, waiting.sent, piece, waiting.size);
+  if (in_bulk) {
+    if (!connection_.CommitBulk(header, waiting.bulk)) return false;
+    attach();
+  } else {
+    const std::optional<ByteSpan> claim = connection_.Claim(piece);
+    if (!claim.has_value()) return false;
+    std::memcpy(claim->data(), waiting.payload.get() + waiting.sent, piece);
+    attach();
+    connection_.Commit(header);
   }
-  connection_.Commit(PieceHeader(waiting.header, waiting.sent, piece, waiting.size));
   if (waiting.sent == 0 && IsRequest(waiting.header)) BeginRequest(waiting.order);
   waiting.sent += piece;
   return true;
@@ -407,7 +433,10 @@ bool FrameSender::DropLocked(uint32_t call) {
   if (queue == queues_.end()) return false;
   const Waiting& first = queue->second.front();
   const bool untouched = first.header.kind == FrameKind::kRequest && first.sent == 0;
-  for (const Waiting& waiting : queue->second) Discount(waiting);
+  for (const Waiting& waiting : queue->second) {
+    if (!waiting.bulk.empty()) connection_.FreeBulk(waiting.bulk);
+    Discount(waiting);
+  }
   queues_.erase(queue);
   for (std::deque<uint32_t>* const turns : {&short_turns_, &turns_}) {
     const auto turn = absl::c_find(*turns, call);

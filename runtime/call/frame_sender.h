@@ -18,6 +18,7 @@
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/call/byte_count.h"
 #include "nigh/runtime/call/call_fds.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
 
@@ -37,6 +38,9 @@ enum class Sent : uint8_t {
 // pieces as room comes. Send therefore never waits: whoever polls the connection calls Resume when
 // there may be room. That is nigh's deadlock rule: nobody waits for room without receiving
 // meanwhile.
+//
+// Where the connection has bulk memory, a long message is serialised there, in one piece and without
+// the lock, and is then a short frame to all others.
 //
 // Long messages give way. Calls take turns, piece by piece, and a frame that fits overtakes the
 // long messages of other calls. Where that happens, they are held back: a piece leaves with every
@@ -130,6 +134,7 @@ class FrameSender {
   struct Waiting {
     FrameHeader header = {};
     std::unique_ptr<std::byte[]> payload;  // not zeroed: a long message is written once
+    ByteSpan bulk = {};                    // where the payload is instead, if not empty
     size_t size = 0;                       // bytes of payload
     size_t sent = 0;                       // bytes of it that have been committed
     uint64_t order = 0;                    // of a REQUEST, among those that have waited
@@ -162,15 +167,18 @@ class FrameSender {
   // Returns what has to wait, or nothing. The connection may have ended amid it.
   std::optional<Waiting> SendPieces(const FrameHeader& header, const MessageSource& message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Serialises all of it, without the lock, into memory.
+  // Serialises all of it, without the lock, into memory: the connection's, if `bulk` is some.
   Waiting Serialise(const FrameHeader& header, absl::string_view sections,
-                    const MessageSource* message, size_t size)
+                    const MessageSource* message, size_t size, std::optional<ByteSpan> bulk)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Memory for a frame that has to wait.
+  // Memory for a frame that has to wait, and that is in order after those before.
   Waiting Wait(const FrameHeader& header, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Notes that the first part of a REQUEST leaves, and whether that is its turn.
   void BeginRequest(uint64_t order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (order != requests_begun_++) requests_are_in_order_ = false;
+  }
+  void NumberRequest(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (waiting.header.kind == FrameKind::kRequest) waiting.order = requests_kept_++;
   }
   // What a frame that waits takes.
   static size_t BytesOf(const Waiting& waiting) { return waiting.size + sizeof(Waiting); }
@@ -183,6 +191,10 @@ class FrameSender {
   // Takes a buffer of `size` bytes for what waits, and gives it back.
   std::unique_ptr<std::byte[]> TakeBuffer(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveBack(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether it leaves in one frame that is short to the medium.
+  bool IsShort(const Waiting& waiting) const {
+    return waiting.size <= max_payload_ || !waiting.bulk.empty();
+  }
   // Commits the next piece of `waiting`, of `most` bytes. False: no room.
   bool CommitPiece(Waiting& waiting, size_t most) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether the frame of some call may leave once there is room.
@@ -193,7 +205,7 @@ class FrameSender {
   bool TakeTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Gives a call that has something to send its turn, after the others of its kind.
   void AwaitTurn(uint32_t call, const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    (waiting.size <= max_payload_ ? short_turns_ : turns_).push_back(call);
+    (IsShort(waiting) ? short_turns_ : turns_).push_back(call);
   }
   // Gives the connection up: drops all that waits, and makes `error` that of all later sends.
   void Break(absl::Status error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -243,7 +255,10 @@ class FrameSender {
   // Frames have overtaken long messages lately, so these are held back.
   bool overtaken_ ABSL_GUARDED_BY(mutex_) = false;
   int frames_since_piece_ ABSL_GUARDED_BY(mutex_) = 0;
-  int serialising_ ABSL_GUARDED_BY(mutex_) = 0;  // long messages, without the lock
+  // Long messages that are being serialised without the lock: all, and those that are to leave in
+  // pieces.
+  int serialising_ ABSL_GUARDED_BY(mutex_) = 0;
+  int cutting_ ABSL_GUARDED_BY(mutex_) = 0;
   // REQUESTs that have waited, and those of them that have begun to leave.
   uint64_t requests_kept_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t requests_begun_ ABSL_GUARDED_BY(mutex_) = 0;

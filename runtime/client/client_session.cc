@@ -101,8 +101,8 @@ bool ClientSession::TakeFrame(const Frame& frame, const void* own) {
     handshake_.Take(frame);
     return true;
   }
-  if (!IsLegalFrameHeader(header, link_.connection().max_payload())) {
-    return Violated(ValidateFrameHeader(header, link_.connection().max_payload()));
+  if (!IsLegalFrameHeader(header, link_.connection().max_received_payload())) {
+    return Violated(ValidateFrameHeader(header, link_.connection().max_received_payload()));
   }
   switch (header.kind) {
     case FrameKind::kMessage:

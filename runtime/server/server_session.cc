@@ -107,8 +107,8 @@ bool ServerSession::Violated(absl::Status violation) {
 
 bool ServerSession::Dispatch(const Frame& frame) {
   const FrameHeader& header = frame.header;
-  if (!IsLegalFrameHeader(header, link_.connection().max_payload())) {
-    return Violated(ValidateFrameHeader(header, link_.connection().max_payload()));
+  if (!IsLegalFrameHeader(header, link_.connection().max_received_payload())) {
+    return Violated(ValidateFrameHeader(header, link_.connection().max_received_payload()));
   }
   if (header.kind == FrameKind::kHello) return OnHello(frame.payload);
   if (!hello_received_) {

@@ -31,8 +31,9 @@ struct KindRules {
 
 constexpr KindRules kRules[] = {
     {.name = "no kind"},
-    {.name = "HELLO", .bits = {.length = kAny<uint32_t>}},
-    {.name = "METHOD", .bits = {.length = kAny<uint32_t>, .method = kAny<uint16_t>}},
+    // What is no message of a call is short, however long a payload the medium takes.
+    {.name = "HELLO", .bits = {.length = kAny<uint16_t>}},
+    {.name = "METHOD", .bits = {.length = kAny<uint16_t>, .method = kAny<uint16_t>}},
     {.name = "REQUEST",
      .bits = {.length = kAny<uint32_t>,
               .flags = kSections | kMessage | kEnd,
@@ -57,7 +58,7 @@ constexpr KindRules kRules[] = {
     {.name = "CANCEL", .bits = {.call = kAny<uint32_t>}},
     {.name = "CREDIT", .bits = {.call = kAny<uint32_t>, .aux = kAny<uint64_t>}},
     {.name = "PING", .bits = {.flags = kAck, .aux = kAny<uint64_t>}},
-    {.name = "GO_AWAY", .bits = {.length = kAny<uint32_t>, .aux = kAny<uint64_t>}},
+    {.name = "GO_AWAY", .bits = {.length = kAny<uint16_t>, .aux = kAny<uint64_t>}},
     {.name = "PIECE",
      .bits = {.length = kAny<uint32_t>, .call = kAny<uint32_t>, .rest = kAny<uint32_t>}},
 };

@@ -28,6 +28,7 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_process.h"
+#include "nigh/transports/shm/bulk_region.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
@@ -47,6 +48,7 @@ const std::vector<UniqueFd>& Descriptors() {
     made.push_back(MakeMemfd(4096, kAllSeals));
     made.emplace_back(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     made.emplace_back(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    made.push_back(MakeMemfd(kBulkAlignment, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL));
     return made;
   }());
   return all;
@@ -91,6 +93,9 @@ void Run(Input input) {
   const absl::StatusOr<Mapping> memory = AttachMemory(made.memory, kControlSize + made.ring_size);
   Expect(!memory.ok() || memory->bytes().size() == kControlSize + made.ring_size,
          "what was attached is there");
+  if (made.bulk_size == 0) return;
+  const absl::StatusOr<Mapping> bulk = AttachMemory(made.bulk, made.bulk_size, Pages::kOnDemand);
+  Expect(!bulk.ok() || bulk->bytes().size() == made.bulk_size, "and so is the bulk region");
 }
 
 }  // namespace

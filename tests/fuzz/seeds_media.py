@@ -43,13 +43,15 @@ STREAM = {
         room(65535) + FLUSH + b"\x08\x01" + room(65535) + FLUSH + send(0, 0, 4) + FLUSH,
 }
 
-def offer(descriptors, magic=b"nigh shm", version=1, memory=1, bells=0, ring=128 << 10, rest=bytes(12)):
+def offer(descriptors, magic=b"nigh shm", version=2, memory=1, bells=0, ring=128 << 10,
+          rest=bytes(12), bulk=0):
     """What offer.cc takes: which descriptors, then the message."""
     return (bytes([len(descriptors), *descriptors]) + magic +
-            struct.pack("<HBBIi", version, memory, bells, ring, -1) + rest)
+            struct.pack("<HBBIi", version, memory, bells, ring, -1) + rest +
+            struct.pack("<Ii", bulk, -1))
 
 
-SEALED, UNSEALED, SMALL_MEMORY, BELL, NO_MEMORY = range(5)
+SEALED, UNSEALED, SMALL_MEMORY, BELL, NO_MEMORY, BULK = range(6)
 TO_SERVER = 0x80
 OFFERS = {
     "good": offer([SEALED]),
@@ -70,7 +72,12 @@ OFFERS = {
     "five_descriptors": offer([SEALED] * 5),
     "larger": offer([SEALED], ring=256 << 10),
     "odd_size": offer([SEALED], ring=(128 << 10) + 1),
-    "later_version": offer([SEALED], version=2),
+    "later_version": offer([SEALED], version=3),
+    "bulk": offer([SEALED, BULK], bulk=1 << 20),
+    "bulk_and_bells": offer([SEALED, BULK, BELL, BELL], bells=1, bulk=1 << 20),
+    "bulk_without_memory": offer([SEALED], bulk=1 << 20),
+    "bulk_that_is_none": offer([SEALED, BELL], bulk=1 << 20),
+    "odd_bulk": offer([SEALED, BULK], bulk=(1 << 20) + 1),
     "truncated": offer([SEALED])[:20],
     "too_long": offer([SEALED], rest=bytes(13)),
     "rest": offer([SEALED], rest=b"x" * 12),

@@ -113,7 +113,8 @@ class Session {
     if (!peer_) return;
     honest_ = honest_ && !std::exchange(offered_, true);
     // A second one brings a descriptor, which the kernel may refuse by then.
-    const bool sent = SendOffer(peer_.get(), kMinRing, memory_.handle(), {}).ok();
+    const bool sent =
+        SendOffer(peer_.get(), {.ring_size = kMinRing, .memory = Duplicate(memory_.handle())}).ok();
     Expect(sent || !honest_, "an offer can be sent");
   }
   void Write(absl::string_view message, SentFds fds) {

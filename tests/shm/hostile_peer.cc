@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -16,6 +17,7 @@
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/shm/bulk_region.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/ring.h"
 #include "tests/shm/raw_peer.h"
@@ -25,7 +27,7 @@ namespace nigh::testing {
 void HostilePeer::Round() {
   RawPeer peer(path_);
   if (!peer.connected()) return;
-  switch (Pick(8)) {
+  switch (Pick(9)) {
     case 0:
       return MeetWrongly(peer);
     case 1:
@@ -44,6 +46,9 @@ void HostilePeer::Round() {
       return;
     case 6:
       if (Meet(peer)) SpeakAndRewrite(peer);
+      return;
+    case 7:
+      if (Meet(peer)) LieAboutBulk(peer);
       return;
     default:
       // Stays, says nothing, reads nothing.
@@ -122,6 +127,30 @@ void HostilePeer::MoveWrongly(RawPeer& peer) {
     }
     Kick(peer);
   }
+}
+
+void HostilePeer::LieAboutBulk(RawPeer& peer) {
+  SendHello(peer);
+  peer.page().takes_bulk = 1;
+  for (std::atomic<uint32_t>& returned : peer.page().returned) {
+    returned = static_cast<uint32_t>(Pick(2) == 0 ? Pick(3) : random_());
+  }
+  for (uint64_t at = 0; at + kRecordAlignment <= kRing; at += kRecordAlignment) {
+    EncodeFrameHeader({.length = static_cast<uint32_t>(kMaxRecord + Pick(2 * kBulk)),
+                       .kind = static_cast<FrameKind>(1 + Pick(10)),
+                       .flags = static_cast<uint8_t>(Pick(8)),
+                       .method = static_cast<uint16_t>(Pick(2)),
+                       .call = static_cast<uint32_t>(Pick(4)),
+                       .rest = 0,
+                       .aux = 0},
+                      &peer.data()[at]);
+    EncodeBulkRecord({.chunk = static_cast<uint32_t>(Pick(4) == 0 ? random_() : Pick(kBulkChunks)),
+                      .use = static_cast<uint32_t>(random_()),
+                      .offset = Pick(4) == 0 ? random_() : Pick(kBulk)},
+                     &peer.data()[at + kFrameHeaderSize]);
+  }
+  peer.page().tail = (1 + Pick(8)) * kRecordAlignment;
+  Kick(peer);
 }
 
 void HostilePeer::LieInHeaders(RawPeer& peer) {

@@ -25,16 +25,19 @@ class HostilePeer {
 
  private:
   static constexpr uint32_t kRing = 128 * 1024;
+  static constexpr uint32_t kBulk = 1024 * 1024;
 
   uint64_t Pick(uint64_t below) { return random_() % below; }
   // Mostly near what is allowed.
   uint64_t Position();
-  bool Meet(RawPeer& peer) { return peer.Offer(kRing) && peer.Attach(); }
+  bool Meet(RawPeer& peer) { return peer.Offer(kRing, Pick(2) == 0 ? kBulk : 0) && peer.Attach(); }
   void MeetWrongly(RawPeer& peer);
   void DieWhileMeeting(RawPeer& peer);
   void WriteNoise(RawPeer& peer);
   void MoveWrongly(RawPeer& peer);
   void LieInHeaders(RawPeer& peer);
+  // About payloads that lie elsewhere, and which of the other side's it has given back.
+  void LieAboutBulk(RawPeer& peer);
   void RingInAStorm(RawPeer& peer);
   // An honest beginning of a call, whose bytes change while the server reads them.
   void SpeakAndRewrite(RawPeer& peer);

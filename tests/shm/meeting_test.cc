@@ -265,9 +265,12 @@ TEST_F(HostileMeetingTest, OffersThatLieAreRefused) {
   refuse({.ring_size = 128 * 1024 + 4096}, "a ring of 135168 bytes");
   refuse({.ring_size = 1u << 31}, "a ring of 2147483648 bytes");
   refuse({.ring_size = 256 * 1024}, "has 135168 bytes instead of 266240");
-  refuse({.rest = std::string(11, '\0') + "x"}, "bytes that mean nothing");
-  refuse({.rest = ""}, "has 20 bytes instead of 32");
-  refuse({.rest = std::string(13, '\0')}, "has 33 bytes instead of 32");
+  refuse({.bell = std::string(11, '\0') + "x"}, "bytes that mean nothing");
+  refuse({.bell = ""}, "has 28 bytes instead of 40");
+  refuse({.rest = "x"}, "has 41 bytes instead of 40");
+  refuse({.bulk_size = (1 << 20) + 1}, "a bulk region of 1048577 bytes");
+  refuse({.bulk_size = (1 << 30) + (1 << 20)}, "a bulk region of 1074790400 bytes");
+  refuse({.bulk_size = 1 << 20}, "1 descriptors instead of 2");
   refuse({.bells = 1}, "1 descriptors instead of 3");
   refuse({.memory = 3}, "1 descriptors instead of 0");
 }
@@ -281,8 +284,8 @@ TEST_F(HostileMeetingTest, AClientDoesNotRefuseAServer) {
 }
 
 TEST_F(HostileMeetingTest, AnotherVersionIsUnavailable) {
-  ExpectRefusal([](RawPeer& peer) { peer.Send(OfferBytes{.version = 2}.Encode()); },
-                "version 2 of nigh's shared memory, this side 1", absl::StatusCode::kUnavailable);
+  ExpectRefusal([](RawPeer& peer) { peer.Send(OfferBytes{.version = 3}.Encode()); },
+                "version 3 of nigh's shared memory, this side 2", absl::StatusCode::kUnavailable);
 }
 
 TEST_F(HostileMeetingTest, DescriptorsThatAreNotWhatTheyAreSaidToBeAreRefused) {

@@ -42,6 +42,9 @@ std::string OfferBytes::Encode() const {
   Append(bells, bytes);
   Append(ring_size, bytes);
   Append(id, bytes);
+  bytes += bell;
+  Append(bulk_size, bytes);
+  Append(bulk_id, bytes);
   return bytes + rest;
 }
 
@@ -89,12 +92,20 @@ bool RawPeer::Attach() {
   return true;
 }
 
-bool RawPeer::Offer(uint32_t ring_size) {
+bool RawPeer::Offer(uint32_t ring_size, uint32_t bulk_size) {
   absl::StatusOr<OwnMemory> memory = CreateMemory(MemoryKind::kMemfd, kControlSize + ring_size);
   if (!memory.ok()) return false;
   memory_ = *std::move(memory);
   new (memory_.mapping.bytes().data()) ControlPage();
-  return SendOffer(socket_.get(), ring_size, memory_.handle, {}).ok();
+  nigh::Offer offer = {.ring_size = ring_size, .memory = Duplicate(memory_.handle)};
+  if (bulk_size != 0) {
+    absl::StatusOr<OwnMemory> bulk = CreateMemory(MemoryKind::kMemfd, bulk_size, Pages::kOnDemand);
+    if (!bulk.ok()) return false;
+    bulk_ = *std::move(bulk);
+    offer.bulk_size = bulk_size;
+    offer.bulk = Duplicate(bulk_.handle);
+  }
+  return SendOffer(socket_.get(), offer).ok();
 }
 
 char RawPeer::NextLetter() {

@@ -26,7 +26,10 @@ struct OfferBytes {
   uint8_t bells = 0;
   uint32_t ring_size = 128 * 1024;
   int32_t id = -1;
-  std::string rest = std::string(12, '\0');
+  std::string bell = std::string(12, '\0');
+  uint32_t bulk_size = 0;
+  int32_t bulk_id = -1;
+  std::string rest = "";
 
   std::string Encode() const;
 };
@@ -54,10 +57,12 @@ class RawPeer {
   // Waits for the other side's offer and attaches its memory. False: there is none.
   bool Attach();
   // Makes memory and offers it as an honest peer would, but with letters for bells.
-  bool Offer(uint32_t ring_size = 128 * 1024);
+  // With a bulk region, if it has a size.
+  bool Offer(uint32_t ring_size = 128 * 1024, uint32_t bulk_size = 0);
   // This side's memory, as offered: to be written in any way.
   ControlPage& page() { return *reinterpret_cast<ControlPage*>(memory_.mapping.bytes().data()); }
   ByteSpan data() { return memory_.mapping.bytes().subspan(kControlSize); }
+  ByteSpan bulk() { return bulk_.mapping.bytes(); }
   const ControlPage& their_page() const {
     return *reinterpret_cast<const ControlPage*>(their_memory_.bytes().data());
   }
@@ -69,6 +74,7 @@ class RawPeer {
  private:
   UniqueFd socket_;
   OwnMemory memory_;
+  OwnMemory bulk_;
   Mapping their_memory_;
 };
 

@@ -1,6 +1,7 @@
 #ifndef NIGH_TRANSPORTS_SHM_CONTROL_PAGE_H_
 #define NIGH_TRANSPORTS_SHM_CONTROL_PAGE_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +12,9 @@ namespace nigh {
 
 // Two cache lines: processors fetch them in pairs.
 inline constexpr size_t kLinePair = 128;
+
+// How many payloads may lie in a bulk region at once (bulk_region.h).
+inline constexpr size_t kBulkChunks = 256;
 
 // The first page of each side's memory; the data of the ring that this side sends through follows
 // it. Written by its owner alone, read by the peer. Positions count bytes and only grow.
@@ -23,6 +27,10 @@ struct ControlPage {
   // How often I rang a bell that cannot say itself which it was: for data in the lower half, for
   // room in the upper. The lower one's carry wakes once too often, every 65,536 rings.
   alignas(kLinePair) std::atomic<uint32_t> rung = 0;
+  // Whether I can read your bulk region; and, of each of its chunks, which use of it I have given
+  // back.
+  alignas(kLinePair) std::atomic<uint32_t> takes_bulk = 0;
+  alignas(kLinePair) std::array<std::atomic<uint32_t>, kBulkChunks> returned = {};
 };
 
 // Bytes between the beginning of the memory and the data: a page on every machine of interest.

@@ -43,6 +43,8 @@ namespace {
 // FUTURE_WRITE leaves this side's mapping writable and lets nobody make another; it keeps
 // fallocate(2) from punching holes as well.
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+// Changes of its size alone.
+constexpr int kSizeSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 constexpr char kPosixDirectory[] = "/dev/shm";
 constexpr absl::string_view kPosixPrefix = "nigh-";
 constexpr int kAttempts = 100;
@@ -55,34 +57,40 @@ absl::Status Failed(absl::string_view operation) {
   return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, "shared memory", operation);
 }
 
-// Makes the file `size` bytes long, and has the system set all of them aside: a page that turns out
-// to be missing later would end the process by SIGBUS.
-bool Reserve(int fd, size_t size) {
-  return MayHaveFileOf(size) &&
-         Uninterrupted([&] { return ::fallocate(fd, 0, 0, static_cast<off_t>(size)); }) == 0;
+int SealsOf(Pages pages) { return pages == Pages::kAll ? kSeals : kSizeSeals; }
+
+// Makes the file `size` bytes long, and may have the system set all of them aside: a page that
+// turns out to be missing later would end the process by SIGBUS.
+bool SetSize(int fd, size_t size, Pages pages) {
+  const auto length = static_cast<off_t>(size);
+  return MayHaveFileOf(size) && Uninterrupted([&] {
+                                  return pages == Pages::kAll ? ::fallocate(fd, 0, 0, length)
+                                                              : ::ftruncate(fd, length);
+                                }) == 0;
 }
 
-absl::StatusOr<Mapping> Map(int fd, size_t size, int protection) {
-  void* const at = ::mmap(nullptr, size, protection, MAP_SHARED | MAP_POPULATE, fd, 0);
+absl::StatusOr<Mapping> Map(int fd, size_t size, int protection, Pages pages) {
+  const int flags = MAP_SHARED | (pages == Pages::kAll ? MAP_POPULATE : 0);
+  void* const at = ::mmap(nullptr, size, protection, flags, fd, 0);
   if (at == MAP_FAILED) return Failed("mmap");
   return Mapping(at, size);
 }
 
-absl::StatusOr<OwnMemory> CreateMemfd(size_t size) {
+absl::StatusOr<OwnMemory> CreateMemfd(size_t size, Pages pages) {
   OwnMemory memory;
   memory.handle = {.kind = MemoryKind::kMemfd,
                    .fd = UniqueFd(::memfd_create("nigh", MFD_CLOEXEC | MFD_ALLOW_SEALING))};
   const int fd = memory.handle.fd.get();
   if (fd < 0) return Failed("memfd_create");
-  if (!Reserve(fd, size)) return Failed("fallocate");
-  absl::StatusOr<Mapping> mapping = Map(fd, size, PROT_READ | PROT_WRITE);
+  if (!SetSize(fd, size, pages)) return Failed("fallocate");
+  absl::StatusOr<Mapping> mapping = Map(fd, size, PROT_READ | PROT_WRITE, pages);
   if (!mapping.ok()) return mapping.status();
   memory.mapping = *std::move(mapping);
-  if (::fcntl(fd, F_ADD_SEALS, kSeals) != 0) return Failed("fcntl(F_ADD_SEALS)");
+  if (::fcntl(fd, F_ADD_SEALS, SealsOf(pages)) != 0) return Failed("fcntl(F_ADD_SEALS)");
   return memory;
 }
 
-absl::StatusOr<OwnMemory> CreatePosix(size_t size) {
+absl::StatusOr<OwnMemory> CreatePosix(size_t size, Pages pages) {
   std::random_device random;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const std::string name =
@@ -97,8 +105,8 @@ absl::StatusOr<OwnMemory> CreatePosix(size_t size) {
         .fd = UniqueFd(Uninterrupted([&] { return ::shm_open(name.c_str(), O_RDONLY, 0); }))};
     ::shm_unlink(name.c_str());
     if (!memory.handle.fd) return Failed("shm_open");
-    if (!Reserve(writable.get(), size)) return Failed("fallocate");
-    absl::StatusOr<Mapping> mapping = Map(writable.get(), size, PROT_READ | PROT_WRITE);
+    if (!SetSize(writable.get(), size, pages)) return Failed("fallocate");
+    absl::StatusOr<Mapping> mapping = Map(writable.get(), size, PROT_READ | PROT_WRITE, pages);
     if (!mapping.ok()) return mapping.status();
     memory.mapping = *std::move(mapping);
     return memory;
@@ -106,9 +114,9 @@ absl::StatusOr<OwnMemory> CreatePosix(size_t size) {
   return Failed("shm_open");
 }
 
-absl::StatusOr<OwnMemory> CreateSysv(size_t size) {
-  const int id = kSegments.Make(
-      [size](key_t key) { return ::shmget(key, size, IPC_CREAT | IPC_EXCL | 0600); });
+absl::StatusOr<OwnMemory> CreateSysv(size_t size, Pages pages) {
+  const int flags = IPC_CREAT | IPC_EXCL | 0600 | (pages == Pages::kAll ? 0 : SHM_NORESERVE);
+  const int id = kSegments.Make([=](key_t key) { return ::shmget(key, size, flags); });
   if (id < 0) return Failed("shmget");
   void* const at = ::shmat(id, nullptr, 0);
   // NOLINTNEXTLINE(performance-no-int-to-ptr): shmat(2) says so
@@ -120,9 +128,10 @@ absl::StatusOr<OwnMemory> CreateSysv(size_t size) {
   OwnMemory memory;
   memory.mapping = Mapping(at, size);
   memory.handle = {.kind = MemoryKind::kSysv, .fd = UniqueFd(), .id = id};
+  if (pages == Pages::kOnDemand) return memory;
   // shmat(2) has no flag that does what MAP_POPULATE does. Kernels before 5.14 do not know this
   // advice, either; later ones say by it what a touch would say by SIGBUS.
-  if (::madvise(at, size, MADV_POPULATE_WRITE) != 0) {
+  if (!Populate(memory.mapping.bytes())) {
     if (errno != EINVAL) {
       absl::Status failed = Failed("madvise");
       ::shmctl(id, IPC_RMID, nullptr);
@@ -140,14 +149,14 @@ absl::Status Refused(absl::string_view what) {
       absl::StrCat("the memory that the peer offers ", what, " (is it another version of nigh?)"));
 }
 
-absl::Status CheckFile(const MemoryHandle& handle, size_t size) {
+absl::Status CheckFile(const MemoryHandle& handle, size_t size, Pages pages) {
   const int fd = handle.fd.get();
   // The seals first: a descriptor that has some is of memory, and to look at it takes no time. To
   // look at another one might, as long as the file system that its sender runs likes.
   if (handle.kind == MemoryKind::kMemfd) {
     const int seals = ::fcntl(fd, F_GET_SEALS);
     if (seals < 0) return Refused("is no memory");
-    if ((seals & kSeals) != kSeals) return Refused("is not sealed");
+    if ((seals & SealsOf(pages)) != SealsOf(pages)) return Refused("is not sealed");
   } else if ((::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY) {
     return Refused("is writable");
   }
@@ -162,7 +171,7 @@ absl::Status CheckFile(const MemoryHandle& handle, size_t size) {
     return Refused(absl::StrCat("has ", file.st_size, " bytes instead of ", size));
   }
   // Who maps a page that is not there makes it, at his own cost; a seal keeps those that are.
-  if (static_cast<uint64_t>(file.st_blocks) * kBlock < size) {
+  if (pages == Pages::kAll && static_cast<uint64_t>(file.st_blocks) * kBlock < size) {
     return Refused(absl::StrCat("has holes: ", static_cast<uint64_t>(file.st_blocks) * kBlock,
                                 " of its ", size, " bytes are there"));
   }
@@ -251,23 +260,29 @@ Mapping::~Mapping() {
   if (bytes_.data() != nullptr) ::munmap(bytes_.data(), bytes_.size());
 }
 
-absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size) {
+absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size, Pages pages) {
   switch (kind) {
     case MemoryKind::kMemfd:
-      return CreateMemfd(size);
+      return CreateMemfd(size, pages);
     case MemoryKind::kPosix:
-      return CreatePosix(size);
+      return CreatePosix(size, pages);
     case MemoryKind::kSysv:
-      return CreateSysv(size);
+      return CreateSysv(size, pages);
   }
   return absl::InvalidArgumentError("no such kind of memory");
 }
 
-absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size) {
+bool Populate(ByteSpan bytes) {
+  return ::madvise(bytes.data(), bytes.size(), MADV_POPULATE_WRITE) == 0;
+}
+
+absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size, Pages pages) {
   if (handle.kind == MemoryKind::kSysv) return AttachSysv(handle.id, size);
   if (!handle.fd) return Refused("is missing");
-  if (absl::Status checked = CheckFile(handle, size); !checked.ok()) return checked;
-  return Map(handle.fd.get(), size, PROT_READ);
+  if (absl::Status checked = CheckFile(handle, size, pages); !checked.ok()) {
+    return checked;
+  }
+  return Map(handle.fd.get(), size, PROT_READ, pages);
 }
 
 void DiscardMemory(const MemoryHandle& handle, pid_t maker) {

@@ -1,6 +1,7 @@
 #ifndef NIGH_TRANSPORTS_SHM_MEMORY_H_
 #define NIGH_TRANSPORTS_SHM_MEMORY_H_
 
+#include <fcntl.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -43,6 +44,16 @@ class Mapping {
   ByteSpan bytes_;
 };
 
+// Which pages of it are there from the beginning.
+enum class Pages : uint8_t {
+  // All: the first touch of a page costs about 4 us, and ends the process if the system has no page
+  // left. kMemfd is sealed against every change but by its maker's mapping.
+  kAll,
+  // None; Populate makes them. kMemfd is sealed against changes of its size alone, so that its
+  // maker can give pages back. For processes of one user.
+  kOnDemand,
+};
+
 // What the peer needs to attach memory: a descriptor or, for kSysv, an identifier.
 struct MemoryHandle {
   MemoryKind kind = MemoryKind::kMemfd;
@@ -50,10 +61,13 @@ struct MemoryHandle {
   int32_t id = -1;
 };
 
-// Memory that this side writes, full of zeroes. All its pages are resident, because the first touch
-// of a page costs about 4 us, and ends the process if the system has no page left.
-//
-// No name of it is left. A System V identifier is, until the peer has attached the memory: without
+inline MemoryHandle Duplicate(const MemoryHandle& handle) {
+  return {.kind = handle.kind,
+          .fd = UniqueFd(handle.fd ? ::fcntl(handle.fd.get(), F_DUPFD_CLOEXEC, 0) : -1),
+          .id = handle.id};
+}
+
+// Memory that this side writes, full of zeroes. No name of it is left. A System V identifier is, until the peer has attached the memory: without
 // one, the memory and what was written there would go with this side's own attachment.
 struct OwnMemory {
   Mapping mapping;
@@ -62,12 +76,17 @@ struct OwnMemory {
 
 // `size` bytes, whole pages. RESOURCE_EXHAUSTED or another code with what the system says, and what
 // to do.
-absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size);
+absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size, Pages pages = Pages::kAll);
+
+// Makes the pages of `bytes`, which is part of memory with Pages::kOnDemand. False: the system has
+// none left, or cannot say so (Linux before 5.14), and touching them might end the process.
+bool Populate(ByteSpan bytes);
 
 // Maps the peer's memory, to be read only. Marks System V memory for removal, so that it goes with
 // the last who has it attached. INVALID_ARGUMENT: the memory is not what it should be: of another
-// kind or size, with holes, not sealed, or writable.
-absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size);
+// kind or size, not sealed, or writable; or with holes, where all pages are to be there.
+absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size,
+                                     Pages pages = Pages::kAll);
 
 // Removes memory that nobody will attach any more, if process `maker` has made it. `handle` is this
 // side's, if the peer has not come for it; or the peer's, if this side will not take the offer: who

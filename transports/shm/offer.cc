@@ -29,6 +29,7 @@
 #include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/bell.h"
+#include "nigh/transports/shm/bulk_region.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
 #include "nigh/transports/stream/passed_descriptors.h"
@@ -43,7 +44,9 @@ constexpr size_t kBellAt = 11;
 constexpr size_t kRingSizeAt = 12;
 constexpr size_t kSysvAt = 16;
 constexpr size_t kBellWordsAt = 20;
-constexpr size_t kMaxDescriptors = 3;
+constexpr size_t kBulkSizeAt = 32;
+constexpr size_t kBulkSysvAt = 36;
+constexpr size_t kMaxDescriptors = 4;
 
 using OfferBytes = std::array<std::byte, kOfferSize>;
 
@@ -124,17 +127,26 @@ absl::StatusOr<Offer> Parse(Message& message, Side side) {
     return Broken(absl::StrCat("is a ring of ", offer.ring_size, " bytes, where a power of two of ",
                                kMinRing, " to ", kMaxRing, " is accepted"));
   }
-  offer.memory.kind = static_cast<MemoryKind>(kind);
+  offer.bulk_size = LoadLittle<uint32_t>(at + kBulkSizeAt);
+  if (offer.bulk_size > kMaxBulk || offer.bulk_size % kBulkAlignment != 0) {
+    return Broken(absl::StrCat("has a bulk region of ", offer.bulk_size, " bytes, where up to ",
+                               kMaxBulk, " in whole MiB are accepted"));
+  }
+  offer.memory.kind = offer.bulk.kind = static_cast<MemoryKind>(kind);
   offer.memory.id = LoadLittle<int32_t>(at + kSysvAt);
+  offer.bulk.id = LoadLittle<int32_t>(at + kBulkSysvAt);
   const bool has_fd = offer.memory.kind != MemoryKind::kSysv;
-  const size_t expected = size_t{has_fd} + BellDescriptors(offer.bell.kind);
+  const bool has_bulk_fd = has_fd && offer.bulk_size != 0;
+  const size_t memories = size_t{has_fd} + size_t{has_bulk_fd};
+  const size_t expected = memories + BellDescriptors(offer.bell.kind);
   if (message.truncated() || message.count() != expected) {
     return Broken(absl::StrCat("has ", message.truncated() ? "more than " : "", message.count(),
                                " descriptors instead of ", expected));
   }
   offer.sender = std::move(message.received.sender);
   if (has_fd) offer.memory.fd = message.received.descriptors->Take(0);
-  for (size_t i = size_t{has_fd}; i < expected; ++i) {
+  if (has_bulk_fd) offer.bulk.fd = message.received.descriptors->Take(1);
+  for (size_t i = memories; i < expected; ++i) {
     offer.bell.fds.push_back(message.received.descriptors->Take(i));
   }
   return offer;
@@ -142,23 +154,26 @@ absl::StatusOr<Offer> Parse(Message& message, Side side) {
 
 }  // namespace
 
-absl::Status SendOffer(int socket, uint32_t ring_size, const MemoryHandle& memory,
-                       const BellHandle& bell) {
+absl::Status SendOffer(int socket, const Offer& offer) {
   OfferBytes bytes = {};
   std::memcpy(bytes.data(), kMagic.data(), kMagic.size());
   StoreLittle(kOfferVersion, bytes.data() + kVersionAt);
-  StoreLittle(static_cast<uint8_t>(memory.kind), bytes.data() + kMemoryAt);
-  StoreLittle(static_cast<uint8_t>(bell.kind), bytes.data() + kBellAt);
-  StoreLittle(ring_size, bytes.data() + kRingSizeAt);
-  StoreLittle(memory.id, bytes.data() + kSysvAt);
-  for (size_t i = 0; i < bell.words.size(); ++i) {
-    StoreLittle(bell.words[i], bytes.data() + kBellWordsAt + i * sizeof(uint32_t));
+  StoreLittle(static_cast<uint8_t>(offer.memory.kind), bytes.data() + kMemoryAt);
+  StoreLittle(static_cast<uint8_t>(offer.bell.kind), bytes.data() + kBellAt);
+  StoreLittle(offer.ring_size, bytes.data() + kRingSizeAt);
+  StoreLittle(offer.memory.id, bytes.data() + kSysvAt);
+  StoreLittle(offer.bulk_size, bytes.data() + kBulkSizeAt);
+  StoreLittle(offer.bulk.id, bytes.data() + kBulkSysvAt);
+  for (size_t i = 0; i < offer.bell.words.size(); ++i) {
+    StoreLittle(offer.bell.words[i], bytes.data() + kBellWordsAt + i * sizeof(uint32_t));
   }
 
   std::array<int, kMaxDescriptors> descriptors;
   size_t count = 0;
-  if (memory.fd) descriptors[count++] = memory.fd.get();
-  for (const UniqueFd& fd : bell.fds) descriptors[count++] = fd.get();
+  for (const MemoryHandle* const memory : {&offer.memory, &offer.bulk}) {
+    if (memory->fd) descriptors[count++] = memory->fd.get();
+  }
+  for (const UniqueFd& fd : offer.bell.fds) descriptors[count++] = fd.get();
   // The first message on the socket: there is room.
   const ssize_t sent = SendWithDescriptors(socket, ConstByteSpan(bytes),
                                            absl::MakeConstSpan(descriptors).first(count));

@@ -24,6 +24,11 @@ constexpr auto kSkip = static_cast<FrameKind>(0);
 static_assert(2 * RecordSize(kMaxRecordPayload) + kMinRing / kHeadsPerRing + kMaxRecord <= kMinRing,
               "a claim could wait for ever for a reader that has read everything");
 
+// How much of a payload is in the ring.
+size_t InRing(const FrameHeader& header) {
+  return header.length <= kMaxRecordPayload ? header.length : kBulkRecordSize;
+}
+
 }  // namespace
 
 void RingSender::LookAtHead(uint64_t head) {
@@ -66,12 +71,12 @@ void RingReceiver::BreakAtTail(uint64_t tail) {
 void RingReceiver::BreakAtRecord(const FrameHeader& header, uint64_t position) {
   const size_t left = data_.size() - Offset(position);
   const bool skips = header.kind == kSkip;
-  if (!skips && header.length > kMaxRecordPayload) {
+  if (!skips && header.length > max_length_) {
     broken_ = absl::InternalError(absl::StrCat("frame of ", header.length, " bytes, more than the ",
-                                               kMaxRecordPayload, " that a frame may have"));
+                                               max_length_, " that a frame may have"));
     return;
   }
-  const uint64_t size = skips ? left : RecordSize(header.length);
+  const uint64_t size = skips ? left : RecordSize(InRing(header));
   broken_ = absl::InternalError(
       size <= std::min<uint64_t>(left, tail_ - position)
           ? "a skip of the whole ring"
@@ -108,12 +113,13 @@ Received RingReceiver::Receive(absl::Span<Frame> frames) {
       read_ = at += size;
       continue;
     }
-    const uint64_t size = RecordSize(header.length);
-    if (header.length > kMaxRecordPayload || size > left) [[unlikely]] {
+    const size_t in_ring = InRing(header);
+    const uint64_t size = RecordSize(in_ring);
+    if (header.length > max_length_ || size > left) [[unlikely]] {
       BreakAtRecord(header, at);
       break;
     }
-    frames[count] = {header, ConstByteSpan(data + offset + kFrameHeaderSize, header.length)};
+    frames[count] = {header, ConstByteSpan(data + offset + kFrameHeaderSize, in_ring)};
     ends_[count++] = at += size;
   } while (at != tail && count < most);
   received_ = count;

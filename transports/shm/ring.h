@@ -1,6 +1,7 @@
 #ifndef NIGH_TRANSPORTS_SHM_RING_H_
 #define NIGH_TRANSPORTS_SHM_RING_H_
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cassert>
@@ -13,6 +14,7 @@
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
+#include "nigh/transports/shm/bulk_region.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/wake_mark.h"
 
@@ -73,6 +75,14 @@ class RingSender {
     EncodeFrameHeader(header, data_.data() + Offset(claim_));
     written_ = claim_ + RecordSize(header.length);
   }
+  // The same for a record whose payload lies in the bulk region: the claim, of kBulkRecordSize, says
+  // where. header.length is the payload's.
+  void CommitBulk(const FrameHeader& header) {
+    assert(header.length > kMaxRecordPayload);
+    if (claim_ != written_) Skip();
+    EncodeFrameHeader(header, data_.data() + Offset(claim_));
+    written_ = claim_ + RecordSize(kBulkRecordSize);
+  }
 
   // Lets the peer see what was committed. True: it sleeps, and is to be told that there is data.
   bool Publish() {
@@ -128,11 +138,13 @@ class RingSender {
 // One thread at a time.
 class RingReceiver {
  public:
-  // `data` and `peer` are the peer's, `own` is this side's.
-  RingReceiver(ConstByteSpan data, const ControlPage& peer, ControlPage& own)
-      : data_(data), peer_(peer), own_(own) {}
+  // `data` and `peer` are the peer's, `own` is this side's. Payloads longer than a record's have up
+  // to `max_bulk` bytes; 0: there must be none.
+  RingReceiver(ConstByteSpan data, const ControlPage& peer, ControlPage& own, size_t max_bulk = 0)
+      : data_(data), peer_(peer), own_(own), max_length_(std::max(max_bulk, kMaxRecordPayload)) {}
 
-  // As Connection's.
+  // As Connection's. Of a payload that is longer than a record's, what is returned is its
+  // BulkRecord.
   Received Receive(absl::Span<Frame> frames);
   // As Connection's. True: the peer sleeps, and is to be told that there is room.
   bool Release(size_t count) {
@@ -178,6 +190,7 @@ class RingReceiver {
   const ConstByteSpan data_;
   const ControlPage& peer_;
   ControlPage& own_;
+  const size_t max_length_;
   uint64_t read_ = 0;       // released up to here
   uint64_t published_ = 0;  // the peer knows of up to here
   uint64_t tail_ = 0;       // the peer's, as last seen

@@ -36,6 +36,7 @@
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/shm/bell.h"
+#include "nigh/transports/shm/bulk_region.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/descriptor_letters.h"
 #include "nigh/transports/shm/memory.h"
@@ -53,7 +54,9 @@ constexpr int kLettersPerLook = 16;
 void DiscardUnreadOffer(int socket, Side side, const PeerIdentity& peer) {
   absl::StatusOr<std::optional<Offer>> unread = ReceiveOffer(socket, side);
   if (!unread.ok() || !unread->has_value()) return;
-  DiscardMemory((*unread)->memory, peer.pid.value_or(-1));
+  for (const MemoryHandle* const memory : {&(*unread)->memory, &(*unread)->bulk}) {
+    DiscardMemory(*memory, peer.pid.value_or(-1));
+  }
   // Nothing of an offer that is not taken is known to be what it says.
   CloseElsewhere(peer.uid, (**unread).TakeDescriptors());
 }
@@ -77,14 +80,20 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
   if (made.error_ != 0) {
     return UnavailableErrno(made.error_, where, "connect: eventfd, epoll_create1, epoll_ctl");
   }
-  const absl::StatusOr<BellHandle> bell = made.HangBell(options.doorbell);
+  absl::StatusOr<BellHandle> bell = made.HangBell(options.doorbell);
   if (!bell.ok()) {
     return absl::UnavailableError(absl::StrCat(where, ": connect: ", bell.status().message()));
   }
-  const absl::Status offered =
-      SendOffer(made.socket_.get(), static_cast<uint32_t>(options.ring_size), made.offered_, *bell);
-  // The mapping needs it no more.
-  made.offered_.fd.reset();
+  made.MakeBulk(options.bulk_size);
+  Offer offer = {.ring_size = static_cast<uint32_t>(options.ring_size),
+                 .bulk_size = static_cast<uint32_t>(made.bulk_memory_.bytes().size()),
+                 .memory = std::move(made.offered_),
+                 .bulk = std::move(made.offered_bulk_),
+                 .bell = *std::move(bell)};
+  const absl::Status offered = SendOffer(made.socket_.get(), offer);
+  // The mappings need their descriptors no more.
+  made.offered_ = {.kind = offer.memory.kind, .fd = {}, .id = offer.memory.id};
+  made.offered_bulk_ = {.kind = offer.bulk.kind, .fd = {}, .id = offer.bulk.id};
   if (!offered.ok()) {
     return absl::UnavailableError(absl::StrCat(where, ": connect: ", offered.message()));
   }
@@ -118,7 +127,10 @@ ShmConnection::~ShmConnection() {
   MutexLock lock(mutex_);
   // What has an identifier goes with the last who could attach it. A peer that is still there may
   // yet come for what was sent to it, unless it has broken the protocol.
-  if (peer_gone_ || absl::IsInternal(end_)) DiscardMemory(offered_, ::getpid());
+  if (peer_gone_ || absl::IsInternal(end_)) {
+    DiscardMemory(offered_, ::getpid());
+    DiscardMemory(offered_bulk_, ::getpid());
+  }
   // What follows an offer that was refused is none.
   if (!joined_.load(std::memory_order_relaxed) && !absl::IsInternal(end_)) {
     DiscardUnreadOffer(socket_.get(), side_, peer_);
@@ -209,6 +221,8 @@ absl::Status ShmConnection::TakeOffer(Offer& offer) {
   // It is memory, of which no close waits.
   offer.memory.fd.reset();
   (void)PassDescriptors(socket_.get(), letters_.accepts());
+  if (absl::Status taken = TakeBulk(offer); !taken.ok()) return taken;
+  offer.bulk.fd.reset();
   peer_memory_ = *std::move(memory);
   peer_page_ = reinterpret_cast<const ControlPage*>(peer_memory_.bytes().data());
   // Another user's bell might block this side when it rings.
@@ -234,7 +248,10 @@ bool ShmConnection::SenderJoined() {
 bool ShmConnection::ReceiverJoined() {
   if (receiver_.has_value()) return true;
   if (!Joined()) return false;
-  receiver_.emplace(peer_memory_.bytes().subspan(kControlSize), *peer_page_, own_page_);
+  const ByteSpan bulk = peer_bulk_.bytes();
+  receiver_.emplace(peer_memory_.bytes().subspan(kControlSize), *peer_page_, own_page_,
+                    bulk.size());
+  if (!bulk.empty()) view_.emplace(bulk, own_page_);
   return true;
 }
 
@@ -315,12 +332,16 @@ Received ShmConnection::Receive(absl::Span<Frame> frames) {
 }
 
 Received ShmConnection::ReceiveNow(absl::Span<Frame> frames) {
+  if (lost_) return {};
   // There is one place to copy to.
-  const Received received = receiver_->Receive(same_user_ ? frames : frames.subspan(0, 1));
+  Received received = receiver_->Receive(same_user_ ? frames : frames.subspan(0, 1));
   if (received.frames == 0) {
     if (!receiver_->broken().ok()) GiveUp(receiver_->broken());
   } else if (!same_user_) {
     CopyOut(frames[0]);
+  } else if (view_.has_value()) {
+    received.frames = FindBulk(frames.first(received.frames));
+    received.all = received.all && !lost_;
   }
   return received;
 }
@@ -334,6 +355,11 @@ void ShmConnection::CopyOut(Frame& frame) {
 }
 
 void ShmConnection::Release(size_t count) {
+  released_ += static_cast<uint32_t>(count);
+  while (!bulk_frames_.empty() && bulk_frames_.front().first < released_) [[unlikely]] {
+      view_->GiveBack(bulk_frames_.front().second);
+      bulk_frames_.erase(bulk_frames_.begin());
+    }
   if (receiver_->Release(count)) Ring(BellLetter::kRoom);
 }
 

@@ -1,12 +1,14 @@
 #ifndef NIGH_TRANSPORTS_SHM_SHM_CONNECTION_H_
 #define NIGH_TRANSPORTS_SHM_SHM_CONNECTION_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -24,6 +26,7 @@
 #include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/shm/bell.h"
+#include "nigh/transports/shm/bulk_region.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/descriptor_letters.h"
 #include "nigh/transports/shm/memory.h"
@@ -52,6 +55,9 @@ class ShmConnection final : public Connection, private DescriptorLane {
 
   std::optional<ByteSpan> Claim(size_t payload) override;
   void Commit(const FrameHeader& header) override { sender_.Commit(header); }
+  std::optional<ByteSpan> AllocateBulk(size_t payload) override;
+  bool CommitBulk(const FrameHeader& header, ByteSpan allocated) override;
+  void FreeBulk(ByteSpan allocated) override { bulk_->Free(allocated); }
   Flushed Flush() override;
   Received Receive(absl::Span<Frame> frames) override;
   void Release(size_t count) override;
@@ -61,6 +67,9 @@ class ShmConnection final : public Connection, private DescriptorLane {
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }
   void Close() override;
   size_t max_payload() const override { return kMaxRecordPayload; }
+  size_t max_received_payload() const override {
+    return view_.has_value() ? std::max(view_->size(), kMaxRecordPayload) : kMaxRecordPayload;
+  }
   DescriptorLane* descriptors() override { return this; }
   const PeerIdentity& peer() const override { return peer_; }
 
@@ -81,6 +90,11 @@ class ShmConnection final : public Connection, private DescriptorLane {
   Flushed SendDescriptors();
   // Whether the peer has read every frame that it can see, and so has what came with each.
   bool PeerHasReadAll() { return SenderJoined() && sender_.IsEmpty(); }
+
+  // Makes a bulk region, for a peer that may read one. One that cannot be had is none.
+  void MakeBulk(size_t size);
+  // Attaches the peer's, which then may use it.
+  absl::Status TakeBulk(const Offer& offer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Makes this side's bell, of `kind` for a peer that may ring one.
   absl::StatusOr<BellHandle> HangBell(BellKind kind);
@@ -103,6 +117,9 @@ class ShmConnection final : public Connection, private DescriptorLane {
   Received ReceiveNow(absl::Span<Frame> frames);
   // Moves the payload to where the peer cannot change it.
   void CopyOut(Frame& frame);
+  // Finds the payloads that lie in the peer's bulk region. Returns how many frames come before one
+  // that cannot be there.
+  uint32_t FindBulk(absl::Span<Frame> frames);
   // Sees whether the peer has died or hung up, and takes letters out of the socket: those for the
   // other interest, whose thread may sleep, become a ring of this side's own bell.
   void LookAtSocket(Interest interest);
@@ -128,6 +145,8 @@ class ShmConnection final : public Connection, private DescriptorLane {
   const MemoryKind own_kind_;
   MemoryHandle offered_;  // of the same; without its descriptor once the offer is under way
   ControlPage& own_page_;
+  Mapping bulk_memory_;
+  MemoryHandle offered_bulk_;  // as offered_
   const Sleepers sleepers_;
   int error_ = 0;  // why a descriptor is missing, or cannot be watched, when it was made
 
@@ -146,17 +165,25 @@ class ShmConnection final : public Connection, private DescriptorLane {
   // These, and who a client's peer is, are written before joined_ is, then never.
   Mapping peer_memory_;
   const ControlPage* peer_page_ = nullptr;
+  Mapping peer_bulk_;
   std::unique_ptr<PeerBell> peer_bell_;  // none: letters
   std::unique_ptr<OwnBell> own_bell_;    // likewise; listens at the peer's memory
 
   // The sending thread's.
   RingSender sender_;
+  std::optional<BulkRegion> bulk_;
   bool sender_joined_ = false;
   bool room_armed_ = false;
   bool held_ = false;  // what waits for room does so for that of descriptors
 
   // The receiving thread's.
   std::optional<RingReceiver> receiver_;
+  std::optional<BulkView> view_;
+  // Of the frames that were received last and lie there: which they are, and how many of all have
+  // been released.
+  std::vector<std::pair<uint32_t, BulkRecord>> bulk_frames_;
+  uint32_t released_ = 0;
+  bool lost_ = false;  // one could not be found: nothing is received any more
   bool data_armed_ = false;
   std::vector<std::byte> copy_;
 };

@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "nigh/transport/address.h"
 #include "nigh/transports/shm/bell.h"
+#include "nigh/transports/shm/bulk_region.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/ring.h"
 
@@ -27,15 +28,15 @@ std::optional<uint64_t> ParseSize(absl::string_view text) {
     unit = 1024 * 1024;
   }
   uint64_t count = 0;
-  if (!absl::SimpleAtoi(text, &count) || count > kMaxRing) return std::nullopt;
+  if (!absl::SimpleAtoi(text, &count) || count > kMaxBulk) return std::nullopt;
   return count * unit;
 }
 
 }  // namespace
 
 absl::StatusOr<ShmOptions> ParseShmOptions(const Address& address) {
-  if (absl::Status known =
-          address.CheckParameters({"memory", "ring", "doorbell", "mode", "group", "server"});
+  if (absl::Status known = address.CheckParameters(
+          {"memory", "ring", "bulk", "doorbell", "mode", "group", "server"});
       !known.ok()) {
     return known;
   }
@@ -63,6 +64,13 @@ absl::StatusOr<ShmOptions> ParseShmOptions(const Address& address) {
       return refuse("ring", "a power of two from 128KiB to 64MiB");
     }
     options.ring_size = *size;
+  }
+  if (const absl::string_view text = address.Parameter("bulk"); !text.empty()) {
+    const std::optional<uint64_t> size = ParseSize(text);
+    if (!size.has_value() || *size > kMaxBulk || *size % kBulkAlignment != 0) {
+      return refuse("bulk", "0, or whole MiB up to 1024MiB");
+    }
+    options.bulk_size = *size;
   }
   return options;
 }

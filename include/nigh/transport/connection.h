@@ -70,7 +70,7 @@ class DescriptorLane {
   // (SO_PASSRIGHTS, Linux 6.16), it does; elsewhere the connection ends.
   virtual void Accept(std::shared_ptr<DescriptorCount> count) = 0;
 
-  // The sending thread's, between Claim and Commit: these go with the frame that is committed. Once
+  // The sending thread's, between Claim and Commit, or after CommitBulk: these go with that frame. Once
   // they have been handed to the kernel, or the connection is no more, this side lets go of them.
   virtual void Attach(std::shared_ptr<const Descriptors> descriptors) = 0;
 
@@ -90,8 +90,9 @@ class DescriptorLane {
 // A Connection carries whole frames, in order, both ways, between two endpoints. It never blocks,
 // never calls upward, and does not know what a frame means.
 //
-// Threads: at most one thread at a time sends (Claim, Commit, Flush, Arm(kSend), End(kSend)), and
-// at most one receives (Receive, Release, Arm(kReceive), End(kReceive)). The two may overlap.
+// Threads: at most one thread at a time sends (Claim, Commit, AllocateBulk, CommitBulk, FreeBulk,
+// Flush, Arm(kSend), End(kSend)), and at most one receives (Receive, Release, Arm(kReceive),
+// End(kReceive)). The two may overlap.
 //
 // The end of a direction is final. It concerns the whole connection, but what had arrived before is
 // still received.
@@ -109,6 +110,15 @@ class Connection {
   // Makes a frame of the first header.length bytes of the claim; header.length is at most what was
   // claimed. Makes no system call. Only after Flush is the peer sure to see the frame.
   virtual void Commit(const FrameHeader& header) = 0;
+
+  // Memory for a payload that is longer than max_payload(), in one piece, which the peer reads where
+  // it lies; of media that share memory. nullopt: there is none now, so the payload is to be cut.
+  // It may be filled by any thread meanwhile, and is then committed, or freed, by the sending one.
+  virtual std::optional<ByteSpan> AllocateBulk(size_t /*payload*/) { return std::nullopt; }
+  // Makes a frame of all of it, header.length bytes. False: there is no room for the frame now, and
+  // the memory is still the caller's; Arm(kSend) tells when to try again.
+  virtual bool CommitBulk(const FrameHeader& /*header*/, ByteSpan /*allocated*/) { return false; }
+  virtual void FreeBulk(ByteSpan /*allocated*/) {}
 
   // Hands all committed frames to the medium. kSome: Arm for kSend, then Flush again.
   virtual Flushed Flush() = 0;
@@ -151,6 +161,10 @@ class Connection {
   // The most bytes in one frame's payload, at least kMinMaxPayload. The layer above cuts longer
   // payloads into several frames.
   virtual size_t max_payload() const = 0;
+
+  // The most bytes in a payload that comes in one frame: more than max_payload() where the peer has
+  // bulk memory that this side reads. The receiving thread's.
+  virtual size_t max_received_payload() const { return max_payload(); }
 
   // How descriptors travel with frames; null where they cannot.
   virtual DescriptorLane* descriptors() { return nullptr; }

@@ -1,0 +1,162 @@
+// The bulk region alone: chunks in an array, given back in any order, or by a peer that lies.
+
+#include "nigh/transports/shm/bulk_region.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transports/shm/control_page.h"
+
+namespace nigh {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr size_t kSize = kBulkAlignment;
+constexpr size_t kPage = 4096;
+
+// What was populated, in calls and in bytes; whether there is more to have.
+int populates = 0;
+size_t populated = 0;
+bool has_pages = true;
+
+bool PopulateAndCount(ByteSpan bytes) {
+  if (!has_pages) return false;
+  ++populates;
+  populated += bytes.size();
+  return true;
+}
+
+class BulkRegionTest : public ::testing::Test {
+ protected:
+  BulkRegionTest() {
+    populates = 0;
+    populated = 0;
+    has_pages = true;
+  }
+
+  std::optional<ByteSpan> Allocate(size_t size) { return region_.Allocate(size, page_); }
+  BulkRecord Send(size_t size) { return region_.HandOver(Allocate(size).value()); }
+
+  std::vector<std::byte> memory_ = std::vector<std::byte>(kSize);
+  const std::unique_ptr<ControlPage> page_owner_ = std::make_unique<ControlPage>();
+  ControlPage& page_ = *page_owner_;  // the peer's
+  BulkRegion region_ = BulkRegion(ByteSpan(memory_), &PopulateAndCount);
+  BulkView view_ = BulkView(ConstByteSpan(memory_), page_);
+};
+
+// Whatever order they come back in, two that are out never share a byte, and each is where its
+// record says.
+TEST_F(BulkRegionTest, ChunksNeverOverlap) {
+  struct Out {
+    BulkRecord record;
+    ByteSpan bytes;
+    uint8_t fill;
+  };
+  std::mt19937 random(1);
+  std::vector<Out> out;
+  int none = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    if (random() % 2 == 0 && !out.empty()) {
+      std::swap(out[random() % out.size()], out.back());
+      const Out& last = out.back();
+      const std::optional<ConstByteSpan> found = view_.Find(last.record, last.bytes.size());
+      ASSERT_TRUE(found.has_value());
+      ASSERT_EQ(found->data(), last.bytes.data());
+      for (const std::byte byte : *found) ASSERT_EQ(byte, std::byte{last.fill});
+      view_.GiveBack(last.record);
+      out.pop_back();
+      continue;
+    }
+    const size_t size = 1 + random() % (kSize / 8);
+    const std::optional<ByteSpan> allocated = Allocate(size);
+    if (!allocated.has_value()) {
+      ++none;
+      continue;
+    }
+    ASSERT_EQ(allocated->size(), size);
+    if (random() % 8 == 0) {
+      region_.Free(*allocated);
+      continue;
+    }
+    const auto fill = static_cast<uint8_t>(step);
+    std::fill(allocated->begin(), allocated->end(), std::byte{fill});
+    out.push_back({region_.HandOver(*allocated), *allocated, fill});
+  }
+  EXPECT_GT(none, 0);
+  EXPECT_TRUE(region_.broken().ok()) << region_.broken();
+  for (const Out& left : out) view_.GiveBack(left.record);
+  EXPECT_TRUE(Allocate(kSize).has_value()) << "something is lost";
+}
+
+TEST_F(BulkRegionTest, WhatIsThereIsUsedFirst) {
+  for (int i = 0; i < 100; ++i) view_.GiveBack(Send(100'000));
+  EXPECT_EQ(populates, 1);
+  EXPECT_LT(populated, kSize);
+  const BulkRecord first = Send(100'000);
+  const BulkRecord second = Send(100'000);
+  EXPECT_EQ(first.offset, 0u);
+  view_.GiveBack(first);
+  EXPECT_EQ(Send(50'000).offset, 0u);
+  EXPECT_LT(Send(10'000).offset, second.offset);
+}
+
+TEST_F(BulkRegionTest, SomethingIsLeftWhereThereAreNoPages) {
+  const BulkRecord small = Send(kPage);
+  has_pages = false;
+  EXPECT_EQ(Allocate(kSize / 2), std::nullopt);
+  EXPECT_TRUE(Allocate(kPage).has_value());
+  has_pages = true;
+  EXPECT_TRUE(Allocate(kSize / 2).has_value());
+  view_.GiveBack(small);
+  EXPECT_TRUE(region_.broken().ok());
+}
+
+TEST_F(BulkRegionTest, ThereIsAMostOfChunksAndOfBytes) {
+  EXPECT_EQ(Allocate(kSize + 1), std::nullopt);
+  std::vector<BulkRecord> out;
+  for (size_t i = 0; i < kSize / kPage; ++i) out.push_back(Send(i % kPage + 1));
+  EXPECT_EQ(out.size(), kBulkChunks);
+  EXPECT_EQ(Allocate(1), std::nullopt);
+  view_.GiveBack(out[7]);
+  EXPECT_EQ(Send(1).offset, out[7].offset);
+}
+
+TEST_F(BulkRegionTest, APeerGivesBackWhatItHasAndNothingElse) {
+  const BulkRecord out = Send(100);
+  page_.returned[(out.chunk + 1) % kBulkChunks] = 77;  // of no interest until that one is out
+  EXPECT_TRUE(Allocate(100).has_value());
+  EXPECT_TRUE(region_.broken().ok());
+  page_.returned[out.chunk] = out.use + 1;
+  EXPECT_EQ(Allocate(100), std::nullopt);
+  EXPECT_TRUE(absl::IsInternal(region_.broken()));
+  EXPECT_THAT(std::string(region_.broken().message()), HasSubstr("gives back use 2 of chunk 0"));
+}
+
+TEST_F(BulkRegionTest, APayloadIsWhereItCanBe) {
+  EXPECT_TRUE(view_.Find({.chunk = kBulkChunks - 1, .offset = kSize - 100}, 100).has_value());
+  EXPECT_FALSE(view_.Find({.chunk = kBulkChunks, .offset = 0}, 100).has_value());
+  EXPECT_FALSE(view_.Find({.offset = kSize - 99}, 100).has_value());
+  EXPECT_FALSE(view_.Find({.offset = 0}, kSize + 1).has_value());
+  EXPECT_FALSE(view_.Find({.offset = ~uint64_t{0} - 50}, 100).has_value());
+  std::byte bytes[kBulkRecordSize];
+  EncodeBulkRecord({.chunk = 1, .use = 2, .offset = uint64_t{3} << 32}, bytes);
+  const BulkRecord decoded = DecodeBulkRecord(bytes);
+  EXPECT_EQ(decoded.chunk, 1u);
+  EXPECT_EQ(decoded.use, 2u);
+  EXPECT_EQ(decoded.offset, uint64_t{3} << 32);
+}
+
+}  // namespace
+}  // namespace nigh

@@ -1,0 +1,85 @@
+// The connection's bulk regions, its own and the peer's.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "nigh/transport/bytes.h"
+#include "nigh/transport/frame.h"
+#include "nigh/transports/shm/bulk_region.h"
+#include "nigh/transports/shm/control_page.h"
+#include "nigh/transports/shm/memory.h"
+#include "nigh/transports/shm/offer.h"
+#include "nigh/transports/shm/ring.h"
+#include "nigh/transports/shm/shm_connection.h"
+
+namespace nigh {
+
+void ShmConnection::MakeBulk(size_t size) {
+  // Another user could keep its pages for ever, and others may read it while it is written.
+  if (size == 0 || !same_user_) return;
+  absl::StatusOr<OwnMemory> memory = CreateMemory(own_kind_, size, Pages::kOnDemand);
+  if (!memory.ok()) return;
+  bulk_memory_ = std::move(memory->mapping);
+  offered_bulk_ = std::move(memory->handle);
+  bulk_.emplace(bulk_memory_.bytes(), &Populate);
+}
+
+absl::Status ShmConnection::TakeBulk(const Offer& offer) {
+  if (offer.bulk_size == 0 || !same_user_) return absl::OkStatus();
+  absl::StatusOr<Mapping> bulk = AttachMemory(offer.bulk, offer.bulk_size, Pages::kOnDemand);
+  if (absl::IsInvalidArgument(bulk.status())) return absl::InternalError(bulk.status().message());
+  // Without it, long payloads come in pieces.
+  if (!bulk.ok()) return absl::OkStatus();
+  peer_bulk_ = *std::move(bulk);
+  own_page_.takes_bulk.store(1, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+std::optional<ByteSpan> ShmConnection::AllocateBulk(size_t payload) {
+  if (!bulk_.has_value() || payload <= kMaxRecordPayload || !SenderJoined() ||
+      peer_page_->takes_bulk.load(std::memory_order_relaxed) == 0) {
+    return std::nullopt;
+  }
+  const std::optional<ByteSpan> allocated = bulk_->Allocate(payload, *peer_page_);
+  if (!bulk_->broken().ok()) GiveUp(bulk_->broken());
+  return allocated;
+}
+
+bool ShmConnection::CommitBulk(const FrameHeader& header, ByteSpan allocated) {
+  const std::optional<ByteSpan> claim = Claim(kBulkRecordSize);
+  if (!claim.has_value()) return false;
+  EncodeBulkRecord(bulk_->HandOver(allocated), claim->data());
+  sender_.CommitBulk(header);
+  return true;
+}
+
+uint32_t ShmConnection::FindBulk(absl::Span<Frame> frames) {
+  released_ = 0;
+  for (uint32_t i = 0; i < frames.size(); ++i) {
+    Frame& frame = frames[i];
+    if (frame.header.length <= kMaxRecordPayload) [[likely]] {
+      continue;
+    }
+    const BulkRecord record = DecodeBulkRecord(frame.payload.data());
+    const std::optional<ConstByteSpan> payload = view_->Find(record, frame.header.length);
+    if (!payload.has_value()) {
+      lost_ = true;
+      GiveUp(absl::InternalError(absl::StrCat("a payload of ", frame.header.length, " bytes at ",
+                                              record.offset, " in chunk ", record.chunk,
+                                              " of a bulk region of ", view_->size(), " bytes")));
+      return i;
+    }
+    frame.payload = *payload;
+    bulk_frames_.emplace_back(i, record);
+  }
+  return static_cast<uint32_t>(frames.size());
+}
+
+}  // namespace nigh
