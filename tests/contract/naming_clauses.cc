@@ -20,6 +20,7 @@
 #include "tests/contract/frames.h"
 #include "tests/contract/puppet.h"
 #include "tests/contract/subject.h"
+#include "tests/support/descriptors.h"
 
 namespace nigh::testing {
 namespace {
@@ -31,8 +32,6 @@ std::ptrdiff_t EntriesOf(const std::string& directory) {
                        std::filesystem::directory_iterator());
 }
 
-std::ptrdiff_t OpenDescriptors() { return EntriesOf("/proc/self/fd"); }
-
 std::ptrdiff_t SocketsNamed(absl::string_view name) {
   std::ifstream sockets("/proc/net/unix");
   std::ptrdiff_t count = 0;
@@ -42,7 +41,7 @@ std::ptrdiff_t SocketsNamed(absl::string_view name) {
 
 TEST_P(PeerContract, C13ConnectionsLeaveNothingBehind) {
   const std::ptrdiff_t names = EntriesOf(SubjectDirectory());
-  const std::ptrdiff_t descriptors = OpenDescriptors();
+  const int descriptors = OpenDescriptors();
   for (int i = 0; i < 20; ++i) {
     std::unique_ptr<Puppet> puppet;
     std::unique_ptr<Connection> mine;
@@ -58,7 +57,7 @@ TEST_P(PeerContract, C13ConnectionsLeaveNothingBehind) {
 }
 
 TEST_P(KilledPeerContract, C13KilledPeersLeaveNothingBehindHere) {
-  const std::ptrdiff_t descriptors = OpenDescriptors();
+  const int descriptors = OpenDescriptors();
   for (int i = 0; i < 10; ++i) {
     std::unique_ptr<Puppet> puppet;
     std::unique_ptr<Connection> mine;
