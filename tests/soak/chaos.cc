@@ -111,7 +111,8 @@ class Scene {
   Scene(const Scene&) = delete;
   Scene& operator=(const Scene&) = delete;
 
-  const std::string& address() const { return address_; }
+  // Where clients have dialled: this process's server, and the other.
+  std::vector<std::string> addresses() const { return {own_->address(), address_}; }
 
   void WarmUp() {
     AwaitReplies(outcomes_, kWarmUp);
@@ -254,13 +255,14 @@ class Scene {
 // NewNames, at last. Not all of it goes with the next server: where a number stands for a dead
 // process, another may have that number by now; and System V memory whose maker lives is left to a
 // killed peer for a minute.
-std::string NamesLeft(const std::string& address, const std::set<std::string>& names) {
+std::string NamesLeft(const std::vector<std::string>& addresses,
+                      const std::set<std::string>& names) {
   const Deadline patience = Deadline::After(absl::Seconds(75));
   for (;;) {
     std::string left = Settle([&] { return NewNames(SubjectDirectory(), names); });
     if (left.empty() || patience.HasPassed()) return left;
     absl::SleepFor(absl::Seconds(1));
-    (void)SweepAt(address);
+    for (const std::string& address : addresses) (void)SweepAt(address);
   }
 }
 
@@ -280,16 +282,16 @@ int Main() {
   std::string excess = Settle(
       [&] { return Resources::OfThisProcess().threads > threads ? "threads do not end" : ""; });
   const Resources before = Resources::OfThisProcess();
-  std::string address;
+  std::vector<std::string> addresses;
   {
     Scene scene(seed + 1000, outcomes, childs_outcomes, counts);
     while (counts.blows() < absl::GetFlag(FLAGS_blows) && counts.errors == 0) scene.Act();
-    address = scene.address();
+    addresses = scene.addresses();
   }
   const int memory = absl::GetFlag(FLAGS_memory_mib);
   absl::StrAppend(&excess,
                   Settle([&] { return Excess(before, Resources::OfThisProcess(), memory); }));
-  const std::string left = NamesLeft(address, names);
+  const std::string left = NamesLeft(addresses, names);
   if (!left.empty()) absl::StrAppend(&excess, " names: ", left);
   if (!excess.empty()) absl::PrintF("LEFT OVER: %s\n", excess);
   const Resources after = Resources::OfThisProcess();
