@@ -38,6 +38,9 @@ class FaultyConnection final : public Connection {
   Waiter::PollCost poll_cost() const override { return connection_->poll_cost(); }
   void Close() override { connection_->Close(); }
   size_t max_payload() const override { return connection_->max_payload(); }
+  // What a peer without faults sends beside. This side cuts everything, so that each piece can meet
+  // a fault.
+  size_t max_received_payload() const override { return connection_->max_received_payload(); }
   // As the medium's: what goes with a frame that is lost belongs to none.
   DescriptorLane* descriptors() override { return connection_->descriptors(); }
   const PeerIdentity& peer() const override { return connection_->peer(); }

@@ -119,9 +119,9 @@ Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
       WritePayload(sections, message, claim->data());
       header.length = static_cast<uint32_t>(size);
       connection_.Commit(header);
-      if (alone) return FlushLocked();
-      if (IsRequest(header)) BeginRequest(requests_kept_++);
-      return FlushBeside();
+      // Others that have been sent before may not have left.
+      if (IsRequest(header) && requests_kept_ != requests_begun_) BeginRequest(requests_kept_++);
+      return alone ? FlushLocked() : FlushBeside();
     }
   }
   // From here on the frame counts as taken, whatever happens. Part of it may have left before the
@@ -262,6 +262,8 @@ FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::str
   } else {
     whole.payload = TakeBuffer(size);
   }
+  // REQUESTs that are sent meanwhile come after this one, though they leave before.
+  NumberRequest(whole);
   const int cuts = bulk.has_value() ? 0 : 1;
   ++serialising_;
   cutting_ += cuts;
@@ -273,8 +275,6 @@ FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::str
   --serialising_;
   cutting_ -= cuts;
   NoteBusy();
-  // Those that were sent meanwhile have left before.
-  NumberRequest(whole);
   return whole;
 }
 

@@ -39,8 +39,8 @@ enum class Sent : uint8_t {
 // there may be room. That is nigh's deadlock rule: nobody waits for room without receiving
 // meanwhile.
 //
-// Where the connection has bulk memory, a long message is serialised there, in one piece and without
-// the lock, and is then a short frame to all others.
+// Where the connection has bulk memory, a long message is serialised there, in one piece and
+// without the lock, and is then a short frame to all others.
 //
 // Long messages give way. Calls take turns, piece by piece, and a frame that fits overtakes the
 // long messages of other calls. Where that happens, they are held back: a piece leaves with every

@@ -141,6 +141,11 @@ bool ClientSession::TakeReply(const Frame& frame, FrameExtras* extras, const voi
   }
   Slot* const slot = link_.slots().Find(header.call);
   if (slot == nullptr) return true;
+  // What comes whole and is longer than a piece is to be kept as little as that.
+  if (header.length > link_.connection().max_payload() &&
+      !IsWanted(*slot, header, frame.payload, own)) {
+    return true;
+  }
   if (header.rest == 0) {
     Route(*slot, header, frame.payload, extras, own);
     return true;

@@ -65,26 +65,24 @@ std::optional<ByteSpan> BulkRegion::Allocate(size_t size, const ControlPage& pee
 }
 
 void BulkRegion::TakeBack(const ControlPage& peer) {
-  order_.erase(std::remove_if(order_.begin(), order_.end(),
-                              [&](uint16_t number) {
-                                Chunk& chunk = chunks_[number];
-                                if (!chunk.theirs) return false;
-                                // Acquire pairs with the store in GiveBack: the peer has read what is now overwritten.
-                                const uint32_t returned =
-                                    peer.returned[number].load(std::memory_order_acquire);
-                                if (returned == chunk.use) {
-                                  chunk.theirs = false;
-                                  chunk.size = 0;
-                                  return true;
-                                }
-                                if (returned != chunk.use - 1 && broken_.ok()) {
-                                  broken_ = absl::InternalError(absl::StrCat(
-                                      "the peer gives back use ", returned, " of chunk ", number,
-                                      " of the bulk region, of which it has use ", chunk.use));
-                                }
-                                return false;
-                              }),
-               order_.end());
+  const auto is_back = [&](uint16_t number) {
+    Chunk& chunk = chunks_[number];
+    if (!chunk.theirs) return false;
+    // Acquire pairs with the store in GiveBack: the peer has read what is now overwritten.
+    const uint32_t returned = peer.returned[number].load(std::memory_order_acquire);
+    if (returned == chunk.use) {
+      chunk.theirs = false;
+      chunk.size = 0;
+      return true;
+    }
+    if (returned != chunk.use - 1 && broken_.ok()) {
+      broken_ = absl::InternalError(
+          absl::StrCat("the peer gives back use ", returned, " of chunk ", number,
+                       " of the bulk region, of which it has use ", chunk.use));
+    }
+    return false;
+  };
+  order_.erase(std::remove_if(order_.begin(), order_.end(), is_back), order_.end());
 }
 
 size_t BulkRegion::Find(ByteSpan allocated) const {

@@ -67,7 +67,9 @@ inline MemoryHandle Duplicate(const MemoryHandle& handle) {
           .id = handle.id};
 }
 
-// Memory that this side writes, full of zeroes. No name of it is left. A System V identifier is, until the peer has attached the memory: without
+// Memory that this side writes, full of zeroes.
+//
+// No name of it is left. A System V identifier is, until the peer has attached the memory: without
 // one, the memory and what was written there would go with this side's own attachment.
 struct OwnMemory {
   Mapping mapping;

@@ -21,10 +21,10 @@ namespace nigh {
 // What each side of a connection says first, in one message over the socket: here is my memory,
 // here is my bell.
 //
-//   byte  0         8        10      11      12         16         20      32          36         40
-//        +---------+---------+-------+-------+----------+----------+-------+-----------+----------+
-//        |"nigh shm"| version | memory|  bell | ring size| System V |  bell | bulk size | System V |
-//        +---------+---------+-------+-------+----------+----------+-------+-----------+----------+
+//   byte 0          8         10       11     12          16         20     32          36
+//       +----------+---------+--------+------+-----------+----------+------+-----------+----------+
+//       |"nigh shm"| version | memory | bell | ring size | System V | bell | bulk size | System V |
+//       +----------+---------+--------+------+-----------+----------+------+-----------+----------+
 //
 // All numbers are little-endian; the first two are MemoryKind and BellKind. The System V
 // identifiers are those of the ring's memory and of the bulk region's. A bulk size of 0 says that
@@ -35,9 +35,9 @@ namespace nigh {
 //   signal     the process, its thread, and half the value of the signal for data
 //
 // With it, by SCM_RIGHTS: the memory, unless it is System V's; likewise that of the bulk region,
-// which is of the same kind; then, for eventfd, the descriptors
-// to ring when there is data for the sender of this and when there is room for it; for posix-sem,
-// the page that begins with the semaphore.
+// which is of the same kind; then, for eventfd, the descriptors to ring when there is data for the
+// sender of this and when there is room for it; for posix-sem, the page that begins with the
+// semaphore.
 struct Offer {
   uint32_t ring_size = 0;
   uint32_t bulk_size = 0;

@@ -75,8 +75,8 @@ class RingSender {
     EncodeFrameHeader(header, data_.data() + Offset(claim_));
     written_ = claim_ + RecordSize(header.length);
   }
-  // The same for a record whose payload lies in the bulk region: the claim, of kBulkRecordSize, says
-  // where. header.length is the payload's.
+  // The same for a record whose payload lies in the bulk region. The claim, of kBulkRecordSize,
+  // says where; header.length is the payload's.
   void CommitBulk(const FrameHeader& header) {
     assert(header.length > kMaxRecordPayload);
     if (claim_ != written_) Skip();

@@ -95,6 +95,8 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
   made.offered_ = {.kind = offer.memory.kind, .fd = {}, .id = offer.memory.id};
   made.offered_bulk_ = {.kind = offer.bulk.kind, .fd = {}, .id = offer.bulk.id};
   if (!offered.ok()) {
+    DiscardMemory(made.offered_, ::getpid());
+    DiscardMemory(made.offered_bulk_, ::getpid());
     return absl::UnavailableError(absl::StrCat(where, ": connect: ", offered.message()));
   }
   return connection;
@@ -210,7 +212,10 @@ absl::Status ShmConnection::TakeOffer(Offer& offer) {
     if (absl::Status known = TakeSender(offer.sender); !known.ok()) return known;
   }
   if (absl::Status good = CheckKind(offer.memory.kind); !good.ok()) {
-    if (absl::IsUnavailable(good)) DiscardMemory(offer.memory, peer_.pid.value_or(-1));
+    if (absl::IsUnavailable(good)) {
+      DiscardMemory(offer.memory, peer_.pid.value_or(-1));
+      DiscardMemory(offer.bulk, peer_.pid.value_or(-1));
+    }
     return good;
   }
   absl::StatusOr<Mapping> memory = AttachMemory(offer.memory, kControlSize + offer.ring_size);
@@ -222,7 +227,6 @@ absl::Status ShmConnection::TakeOffer(Offer& offer) {
   offer.memory.fd.reset();
   (void)PassDescriptors(socket_.get(), letters_.accepts());
   if (absl::Status taken = TakeBulk(offer); !taken.ok()) return taken;
-  offer.bulk.fd.reset();
   peer_memory_ = *std::move(memory);
   peer_page_ = reinterpret_cast<const ControlPage*>(peer_memory_.bytes().data());
   // Another user's bell might block this side when it rings.
@@ -355,11 +359,8 @@ void ShmConnection::CopyOut(Frame& frame) {
 }
 
 void ShmConnection::Release(size_t count) {
-  released_ += static_cast<uint32_t>(count);
-  while (!bulk_frames_.empty() && bulk_frames_.front().first < released_) [[unlikely]] {
-      view_->GiveBack(bulk_frames_.front().second);
-      bulk_frames_.erase(bulk_frames_.begin());
-    }
+  if (!bulk_frames_.empty()) [[unlikely]]
+    GiveBackBulk(static_cast<uint32_t>(count));
   if (receiver_->Release(count)) Ring(BellLetter::kRoom);
 }
 

@@ -94,7 +94,7 @@ class ShmConnection final : public Connection, private DescriptorLane {
   // Makes a bulk region, for a peer that may read one. One that cannot be had is none.
   void MakeBulk(size_t size);
   // Attaches the peer's, which then may use it.
-  absl::Status TakeBulk(const Offer& offer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status TakeBulk(Offer& offer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Makes this side's bell, of `kind` for a peer that may ring one.
   absl::StatusOr<BellHandle> HangBell(BellKind kind);
@@ -120,6 +120,8 @@ class ShmConnection final : public Connection, private DescriptorLane {
   // Finds the payloads that lie in the peer's bulk region. Returns how many frames come before one
   // that cannot be there.
   uint32_t FindBulk(absl::Span<Frame> frames);
+  // As Release, for those of them that lie there.
+  void GiveBackBulk(uint32_t count);
   // Sees whether the peer has died or hung up, and takes letters out of the socket: those for the
   // other interest, whose thread may sleep, become a ring of this side's own bell.
   void LookAtSocket(Interest interest);
@@ -179,8 +181,8 @@ class ShmConnection final : public Connection, private DescriptorLane {
   // The receiving thread's.
   std::optional<RingReceiver> receiver_;
   std::optional<BulkView> view_;
-  // Of the frames that were received last and lie there: which they are, and how many of all have
-  // been released.
+  // Of the frames that were received last: which of them lie there, and how many of all have been
+  // released.
   std::vector<std::pair<uint32_t, BulkRecord>> bulk_frames_;
   uint32_t released_ = 0;
   bool lost_ = false;  // one could not be found: nothing is received any more

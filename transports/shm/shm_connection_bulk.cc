@@ -22,7 +22,7 @@
 namespace nigh {
 
 void ShmConnection::MakeBulk(size_t size) {
-  // Another user could keep its pages for ever, and others may read it while it is written.
+  // Another user could take its pages away while it is written.
   if (size == 0 || !same_user_) return;
   absl::StatusOr<OwnMemory> memory = CreateMemory(own_kind_, size, Pages::kOnDemand);
   if (!memory.ok()) return;
@@ -31,19 +31,25 @@ void ShmConnection::MakeBulk(size_t size) {
   bulk_.emplace(bulk_memory_.bytes(), &Populate);
 }
 
-absl::Status ShmConnection::TakeBulk(const Offer& offer) {
+absl::Status ShmConnection::TakeBulk(Offer& offer) {
   if (offer.bulk_size == 0 || !same_user_) return absl::OkStatus();
   absl::StatusOr<Mapping> bulk = AttachMemory(offer.bulk, offer.bulk_size, Pages::kOnDemand);
   if (absl::IsInvalidArgument(bulk.status())) return absl::InternalError(bulk.status().message());
-  // Without it, long payloads come in pieces.
-  if (!bulk.ok()) return absl::OkStatus();
+  if (!bulk.ok()) {
+    // Without it, long payloads come in pieces.
+    DiscardMemory(offer.bulk, peer_.pid.value_or(-1));
+    return absl::OkStatus();
+  }
+  // It is memory, of which no close waits.
+  offer.bulk.fd.reset();
   peer_bulk_ = *std::move(bulk);
   own_page_.takes_bulk.store(1, std::memory_order_relaxed);
   return absl::OkStatus();
 }
 
 std::optional<ByteSpan> ShmConnection::AllocateBulk(size_t payload) {
-  if (!bulk_.has_value() || payload <= kMaxRecordPayload || !SenderJoined() ||
+  // A client knows who serves it only once it has the offer.
+  if (!bulk_.has_value() || payload <= kMaxRecordPayload || !SenderJoined() || !same_user_ ||
       peer_page_->takes_bulk.load(std::memory_order_relaxed) == 0) {
     return std::nullopt;
   }
@@ -80,6 +86,14 @@ uint32_t ShmConnection::FindBulk(absl::Span<Frame> frames) {
     bulk_frames_.emplace_back(i, record);
   }
   return static_cast<uint32_t>(frames.size());
+}
+
+void ShmConnection::GiveBackBulk(uint32_t count) {
+  released_ += count;
+  while (!bulk_frames_.empty() && bulk_frames_.front().first < released_) {
+    view_->GiveBack(bulk_frames_.front().second);
+    bulk_frames_.erase(bulk_frames_.begin());
+  }
 }
 
 }  // namespace nigh

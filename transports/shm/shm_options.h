@@ -14,8 +14,8 @@ namespace nigh {
 struct ShmOptions {
   MemoryKind memory = MemoryKind::kMemfd;
   size_t ring_size = 256 * 1024;  // bytes; a power of two from kMinRing to kMaxRing
-  // Of the bulk region, in bytes: whole MiB, up to kMaxBulk. 0: none. Its pages are made as they are
-  // needed.
+  // Of the bulk region, in bytes: whole MiB, up to kMaxBulk; 0: none. Its pages are made as they
+  // are needed.
   size_t bulk_size = size_t{128} << 20;
   BellKind doorbell = BellKind::kEventfd;
 };

@@ -70,8 +70,9 @@ class DescriptorLane {
   // (SO_PASSRIGHTS, Linux 6.16), it does; elsewhere the connection ends.
   virtual void Accept(std::shared_ptr<DescriptorCount> count) = 0;
 
-  // The sending thread's, between Claim and Commit, or after CommitBulk: these go with that frame. Once
-  // they have been handed to the kernel, or the connection is no more, this side lets go of them.
+  // The sending thread's, between Claim and Commit, or after CommitBulk: these go with that frame.
+  // Once they have been handed to the kernel, or the connection is no more, this side lets go of
+  // them.
   virtual void Attach(std::shared_ptr<const Descriptors> descriptors) = 0;
 
   // The sending thread's: false while so many are attached that Flush has to be called first; if
@@ -111,8 +112,9 @@ class Connection {
   // claimed. Makes no system call. Only after Flush is the peer sure to see the frame.
   virtual void Commit(const FrameHeader& header) = 0;
 
-  // Memory for a payload that is longer than max_payload(), in one piece, which the peer reads where
-  // it lies; of media that share memory. nullopt: there is none now, so the payload is to be cut.
+  // Memory for a payload that is longer than max_payload(), in one piece, which the peer reads
+  // where it lies; of media that share memory. nullopt: there is none now, so the payload is to be
+  // cut.
   // It may be filled by any thread meanwhile, and is then committed, or freed, by the sending one.
   virtual std::optional<ByteSpan> AllocateBulk(size_t /*payload*/) { return std::nullopt; }
   // Makes a frame of all of it, header.length bytes. False: there is no room for the frame now, and
@@ -163,7 +165,8 @@ class Connection {
   virtual size_t max_payload() const = 0;
 
   // The most bytes in a payload that comes in one frame: more than max_payload() where the peer has
-  // bulk memory that this side reads. The receiving thread's.
+  // bulk memory that this side reads. A connection around another one must pass this on. The
+  // receiving thread's.
   virtual size_t max_received_payload() const { return max_payload(); }
 
   // How descriptors travel with frames; null where they cannot.
