@@ -329,7 +329,7 @@ bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
   const size_t left = waiting.size - waiting.sent;
   const bool in_bulk = !waiting.bulk.empty();
   const size_t piece = in_bulk ? left : std::min({left, most, max_payload_});
-  const auto attach = [&] {
+  const auto attach = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (waiting.descriptors == nullptr) return;
     DiscountDescriptors(waiting);
     connection_.descriptors()->Attach(std::move(waiting.descriptors));

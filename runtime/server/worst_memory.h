@@ -27,8 +27,8 @@ struct WorstMemory {
   }
 };
 
-// `ring_size`: of an address of shared memory, with its bulk region for a client of the server's own
-// user; 0 for other media.
+// `ring_size`: of an address of shared memory, with its bulk region for a client of the server's
+// own user; 0 for other media.
 WorstMemory WorstMemoryOfConnection(const ServerOptions& options, size_t ring_size);
 // Of all connections that a user may have.
 WorstMemory WorstMemoryOfUser(const ServerOptions& options, size_t ring_size);

@@ -39,8 +39,8 @@ constexpr size_t kMiB = size_t{1} << 20;
 constexpr uint32_t kCalls = 256;
 constexpr int kConnections = 4;
 
-// What is freed goes back to the kernel: the C library would keep some, in an arena for each thread,
-// which is not the server's doing.
+// What is freed goes back to the kernel: the C library would keep some, in an arena for each
+// thread, which is not the server's doing.
 void KeepNothingFreed() {
   EXPECT_EQ(::mallopt(M_ARENA_MAX, 1), 1);
   EXPECT_EQ(::mallopt(M_MMAP_THRESHOLD, 64 << 10), 1);
@@ -258,8 +258,8 @@ class WorstMemoryTest : public ::testing::TestWithParam<Hoard> {
     return kib * 1024;
   }
 
-  // What it has once it has dealt with all that `peer` has sent. Where it reads no more of that: has
-  // served `other` for a while.
+  // What it has once it has dealt with all that `peer` has sent. Where it reads no more of that:
+  // has served `other` for a while.
   size_t MemoryWhenDone(RawPeer& peer, RawPeer& other) {
     if (GetParam().fill != &TakeNoReplies) {
       peer.ReceiveUntilPong();

@@ -359,8 +359,7 @@ void ShmConnection::CopyOut(Frame& frame) {
 }
 
 void ShmConnection::Release(size_t count) {
-  if (!bulk_frames_.empty()) [[unlikely]]
-    GiveBackBulk(static_cast<uint32_t>(count));
+  if (!bulk_frames_.empty()) GiveBackBulk(static_cast<uint32_t>(count));
   if (receiver_->Release(count)) Ring(BellLetter::kRoom);
 }
 
