@@ -29,7 +29,7 @@ struct OfferBytes {
   std::string bell = std::string(12, '\0');
   uint32_t bulk_size = 0;
   int32_t bulk_id = -1;
-  std::string rest = "";
+  std::string rest = {};
 
   std::string Encode() const;
 };
