@@ -6,30 +6,23 @@
 #include <cstdint>
 
 #include "nigh/deadline.h"
+#include "nigh/runtime/base/counting_slowdown.h"
 
 namespace nigh {
 namespace {
 
-#if defined(NIGH_COUNT_INSTRUCTIONS)
-// A tool that counts runs one thread at a time, each some fifty times as slow as it is. What is
-// counted is a call between two sides that are awake, so the clock must not put them to sleep.
-constexpr int64_t kSlowdown = 1000;
-#else
-constexpr int64_t kSlowdown = 1;
-#endif
-
 // Waking a sleeper on another CPU takes 20 to 40 us. It pays to poll for what arrives within that
 // time.
-constexpr int64_t kWakeNanos = 40'000 * kSlowdown;
+constexpr int64_t kWakeNanos = 40'000 * kCountingSlowdown;
 // A wait that has lasted this long goes on asleep.
 constexpr int64_t kLookNanos = 2 * kWakeNanos;
 // A yield that takes longer than this has given the CPU to another thread. That thread may run for
 // a moment and be gone. After this many such yields lately, somebody needs the CPU.
-constexpr int64_t kLongYieldNanos = 20'000 * kSlowdown;
+constexpr int64_t kLongYieldNanos = 20'000 * kCountingSlowdown;
 constexpr int kLongYields = 3;
 // One that takes as long as this has given it to a thread that keeps it for a whole slice of the
 // scheduler's, milliseconds. A thread that sleeps instead is back as soon as it is woken.
-constexpr int64_t kSliceNanos = 500'000 * kSlowdown;
+constexpr int64_t kSliceNanos = 500'000 * kCountingSlowdown;
 // Even when waits have usually been long, or spins in vain, one wait in this many polls
 // nevertheless: the load may have changed.
 constexpr uint32_t kProbeEvery = 16;

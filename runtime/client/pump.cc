@@ -17,6 +17,7 @@
 #include "nigh/deadline.h"
 #include "nigh/event_loop.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/base/counting_slowdown.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -74,7 +75,7 @@ constexpr int kFramesPerTurn = 64;
 
 // A connection at which nobody has looked for longer than this, 40 to 200 us, is looked at before
 // it gets a call: the server may have been restarted.
-constexpr int64_t kStaleTicks = 200'000;
+constexpr int64_t kStaleTicks = 200'000 * kCountingSlowdown;
 
 }  // namespace
 

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "nigh/deadline.h"
 #include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/base/counting_slowdown.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/task_queue.h"
 #include "nigh/runtime/loop/time_shares.h"
@@ -83,7 +84,7 @@ class Poller {
   // The token of tasks_'s descriptors. Those of sources begin at 1.
   static constexpr Token kTasksToken = 0;
   // While hot sources have work, the others wait at most about this long, and for a few handlers.
-  static constexpr int64_t kEventsEveryNanos = 100'000;
+  static constexpr int64_t kEventsEveryNanos = 100'000 * kCountingSlowdown;
 
   struct Source {
     Token token;
