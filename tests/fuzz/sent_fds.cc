@@ -7,23 +7,21 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
-#include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/stream/passed_descriptors.h"
 #include "tests/fuzz/input.h"
 
 namespace nigh::testing {
@@ -105,24 +103,7 @@ bool SentFds::Are(const Descriptors& received) const {
 }
 
 ssize_t SendMessage(int socket, absl::string_view bytes, const SentFds& fds) {
-  iovec part = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kMostDescriptors * sizeof(int))> control = {};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (!fds.empty()) {
-    const std::vector<int> numbers = fds.fds();
-    const size_t size = numbers.size() * sizeof(int);
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(size);
-    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(size);
-    std::memcpy(CMSG_DATA(rights), numbers.data(), size);
-  }
-  const ssize_t sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
-  return sent < 0 ? -errno : sent;
+  return SendWithDescriptors(socket, AsBytes(bytes), fds.fds());
 }
 
 TightLimit::TightLimit(int room) {

@@ -42,6 +42,7 @@
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/open_descriptors.h"
 #include "tests/fuzz/sent_fds.h"
+#include "tests/shm/raw_peer.h"
 
 namespace nigh::testing {
 namespace {

@@ -4,17 +4,18 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "nigh/runtime/base/duplicate_fd.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/rendezvous/socket_name.h"
+#include "nigh/transports/stream/passed_descriptors.h"
 
 namespace nigh::testing {
 namespace {
@@ -48,6 +49,10 @@ std::string OfferBytes::Encode() const {
   return bytes + rest;
 }
 
+MemoryHandle Duplicate(const MemoryHandle& handle) {
+  return {.kind = handle.kind, .fd = DuplicateFd(handle.fd.get()), .id = handle.id};
+}
+
 UniqueFd MakeMemfd(size_t size, int seals) {
   UniqueFd fd(::memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (::fallocate(fd.get(), 0, 0, static_cast<off_t>(size)) != 0) fd.reset();
@@ -62,22 +67,7 @@ RawPeer::RawPeer(const std::string& path)
 }
 
 bool RawPeer::Send(absl::string_view bytes, const std::vector<int>& descriptors) {
-  iovec part = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(16 * sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (!descriptors.empty()) {
-    const size_t size = descriptors.size() * sizeof(int);
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(size);
-    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(size);
-    std::memcpy(CMSG_DATA(rights), descriptors.data(), size);
-  }
-  return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+  return SendWithDescriptors(socket_.get(), AsBytes(bytes), descriptors) >= 0;
 }
 
 bool RawPeer::Attach() {

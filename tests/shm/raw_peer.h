@@ -34,6 +34,8 @@ struct OfferBytes {
   std::string Encode() const;
 };
 
+// Another handle of the same memory.
+MemoryHandle Duplicate(const MemoryHandle& handle);
 // A file of memory as nigh's own, or with the seals and size that a test wants.
 UniqueFd MakeMemfd(size_t size, int seals);
 // All seals that nigh asks for.

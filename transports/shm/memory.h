@@ -1,7 +1,6 @@
 #ifndef NIGH_TRANSPORTS_SHM_MEMORY_H_
 #define NIGH_TRANSPORTS_SHM_MEMORY_H_
 
-#include <fcntl.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -60,12 +59,6 @@ struct MemoryHandle {
   UniqueFd fd;
   int32_t id = -1;
 };
-
-inline MemoryHandle Duplicate(const MemoryHandle& handle) {
-  return {.kind = handle.kind,
-          .fd = UniqueFd(handle.fd ? ::fcntl(handle.fd.get(), F_DUPFD_CLOEXEC, 0) : -1),
-          .id = handle.id};
-}
 
 // Memory that this side writes, full of zeroes.
 //
