@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
+#include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/passed_descriptors.h"
 #include "tests/fuzz/input.h"

@@ -71,9 +71,9 @@ void RingReceiver::BreakAtTail(uint64_t tail) {
 void RingReceiver::BreakAtRecord(const FrameHeader& header, uint64_t position) {
   const size_t left = data_.size() - Offset(position);
   const bool skips = header.kind == kSkip;
-  if (!skips && header.length > max_length_) {
+  if (!skips && header.length > max_payload_) {
     broken_ = absl::InternalError(absl::StrCat("frame of ", header.length, " bytes, more than the ",
-                                               max_length_, " that a frame may have"));
+                                               max_payload_, " that a frame may have"));
     return;
   }
   const uint64_t size = skips ? left : RecordSize(InRing(header));
@@ -115,15 +115,41 @@ Received RingReceiver::Receive(absl::Span<Frame> frames) {
     }
     const size_t in_ring = InRing(header);
     const uint64_t size = RecordSize(in_ring);
-    if (header.length > max_length_ || size > left) [[unlikely]] {
+    if (header.length > max_payload_ || size > left) [[unlikely]] {
       BreakAtRecord(header, at);
       break;
     }
-    frames[count] = {header, ConstByteSpan(data + offset + kFrameHeaderSize, in_ring)};
+    ConstByteSpan payload(data + offset + kFrameHeaderSize, in_ring);
+    if (in_ring != header.length && !FindBulk(header, count, payload)) [[unlikely]] {
+      break;
+    }
+    frames[count] = {header, payload};
     ends_[count++] = at += size;
   } while (at != tail && count < most);
   received_ = count;
   return {.frames = count, .all = looks && at == tail, .next = data + Offset(at)};
+}
+
+bool RingReceiver::FindBulk(const FrameHeader& header, uint32_t number, ConstByteSpan& payload) {
+  const BulkRecord record = DecodeBulkRecord(payload.data());
+  const std::optional<ConstByteSpan> found = bulk_.Find(record, header.length);
+  if (!found.has_value()) {
+    broken_ = absl::InternalError(absl::StrCat("a payload of ", header.length, " bytes at ",
+                                               record.offset, " in chunk ", record.chunk,
+                                               " of a bulk region of ", bulk_.size(), " bytes"));
+    return false;
+  }
+  bulk_records_.emplace_back(number, record);
+  payload = *found;
+  return true;
+}
+
+void RingReceiver::GiveBackBulk() {
+  const auto left = std::find_if(bulk_records_.begin(), bulk_records_.end(),
+                                 [this](const auto& record) { return record.first >= released_; });
+  std::for_each(bulk_records_.begin(), left,
+                [this](const auto& record) { bulk_.GiveBack(record.second); });
+  bulk_records_.erase(bulk_records_.begin(), left);
 }
 
 bool RingReceiver::PublishHead() {

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
@@ -70,18 +72,12 @@ class RingSender {
     if (end - head_ > data_.size() && !FindRoom(end)) return std::nullopt;
     return data_.subspan(Offset(claim_) + kFrameHeaderSize, payload);
   }
-  void Commit(const FrameHeader& header) {
-    if (claim_ != written_) Skip();
-    EncodeFrameHeader(header, data_.data() + Offset(claim_));
-    written_ = claim_ + RecordSize(header.length);
-  }
-  // The same for a record whose payload lies in the bulk region. The claim, of kBulkRecordSize,
-  // says where; header.length is the payload's.
+  void Commit(const FrameHeader& header) { CommitRecord(header, header.length); }
+  // The same for a payload that lies in the bulk region. The claim, of kBulkRecordSize, says where;
+  // header.length is the payload's.
   void CommitBulk(const FrameHeader& header) {
     assert(header.length > kMaxRecordPayload);
-    if (claim_ != written_) Skip();
-    EncodeFrameHeader(header, data_.data() + Offset(claim_));
-    written_ = claim_ + RecordSize(kBulkRecordSize);
+    CommitRecord(header, kBulkRecordSize);
   }
 
   // Lets the peer see what was committed. True: it sleeps, and is to be told that there is data.
@@ -116,6 +112,11 @@ class RingSender {
 
  private:
   size_t Offset(uint64_t position) const { return OffsetInRing(position, data_.size()); }
+  void CommitRecord(const FrameHeader& header, size_t in_ring) {
+    if (claim_ != written_) Skip();
+    EncodeFrameHeader(header, data_.data() + Offset(claim_));
+    written_ = claim_ + RecordSize(in_ring);
+  }
   // Looks up the peer's head.
   void LookAtHead(uint64_t head);
   // Whether the ring has room up to `end`, by what the peer says now.
@@ -138,18 +139,26 @@ class RingSender {
 // One thread at a time.
 class RingReceiver {
  public:
-  // `data` and `peer` are the peer's, `own` is this side's. Payloads longer than a record's have up
-  // to `max_bulk` bytes; 0: there must be none.
-  RingReceiver(ConstByteSpan data, const ControlPage& peer, ControlPage& own, size_t max_bulk = 0)
-      : data_(data), peer_(peer), own_(own), max_length_(std::max(max_bulk, kMaxRecordPayload)) {}
+  // `data`, `peer` and `bulk` are the peer's, `own` is this side's. Payloads longer than a record's
+  // lie in `bulk`; without it, there must be none.
+  RingReceiver(ConstByteSpan data, const ControlPage& peer, ControlPage& own,
+               ConstByteSpan bulk = {})
+      : data_(data),
+        peer_(peer),
+        own_(own),
+        bulk_(bulk, own),
+        max_payload_(std::max(bulk.size(), kMaxRecordPayload)) {}
 
-  // As Connection's. Of a payload that is longer than a record's, what is returned is its
-  // BulkRecord.
+  // The most bytes in a payload.
+  size_t max_payload() const { return max_payload_; }
+
+  // As Connection's.
   Received Receive(absl::Span<Frame> frames);
   // As Connection's. True: the peer sleeps, and is to be told that there is room.
   bool Release(size_t count) {
     released_ += static_cast<uint32_t>(count);
     assert(count > 0 && released_ <= received_);
+    if (!bulk_records_.empty()) GiveBackBulk();
     read_ = ends_[released_ - 1];
     return read_ - published_ >= data_.size() / kHeadsPerRing && PublishHead();
   }
@@ -184,13 +193,19 @@ class RingReceiver {
   // Says what is wrong with the peer's tail, and with the record at `position`.
   void BreakAtTail(uint64_t tail);
   void BreakAtRecord(const FrameHeader& header, uint64_t position);
+  // Finds the payload of frame `number` of those that are received now, of which `payload` is the
+  // BulkRecord. False: it cannot be where that says.
+  bool FindBulk(const FrameHeader& header, uint32_t number, ConstByteSpan& payload);
+  // Of the frames that have been released.
+  void GiveBackBulk();
   // Tells the peer how far this side has read. True: it is to be woken.
   bool PublishHead();
 
   const ConstByteSpan data_;
   const ControlPage& peer_;
   ControlPage& own_;
-  const size_t max_length_;
+  BulkView bulk_;
+  const size_t max_payload_;
   uint64_t read_ = 0;       // released up to here
   uint64_t published_ = 0;  // the peer knows of up to here
   uint64_t tail_ = 0;       // the peer's, as last seen
@@ -198,6 +213,8 @@ class RingReceiver {
   std::array<uint64_t, kMaxFrames> ends_ = {};
   uint32_t received_ = 0;
   uint32_t released_ = 0;
+  // Of these, those whose payloads lie in the bulk region, by their number.
+  std::vector<std::pair<uint32_t, BulkRecord>> bulk_records_;
   absl::Status broken_;
 };
 

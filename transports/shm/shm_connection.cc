@@ -252,10 +252,8 @@ bool ShmConnection::SenderJoined() {
 bool ShmConnection::ReceiverJoined() {
   if (receiver_.has_value()) return true;
   if (!Joined()) return false;
-  const ByteSpan bulk = peer_bulk_.bytes();
   receiver_.emplace(peer_memory_.bytes().subspan(kControlSize), *peer_page_, own_page_,
-                    bulk.size());
-  if (!bulk.empty()) view_.emplace(bulk, own_page_);
+                    peer_bulk_.bytes());
   return true;
 }
 
@@ -336,16 +334,12 @@ Received ShmConnection::Receive(absl::Span<Frame> frames) {
 }
 
 Received ShmConnection::ReceiveNow(absl::Span<Frame> frames) {
-  if (lost_) return {};
   // There is one place to copy to.
-  Received received = receiver_->Receive(same_user_ ? frames : frames.subspan(0, 1));
+  const Received received = receiver_->Receive(same_user_ ? frames : frames.subspan(0, 1));
   if (received.frames == 0) {
     if (!receiver_->broken().ok()) GiveUp(receiver_->broken());
   } else if (!same_user_) {
     CopyOut(frames[0]);
-  } else if (view_.has_value()) {
-    received.frames = FindBulk(frames.first(received.frames));
-    received.all = received.all && !lost_;
   }
   return received;
 }
@@ -359,7 +353,6 @@ void ShmConnection::CopyOut(Frame& frame) {
 }
 
 void ShmConnection::Release(size_t count) {
-  if (!bulk_frames_.empty()) GiveBackBulk(static_cast<uint32_t>(count));
   if (receiver_->Release(count)) Ring(BellLetter::kRoom);
 }
 

@@ -1,14 +1,12 @@
 #ifndef NIGH_TRANSPORTS_SHM_SHM_CONNECTION_H_
 #define NIGH_TRANSPORTS_SHM_SHM_CONNECTION_H_
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -68,7 +66,7 @@ class ShmConnection final : public Connection, private DescriptorLane {
   void Close() override;
   size_t max_payload() const override { return kMaxRecordPayload; }
   size_t max_received_payload() const override {
-    return view_.has_value() ? std::max(view_->size(), kMaxRecordPayload) : kMaxRecordPayload;
+    return receiver_.has_value() ? receiver_->max_payload() : kMaxRecordPayload;
   }
   DescriptorLane* descriptors() override { return this; }
   const PeerIdentity& peer() const override { return peer_; }
@@ -117,11 +115,6 @@ class ShmConnection final : public Connection, private DescriptorLane {
   Received ReceiveNow(absl::Span<Frame> frames);
   // Moves the payload to where the peer cannot change it.
   void CopyOut(Frame& frame);
-  // Finds the payloads that lie in the peer's bulk region. Returns how many frames come before one
-  // that cannot be there.
-  uint32_t FindBulk(absl::Span<Frame> frames);
-  // As Release, for those of them that lie there.
-  void GiveBackBulk(uint32_t count);
   // Sees whether the peer has died or hung up, and takes letters out of the socket: those for the
   // other interest, whose thread may sleep, become a ring of this side's own bell.
   void LookAtSocket(Interest interest);
@@ -180,12 +173,6 @@ class ShmConnection final : public Connection, private DescriptorLane {
 
   // The receiving thread's.
   std::optional<RingReceiver> receiver_;
-  std::optional<BulkView> view_;
-  // Of the frames that were received last: which of them lie there, and how many of all have been
-  // released.
-  std::vector<std::pair<uint32_t, BulkRecord>> bulk_frames_;
-  uint32_t released_ = 0;
-  bool lost_ = false;  // one could not be found: nothing is received any more
   bool data_armed_ = false;
   std::vector<std::byte> copy_;
 };

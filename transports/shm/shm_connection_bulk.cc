@@ -8,8 +8,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/shm/bulk_region.h"
@@ -64,36 +62,6 @@ bool ShmConnection::CommitBulk(const FrameHeader& header, ByteSpan allocated) {
   EncodeBulkRecord(bulk_->HandOver(allocated), claim->data());
   sender_.CommitBulk(header);
   return true;
-}
-
-uint32_t ShmConnection::FindBulk(absl::Span<Frame> frames) {
-  released_ = 0;
-  for (uint32_t i = 0; i < frames.size(); ++i) {
-    Frame& frame = frames[i];
-    if (frame.header.length <= kMaxRecordPayload) [[likely]] {
-      continue;
-    }
-    const BulkRecord record = DecodeBulkRecord(frame.payload.data());
-    const std::optional<ConstByteSpan> payload = view_->Find(record, frame.header.length);
-    if (!payload.has_value()) {
-      lost_ = true;
-      GiveUp(absl::InternalError(absl::StrCat("a payload of ", frame.header.length, " bytes at ",
-                                              record.offset, " in chunk ", record.chunk,
-                                              " of a bulk region of ", view_->size(), " bytes")));
-      return i;
-    }
-    frame.payload = *payload;
-    bulk_frames_.emplace_back(i, record);
-  }
-  return static_cast<uint32_t>(frames.size());
-}
-
-void ShmConnection::GiveBackBulk(uint32_t count) {
-  released_ += count;
-  while (!bulk_frames_.empty() && bulk_frames_.front().first < released_) {
-    view_->GiveBack(bulk_frames_.front().second);
-    bulk_frames_.erase(bulk_frames_.begin());
-  }
 }
 
 }  // namespace nigh
