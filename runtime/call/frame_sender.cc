@@ -94,7 +94,7 @@ Sent FrameSender::SendWithLocked(SharedDescriptors descriptors, FrameHeader&& he
   Waiting waiting;
   if (fits) {
     waiting = Wait(header, size);
-    WritePayload(sections, message, waiting.payload.get());
+    WritePayload(sections, message, waiting.bytes());
   } else {
     waiting = Serialise(header, sections, message, size, connection_.AllocateBulk(size));
   }
@@ -130,7 +130,7 @@ Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
   const std::optional<ByteSpan> bulk = fits ? std::nullopt : connection_.AllocateBulk(size);
   if (fits) {
     Waiting waiting = Wait(header, size);
-    WritePayload(sections, message, waiting.payload.get());
+    WritePayload(sections, message, waiting.bytes());
     if (!Keep(std::move(waiting))) return Sent::kFailed;
   } else if (!bulk.has_value() && sections.empty() && message != nullptr &&
              message->view().message != nullptr &&
@@ -201,13 +201,16 @@ bool FrameSender::Keep(Waiting waiting) {
   return true;
 }
 
-FrameSender::Waiting FrameSender::Wait(const FrameHeader& header, size_t size) {
-  Waiting waiting;
-  waiting.header = header;
-  waiting.payload = TakeBuffer(size);
-  waiting.size = size;
-  NumberRequest(waiting);
-  return waiting;
+FrameSender::Waiting FrameSender::Wait(const FrameHeader& header, size_t size,
+                                       std::optional<ByteSpan> bulk) {
+  return {.header = header,
+          .payload = bulk.has_value() ? nullptr : TakeBuffer(size),
+          .bulk = bulk.value_or(ByteSpan()),
+          .size = size,
+          .sent = 0,
+          // REQUESTs that are sent while this one is serialised come after it.
+          .order = IsRequest(header) ? requests_kept_++ : 0,
+          .descriptors = nullptr};
 }
 
 // Releases the lock amid its work, which the analysis cannot follow.
@@ -254,26 +257,17 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
 FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::string_view sections,
                                             const MessageSource* message, size_t size,
                                             std::optional<ByteSpan> bulk) {
-  Waiting whole;
-  whole.header = header;
-  whole.size = size;
-  if (bulk.has_value()) {
-    whole.bulk = *bulk;
-  } else {
-    whole.payload = TakeBuffer(size);
-  }
-  // REQUESTs that are sent meanwhile come after this one, though they leave before.
-  NumberRequest(whole);
-  const int cuts = bulk.has_value() ? 0 : 1;
+  Waiting whole = Wait(header, size, bulk);
+  const int cut = IsShort(whole) ? 0 : 1;
   ++serialising_;
-  cutting_ += cuts;
+  cutting_ += cut;
   NoteBusy();
   {
     MutexUnlock unlock(mutex_);
-    WritePayload(sections, message, bulk.has_value() ? bulk->data() : whole.payload.get());
+    WritePayload(sections, message, whole.bytes());
   }
   --serialising_;
-  cutting_ -= cuts;
+  cutting_ -= cut;
   NoteBusy();
   return whole;
 }

@@ -139,6 +139,8 @@ class FrameSender {
     size_t sent = 0;                       // bytes of it that have been committed
     uint64_t order = 0;                    // of a REQUEST, among those that have waited
     SharedDescriptors descriptors = nullptr;
+
+    std::byte* bytes() const { return bulk.empty() ? payload.get() : bulk.data(); }
   };
 
   // So many frames that overtake take a piece of what is held back along.
@@ -171,14 +173,12 @@ class FrameSender {
   Waiting Serialise(const FrameHeader& header, absl::string_view sections,
                     const MessageSource* message, size_t size, std::optional<ByteSpan> bulk)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Memory for a frame that has to wait, and that is in order after those before.
-  Waiting Wait(const FrameHeader& header, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Memory for a frame that has to wait: `bulk`, if it is some.
+  Waiting Wait(const FrameHeader& header, size_t size, std::optional<ByteSpan> bulk = std::nullopt)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Notes that the first part of a REQUEST leaves, and whether that is its turn.
   void BeginRequest(uint64_t order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (order != requests_begun_++) requests_are_in_order_ = false;
-  }
-  void NumberRequest(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (waiting.header.kind == FrameKind::kRequest) waiting.order = requests_kept_++;
   }
   // What a frame that waits takes.
   static size_t BytesOf(const Waiting& waiting) { return waiting.size + sizeof(Waiting); }

@@ -141,18 +141,16 @@ bool ClientSession::TakeReply(const Frame& frame, FrameExtras* extras, const voi
   }
   Slot* const slot = link_.slots().Find(header.call);
   if (slot == nullptr) return true;
-  // What comes whole and is longer than a piece is to be kept as little as that.
-  if (header.length > link_.connection().max_payload() &&
-      !IsWanted(*slot, header, frame.payload, own)) {
-    return true;
-  }
-  if (header.rest == 0) {
+  // A first piece says how long the message will be, and so does one that is whole and as long.
+  // What is too long, or for no call, is not kept; the assembler drops the pieces that follow.
+  const bool is_cut = header.rest != 0;
+  const bool is_long = header.length > kMinMaxPayload &&  // hardly any is
+                       header.length > link_.connection().max_payload();
+  if ((is_cut || is_long) && !IsWanted(*slot, header, frame.payload, own)) return true;
+  if (!is_cut) {
     Route(*slot, header, frame.payload, extras, own);
     return true;
   }
-  // The first piece says how long the message will be. One that is too long, or for no call, is not
-  // kept; the assembler then drops the pieces that follow.
-  if (!IsWanted(*slot, header, frame.payload, own)) return true;
   absl::Status begun =
       assembler_.Begin(frame, extras == nullptr ? nullptr : std::move(extras->descriptors));
   return begun.ok() || Violated(std::move(begun));
