@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "gtest/gtest.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -29,10 +31,13 @@ class FakeConnection final : public Connection {
   bool flushes = true;          // whether Flush finds that everything has left
   absl::Status error;           // why Flush finds the end from now on
   std::function<void()> on_flush;
+  size_t bulk = 0;  // bytes of bulk memory that are left
   std::vector<OwnedFrame> frames;
 
   void set_max_payload(size_t size) { max_payload_ = size; }
   int arms() const { return arms_; }
+  // How much bulk memory has been allocated and neither been sent nor freed.
+  size_t allocations() const { return allocated_.size(); }
 
   std::optional<ByteSpan> Claim(size_t payload) override {
     claim_.reset();
@@ -45,6 +50,26 @@ class FakeConnection final : public Connection {
     claim_.reset();
     if (room != kEndless) room -= frame.payload.size() + 1;
     frames.push_back(std::move(frame));
+  }
+  std::optional<ByteSpan> AllocateBulk(size_t payload) override {
+    if (payload <= max_payload_ || payload > bulk) return std::nullopt;
+    bulk -= payload;
+    std::string& bytes = allocated_.emplace_back(payload, '?');
+    return ByteSpan(reinterpret_cast<std::byte*>(bytes.data()), payload);
+  }
+  bool CommitBulk(const FrameHeader& header, ByteSpan allocated) override {
+    if (room == 0) return false;
+    if (room != kEndless) --room;
+    frames.push_back({header, std::string(AsText(allocated))});
+    FreeBulk(allocated);
+    return true;
+  }
+  void FreeBulk(ByteSpan allocated) override {
+    bulk += allocated.size();
+    EXPECT_EQ(allocated_.remove_if([&](const std::string& bytes) {
+      return bytes.data() == AsText(allocated).data();
+    }),
+              1u);
   }
   Flushed Flush() override {
     if (!error.ok()) return Flushed::kEnded;
@@ -70,6 +95,7 @@ class FakeConnection final : public Connection {
   size_t max_payload_ = kMinMaxPayload;
   int arms_ = 0;
   std::optional<std::string> claim_;
+  std::list<std::string> allocated_;
   PeerIdentity peer_{.address = "fake:"};
 };
 

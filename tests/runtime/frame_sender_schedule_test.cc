@@ -80,7 +80,7 @@ class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamI
     for (const OwnedFrame& frame : connection_.frames) {
       const FrameHeader& header = frame.header;
       ASSERT_EQ(header.length, frame.payload.size());
-      ASSERT_LE(frame.payload.size(), connection_.max_payload());
+      ASSERT_LE(frame.payload.size(), std::max(connection_.max_payload(), bulk_));
       switch (header.kind) {
         case FrameKind::kMethod:
           EXPECT_TRUE(declared.insert(header.method).second) << "declared twice";
@@ -125,6 +125,7 @@ class FrameSenderSchedule : public FrameSenderTest, public ::testing::WithParamI
   std::set<uint32_t> dropped_;
   uint32_t next_call_ = 100;
   uint64_t pings_ = 0;
+  size_t bulk_ = 0;  // what the connection has had from the beginning
 };
 
 TEST_P(FrameSenderSchedule, DeliversEverythingWholeAndInOrder) {
@@ -133,6 +134,17 @@ TEST_P(FrameSenderSchedule, DeliversEverythingWholeAndInOrder) {
   for (int i = 0; i < 400 && !HasFatalFailure(); ++i) Act();
   connection_.flushes = true;
   EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  Read();
+}
+
+TEST_P(FrameSenderSchedule, AndWithBulkMemoryThatIsScarce) {
+  SetMaxPayload(10 + Pick(40));
+  connection_.bulk = bulk_ = 200;
+  connection_.room = 0;
+  for (int i = 0; i < 400 && !HasFatalFailure(); ++i) Act();
+  connection_.flushes = true;
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  EXPECT_EQ(connection_.bulk, bulk_);
   Read();
 }
 
