@@ -166,11 +166,16 @@ void Server::State::Accept(const Address& address, const Transport& transport,
   session->OnGreeted([this, greeted = session.get()] { limits_->Greeted(*greeted); });
   // Who was given the descriptors of its one connection may take its time.
   if (!limits_->Add(session, /*awaits_hello=*/transport.reach != Reach::kInvited).ok()) return;
+  bool serves = false;
   {
     MutexLock lock(mutex_);
-    // Shutdown has listed the sessions that it ends. This one goes, and closes its connection.
-    if (phase_ != Phase::kServing) return limits_->Remove(*session);
-    sessions_[session.get()] = session;
+    serves = phase_ == Phase::kServing;
+    if (serves) sessions_[session.get()] = session;
+  }
+  if (!serves) {
+    // Shutdown has listed the sessions that it ends. This one says why, and closes its connection.
+    session->Drain();
+    return limits_->Remove(*session);
   }
   session->Open();
   poller.Add(std::move(session));

@@ -4,11 +4,18 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/server.h"
+#include "nigh/transport/address.h"
+#include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
 #include "tests/conformance/call_suite.h"
 #include "tests/conformance/descriptor_check.h"
 #include "tests/contract/subject.h"
@@ -140,6 +147,61 @@ TEST_F(ServersOfThisProcess, ListenAtManyAddresses) {
     auto channel = nigh::Dial(address, {.transports = {&TheSubject().transport, 1}});
     EXPECT_EQ(Scripted::Stub(*channel).Unary(BlobOf(1)).status(), absl::OkStatus());
   }
+}
+
+// A client that comes at the last moment: its connection has been accepted, and arrives when the
+// server has begun to shut down.
+class LateListener final : public Listener {
+ public:
+  static inline Server* server = nullptr;
+  static inline absl::Notification* accepted = nullptr;
+
+  static absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address) {
+    absl::StatusOr<std::unique_ptr<Listener>> made = TheSubject().transport.listen(address);
+    if (!made.ok()) return made.status();
+    return std::unique_ptr<Listener>(new LateListener(*std::move(made)));
+  }
+
+  void SetGate(Gate gate) override { listener_->SetGate(std::move(gate)); }
+  absl::StatusOr<std::unique_ptr<Connection>> Accept() override {
+    absl::StatusOr<std::unique_ptr<Connection>> connection = listener_->Accept();
+    if (!connection.ok() || *connection == nullptr) return connection;
+    accepted->Notify();
+    while (server->Start().ok()) std::this_thread::yield();
+    return connection;
+  }
+  Wake Arm() override { return listener_->Arm(); }
+  const Address& address() const override { return listener_->address(); }
+
+ private:
+  explicit LateListener(std::unique_ptr<Listener> listener) : listener_(std::move(listener)) {}
+
+  const std::unique_ptr<Listener> listener_;
+};
+
+TEST_F(ServersOfThisProcess, TellWhoComesAtTheLastMoment) {
+  Transport late = TheSubject().transport;
+  late.listen = &LateListener::Listen;
+  Board board;
+  ScriptedService service(board);
+  Server server({.transports = {&late, 1}});
+  absl::Notification accepted;
+  LateListener::server = &server;
+  LateListener::accepted = &accepted;
+  server.Register(service);
+  ASSERT_EQ(server.Listen(FreshAddress().ToString()), absl::OkStatus());
+  ASSERT_EQ(server.Start(), absl::OkStatus());
+  auto channel =
+      nigh::Dial(server.addresses().front(), {.transports = {&TheSubject().transport, 1}});
+  std::thread caller([&] {
+    const absl::Status status = Scripted::Stub(*channel).Unary(Blob()).status();
+    EXPECT_THAT(status, HasCode(kUnavailable));
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("connect: the server refused: the server is shutting down"));
+  });
+  accepted.WaitForNotification();
+  server.Shutdown(absl::Seconds(10));
+  caller.join();
 }
 
 TEST_P(Servers, LimitTheCallsInFlight) {
