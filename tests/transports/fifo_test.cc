@@ -4,10 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <iterator>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -138,6 +140,29 @@ TEST_F(FifoTest, AStaleFifoIsTakenOverWithNothingInIt) {
   auto listener = ListenFifo(address_).value();
   ExpectServes(*listener);
   EXPECT_EQ(ListenFifo(address_).status().code(), absl::StatusCode::kAlreadyExists);
+}
+
+// As when one server takes over from another, whose own goes at any moment.
+TEST_F(FifoTest, AFifoThatGoesAsItIsOpenedIsMadeAnew) {
+  std::atomic<bool> over = false;
+  std::thread other([&] {
+    while (!over) {
+      (void)::mkfifo(path_.c_str(), 0600);
+      (void)::unlink(path_.c_str());
+    }
+  });
+  for (int i = 0; i < 2000; ++i) {
+    const absl::Status listens = ListenFifo(address_).status();
+    // It may be taken away again and again.
+    EXPECT_TRUE(listens.ok() || absl::IsUnavailable(listens)) << listens;
+  }
+  over = true;
+  other.join();
+}
+
+TEST_F(FifoTest, ALinkThatLeadsNowhereIsNoPlace) {
+  ASSERT_EQ(::symlink((path_ + ".elsewhere").c_str(), path_.c_str()), 0);
+  EXPECT_FALSE(ListenFifo(address_).ok());
 }
 
 TEST_F(FifoTest, WhatAClientMayBeAboutToOpenIsNotSwept) {

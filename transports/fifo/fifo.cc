@@ -69,8 +69,14 @@ bool IsShortage(int error_number) {
 }
 
 UniqueFd OpenArrivals(const std::string& path, bool make) {
-  if (make && ::mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST) return UniqueFd();
-  return OpenFifo(path, O_RDWR);
+  // One that is there may go before it is opened, when its owner does: then it is made after all.
+  // A link that leads nowhere is always there, and never can be opened.
+  constexpr int kAttempts = 100;
+  for (int attempt = 1;; ++attempt) {
+    if (make && ::mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST) return UniqueFd();
+    UniqueFd fd = OpenFifo(path, O_RDWR);
+    if (fd || !make || errno != ENOENT || attempt == kAttempts) return fd;
+  }
 }
 
 absl::Status CheckParameters(const Address& address) {
