@@ -94,6 +94,11 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
   const bool here =
       !has_pool_ || (IsPrompt(method.handler()) &&
                      (dispatch == Dispatch::kInline || (dispatch == Dispatch::kAdaptive && !slow)));
+  if (!here || method.handler().co_run != nullptr) {
+    if (absl::Status charged = call->ChargeLasting(); !charged.ok()) {
+      return RefuseBeyondShare(std::move(call), charged, mark);
+    }
+  }
   if (!here) {
     return RunInPool(std::move(call), mark,
                      IsPrompt(method.handler()) && dispatch == Dispatch::kAdaptive);

@@ -181,7 +181,7 @@ class Dispatcher {
  private:
   // Runs the call in the pool, or here if `may_run_here` and need be. As Run.
   bool RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, bool may_run_here);
-  // Ends a call whose connection or user has its share of the pool. As Run.
+  // Ends a call whose connection or user has its share of threads or memory. As Run.
   bool RefuseBeyondShare(std::unique_ptr<ServerCall> call, const absl::Status& refusal,
                          InlineMark& mark);
   // Has `poller` look for calls that have waited for too long, from now until none waits.

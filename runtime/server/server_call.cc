@@ -88,7 +88,9 @@ bool ServerCall::Settle() {
 }
 
 void ServerCall::DropLargeMessages() {
-  if (std::max(request_size_, charged_) > kLargeMessage) request_.reset();
+  if (request_size_ * kParsedPerByte > kLargeMessage && RequestSpace() > kLargeMessage) {
+    request_.reset();
+  }
   if (reply_size_ > kLargeMessage) reply_.reset();
 }
 
@@ -99,7 +101,7 @@ void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   if (charged_ != 0) link_.account()->kept().Subtract(std::exchange(charged_, 0));
   if (reply_ != nullptr) reply_->Clear();
   MakeMessages();
-  request_size_ = reply_size_ = 0;
+  request_size_ = request_space_ = reply_size_ = 0;
   initial_sent_ = send_seen_ = false;
   finished_.store(false, std::memory_order_relaxed);
   begun_.store(false, std::memory_order_relaxed);

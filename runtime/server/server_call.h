@@ -12,6 +12,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "google/protobuf/message_lite.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
@@ -55,8 +56,11 @@ class Interception;
 // is not held while user code runs or a message is parsed.
 class ServerCall final : public HandlerCall {
  public:
-  // Requests of so many bytes and less are not charged: max_calls bounds them.
-  static constexpr size_t kShortRequest = 4096;
+  // What a call takes without its messages, in bytes; and a parsed message at most, for each byte
+  // on the wire: an empty submessage has two there, and is an object of 32 to 64 bytes with what
+  // malloc adds, and a pointer.
+  static constexpr size_t kOwnBytes = 2048;
+  static constexpr size_t kParsedPerByte = 36;
   // Messages of more bytes are not kept with a spare call: their memory may not be needed again.
   static constexpr size_t kLargeMessage = size_t{64} << 10;
 
@@ -90,10 +94,13 @@ class ServerCall final : public HandlerCall {
   // Takes a REQUEST of `payload`: its deadline, metadata and message. An error says why it is
   // refused.
   absl::Status TakeRequest(const FrameHeader& header, ConstByteSpan payload);
-  // Whether the bytes of such a request are charged.
+  // Whether such a request is charged as it is taken, and not only when its call lasts.
   static bool IsCharged(const FrameHeader& header, size_t payload) {
     return payload > kShortRequest || (header.flags & kSections) != 0;
   }
+  // Charges the link until Renew for a call that may be there after the poller's turn: for itself,
+  // and for its request if that is short. Fails if that is too much.
+  absl::Status ChargeLasting();
   // Becomes the open call `id`, whose request has been taken.
   void Open(uint32_t id);
   // Whether the handler may run. If it may not, the client is told so as the call ends, and makes
@@ -137,6 +144,9 @@ class ServerCall final : public HandlerCall {
     kTerminated,  // something else has; the handler may still run
   };
   static constexpr int kEvents = 2;
+  // Most calls with requests of so many bytes and less are over within the poller's turn, of which
+  // there is one at a time. They are charged if they are not.
+  static constexpr size_t kShortRequest = 4096;
   // What an entry of metadata, or a message in an inbox, takes besides its bytes.
   static constexpr size_t kEntry = 64;
 
@@ -195,6 +205,10 @@ class ServerCall final : public HandlerCall {
   void Consumed(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Charges the link for the request and its metadata until Renew. Fails if that is too much.
   absl::Status ChargeRequest(size_t payload);
+  // What request_ takes, which was parsed from request_size_ bytes.
+  size_t RequestSpace();
+  // Charges it for `what`, "a request".
+  absl::Status Charge(absl::string_view what, size_t bytes);
   // Lets go of the messages that wait for the handler.
   void ClearInbox() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Checks whether the handler's metadata may be sent.
@@ -219,8 +233,9 @@ class ServerCall final : public HandlerCall {
   bool initial_sent_ = false;
   bool send_seen_ = false;   // interceptors have seen the reply that waits to be written
   size_t request_size_ = 0;  // bytes that request_ was parsed from
+  size_t request_space_ = 0;  // bytes that it takes, once they have been asked for
   size_t reply_size_ = 0;    // bytes that reply_ serialises to
-  size_t charged_ = 0;       // bytes that the link is charged for the request
+  size_t charged_ = 0;       // bytes that the link is charged until Renew
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;
   ServedContext context_{*this};

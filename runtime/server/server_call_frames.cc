@@ -27,28 +27,33 @@
 #include "nigh/transport/frame.h"
 
 namespace nigh {
-namespace {
-
-// A message without reflection does not say what it takes. Of two bytes, an empty submessage takes
-// some 40.
-constexpr size_t kMostExpansion = 20;
-
-size_t SpaceOf(const google::protobuf::MessageLite& message, size_t serialised) {
-  const auto* const full = dynamic_cast<const google::protobuf::Message*>(&message);
-  return full == nullptr ? serialised * kMostExpansion : full->SpaceUsedLong();
+size_t ServerCall::RequestSpace() {
+  if (request_space_ == 0) {
+    // A message without reflection does not say.
+    const auto* const full = dynamic_cast<const google::protobuf::Message*>(request_.get());
+    request_space_ = full == nullptr ? request_size_ * kParsedPerByte : full->SpaceUsedLong();
+  }
+  return request_space_;
 }
-
-}  // namespace
 
 absl::Status ServerCall::ChargeRequest(size_t payload) {
   size_t bytes = context_.client_metadata_.byte_size() + kEntry * context_.client_metadata_.size();
   if (payload > kShortRequest) {
-    bytes += request_ == nullptr ? payload : SpaceOf(*request_, payload);
+    bytes += request_ == nullptr ? payload : RequestSpace();
   }
+  return Charge("a request", bytes);
+}
+
+absl::Status ServerCall::ChargeLasting() {
+  const bool short_message = request_ != nullptr && request_size_ <= kShortRequest;
+  return Charge("a call", kOwnBytes + (short_message ? RequestSpace() : 0));
+}
+
+absl::Status ServerCall::Charge(absl::string_view what, size_t bytes) {
   if (!link_.account()->MayKeep(bytes)) {
-    return link_.account()->TooMuchToKeep(context_.method(), "a request", bytes);
+    return link_.account()->TooMuchToKeep(context_.method(), what, bytes);
   }
-  charged_ = bytes;
+  charged_ += bytes;
   link_.account()->kept().Add(bytes);
   return absl::OkStatus();
 }

@@ -13,13 +13,8 @@
 namespace nigh {
 namespace {
 
-// An empty submessage has two bytes on the wire. Parsed it is an object of 32 to 64 bytes with what
-// malloc adds, and a pointer.
-constexpr size_t kParsedPerByte = 36;
 // A reply is there as its message and, until it has left, as its bytes.
 constexpr size_t kForms = 2;
-// A call without its messages.
-constexpr size_t kCall = 2048;
 // An entry of the table of methods, without the name.
 constexpr size_t kMethod = 128;
 // What a handler's thread touches of its stack, the kernel's tables for it included.
@@ -36,11 +31,9 @@ WorstMemory WorstMemoryOfConnection(const ServerOptions& options, size_t ring_si
       {options.max_threads_of_connection, options.max_threads_of_user, options.max_threads}));
   return {
       .kept = ConnectionLimits::BytesOfConnection(options),
-      .parsing = kParsedPerByte * message,
+      .parsing = ServerCall::kParsedPerByte * message,
       .replies = kForms * threads * message,
-      .short_requests =
-          options.limits.max_calls * (kCall + kParsedPerByte * ServerCall::kShortRequest),
-      .spare_calls = ServerSession::kSpareCalls * (kCall + 2 * ServerCall::kLargeMessage),
+      .spare_calls = ServerSession::kSpareCalls * (ServerCall::kOwnBytes + 2 * ServerCall::kLargeMessage),
       .methods = kMaxMethods * (kMaxMethodName + kMethod),
       .ring = ring_size,
       .stacks = threads * kStack,
@@ -62,7 +55,6 @@ WorstMemory WorstMemoryOfUser(const ServerOptions& options, size_t ring_size) {
       // Each poller parses one at a time.
       .parsing = std::min(connections, pollers) * one.parsing,
       .replies = kForms * threads * options.limits.max_message,
-      .short_requests = connections * one.short_requests,
       .spare_calls = connections * one.spare_calls,
       .methods = connections * one.methods,
       .ring = connections * one.ring,

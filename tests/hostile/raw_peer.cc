@@ -214,11 +214,10 @@ std::vector<OwnedFrame> RawPeer::ReceiveUntilPong() {
   }
 }
 
-void RawPeer::AwaitBacklog() {
-  constexpr int kBacklog = 64 << 10;
+void RawPeer::AwaitBacklog(int bytes) {
   const Deadline patience = Deadline::After(absl::Milliseconds(testing::kPatienceMillis));
   int unread = 0;
-  while (unread < kBacklog) {
+  while (unread < bytes) {
     ASSERT_FALSE(patience.HasPassed()) << unread << " bytes have come";
     ASSERT_EQ(::ioctl(socket_.get(), FIONREAD, &unread), 0);
     ::sched_yield();

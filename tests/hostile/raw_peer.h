@@ -78,8 +78,8 @@ class RawPeer {
   // Everything until the answer to a ping sent now, which must come: the other end lives, and has
   // dealt with all that was sent before.
   std::vector<OwnedFrame> ReceiveUntilPong();
-  // Waits until a good part of what a socket holds lies here unread.
-  void AwaitBacklog();
+  // Waits until so many bytes lie here unread: a good part of what a socket holds.
+  void AwaitBacklog(int bytes = 64 << 10);
 
  private:
   UniqueFd socket_;
