@@ -130,7 +130,13 @@ void FrameChecker::Finish() const {
 }
 
 void FrameChecker::Check(const FrameHeader& header, absl::string_view payload) {
-  Expect(hello_ != (header.kind == FrameKind::kHello), "the first frame, and no other, is a HELLO");
+  Expect(!refused_, "nothing follows what is sent in the place of a hello");
+  if (!hello_ && header.kind == FrameKind::kGoAway && sender_ == End::kServer) {
+    refused_ = true;
+  } else {
+    Expect(hello_ != (header.kind == FrameKind::kHello),
+           "the first frame, and no other, is a HELLO");
+  }
   if (const uint32_t count = AnnouncedDescriptors(header, AsBytes(payload)); count != 0) {
     Expect(!descriptors_.empty() && descriptors_.front() == count,
            "the descriptors that a frame announces come with it");

@@ -76,6 +76,7 @@ class FrameChecker {
   std::string left_;
   std::deque<size_t> descriptors_;  // how many have come together, for frames to come
   bool hello_ = false;
+  bool refused_ = false;  // a server's GO_AWAY came in the place of its hello
   bool anything_ = false;
   uint64_t last_pong_ = 0;
   std::map<uint32_t, int> open_;          // by call: requests that are not answered yet
