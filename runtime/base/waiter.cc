@@ -64,8 +64,13 @@ void Waiter::Found() {
 
 void Waiter::Reset() {
   polls_ = spins_ = 0;
-  slept_ = yielded_ = yielded_long_ = lost_slice_ = false;
+  expects_ = slept_ = yielded_ = yielded_long_ = lost_slice_ = false;
   started_ = 0;
+}
+
+void Waiter::Expect() {
+  Reset();
+  expects_ = true;
 }
 
 bool Waiter::PollAgain(PollCost cost) {
@@ -84,7 +89,7 @@ bool Waiter::PollAgain(PollCost cost) {
   if (slept_ || polls_ >= spins_ + yields || last_ - started_ >= kLookNanos) return false;
   if (yielded_long_ && long_yields_ >= kLongYields) return false;
   if (lost_slices_ == kLongYields && waits_ % kProbeYieldEvery != 0) return false;
-  if (usual_ > kWakeNanos && waits_ % kProbeEvery != 0) return false;
+  if (!expects_ && usual_ > kWakeNanos && waits_ % kProbeEvery != 0) return false;
   ++polls_;
   yielded_ = true;
   sched_yield();

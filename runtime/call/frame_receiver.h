@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "absl/types/span.h"
 #include "nigh/transport/connection.h"
@@ -34,9 +35,12 @@ class FrameReceiver {
 
   bool ended() const { return ended_; }
 
+  // Whether the peer has said that a frame is about to come, which has not come. Once.
+  bool TakeSoon() { return std::exchange(soon_, false); }
+
   // Whether Next would find nothing, as far as one load tells. The end may show up later.
   bool Silent() const {
-    if (!drained_ || next_ != count_ || arrivals_ == nullptr) return false;
+    if (!drained_ || next_ != count_ || arrivals_ == nullptr || soon_) return false;
     Fetch(ahead_);
     return arrivals_->load(std::memory_order_relaxed) == seen_;
   }
@@ -73,6 +77,7 @@ class FrameReceiver {
     count_ = received.frames;
     ended_ = received.ended;
     drained_ = count_ == 0 || received.all;
+    soon_ = received.soon || (soon_ && count_ == 0);
     ahead_ = received.next;
     if (count_ != 0 && !asked_) AskForArrivals();
     return count_ != 0;
@@ -91,6 +96,7 @@ class FrameReceiver {
   bool asked_ = false;
   bool drained_ = false;  // the last look has found all that there was
   bool ended_ = false;
+  bool soon_ = false;
   uint32_t next_ = 0;
   uint32_t count_ = 0;
   std::array<Frame, kMaxFrames> frames_;

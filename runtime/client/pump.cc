@@ -146,6 +146,7 @@ bool Pump::LookOut() {
       waiter_.Found();
       return true;
     }
+    if (receiver_.TakeSoon()) waiter_.Expect();
     if (!waiter_.PollAgain(poll_cost_)) return false;
   }
 }
@@ -310,12 +311,13 @@ Pollable::Turn Pump::TakeTurn(InlineMark& /*mark*/) {
     if (over_ || !token_.TryTake()) return Turn::kEnded;
   }
   const int frames = PumpSome();
+  const bool soon = frames == 0 && receiver_.TakeSoon();
   NoteLook();
   MutexLock lock(mutex_);
   (void)token_.Leave();
   PromoteFollower();
   if (over_ || (attached_ == 0 && (!unsent_ || let_go_))) return Turn::kEnded;
-  if (frames == 0) return Turn::kNothing;
+  if (frames == 0) return soon ? Turn::kSoon : Turn::kNothing;
   return frames < kFramesPerTurn ? Turn::kDrained : Turn::kBusy;
 }
 

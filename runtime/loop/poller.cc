@@ -82,6 +82,9 @@ namespace {
 
 // A connection is hot until it has had nothing in this many passes.
 constexpr int kCoolAfter = 64;
+// The same after its peer has said that something is about to come: about as long as the waiter
+// looks out then.
+constexpr int kCoolAfterSoon = 256;
 // So many passes that spin in vain are made for one look at the clock.
 constexpr uint32_t kSpinsPerClock = 64;
 // So many turns that did something, or handlers.
@@ -266,6 +269,10 @@ Poller::Pass Poller::PollHot() {
       case Pollable::Turn::kQuiet:
         cold = Cool(source);
         break;
+      case Pollable::Turn::kSoon:
+        source.idle_passes = kCoolAfter - kCoolAfterSoon;
+        result = std::max(result, Pass::kSoon);
+        break;
       case Pollable::Turn::kEnded:
         Drop(source);
         result = Pass::kBusy;
@@ -360,7 +367,8 @@ bool Poller::Drive() {
   // The constructor has left tasks_ asleep.
   tasks_.EndSleep();
   while (!stopping_) {
-    switch (TakePass()) {
+    const Pass pass = TakePass();
+    switch (pass) {
       case Pass::kRoleLost:
         return false;
       case Pass::kBusy:
@@ -369,6 +377,9 @@ bool Poller::Drive() {
       case Pass::kDrained:
         // The sources have just been found empty: the wait begins without another pass.
         waiter_.Found();
+        [[fallthrough]];
+      case Pass::kSoon:
+        if (pass == Pass::kSoon) waiter_.Expect();
         [[fallthrough]];
       case Pass::kNothing:
         if (!hot_.empty() && waiter_.PollAgain(PollCostOfHot())) {

@@ -101,7 +101,7 @@ class Poller {
   };
   // The outcome of a pass over everything: the greatest of its parts' outcomes. They mean what
   // those of Pollable::Turn mean.
-  enum class Pass { kNothing, kDrained, kBusy, kRoleLost };
+  enum class Pass { kNothing, kSoon, kDrained, kBusy, kRoleLost };
 
   // Runs a bounded number of tasks.
   Pass RunTasks();

@@ -73,7 +73,8 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
     const Frame* const frame = receiver_.Next();
     if (frame == nullptr) {
       if (!receiver_.ended()) {
-        return frames == 0 ? Turn::kNothing : Turn::kDrained;
+        if (frames != 0) return Turn::kDrained;
+        return receiver_.TakeSoon() ? Turn::kSoon : Turn::kNothing;
       }
       const absl::Status end = link_.connection().End(Interest::kReceive);
       // By the peer's fault: what it sent makes no sense, or is far too much.

@@ -69,6 +69,31 @@ TEST(Waiter, AWaitThatSleptDoesNotYieldAgain) {
   EXPECT_FALSE(waiter.PollAgain(Waiter::PollCost::kSystemCall));
 }
 
+TEST(Waiter, LooksOutForWhatIsExpectedWhateverWaitsWereLike) {
+  Waiter waiter({.spins = 0, .yields = 10});
+  const auto long_wait = [&](bool expects) {
+    (void)PollsBeforeSleep(waiter, Waiter::PollCost::kSystemCall);
+    waiter.Slept();
+    for (const int64_t end = SteadyNanos() + 200'000; SteadyNanos() < end;) {
+    }
+    if (expects) waiter.Expect();
+    const bool polled = PollsBeforeSleep(waiter, Waiter::PollCost::kSystemCall) > 0;
+    waiter.Slept();
+    EXPECT_FALSE(waiter.PollAgain(Waiter::PollCost::kSystemCall)) << "once";
+    // What has been expected is late.
+    for (const int64_t end = SteadyNanos() + 200'000; SteadyNanos() < end;) {
+    }
+    waiter.Found();
+    return polled;
+  };
+  for (int wait = 0; wait < 20; ++wait) EXPECT_FALSE(long_wait(false)) << "it has slept";
+  // One in 16 would look out in any case; and none does where others have kept the CPU.
+  for (int looked = 0; looked < 8;) {
+    looked = 0;
+    for (int wait = 0; wait < 16; ++wait) looked += long_wait(true) ? 1 : 0;
+  }
+}
+
 TEST(Waiter, AFindBeginsTheNextWaitAnew) {
   Waiter waiter({.spins = 10, .yields = 0});
   EXPECT_EQ(PollsBeforeSleep(waiter, Waiter::PollCost::kCheap), 10);

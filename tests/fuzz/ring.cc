@@ -2,11 +2,13 @@
 //
 // The first byte says who is honest: bit 0, the writer lies; bit 1, the reader lies. Each further
 // step begins with a byte; kSteps says what it does and what bytes it takes. Each input begins with
-// an empty ring of 128 KiB, and a step may fill a quarter of it, which is what it costs.
+// an empty ring of 128 KiB, and a step may fill a quarter of it, which is what it costs. The bulk
+// region has 256 KiB.
 
 #include "nigh/transports/shm/ring.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
+#include "nigh/transports/shm/bulk_region.h"
 #include "nigh/transports/shm/control_page.h"
 #include "tests/fuzz/input.h"
 
@@ -34,8 +37,13 @@ enum Step : uint8_t {
   kHead,     // 8 bytes, by a liar
   kData,     // 3 bytes: where; 1: how many bytes, which follow; by a liar
   kMarks,    // 8 bytes, by either liar
+  kBulk,     // 2 bytes: the payload's size beyond a record's; 1: what it is filled with
+  kNotice,   //
+  kReturn,   // 1 byte: the chunk; 4: the use; by a liar
   kSteps
 };
+
+constexpr size_t kBulkSize = size_t{256} << 10;
 
 class Rings {
  public:
@@ -79,6 +87,17 @@ class Rings {
         if (writer_lies_) writers_.room_mark = mark;
         return;
       }
+      case kBulk:
+        return CommitBulk(input);
+      case kNotice:
+        (void)sender_.CommitNotice();
+        return;
+      case kReturn: {
+        const uint8_t chunk = input.Take();
+        const auto use = input.Take<uint32_t>();
+        if (reader_lies_) readers_.returned[chunk] = use;
+        return;
+      }
       default:
         return;
     }
@@ -92,6 +111,7 @@ class Rings {
     published_ = sent_;
     while (!expected_.empty()) Receive();
     Expect(sender_.Claim(kMaxRecordPayload).has_value(), "what has been read is room");
+    Expect(region_.Allocate(kBulkSize, readers_).has_value(), "what has been read is given back");
   }
 
  private:
@@ -103,6 +123,24 @@ class Rings {
     Expect(claim->size() >= size && Inside(*claim), "a claim lies in the data");
     std::fill(claim->begin(), claim->end(), fill);
     sender_.Commit(
+        {.length = static_cast<uint32_t>(size), .kind = FrameKind::kMessage, .call = sent_++});
+    if (!writer_lies_ && !reader_lies_) expected_.push_back({size, fill});
+  }
+
+  void CommitBulk(Input& input) {
+    const size_t size = kMaxRecordPayload + 1 + input.Take<uint16_t>();
+    const auto fill = std::byte{input.Take()};
+    const std::optional<ByteSpan> allocated = region_.Allocate(size, readers_);
+    if (!allocated.has_value()) {
+      if (!region_.broken().ok()) Refused(region_.broken(), reader_lies_ || writer_lies_);
+      return;
+    }
+    Expect(allocated->size() == size && InBulk(*allocated), "what is allocated lies in the region");
+    const std::optional<ByteSpan> claim = sender_.Claim(kBulkRecordSize);
+    if (!claim.has_value()) return region_.Free(*allocated);
+    std::fill(allocated->begin(), allocated->end(), fill);
+    EncodeBulkRecord(region_.HandOver(*allocated), claim->data());
+    sender_.CommitBulk(
         {.length = static_cast<uint32_t>(size), .kind = FrameKind::kMessage, .call = sent_++});
     if (!writer_lies_ && !reader_lies_) expected_.push_back({size, fill});
   }
@@ -126,7 +164,8 @@ class Rings {
 
   void ExpectFrame(const Frame& frame) {
     const ConstByteSpan payload = frame.payload;
-    Expect(Inside(payload), "a payload lies in the data");
+    Expect(payload.size() > kMaxRecordPayload ? InBulk(payload) : Inside(payload),
+           "a payload lies in the data, or in the bulk region");
     if (expected_.empty()) return;
     const auto [size, fill] = expected_.front();
     expected_.pop_front();
@@ -159,13 +198,19 @@ class Rings {
            (bytes.data() >= data_.data() && bytes.data() + bytes.size() <= data_.data() + kMinRing);
   }
 
+  bool InBulk(ConstByteSpan bytes) const {
+    return bytes.data() >= bulk_.data() && bytes.data() + bytes.size() <= bulk_.data() + kBulkSize;
+  }
+
   const bool writer_lies_;
   const bool reader_lies_;
   std::vector<std::byte> data_ = std::vector<std::byte>(kMinRing);
+  std::vector<std::byte> bulk_ = std::vector<std::byte>(kBulkSize);
   ControlPage writers_;
   ControlPage readers_;
   RingSender sender_{absl::MakeSpan(data_), writers_};
-  RingReceiver receiver_{data_, writers_, readers_};
+  RingReceiver receiver_{data_, writers_, readers_, bulk_};
+  BulkRegion region_{absl::MakeSpan(bulk_), [](ByteSpan) { return true; }};
   struct Sent {
     size_t size;
     std::byte fill;

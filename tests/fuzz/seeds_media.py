@@ -90,12 +90,25 @@ OFFERS = {
     "nothing": b"",
 }
 
-COMMIT, PUBLISH, RECEIVE, ARM, TAIL, HEAD, DATA, MARKS = range(8)
+COMMIT, PUBLISH, RECEIVE, ARM, TAIL, HEAD, DATA, MARKS, BULK, NOTICE, RETURN = range(11)
 HONEST, LYING_WRITER, LYING_READER = range(3)
 
 
 def commit(size, fill=0x61):
     return struct.pack("<BHB", COMMIT, size, fill)
+
+
+# A payload of so many bytes more than a record takes, which lies beside the ring.
+def commit_bulk(more, fill=0x61):
+    return struct.pack("<BHB", BULK, more, fill)
+
+
+def give_back(chunk, use):
+    return struct.pack("<BBI", RETURN, chunk, use)
+
+
+def bulk_record(chunk, use, offset):
+    return struct.pack("<IIQ", chunk, use, offset)
 
 
 def ring_input(liars, *steps):
@@ -127,6 +140,16 @@ RINGS = {
                               commit(9), PUBLISH, b"\x03\x01"),
     "head_unaligned": ring_input(LYING_READER, *[commit(30000)] * 4, PUBLISH, commit(30000),
                                  forged(HEAD, 65), b"\x03\x01"),
+    "bulk": ring_input(HONEST, *[NOTICE, commit_bulk(9), PUBLISH, RECEIVE] * 3, commit(5), PUBLISH, RECEIVE),
+    "bulk_until_full": ring_input(HONEST, *[commit_bulk(60000)] * 5, PUBLISH, RECEIVE, commit_bulk(60000), PUBLISH),
+    "notices": ring_input(HONEST, *[NOTICE] * 40, PUBLISH, RECEIVE, commit(5), NOTICE, PUBLISH, RECEIVE),
+    "bulk_beyond": ring_input(LYING_WRITER, data(0, header(MESSAGE, 40000) + bulk_record(0, 1, 250000)),
+                              forged(TAIL, 64), RECEIVE),
+    "bulk_in_no_chunk": ring_input(LYING_WRITER, data(0, header(MESSAGE, 40000) + bulk_record(256, 1, 0)),
+                                   forged(TAIL, 64), RECEIVE),
+    "bulk_that_is_too_long": ring_input(LYING_WRITER, data(0, header(MESSAGE, 300000)), forged(TAIL, 64), RECEIVE),
+    "bulk_given_back_twice": ring_input(LYING_READER, commit_bulk(9), PUBLISH, RECEIVE, give_back(0, 7),
+                                        commit_bulk(9)),
     "marks": ring_input(LYING_READER, forged(MARKS, 0), commit(1), PUBLISH, forged(MARKS, 64), commit(1), PUBLISH),
     "nothing": b"",
 }
@@ -355,9 +378,9 @@ LETTERS = {name: bytes([settings]) + steps for name, (settings, steps) in {
     "nothing": (0, b""),
 }.items()}
 
-STRANGER = 2
-OFFER, BELL_LETTER, RECEIVE_RING, ARM_RING, HANG_UP_RING = b"\0", b"\6\0", b"\7", b"\x09\0", b"\x0b\0"
-DROP_IN_RING, ARM_RING_TO_SEND = b"\x0b\1", b"\x09\1"
+STRANGER, NO_BULK = 2, 4
+OFFER, BELL_LETTER, RECEIVE_RING, ARM_RING, HANG_UP_RING = b"\0", b"\6\0", b"\7", b"\x09\0", b"\x0f\0"
+DROP_IN_RING, ARM_RING_TO_SEND, NOTICE_IN_RING = b"\x0f\1", b"\x09\1", b"\x0c"
 
 
 def write(content, sent=fds()):
@@ -384,6 +407,19 @@ def send_in_ring(sent=fds(), length=9):
     return b"\x0a" + sent + struct.pack("<H", length)
 
 
+# A payload of so many bytes more than a record takes, which lies in the peer's bulk region.
+def put_beside_ring(more=9):
+    return struct.pack("<BHB", 11, more, 0x61)
+
+
+def lie_beside_ring(more, chunk, use, offset):
+    return struct.pack("<BIHIQ", 13, more, chunk, use, offset)
+
+
+def give_back_chunk(chunk, use):
+    return struct.pack("<BBI", 14, chunk, use)
+
+
 SHM = {name: bytes([settings]) + steps for name, (settings, steps) in {
     "frames": (0, OFFER + put_in_ring() + put_in_ring(length=30000) + RECEIVE_RING * 2),
     "frames_before_the_offer": (0, put_in_ring() + RECEIVE_RING + OFFER + RECEIVE_RING * 2),
@@ -394,7 +430,7 @@ SHM = {name: bytes([settings]) + steps for name, (settings, steps) in {
     "descriptors_of_a_stranger": (ASKS | STRANGER, OFFER + put_in_ring(fds(2)) + RECEIVE_RING),
     "descriptors_unasked": (0, OFFER + put_in_ring(fds(1)) + ARM_RING + RECEIVE_RING * 2),
     "descriptors_before_the_offer": (ASKS, put_in_ring(fds(1)) + OFFER + RECEIVE_RING * 2),
-    "descriptors_and_no_message": (ASKS, OFFER + without_message(lie_in_ring(fds(2), 2), 12) + RECEIVE_RING),
+    "descriptors_and_no_message": (ASKS, OFFER + without_message(lie_in_ring(fds(2), 2), 16) + RECEIVE_RING),
     "more_descriptors_than_may_be_kept":
         (ASKS, OFFER + (put_in_ring(fds(15)) + RECEIVE_RING) * 18 + DROP_IN_RING * 3 +
          (put_in_ring(fds(15)) + RECEIVE_RING) * 3),
@@ -422,6 +458,19 @@ SHM = {name: bytes([settings]) + steps for name, (settings, steps) in {
     "head_beyond": (0, OFFER + RECEIVE_RING + forge(1, 1 << 40) + send_in_ring(length=30000) * 5),
     "sent": (0, OFFER + send_in_ring() + send_in_ring(fds(2)) + RECEIVE_RING + send_in_ring(fds(1))),
     "sent_until_full": (0, OFFER + send_in_ring(length=30000) * 5 + ARM_RING_TO_SEND + RECEIVE_RING),
+    "bulk": (0, OFFER + (NOTICE_IN_RING + RECEIVE_RING + put_beside_ring() + RECEIVE_RING) * 3 + put_in_ring() +
+             RECEIVE_RING),
+    "bulk_before_the_offer": (0, put_beside_ring() + RECEIVE_RING + OFFER + RECEIVE_RING * 2),
+    "bulk_of_a_stranger": (STRANGER, OFFER + put_beside_ring() + RECEIVE_RING),
+    "bulk_without_a_region": (NO_BULK, OFFER + put_beside_ring() + RECEIVE_RING),
+    "notice_of_a_stranger": (STRANGER, OFFER + NOTICE_IN_RING + RECEIVE_RING),
+    "bulk_beyond": (0, OFFER + lie_beside_ring(9, 0, 1, (1 << 20) - 9) + RECEIVE_RING),
+    "bulk_in_a_hole": (0, OFFER + lie_beside_ring(9, 3, 1, 1 << 19) + RECEIVE_RING * 2),
+    "bulk_sent": (0, OFFER + RECEIVE_RING + send_in_ring(length=40000) * 3 + give_back_chunk(0, 1) +
+                  send_in_ring(length=65000)),
+    "bulk_sent_until_full": (0, OFFER + RECEIVE_RING + send_in_ring(length=65000) * 18),
+    "bulk_given_back_twice": (0, OFFER + RECEIVE_RING + send_in_ring(length=40000) + give_back_chunk(0, 7) +
+                              send_in_ring(length=40000)),
     "gone": (0, OFFER + put_in_ring() * 3 + HANG_UP_RING + RECEIVE_RING + send_in_ring()),
     "nothing": (0, b""),
 }.items()}

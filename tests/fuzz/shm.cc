@@ -33,6 +33,7 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
+#include "nigh/transports/shm/bulk_region.h"
 #include "nigh/transports/shm/control_page.h"
 #include "nigh/transports/shm/memory.h"
 #include "nigh/transports/shm/offer.h"
@@ -51,11 +52,13 @@ namespace {
 enum Settings : uint8_t {
   kAsks = 1,      // this side takes descriptors
   kStranger = 2,  // the peer is another user
+  kNoBulk = 4,    // the peer offers no bulk region
 };
 
 constexpr Limits kLimits = {};
 // Descriptors of which an honest peer does not send more before all that it sent has been read.
 constexpr size_t kMostUnderway = 256;
+constexpr size_t kBulkSize = size_t{1} << 20;
 
 // The peer's memory: one for all inputs, which find it empty.
 class PeerMemory {
@@ -64,6 +67,9 @@ class PeerMemory {
     absl::StatusOr<OwnMemory> made = CreateMemory(MemoryKind::kMemfd, kControlSize + kMinRing);
     Expect(made.ok(), "there is memory");
     memory_ = *std::move(made);
+    made = CreateMemory(MemoryKind::kMemfd, kBulkSize, Pages::kOnDemand);
+    Expect(made.ok(), "there is memory for a bulk region");
+    bulk_ = *std::move(made);
   }
   void Clear() {
     new (memory_.mapping.bytes().data()) ControlPage();
@@ -72,9 +78,12 @@ class PeerMemory {
   const MemoryHandle& handle() const { return memory_.handle; }
   ControlPage& page() { return *reinterpret_cast<ControlPage*>(memory_.mapping.bytes().data()); }
   ByteSpan data() { return memory_.mapping.bytes().subspan(kControlSize); }
+  const MemoryHandle& bulk_handle() const { return bulk_.handle; }
+  ByteSpan bulk() { return bulk_.mapping.bytes(); }
 
  private:
   OwnMemory memory_;
+  OwnMemory bulk_;
 };
 
 PeerMemory& TheirMemory() {
@@ -90,8 +99,12 @@ struct Message {
 class Session {
  public:
   Session(uint8_t settings, std::shared_ptr<DescriptorCount> count)
-      : memory_(TheirMemory()), count_(std::move(count)) {
+      : memory_(TheirMemory()),
+        count_(std::move(count)),
+        offers_bulk_((settings & kNoBulk) == 0),
+        takes_bulk_(offers_bulk_ && (settings & kStranger) == 0) {
     memory_.Clear();
+    memory_.page().takes_bulk = 1;
     std::array<int, 2> ends;
     Expect(
         ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) == 0,
@@ -100,7 +113,8 @@ class Session {
     PeerIdentity identity = {.address = "fuzz:"};
     if ((settings & kStranger) == 0) identity = IdentifyPeer(ends[0], "fuzz:", "shared memory");
     absl::StatusOr<std::unique_ptr<Connection>> made = ShmConnection::Make(
-        UniqueFd(ends[0]), Side::kServer, std::move(identity), {.ring_size = kMinRing});
+        UniqueFd(ends[0]), Side::kServer, std::move(identity),
+        {.ring_size = kMinRing, .bulk_size = kBulkSize});
     Expect(made.ok(), "there is a connection");
     connection_ = *std::move(made);
     fds_.emplace(*connection_, kLimits, (settings & kAsks) != 0, count_);
@@ -114,8 +128,12 @@ class Session {
     if (!peer_) return;
     honest_ = honest_ && !std::exchange(offered_, true);
     // A second one brings a descriptor, which the kernel may refuse by then.
-    const bool sent =
-        SendOffer(peer_.get(), {.ring_size = kMinRing, .memory = Duplicate(memory_.handle())}).ok();
+    struct Offer offer = {.ring_size = kMinRing, .memory = Duplicate(memory_.handle())};
+    if (offers_bulk_) {
+      offer.bulk_size = kBulkSize;
+      offer.bulk = Duplicate(memory_.bulk_handle());
+    }
+    const bool sent = SendOffer(peer_.get(), offer).ok();
     Expect(sent || !honest_, "an offer can be sent");
   }
   void Write(absl::string_view message, SentFds fds) {
@@ -146,6 +164,40 @@ class Session {
     if (fds.empty()) return;
     sets_.push_back(fds);
     far_ = far_ || Held() + Underway() > kFarTooMany * kLimits.max_untaken_descriptors;
+  }
+  // A payload beside the ring: one at a time, as long as the peer is honest.
+  void PutBulk(size_t length, std::byte fill) {
+    if (long_ones_ != 0) return;
+    const BulkRecord record = {.use = ++uses_, .offset = 0};
+    const ByteSpan bytes = memory_.bulk().subspan(0, length);
+    const std::optional<ByteSpan> claim = writer_->Claim(kBulkRecordSize);
+    if (!claim.has_value()) return;
+    // To others it was not offered.
+    honest_ = honest_ && takes_bulk_;
+    std::fill(bytes.begin(), bytes.end(), fill);
+    EncodeBulkRecord(record, claim->data());
+    const FrameHeader header = {
+        .length = static_cast<uint32_t>(length), .kind = FrameKind::kMessage, .flags = kMessage};
+    writer_->CommitBulk(header);
+    (void)writer_->Publish();
+    frames_.push_back({header, std::string(AsText(bytes))});
+    ++long_ones_;
+  }
+  void Notice() {
+    honest_ = honest_ && takes_bulk_;
+    if (writer_->CommitNotice()) (void)writer_->Publish();
+  }
+  void ForgeBulk(size_t length, const BulkRecord& record) {
+    const std::optional<ByteSpan> claim = writer_->Claim(kBulkRecordSize);
+    if (!claim.has_value()) return;
+    honest_ = false;
+    EncodeBulkRecord(record, claim->data());
+    writer_->CommitBulk({.length = static_cast<uint32_t>(length), .kind = FrameKind::kMessage});
+    (void)writer_->Publish();
+  }
+  void GiveBack(uint8_t chunk, uint32_t use) {
+    honest_ = false;
+    memory_.page().returned[chunk] = use;
   }
   void Forge(uint8_t what, uint64_t value) {
     honest_ = false;
@@ -192,6 +244,11 @@ class Session {
   void Send(SentFds fds, size_t length) {
     DescriptorLane& lane = *connection_->descriptors();
     if (!lane.HasRoom()) fds = {};
+    if (length > kMaxRecordPayload) {
+      SendBulk(length);
+      if (connection_->Flush() == Flushed::kEnded) CheckEnd(Interest::kSend);
+      return;
+    }
     const std::optional<ByteSpan> claim = connection_->Claim(length);
     if (claim.has_value()) {
       if (!fds.empty()) lane.Attach(fds.Copies());
@@ -202,6 +259,14 @@ class Session {
   }
 
  private:
+  void SendBulk(size_t length) {
+    const std::optional<ByteSpan> allocated = connection_->AllocateBulk(length);
+    if (!allocated.has_value()) return;
+    std::fill(allocated->begin(), allocated->end(), std::byte{'q'});
+    const FrameHeader header = {.length = static_cast<uint32_t>(length),
+                                .kind = FrameKind::kMessage};
+    if (!connection_->CommitBulk(header, *allocated)) connection_->FreeBulk(*allocated);
+  }
   size_t Held() const {
     size_t sum = 0;
     for (const auto& each : held_) sum += each->size();
@@ -223,7 +288,9 @@ class Session {
              "an honest peer's frames are received as they were sent, in order");
       frames_.pop_front();
     }
-    Expect(payload.size() == frame.header.length && payload.size() <= connection_->max_payload(),
+    if (payload.size() > kMaxRecordPayload) long_ones_ = 0;
+    Expect(payload.size() == frame.header.length &&
+               payload.size() <= connection_->max_received_payload(),
            "a payload is as long as the header says, and no longer than allowed");
     const uint32_t says = AnnouncedDescriptors(frame.header, AsBytes(payload));
     // What is being closed counts.
@@ -278,6 +345,10 @@ class Session {
   std::optional<SessionFds> fds_;
   std::optional<RingSender> writer_;
   std::deque<Message> frames_;  // written, and not received yet
+  const bool offers_bulk_;
+  const bool takes_bulk_;  // so this side reads its bulk region
+  int long_ones_ = 0;      // of frames_, those whose payloads lie there
+  uint32_t uses_ = 0;
   std::deque<SentFds> sets_;
   std::deque<std::unique_ptr<Descriptors>> held_;  // by the application
   bool offered_ = false;
@@ -288,7 +359,7 @@ class Session {
 
 void Step(Session& session, Input& input) {
   const uint8_t what = input.Take();
-  switch (what % 12) {
+  switch (what % 16) {
     case 0:
       return session.Offer();
     case 1: {
@@ -321,7 +392,23 @@ void Step(Session& session, Input& input) {
       return session.Arm(input.Take() % 2 == 0 ? Interest::kReceive : Interest::kSend);
     case 10: {
       const SentFds fds = SentFds::From(input);
-      return session.Send(fds, input.Take<uint16_t>() % kMaxRecordPayload);
+      return session.Send(fds, input.Take<uint16_t>());
+    }
+    case 11:
+      return session.PutBulk(kMaxRecordPayload + 1 + input.Take<uint16_t>(),
+                             std::byte{input.Take()});
+    case 12:
+      return session.Notice();
+    case 13: {
+      const size_t length = kMaxRecordPayload + 1 + input.Take<uint32_t>() % (2 * kBulkSize);
+      const auto chunk = input.Take<uint16_t>();
+      const auto use = input.Take<uint32_t>();
+      return session.ForgeBulk(length,
+                               {.chunk = chunk, .use = use, .offset = input.Take<uint64_t>()});
+    }
+    case 14: {
+      const uint8_t chunk = input.Take();
+      return session.GiveBack(chunk, input.Take<uint32_t>());
     }
     default:
       return input.Take() % 8 == 0 ? session.HangUp() : session.Drop();

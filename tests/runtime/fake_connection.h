@@ -20,7 +20,8 @@
 
 namespace nigh::testing {
 
-// The sending half of a connection, whose medium a test fills, empties and breaks as it likes.
+// The sending half of a connection, whose medium a test fills, empties and breaks as it likes. What
+// one look finds is the test's to say, too.
 class FakeConnection final : public Connection {
  public:
   static constexpr size_t kEndless = std::numeric_limits<size_t>::max();
@@ -33,6 +34,7 @@ class FakeConnection final : public Connection {
   std::function<void()> on_flush;
   size_t bulk = 0;  // bytes of bulk memory that are left
   std::vector<OwnedFrame> frames;
+  Received received;
 
   void set_max_payload(size_t size) { max_payload_ = size; }
   int arms() const { return arms_; }
@@ -84,7 +86,7 @@ class FakeConnection final : public Connection {
   }
   size_t max_payload() const override { return max_payload_; }
 
-  Received Receive(absl::Span<Frame>) override { return {}; }
+  Received Receive(absl::Span<Frame>) override { return std::exchange(received, {}); }
   void Release(size_t) override {}
   absl::Status End(Interest) const override { return error; }
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }

@@ -14,6 +14,7 @@
 #include "nigh/transports/stream/socket_stream.h"
 #include "nigh/transports/stream/stream_connection.h"
 #include "tests/contract/frames.h"
+#include "tests/runtime/fake_connection.h"
 
 namespace nigh {
 namespace {
@@ -98,6 +99,24 @@ TEST_F(FrameReceiverTest, LooksAgainOnceItHasBeenArmed) {
   peer_->Close();
   EXPECT_EQ(Next(), -1);
   EXPECT_TRUE(receiver_.ended());
+}
+
+TEST(FrameReceiverOfLongPayloads, TellsOnceThatOneIsAboutToCome) {
+  testing::FakeConnection connection;
+  FrameReceiver receiver(connection);
+  EXPECT_EQ(receiver.Next(), nullptr);
+  EXPECT_FALSE(receiver.TakeSoon());
+  connection.received.soon = true;
+  EXPECT_EQ(receiver.Next(), nullptr);
+  EXPECT_EQ(receiver.Next(), nullptr) << "another look has found nothing";
+  EXPECT_TRUE(receiver.TakeSoon());
+  EXPECT_FALSE(receiver.TakeSoon());
+  // It has come in the meantime.
+  connection.received.soon = true;
+  EXPECT_EQ(receiver.Next(), nullptr);
+  connection.received.frames = 1;
+  EXPECT_NE(receiver.Next(), nullptr);
+  EXPECT_FALSE(receiver.TakeSoon());
 }
 
 TEST_F(FrameReceiverTest, IsReadyWhileFramesThatWereTakenInAreLeft) {

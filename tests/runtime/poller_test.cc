@@ -49,6 +49,7 @@ class Source final : public Pollable {
   }
   Wake ArmReceive() override {
     if (has_more || came_while_arming.exchange(false)) return Wake::Ready();
+    armed = true;
     return {.fd = received_.get(), .events = POLLIN};
   }
   std::optional<Wake> ArmSend() override {
@@ -71,6 +72,7 @@ class Source final : public Pollable {
   std::atomic<bool> holds_back = false;
   std::atomic<bool> came_while_arming = false;
   std::atomic<bool> has_more = false;
+  std::atomic<bool> armed = false;
 
  private:
   const std::function<Turn(InlineMark&)> turn_;
@@ -248,6 +250,25 @@ TEST_F(PollerTest, WhatCameWhileItWasArmedIsNotSleptThrough) {
   seen.get_future().wait();
   poller_.Stop();
   driver.join();
+}
+
+// It would have cooled after 64 passes in vain, and turns of others make no passes longer.
+TEST_F(PollerTest, WhatIsAboutToComeIsLookedOutForLonger) {
+  const auto turns_before_it_cools = [](Turn first) {
+    Poller poller({.spins = 100'000, .yields = 0});
+    std::atomic<int> turns = 0;
+    const auto source = std::make_shared<Source>(
+        [&](InlineMark&) { return ++turns == 1 ? first : Turn::kNothing; });
+    poller.Add(source);
+    std::thread driver([&] { EXPECT_TRUE(poller.Drive()); });
+    while (!source->armed) std::this_thread::yield();
+    const int taken = turns;
+    poller.Stop();
+    driver.join();
+    return taken;
+  };
+  EXPECT_EQ(turns_before_it_cools(Turn::kDrained), 1 + 65);
+  EXPECT_EQ(turns_before_it_cools(Turn::kSoon), 1 + 257);
 }
 
 // Whether another source, which is quiet until something comes, gets its turn then.

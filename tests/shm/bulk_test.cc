@@ -1,6 +1,9 @@
 // Long payloads over shared memory: in one piece, where they were written; and peers that lie about
 // them.
 
+#include <poll.h>
+#include <sys/eventfd.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -34,6 +37,12 @@ using ::testing::HasSubstr;
 
 constexpr size_t kLong = 1'000'000;
 constexpr uint32_t kBulk = 1 << 20;
+
+bool IsReadable(int fd) {
+  pollfd readable{.fd = fd, .events = POLLIN, .revents = 0};
+  eventfd_t ignored;
+  return ::poll(&readable, 1, 0) == 1 && ::eventfd_read(fd, &ignored) == 0;
+}
 
 class BulkTest : public ::testing::Test {
  protected:
@@ -108,6 +117,36 @@ TEST_F(BulkTest, AChunkIsUsedAgainOnceItIsReleasedAndNotBefore) {
   EXPECT_EQ(AsText(frames[0].payload), Pattern(3, kLong));
   EXPECT_EQ(frames[0].payload.data(), first) << "in place, and where it was before";
   server_->Release(1);
+}
+
+TEST_F(BulkTest, ThePeerIsWokenWhileALongPayloadIsMade) {
+  Meet("", "");
+  Frame frame;
+  const auto look = [&] { return server_->Receive(absl::MakeSpan(&frame, 1)); };
+  ASSERT_EQ(look().frames, 0u);
+  const Wake wake = server_->Arm(Interest::kReceive);
+  ASSERT_FALSE(wake.ready());
+  const std::optional<ByteSpan> allocated = client_->AllocateBulk(kLong);
+  ASSERT_TRUE(allocated.has_value());
+  EXPECT_TRUE(IsReadable(wake.fd));
+  Received received = look();
+  EXPECT_TRUE(received.frames == 0 && received.soon);
+  received = look();
+  EXPECT_TRUE(received.frames == 0 && !received.soon);
+  // It may fall asleep nevertheless.
+  (void)server_->Arm(Interest::kReceive);
+  FrameHeader header = MessageHeader(1);
+  header.length = kLong;
+  ASSERT_TRUE(client_->CommitBulk(header, *allocated));
+  ASSERT_EQ(client_->Flush(), Flushed::kAll);
+  EXPECT_TRUE(IsReadable(wake.fd));
+  EXPECT_EQ(look().frames, 1u);
+  server_->Release(1);
+  // What takes longer to make is not announced.
+  const std::optional<ByteSpan> longer = client_->AllocateBulk(4 * kLong);
+  ASSERT_TRUE(longer.has_value());
+  EXPECT_FALSE(look().soon);
+  client_->FreeBulk(*longer);
 }
 
 TEST_F(BulkTest, MemoryThatIsNotSentIsFreed) {

@@ -36,8 +36,8 @@ std::string Payload(uint32_t call, size_t size) {
 // Both ends of a ring over an array.
 class RingTest : public ::testing::Test {
  protected:
-  explicit RingTest(size_t size = kMinRing)
-      : data_(size), sender_(absl::MakeSpan(data_), senders_) {
+  explicit RingTest(size_t size = kMinRing, size_t bulk = 0)
+      : data_(size), bulk_(bulk), sender_(absl::MakeSpan(data_), senders_) {
     sender_.Attach(receivers_);
   }
 
@@ -60,6 +60,7 @@ class RingTest : public ::testing::Test {
   uint32_t Receive(absl::Span<Frame> frames) {
     const Received received = receiver_.Receive(frames);
     all_ = received.all;
+    soon_ = received.soon;
     return received.frames;
   }
   // The next frame, or nothing.
@@ -91,12 +92,14 @@ class RingTest : public ::testing::Test {
   }
 
   bool all_ = false;  // what the last Receive has said
+  bool soon_ = false;
   std::vector<size_t> sizes_;
   std::vector<std::byte> data_;
+  std::vector<std::byte> bulk_;
   ControlPage senders_;
   ControlPage receivers_;
   RingSender sender_;
-  RingReceiver receiver_{data_, senders_, receivers_};
+  RingReceiver receiver_{data_, senders_, receivers_, bulk_};
 };
 
 class LargerRingTest : public RingTest {
@@ -318,6 +321,71 @@ TEST_F(RingTest, ASkipAloneIsTakenForNothing) {
   EXPECT_FALSE(receiver_.Arm().found);
 }
 
+TEST_F(RingTest, ANoticeOfWhoHasNoBulkMemoryIsRefused) {
+  ASSERT_TRUE(sender_.CommitNotice());
+  sender_.Publish();
+  EXPECT_THAT(Refusal(), HasSubstr("a record of 131072 bytes, where the peer has written 64"));
+}
+
+// The peer has bulk memory.
+class NoticeTest : public RingTest {
+ protected:
+  NoticeTest() : RingTest(kMinRing, 1 << 20) {}
+
+  bool Notice() {
+    if (!sender_.CommitNotice()) return false;
+    sender_.Publish();
+    return true;
+  }
+};
+
+TEST_F(NoticeTest, ItIsToldOnceAndIsNoFrame) {
+  ASSERT_TRUE(Notice());
+  EXPECT_EQ(Receive(), std::nullopt);
+  EXPECT_TRUE(soon_);
+  EXPECT_TRUE(all_);
+  EXPECT_EQ(Receive(), std::nullopt);
+  EXPECT_FALSE(soon_);
+  EXPECT_FALSE(receiver_.Arm().found);
+  EXPECT_TRUE(sender_.IsEmpty());
+}
+
+TEST_F(NoticeTest, ItIsOverOnceAFrameHasFollowed) {
+  ASSERT_TRUE(Send(1, "x") && Notice() && Send(2, "x"));
+  std::array<Frame, 4> frames;
+  EXPECT_EQ(Receive(absl::MakeSpan(frames)), 2u);
+  EXPECT_FALSE(soon_);
+  receiver_.Release(2);
+  ASSERT_TRUE(Send(3, "x") && Notice());
+  EXPECT_EQ(Receive(absl::MakeSpan(frames)), 1u);
+  EXPECT_TRUE(soon_);
+  receiver_.Release(1);
+  EXPECT_FALSE(receiver_.Arm().found) << "it has been released with the frame before it";
+  EXPECT_TRUE(sender_.IsEmpty());
+}
+
+TEST_F(NoticeTest, OneThatALookHasLeftHidesNothing) {
+  ASSERT_TRUE(Send(1, Payload(1, 1)) && Notice());
+  ASSERT_NO_FATAL_FAILURE(ExpectFrame(1, 1)) << "there was a place for one";
+  ASSERT_TRUE(Send(2, Payload(2, 1)));
+  ASSERT_NO_FATAL_FAILURE(ExpectFrame(2, 1));
+  ASSERT_TRUE(Send(3, Payload(3, 1)) && Notice());
+  ASSERT_NO_FATAL_FAILURE(ExpectFrame(3, 1));
+  EXPECT_EQ(Receive(), std::nullopt);
+  EXPECT_TRUE(soon_);
+}
+
+TEST_F(NoticeTest, ManyFillTheRingAndLeaveRoom) {
+  for (int round = 0; round < 3; ++round) {
+    while (Notice()) {
+    }
+    EXPECT_EQ(Receive(), std::nullopt);
+    EXPECT_FALSE(receiver_.Arm().found);
+    ASSERT_TRUE(Send(1, Payload(1, 1000)));
+    ASSERT_NO_FATAL_FAILURE(ExpectFrame(1, 1000));
+  }
+}
+
 // What a writer makes of a reader that lies.
 
 class LyingReaderTest : public RingTest, public ::testing::WithParamInterface<uint64_t> {
@@ -358,6 +426,8 @@ INSTANTIATE_TEST_SUITE_P(Heads, LyingReaderTest,
 // room.
 class ParkingTest : public RingTest {
  protected:
+  explicit ParkingTest(size_t bulk = 0) : RingTest(kMinRing, bulk) {}
+
   // An edge-triggered descriptor as threads use it.
   class Bell {
    public:
@@ -392,6 +462,7 @@ class ParkingTest : public RingTest {
       }
     });
     for (uint32_t call = 0; call < frames; ++call) {
+      if (!bulk_.empty() && sender_.CommitNotice() && sender_.Publish()) data.Ring();
       while (!sender_.Claim(size).has_value()) {
         if (!sender_.ArmRoom()) room.Sleep();
       }
@@ -406,6 +477,15 @@ class ParkingTest : public RingTest {
 TEST_F(ParkingTest, NoFrameIsSleptThrough) { Run(300'000, 8); }
 
 TEST_F(ParkingTest, NoRoomIsSleptThrough) { Run(30'000, kMaxRecordPayload); }
+
+class ParkingNoticeTest : public ParkingTest {
+ protected:
+  ParkingNoticeTest() : ParkingTest(1 << 20) {}
+};
+
+TEST_F(ParkingNoticeTest, NoFrameIsSleptThrough) { Run(100'000, 8); }
+
+TEST_F(ParkingNoticeTest, NoRoomIsSleptThrough) { Run(10'000, kMaxRecordPayload); }
 
 }  // namespace
 }  // namespace nigh

@@ -20,6 +20,8 @@ namespace {
 
 // The kind of a skip record; FrameKind has no such number.
 constexpr auto kSkip = static_cast<FrameKind>(0);
+// The flag of a notice, which is of the same kind.
+constexpr uint8_t kNotice = 1;
 
 static_assert(2 * RecordSize(kMaxRecordPayload) + kMinRing / kHeadsPerRing + kMaxRecord <= kMinRing,
               "a claim could wait for ever for a reader that has read everything");
@@ -53,6 +55,12 @@ bool RingSender::FindRoom(uint64_t end) {
 void RingSender::Skip() {
   const FrameHeader skip = {.kind = kSkip};
   EncodeFrameHeader(skip, data_.data() + Offset(written_));
+}
+
+bool RingSender::CommitNotice() {
+  if (!Claim(0).has_value()) return false;
+  CommitRecord({.kind = kSkip, .flags = kNotice}, 0);
+  return true;
 }
 
 bool RingSender::ArmRoom() {
@@ -96,11 +104,19 @@ Received RingReceiver::Receive(absl::Span<Frame> frames) {
   const uint64_t tail = tail_;
   const auto most = static_cast<uint32_t>(std::min(frames.size(), kMaxFrames));
   uint32_t count = 0;
+  bool soon = false;
   do {
     const size_t offset = Offset(at);
     const FrameHeader header = DecodeFrameHeader(data + offset);
     const uint64_t left = std::min<uint64_t>(data_.size() - offset, tail - at);
     if (header.kind == kSkip) [[unlikely]] {
+      if ((header.flags & kNotice) != 0 && bulk_.size() != 0) {
+        soon = true;
+        at += RecordSize(0);
+        // It is released with what was before it.
+        (count == 0 ? read_ : ends_[count - 1]) = at;
+        continue;
+      }
       // What was before it is still to be released, and it with that.
       if (count != 0) break;
       // Not of the whole ring, so that a peer that writes as fast as this side reads cannot keep it
@@ -123,11 +139,18 @@ Received RingReceiver::Receive(absl::Span<Frame> frames) {
     if (in_ring != header.length && !FindBulk(header, count, payload)) [[unlikely]] {
       break;
     }
+    soon = false;
     frames[count] = {header, payload};
     ends_[count++] = at += size;
   } while (at != tail && count < most);
   received_ = count;
-  return {.frames = count, .all = looks && at == tail, .next = data + Offset(at)};
+  if (count == 0 && !looks && broken_.ok()) {
+    // Notices were all that the last look had left.
+    Received now = Receive(frames);
+    now.soon = now.soon || (soon && now.frames == 0);
+    return now;
+  }
+  return {.frames = count, .all = looks && at == tail, .soon = soon, .next = data + Offset(at)};
 }
 
 bool RingReceiver::FindBulk(const FrameHeader& header, uint32_t number, ConstByteSpan& payload) {

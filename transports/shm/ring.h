@@ -28,7 +28,8 @@ namespace nigh {
 // The data is 2^k bytes. It holds records, each at a multiple of 64 bytes and in one piece: a
 // frame's header, its payload, and what is left of the last 64 bytes. Where a record would not fit
 // before the end of the data, a skip record, a header with no kind, goes there, and the record goes
-// to the beginning.
+// to the beginning. A notice, which says that a long payload is about to come, is a header with no
+// kind and a flag.
 //
 // Each end keeps its own positions to itself and tells the peer of them through its control page.
 // What it knows of the peer's it looks up only when the ring seems full or empty. Nothing that the
@@ -79,6 +80,9 @@ class RingSender {
     assert(header.length > kMaxRecordPayload);
     CommitRecord(header, kBulkRecordSize);
   }
+
+  // Commits a notice that a long payload is about to come. False: no room.
+  bool CommitNotice();
 
   // Lets the peer see what was committed. True: it sleeps, and is to be told that there is data.
   bool Publish() {

@@ -318,7 +318,7 @@ Received ShmConnection::Receive(absl::Span<Frame> frames) {
     data_armed_ = true;
   }
   Received received = ReceiveNow(frames);
-  if (received.frames != 0) {
+  if (received.frames != 0 || received.soon) {
     data_armed_ = false;
     return received;
   }

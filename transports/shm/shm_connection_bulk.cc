@@ -18,6 +18,12 @@
 #include "nigh/transports/shm/shm_connection.h"
 
 namespace nigh {
+namespace {
+
+// Making a longer payload takes longer than whoever is told of it looks out.
+constexpr size_t kMostAnnounced = size_t{2} << 20;
+
+}  // namespace
 
 void ShmConnection::MakeBulk(size_t size) {
   // Another user could take its pages away while it is written.
@@ -53,6 +59,8 @@ std::optional<ByteSpan> ShmConnection::AllocateBulk(size_t payload) {
   }
   const std::optional<ByteSpan> allocated = bulk_->Allocate(payload, *peer_page_);
   if (!bulk_->broken().ok()) GiveUp(bulk_->broken());
+  // The peer wakes up while the payload is made.
+  if (allocated.has_value() && payload <= kMostAnnounced && sender_.CommitNotice()) (void)Flush();
   return allocated;
 }
 

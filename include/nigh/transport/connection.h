@@ -51,11 +51,13 @@ enum class Flushed : uint8_t {
 // that had come when the medium was looked at, so another look would be in vain. `next`, of media
 // with a word for arrivals, is where the next frame will begin, or null. It is not to be read, but
 // whoever looks out for that frame does well to fetch the cache lines there along with the word:
-// the two then travel from the other CPU at the same time.
+// the two then travel from the other CPU at the same time. `soon`: the peer says that it is making
+// a frame, so it is worth looking out for that some 40 us instead of going to sleep. It is a hint.
 struct Received {
   uint32_t frames = 0;
   bool ended = false;
   bool all = false;
+  bool soon = false;
   const std::byte* next = nullptr;
 };
 

@@ -54,6 +54,10 @@ class Waiter {
   // Forgets the present wait, because another thread begins to poll.
   void Reset();
 
+  // Call when the peer says that something is about to come. The wait begins anew, and polls
+  // whatever past waits were like.
+  void Expect();
+
   // Call after a poll that found nothing. True: a pause or a yield has passed; poll again. False:
   // sleep.
   bool PollAgain(PollCost cost);
@@ -74,9 +78,10 @@ class Waiter {
   int polls_ = 0;              // in this wait
   int spins_ = 0;              // for this wait
   int vain_spins_ = 0;         // waits in a row that outlasted their spins
-  bool slept_ = false;         // in this wait
-  bool yielded_ = false;       // in this wait
-  bool yielded_long_ = false;  // in this wait
+  bool expects_ = false;       // in this wait
+  bool slept_ = false;         // likewise
+  bool yielded_ = false;       // likewise
+  bool yielded_long_ = false;  // likewise
   bool lost_slice_ = false;    // likewise, to another thread
   int long_yields_ = 0;        // lately, less the waits without
   int lost_slices_ = 0;        // lately, less the waits that yielded and lost none
