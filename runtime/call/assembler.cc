@@ -10,7 +10,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/runtime/call/spare_buffer.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -22,6 +21,8 @@ constexpr size_t kMaxReserve = size_t{64} << 10;
 // The memory grows by this factor, up to the announced size. Doubling would copy a long message
 // twice as often.
 constexpr size_t kGrowth = 4;
+// Memory serves a payload if it has no more than this part of it too much.
+constexpr size_t kMostSlack = 4;
 
 }  // namespace
 
@@ -48,9 +49,13 @@ absl::Status Assembler::Begin(const Frame& first, std::unique_ptr<Descriptors> d
   whole.header = first.header;
   whole.descriptors = std::move(descriptors);
   whole.announced = size_t{first.header.length} + first.header.rest;
+  // Not much more than is needed: it may be kept for long.
+  if (spare_.capacity() <= whole.announced + whole.announced / kMostSlack) {
+    whole.payload = std::exchange(spare_, std::string());
+    whole.announced = std::max(whole.announced, whole.payload.capacity());
+  }
   announced_ += whole.announced;
-  whole.payload = std::exchange(spare_, std::string());
-  whole.payload.reserve(std::min(whole.announced, kMaxReserve));
+  whole.payload.reserve(std::min(size_t{first.header.length} + first.header.rest, kMaxReserve));
   whole.payload.append(AsText(first.payload).data(), first.payload.size());
   return absl::OkStatus();
 }
@@ -87,7 +92,7 @@ void Assembler::Erase(uint32_t call) {
 }
 
 void Assembler::GiveBack(std::string& payload) {
-  if (payload.capacity() <= spare_.capacity() || payload.capacity() > kMaxSpareBuffer) return;
+  if (payload.capacity() <= std::string().capacity()) return;
   spare_ = std::move(payload);
   spare_.clear();
 }

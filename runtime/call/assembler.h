@@ -21,7 +21,7 @@ class Assembler {
   struct Whole {
     FrameHeader header;  // of the first piece, with length and rest as if it had not been cut
     std::string payload;
-    size_t announced = 0;                                // bytes of all pieces
+    size_t announced = 0;                                // bytes of all pieces, or more, if taken
     std::unique_ptr<Descriptors> descriptors = nullptr;  // that came with the first; or null
   };
 
@@ -41,16 +41,22 @@ class Assembler {
   // the piece does not continue what came before.
   absl::StatusOr<std::optional<Whole>> Add(const Frame& piece);
 
-  // Gives back a payload that Add has returned and that has been read. Its memory serves the next.
+  // Gives back a payload that Add has returned and that has been read. Its memory serves the next
+  // of about that length, until Trim. Nothing to give back: does nothing.
   void GiveBack(std::string& payload);
+  void Trim() { std::string().swap(spare_); }  // which an assignment would not free
 
   // Drops the call's unfinished payload, if there is one.
   void Abandon(uint32_t call) {
     if (!unfinished_.empty()) Erase(call);
   }
 
-  // Bytes that the unfinished payloads have announced.
-  size_t announced() const { return announced_; }
+  // Bytes that the unfinished payloads have announced or take, and those that serve the next.
+  size_t kept() const {
+    // A string that has allocated nothing has room for some.
+    const size_t spare = spare_.capacity();
+    return announced_ + (spare > std::string().capacity() ? spare : 0);
+  }
 
   // The kind of frame that the call's unfinished payload began with, if there is one.
   std::optional<FrameKind> Unfinished(uint32_t call) const;

@@ -18,7 +18,6 @@
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/piece_stream.h"
-#include "nigh/runtime/call/spare_buffer.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -229,6 +228,7 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
     return overtaken_;
   };
   const auto buffer = [&](size_t sent) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (on_long_message_) on_long_message_();
     rest = Wait(header, size);
     if (IsRequest(header) && sent != 0) BeginRequest(rest.order);
     mutex_.Unlock();
@@ -254,9 +254,17 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
   return std::nullopt;
 }
 
+bool FrameSender::Trim() {
+  MutexLock lock(mutex_);
+  spare_.reset();
+  spare_size_ = 0;
+  return !broken_ && connection_.TrimBulk();
+}
+
 FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::string_view sections,
                                             const MessageSource* message, size_t size,
                                             std::optional<ByteSpan> bulk) {
+  if (on_long_message_) on_long_message_();
   Waiting whole = Wait(header, size, bulk);
   const int cut = IsShort(whole) ? 0 : 1;
   ++serialising_;

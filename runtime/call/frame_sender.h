@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -68,6 +70,15 @@ class FrameSender {
 
   // Sends a frame whose payload is `text`, as Send does.
   Sent SendText(FrameHeader&& header, absl::string_view text);
+
+  // `used` is called, with the lock held, when memory is used for a long message that is kept for
+  // the next one. Before the first send.
+  void OnLongMessage(std::function<void()> used) ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    on_long_message_ = std::move(used);
+  }
+  // Lets go of such memory, of a part at least. True: there is more.
+  bool Trim() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // For who has more to do in one section with a send: decide that it is to be sent, say.
   Mutex& mutex() const ABSL_LOCK_RETURNED(mutex_) { return mutex_; }
@@ -147,6 +158,8 @@ class FrameSender {
   static constexpr int kFramesAPiece = 4;
   static constexpr size_t kPieceBeside = size_t{16} << 10;
   static constexpr int64_t kQuietNanos = 30'000;
+  // A longer buffer is not kept for the next message.
+  static constexpr size_t kMaxSpareBuffer = size_t{2} << 20;
 
   // A frame with descriptors always waits its turn, which may be now: what sends in place knows
   // nothing of them.
@@ -264,6 +277,7 @@ class FrameSender {
   uint64_t requests_begun_ ABSL_GUARDED_BY(mutex_) = 0;
   bool requests_are_in_order_ ABSL_GUARDED_BY(mutex_) = true;
   std::vector<bool> declared_ ABSL_GUARDED_BY(mutex_);  // by method id
+  std::function<void()> on_long_message_ ABSL_GUARDED_BY(mutex_);
   // The buffer of the last long message, for the next one. The C library would give its pages back
   // to the kernel, and getting new ones takes longer than filling them.
   std::unique_ptr<std::byte[]> spare_ ABSL_GUARDED_BY(mutex_);

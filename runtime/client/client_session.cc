@@ -13,6 +13,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/deadline.h"
+#include "nigh/event_loop.h"
 #include "nigh/runtime/base/parking.h"
 #include "nigh/runtime/call/assembler.h"
 #include "nigh/runtime/call/call_errors.h"
@@ -60,7 +61,11 @@ ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string
                              std::shared_ptr<const ExpectedServer> expected, bool takes_fds)
     : link_(std::move(connection), std::move(name), options.limits, pump_, takes_fds),
       pump_(link_.connection(), link_.sender(), *this, options),
-      handshake_(link_, std::move(expected)) {}
+      cooling_([loop = options.event_loop] { return loop ? loop->poller() : SharedPoller(); },
+               [this] { return Cool(); }),
+      handshake_(link_, std::move(expected)) {
+  link_.sender().OnLongMessage([this] { cooling_.Use(weak_from_this()); });
+}
 
 ClientSession::~ClientSession() { Close(); }
 
@@ -166,8 +171,17 @@ bool ClientSession::TakePiece(const Frame& frame, const void* own) {
     FrameExtras extras = {.owned = &payload, .descriptors = std::move((*whole)->descriptors)};
     Route(*slot, header, AsBytes(payload), &extras, own);
   }
-  assembler_.GiveBack(payload);
+  if (payload.capacity() <= link_.limits().max_message) {
+    assembler_.GiveBack(payload);
+    cooling_.Use(weak_from_this());
+  }
   return true;
+}
+
+bool ClientSession::Cool() {
+  // Whoever pumps is using it, or waits for what will.
+  if (!pump_.TryRun([this] { assembler_.Trim(); })) cooling_.Use(weak_from_this());
+  return link_.sender().Trim();
 }
 
 void ClientSession::Route(Slot& slot, const FrameHeader& header, ConstByteSpan payload,

@@ -15,6 +15,7 @@
 #include "nigh/runtime/client/handshake.h"
 #include "nigh/runtime/client/pump.h"
 #include "nigh/runtime/client/slot.h"
+#include "nigh/runtime/loop/cooling.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -76,6 +77,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
              const void* own);
   // Whether the message whose first piece this is is to be kept.
   bool IsWanted(Slot& slot, const FrameHeader& header, ConstByteSpan payload, const void* own);
+  // Lets go of large memory that is kept for later; see Cooling.
+  bool Cool();
   // Calls on_end_, the first time.
   void NotifyEnd();
 
@@ -83,6 +86,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
   std::weak_ptr<const void> owner_;
   ClientLink link_;
   Pump pump_;
+  Cooling cooling_;
 
   // The receiver's.
   Handshake handshake_;

@@ -108,6 +108,13 @@ void Pump::NoticeDeath(bool waits) {
   Leave();
 }
 
+bool Pump::TryRun(absl::FunctionRef<void()> work) {
+  if (!token_.TryTake()) return false;
+  work();
+  Leave();
+  return true;
+}
+
 bool Pump::PumpOne() {
   if (over_.load(std::memory_order_relaxed)) return false;
   const Frame* const frame = receiver_.Next();

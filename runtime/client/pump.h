@@ -87,6 +87,9 @@ class Pump final : public Pollable {
   // Somebody has just received.
   void NoteLook() { last_looked_.store(Ticks(), std::memory_order_relaxed); }
 
+  // Runs `work` as whoever pumps would, unless somebody does. False: it has not run.
+  bool TryRun(absl::FunctionRef<void()> work);
+
   // Wakes whoever pumps from its sleep, so that it looks again whether to go on.
   void Interrupt() ABSL_LOCKS_EXCLUDED(mutex_);
   // Sees to it that somebody sends what has not left, and wakes who waits for room, if there is.

@@ -44,6 +44,14 @@ class Account {
 
   // Whether so many bytes more may be kept. Where nothing is, one thing of any size may be.
   bool MayKeep(size_t bytes) const { return WhoMayNotKeep(bytes) == nullptr; }
+  // Whether so many bytes more may be kept that nothing needs any more but what may come next:
+  // together with all else, a quarter at most.
+  bool MayKeepSpare(size_t bytes) const {
+    for (const Account* account = this; account != nullptr; account = account->user_.get()) {
+      if (account->kept_.bytes() + bytes > account->limits_.bytes / 4) return false;
+    }
+    return true;
+  }
   // RESOURCE_EXHAUSTED for what MayKeep refuses: `what`, "a reply", of `method`.
   absl::Status TooMuchToKeep(absl::string_view method, absl::string_view what, size_t bytes) const;
 

@@ -87,18 +87,45 @@ bool ServerCall::Settle() {
   return !orphaned_;
 }
 
-void ServerCall::DropLargeMessages() {
+void ServerCall::ChargeSpare() {
+  Discharge();
+  size_t large = 0;
   if (request_size_ * kParsedPerByte > kLargeMessage && RequestSpace() > kLargeMessage) {
-    request_.reset();
+    large += RequestSpace();
   }
-  if (reply_size_ > kLargeMessage) reply_.reset();
+  if (reply_size_ > kLargeMessage) {
+    if (reply_sent_) {
+      large += SpaceOf(*reply_, reply_size_);
+    } else {
+      // It may be larger than any that could be.
+      reply_.reset();
+      reply_size_ = 0;
+    }
+  }
+  if (large == 0) return;
+  if (!session_.KeepsSpare(large)) return DropMessages();
+  charged_ = large;
+  link_.account()->kept().Add(large);
 }
+
+void ServerCall::DropLargeMessages() {
+  if (charged_ == 0) return;
+  Discharge();
+  DropMessages();
+}
+
+void ServerCall::DropMessages() {
+  request_.reset();
+  reply_.reset();
+  MakeMessages();
+  request_size_ = request_space_ = reply_size_ = 0;
+}
+
+void ServerCall::Discharge() { link_.account()->kept().Subtract(std::exchange(charged_, 0)); }
 
 // It belongs to the session alone.
 void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   phase_.store(Phase::kSpare, std::memory_order_relaxed);
-  DropLargeMessages();
-  if (charged_ != 0) link_.account()->kept().Subtract(std::exchange(charged_, 0));
   if (reply_ != nullptr) reply_->Clear();
   MakeMessages();
   request_size_ = request_space_ = reply_size_ = 0;

@@ -61,7 +61,7 @@ class ServerCall final : public HandlerCall {
   // malloc adds, and a pointer.
   static constexpr size_t kOwnBytes = 2048;
   static constexpr size_t kParsedPerByte = 36;
-  // Messages of more bytes are not kept with a spare call: their memory may not be needed again.
+  // Messages of more bytes are kept with a spare call only for a while, and are charged.
   static constexpr size_t kLargeMessage = size_t{64} << 10;
 
   // `session` outlives the call. `description`: as handlers see the method.
@@ -98,7 +98,7 @@ class ServerCall final : public HandlerCall {
   static bool IsCharged(const FrameHeader& header, size_t payload) {
     return payload > kShortRequest || (header.flags & kSections) != 0;
   }
-  // Charges the link until Renew for a call that may be there after the poller's turn: for itself,
+  // Charges the link for a call that may be there after the poller's turn: for itself,
   // and for its request if that is short. Fails if that is too much.
   absl::Status ChargeLasting();
   // Becomes the open call `id`, whose request has been taken.
@@ -125,11 +125,13 @@ class ServerCall final : public HandlerCall {
   // callback does not run any more once this has returned. False: somebody else still uses the
   // call, and will give it back.
   bool Settle() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Lets go of the messages of a call that has been settled, if they are large.
-  void DropLargeMessages();
-  // Makes a call that is over ready for another request. Its messages keep their memory, but for
-  // large ones.
+  // For the thread that gives the call back, once it has been settled: charges the link for large
+  // messages, which stay, or lets go of them.
+  void ChargeSpare();
+  // Makes a call that is over ready for another request. Its messages keep their memory.
   void Renew();
+  // Lets go of what ChargeSpare has kept. Of a call that has been renewed.
+  void DropLargeMessages();
 
   uint32_t id() const { return id_; }
   uint16_t method_id() const { return method_id_; }
@@ -203,12 +205,16 @@ class ServerCall final : public HandlerCall {
   bool WriteNow(const MessageSource& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The reader has taken a message of so many bytes.
   void Consumed(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Charges the link for the request and its metadata until Renew. Fails if that is too much.
+  // Charges the link for the request and its metadata. Fails if that is too much.
   absl::Status ChargeRequest(size_t payload);
   // What request_ takes, which was parsed from request_size_ bytes.
   size_t RequestSpace();
+  // What a message takes that serialises to so many bytes.
+  static size_t SpaceOf(const google::protobuf::MessageLite& message, size_t serialised);
   // Charges it for `what`, "a request".
   absl::Status Charge(absl::string_view what, size_t bytes);
+  void Discharge();
+  void DropMessages();
   // Lets go of the messages that wait for the handler.
   void ClearInbox() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Checks whether the handler's metadata may be sent.
@@ -231,11 +237,12 @@ class ServerCall final : public HandlerCall {
   // The handler's.
   uint32_t id_ = 0;
   bool initial_sent_ = false;
-  bool send_seen_ = false;   // interceptors have seen the reply that waits to be written
-  size_t request_size_ = 0;  // bytes that request_ was parsed from
+  bool send_seen_ = false;    // interceptors have seen the reply that waits to be written
+  size_t request_size_ = 0;   // bytes that request_ was parsed from
   size_t request_space_ = 0;  // bytes that it takes, once they have been asked for
-  size_t reply_size_ = 0;    // bytes that reply_ serialises to
-  size_t charged_ = 0;       // bytes that the link is charged until Renew
+  size_t reply_size_ = 0;     // bytes that reply_ serialises to
+  bool reply_sent_ = false;
+  size_t charged_ = 0;  // bytes that the link is charged: until ChargeSpare, then for that
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;
   ServedContext context_{*this};

@@ -68,8 +68,9 @@ void ServerCall::Respond(absl::Status status) {
     if (status.ok() && CallFds::HasAttached(context_)) status = CheckAttached();
     if (!status.ok()) reply.reset();
   } else if (reply_ != nullptr) {
-    reply_size_ = reply_->ByteSizeLong();  // it is not sent, but kept for the next request
+    reply_size_ = reply_->ByteSizeLong();
   }
+  reply_sent_ = reply.has_value();
   if (!Answer()) return;
   if (initial_sent_ || context_.initial_.byte_size() > link_.client().max_metadata) {
     context_.initial_.Clear();

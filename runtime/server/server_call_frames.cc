@@ -27,12 +27,14 @@
 #include "nigh/transport/frame.h"
 
 namespace nigh {
+size_t ServerCall::SpaceOf(const google::protobuf::MessageLite& message, size_t serialised) {
+  // A message without reflection does not say.
+  const auto* const full = dynamic_cast<const google::protobuf::Message*>(&message);
+  return full == nullptr ? serialised * kParsedPerByte : full->SpaceUsedLong();
+}
+
 size_t ServerCall::RequestSpace() {
-  if (request_space_ == 0) {
-    // A message without reflection does not say.
-    const auto* const full = dynamic_cast<const google::protobuf::Message*>(request_.get());
-    request_space_ = full == nullptr ? request_size_ * kParsedPerByte : full->SpaceUsedLong();
-  }
+  if (request_space_ == 0) request_space_ = SpaceOf(*request_, request_size_);
   return request_space_;
 }
 
@@ -50,7 +52,7 @@ absl::Status ServerCall::ChargeLasting() {
 }
 
 absl::Status ServerCall::Charge(absl::string_view what, size_t bytes) {
-  if (!link_.account()->MayKeep(bytes)) {
+  if (!session_.MayKeep(bytes)) {
     return link_.account()->TooMuchToKeep(context_.method(), what, bytes);
   }
   charged_ += bytes;
@@ -68,14 +70,17 @@ void ServerCall::ClearInbox() {
 absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan payload) {
   const auto refuse = [this](const absl::Status& why) { return Prefixed(context_.method(), why); };
   const size_t max_message = link_.limits().max_message;
+  if (charged_ != 0) Discharge();
   if (header.aux != 0) {
     context_.deadline_ = Deadline::After(
         absl::Nanoseconds(static_cast<int64_t>(std::min<uint64_t>(header.aux, INT64_MAX))));
   }
   std::unique_ptr<Descriptors> descriptors;
   if ((header.flags & kSections) != 0) {
-    const absl::Status allowed = session_.TakeDescriptors(*context_.method_, descriptors);
-    if (!allowed.ok()) return allowed;
+    if (absl::Status allowed = session_.TakeDescriptors(*context_.method_, descriptors);
+        !allowed.ok()) {
+      return allowed;
+    }
     const absl::Status taken =
         TakeMetadata(header, link_.limits().max_metadata, payload, context_.client_metadata_);
     if (!taken.ok()) return refuse(taken);

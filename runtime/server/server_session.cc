@@ -42,11 +42,16 @@ ServerSession::ServerSession(std::unique_ptr<Connection> connection, Reach reach
                              std::shared_ptr<Account> account)
     : link_(std::move(connection), *this, poller, limits, std::move(account),
             dispatcher.takes_fds()),
+      // The server has its pollers until all sessions have gone.
+      cooling_([&poller] { return std::shared_ptr<Poller>(std::shared_ptr<void>(), &poller); },
+               [this] { return Cool(); }),
       reach_(reach),
       dispatcher_(dispatcher),
       rules_(rules),
       poll_cost_(link_.connection().poll_cost()),
-      receiver_(link_.connection()) {}
+      receiver_(link_.connection()) {
+  link_.sender().OnLongMessage([this] { cooling_.Use(weak_from_this()); });
+}
 
 ServerSession::~ServerSession() {
   link_.account()->kept().Subtract(assembling_);
@@ -251,14 +256,13 @@ absl::Status ServerSession::Refusal(const FrameHeader& header, ConstByteSpan pay
 
 void ServerSession::ChargeAssembler() {
   link_.account()->kept().Subtract(assembling_);
-  assembling_ = assembler_.announced();
+  assembling_ = assembler_.kept();
   link_.account()->kept().Add(assembling_);
 }
 
 bool ServerSession::MayKeep(size_t bytes) {
   if (link_.account()->MayKeep(bytes)) return true;
-  KeepReturned();
-  ChargeAssembler();
+  DropSpares();
   return link_.account()->MayKeep(bytes);
 }
 
@@ -321,7 +325,10 @@ bool ServerSession::OnPiece(const Frame& frame) {
     handled = OnMessage(finished.header, payload, &finished.payload);
   }
   descriptors_ = nullptr;
-  assembler_.GiveBack(finished.payload);
+  if (KeepsSpare(finished.payload.capacity())) {
+    assembler_.GiveBack(finished.payload);
+    ChargeAssembler();
+  }
   return handled;
 }
 

@@ -17,6 +17,7 @@
 #include "nigh/peer_identity.h"
 #include "nigh/runtime/call/assembler.h"
 #include "nigh/runtime/call/frame_receiver.h"
+#include "nigh/runtime/loop/cooling.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/runtime/server/call_count.h"
@@ -110,8 +111,15 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // the call may have it. `descriptors` becomes null if there is nothing.
   absl::Status TakeDescriptors(const Method& method, std::unique_ptr<Descriptors>& descriptors);
 
+  // For a call that takes a frame, in the role: whether so many bytes more may be kept, if need be
+  // once everything is let go of that is only kept for later.
+  bool MayKeep(size_t bytes);
+
   // For calls and whoever runs their handlers.
 
+  // Whether so many bytes that a call has used may be kept for later. They are let go of in a
+  // second or two, if they are not used again.
+  bool KeepsSpare(size_t bytes);
   ServerLink& link() { return link_; }
   Poller& poller() { return link_.poller(); }
   const InterceptorChain<InterceptedServerCall>& interceptors() const {
@@ -152,8 +160,10 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   bool BeginPieces(const Frame& frame);
   // Charges the link for what is in the assembler.
   void ChargeAssembler();
-  // Whether so many bytes more may be kept, once what handlers have given back is let go of.
-  bool MayKeep(size_t bytes);
+  // Lets go of large memory that is only kept for later: that of calls and of the assembler.
+  void DropSpares();
+  // The same, and that of the sender; see Cooling.
+  bool Cool();
   void OnCancel(uint32_t id);
   bool OnCredit(const FrameHeader& header);
   // Whether the client may make this request at all.
@@ -188,6 +198,7 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   }
 
   ServerLink link_;
+  Cooling cooling_;
   const Reach reach_;
   Dispatcher& dispatcher_;
   CallRules& rules_;

@@ -33,6 +33,7 @@ void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
   const uint32_t id = call->id();
   if (id < calls_.size() && calls_[id] == call.get()) calls_[id] = nullptr;
   if (spares_ >= kSpareCalls) return Destroy(std::move(call));
+  call->ChargeSpare();
   call->Renew();
   methods_[call->method_id()].spare.push_back(std::move(call));
   ++spares_;
@@ -51,7 +52,7 @@ void ServerSession::KeepReturned() {
 
 void ServerSession::Return(std::unique_ptr<ServerCall> call) {
   // The role may come for it late.
-  call->DropLargeMessages();
+  call->ChargeSpare();
   ServerCall* const returned = call.release();
   returned->next = returned_.load(std::memory_order_relaxed);
   while (!returned_.compare_exchange_weak(returned->next, returned, std::memory_order_release,
@@ -60,6 +61,26 @@ void ServerSession::Return(std::unique_ptr<ServerCall> call) {
   // More than are kept: the role need not wait for a request before it lets go of them.
   if (returns_.fetch_add(1, std::memory_order_relaxed) != kSpareCalls) return;
   poller().Post(&poller(), [self = shared_from_this()] { self->KeepReturned(); });
+}
+
+bool ServerSession::KeepsSpare(size_t bytes) {
+  if (!link_.account()->MayKeepSpare(bytes)) return false;
+  cooling_.Use(weak_from_this());
+  return true;
+}
+
+void ServerSession::DropSpares() {
+  KeepReturned();
+  for (DeclaredMethod& declared : methods_) {
+    for (const std::unique_ptr<ServerCall>& call : declared.spare) call->DropLargeMessages();
+  }
+  assembler_.Trim();
+  ChargeAssembler();
+}
+
+bool ServerSession::Cool() {
+  DropSpares();
+  return link_.sender().Trim();
 }
 
 void ServerSession::Destroy(std::unique_ptr<ServerCall> call) {

@@ -33,7 +33,8 @@ WorstMemory WorstMemoryOfConnection(const ServerOptions& options, size_t ring_si
       .kept = ConnectionLimits::BytesOfConnection(options),
       .parsing = ServerCall::kParsedPerByte * message,
       .replies = kForms * threads * message,
-      .spare_calls = ServerSession::kSpareCalls * (ServerCall::kOwnBytes + 2 * ServerCall::kLargeMessage),
+      .spare_calls =
+          ServerSession::kSpareCalls * (ServerCall::kOwnBytes + 2 * ServerCall::kLargeMessage),
       .methods = kMaxMethods * (kMaxMethodName + kMethod),
       .ring = ring_size,
       .stacks = threads * kStack,

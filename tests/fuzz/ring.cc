@@ -210,7 +210,7 @@ class Rings {
   ControlPage readers_;
   RingSender sender_{absl::MakeSpan(data_), writers_};
   RingReceiver receiver_{data_, writers_, readers_, bulk_};
-  BulkRegion region_{absl::MakeSpan(bulk_), [](ByteSpan) { return true; }};
+  BulkRegion region_{absl::MakeSpan(bulk_), [](ByteSpan) { return true; }, [](ByteSpan) {}};
   struct Sent {
     size_t size;
     std::byte fill;

@@ -12,8 +12,9 @@ from seeds_encoding import (ACK, BOTH, CANCEL, CREDIT, DESCRIPTORS, DEVICE, END,
                             REQUESTS, RESPONSE, SAYS_NOTHING, SECTIONS, SOCKET, STATUS,
                             TAKES_DESCRIPTORS, UNARY,
                             block, filled, frame, header, hello, raw, section, tree, with_fds)
-from seeds_media import (ARRIVALS, FIFO_CLIENTS, FIFO_SERVERS, LETTERS, OFFERS, QUEUES, RINGS, SHM,
-                         STREAM, STREAMS_WITH_DESCRIPTORS, WORDS)
+from seeds_media import (ARRIVALS, FIFO_CLIENTS, FIFO_SERVERS, QUEUES, STREAM,
+                         STREAMS_WITH_DESCRIPTORS, WORDS)
+from seeds_shm import LETTERS, OFFERS, RINGS, SHM
 
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
 

@@ -112,9 +112,9 @@ class Session {
     peer_.reset(ends[1]);
     PeerIdentity identity = {.address = "fuzz:"};
     if ((settings & kStranger) == 0) identity = IdentifyPeer(ends[0], "fuzz:", "shared memory");
-    absl::StatusOr<std::unique_ptr<Connection>> made = ShmConnection::Make(
-        UniqueFd(ends[0]), Side::kServer, std::move(identity),
-        {.ring_size = kMinRing, .bulk_size = kBulkSize});
+    absl::StatusOr<std::unique_ptr<Connection>> made =
+        ShmConnection::Make(UniqueFd(ends[0]), Side::kServer, std::move(identity),
+                            {.ring_size = kMinRing, .bulk_size = kBulkSize});
     Expect(made.ok(), "there is a connection");
     connection_ = *std::move(made);
     fds_.emplace(*connection_, kLimits, (settings & kAsks) != 0, count_);

@@ -191,8 +191,7 @@ const Hoard kHoards[] = {
     {"DeclaresMethods", &DeclareMethods, [](const WorstMemory& w) { return w.methods; }},
     // Whether handlers run one after the other or, having been slow, at once in the pool: what
     // was in flight then is the allocator's still.
-    {"HasCallsKept", &HaveCallsKept,
-     [](const WorstMemory& w) { return w.spare_calls + w.kept; }},
+    {"HasCallsKept", &HaveCallsKept, [](const WorstMemory& w) { return w.spare_calls + w.kept; }},
     {"TakesNoReplies", &TakeNoReplies, [](const WorstMemory& w) { return w.kept + w.replies; }},
 };
 

@@ -170,5 +170,36 @@ TEST(Assembler, AnnouncedSizeIsNotBelievedInAdvance) {
   }
 }
 
+// Receives a payload of so many bytes, and gives it back.
+void Assemble(Assembler& assembler, size_t size) {
+  const std::string bytes(size, 'x');
+  const absl::string_view all(bytes);
+  ASSERT_TRUE(assembler.Begin(First(1, all.substr(0, 10), size - 10)).ok());
+  absl::StatusOr<std::optional<Assembler::Whole>> whole =
+      assembler.Add(Piece(1, all.substr(10), 0));
+  ASSERT_TRUE(whole.ok() && whole->has_value());
+  assembler.GiveBack((*whole)->payload);
+}
+
+TEST(Assembler, MemoryServesPayloadsOfAboutTheSameLengthAndCounts) {
+  constexpr size_t kLong = 1'000'000;
+  Assembler assembler;
+  EXPECT_EQ(assembler.kept(), 0u);
+  Assemble(assembler, kLong);
+  const size_t spare = assembler.kept();
+  EXPECT_GE(spare, kLong);
+  // It takes what is there, all of which counts.
+  ASSERT_TRUE(assembler.Begin(First(2, "x", kLong * 9 / 10)).ok());
+  EXPECT_EQ(assembler.kept(), spare);
+  assembler.Abandon(2);
+  EXPECT_EQ(assembler.kept(), 0u);
+  Assemble(assembler, kLong);
+  // A much shorter one would keep more than it counts for.
+  ASSERT_TRUE(assembler.Begin(First(2, "x", kLong / 2)).ok());
+  EXPECT_EQ(assembler.kept(), spare + kLong / 2 + 1);
+  assembler.Trim();
+  EXPECT_EQ(assembler.kept(), kLong / 2 + 1);
+}
+
 }  // namespace
 }  // namespace nigh

@@ -38,9 +38,11 @@ bool PopulateAndCount(ByteSpan bytes) {
   return true;
 }
 
+void Depopulate(ByteSpan bytes) { populated -= bytes.size(); }
+
 class BulkRegionTest : public ::testing::Test {
  protected:
-  BulkRegionTest() {
+  explicit BulkRegionTest(size_t size = kSize) : memory_(size) {
     populates = 0;
     populated = 0;
     has_pages = true;
@@ -49,11 +51,16 @@ class BulkRegionTest : public ::testing::Test {
   std::optional<ByteSpan> Allocate(size_t size) { return region_.Allocate(size, page_); }
   BulkRecord Send(size_t size) { return region_.HandOver(Allocate(size).value()); }
 
-  std::vector<std::byte> memory_ = std::vector<std::byte>(kSize);
+  std::vector<std::byte> memory_;
   const std::unique_ptr<ControlPage> page_owner_ = std::make_unique<ControlPage>();
   ControlPage& page_ = *page_owner_;  // the peer's
-  BulkRegion region_ = BulkRegion(ByteSpan(memory_), &PopulateAndCount);
+  BulkRegion region_ = BulkRegion(ByteSpan(memory_), &PopulateAndCount, &Depopulate);
   BulkView view_ = BulkView(ConstByteSpan(memory_), page_);
+};
+
+class LargeBulkRegionTest : public BulkRegionTest {
+ protected:
+  LargeBulkRegionTest() : BulkRegionTest(16 * kSize) {}
 };
 
 // Whatever order they come back in, two that are out never share a byte, and each is where its
@@ -156,6 +163,35 @@ TEST_F(BulkRegionTest, APayloadIsWhereItCanBe) {
   EXPECT_EQ(decoded.chunk, 1u);
   EXPECT_EQ(decoded.use, 2u);
   EXPECT_EQ(decoded.offset, uint64_t{3} << 32);
+}
+
+TEST_F(BulkRegionTest, PagesThatNothingUsesAreGivenBack) {
+  const BulkRecord first = Send(10 * kPage);
+  const ByteSpan second = Allocate(500'000).value();
+  const size_t most = populated;
+  EXPECT_FALSE(region_.Trim(page_)) << "all are given back at once";
+  // The rest of the last step.
+  EXPECT_LT(populated, most);
+  EXPECT_GE(populated, 10 * kPage + 500'000);
+  region_.Free(second);
+  EXPECT_FALSE(region_.Trim(page_));
+  EXPECT_EQ(populated, 10 * kPage) << "the peer has the first";
+  EXPECT_FALSE(region_.Trim(page_));
+  EXPECT_EQ(populated, 10 * kPage);
+  view_.GiveBack(first);
+  EXPECT_FALSE(region_.Trim(page_));
+  EXPECT_EQ(populated, 0u);
+  // And made again when they are needed.
+  (void)Send(10 * kPage);
+  EXPECT_GE(populated, 10 * kPage);
+}
+
+TEST_F(LargeBulkRegionTest, AreGivenBackPartByPart) {
+  region_.Free(Allocate(3 * kTrimStep).value());
+  EXPECT_TRUE(region_.Trim(page_));
+  EXPECT_TRUE(region_.Trim(page_));
+  EXPECT_FALSE(region_.Trim(page_));
+  EXPECT_EQ(populated, 0u);
 }
 
 }  // namespace

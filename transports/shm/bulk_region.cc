@@ -64,6 +64,17 @@ std::optional<ByteSpan> BulkRegion::Allocate(size_t size, const ControlPage& pee
   return bytes_.subspan(begin, size);
 }
 
+bool BulkRegion::Trim(const ControlPage& peer) {
+  TakeBack(peer);
+  const size_t used =
+      order_.empty() ? 0 : At(order_.size() - 1).offset + At(order_.size() - 1).size;
+  if (populated_ <= used) return false;
+  const size_t step = std::min(populated_ - used, kTrimStep);
+  populated_ -= step;
+  depopulate_(bytes_.subspan(populated_, step));
+  return populated_ > used;
+}
+
 void BulkRegion::TakeBack(const ControlPage& peer) {
   const auto is_back = [&](uint16_t number) {
     Chunk& chunk = chunks_[number];

@@ -34,6 +34,9 @@ struct BulkRecord {
 
 inline constexpr size_t kBulkRecordSize = 16;
 
+// So much is given back at a time, which takes less than a millisecond.
+inline constexpr size_t kTrimStep = size_t{4} << 20;
+
 void EncodeBulkRecord(const BulkRecord& record, std::byte* to);
 // Reads each byte once. Checks nothing.
 BulkRecord DecodeBulkRecord(const std::byte* from);
@@ -43,15 +46,21 @@ class BulkRegion {
  public:
   // `populate` makes pages of the region; false: there are none (memory.h).
   using PopulateFn = bool (*)(ByteSpan);
+  // Gives them back (memory.h).
+  using DepopulateFn = void (*)(ByteSpan);
 
   // `bytes` is this side's own memory, in whole pages.
-  BulkRegion(ByteSpan bytes, PopulateFn populate) : bytes_(bytes), populate_(populate) {}
+  BulkRegion(ByteSpan bytes, PopulateFn populate, DepopulateFn depopulate)
+      : bytes_(bytes), populate_(populate), depopulate_(depopulate) {}
 
   // Memory for `size` bytes; `peer` says what has been given back. Nothing: there is none now, or
   // the peer's page is broken. Pages that were in use before are given out first: they are there.
   std::optional<ByteSpan> Allocate(size_t size, const ControlPage& peer);
   // Gives back memory that was allocated and not handed over.
   void Free(ByteSpan allocated);
+  // Gives pages behind the last memory that is in use back, kTrimStep bytes at most. True: there
+  // are more.
+  bool Trim(const ControlPage& peer);
   // From now on the memory is the peer's, until it gives it back.
   BulkRecord HandOver(ByteSpan allocated);
 
@@ -74,6 +83,7 @@ class BulkRegion {
 
   const ByteSpan bytes_;
   const PopulateFn populate_;
+  const DepopulateFn depopulate_;
   size_t populated_ = 0;  // so many bytes from the beginning have their pages
   std::array<Chunk, kBulkChunks> chunks_;
   std::vector<uint16_t> order_;  // those in use, by offset

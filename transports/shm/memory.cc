@@ -276,6 +276,8 @@ bool Populate(ByteSpan bytes) {
   return ::madvise(bytes.data(), bytes.size(), MADV_POPULATE_WRITE) == 0;
 }
 
+void Depopulate(ByteSpan bytes) { (void)::madvise(bytes.data(), bytes.size(), MADV_REMOVE); }
+
 absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size, Pages pages) {
   if (handle.kind == MemoryKind::kSysv) return AttachSysv(handle.id, size);
   if (!handle.fd) return Refused("is missing");

@@ -76,6 +76,8 @@ absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size, Pages pages
 // Makes the pages of `bytes`, which is part of memory with Pages::kOnDemand. False: the system has
 // none left, or cannot say so (Linux before 5.14), and touching them might end the process.
 bool Populate(ByteSpan bytes);
+// Gives the pages of such memory back to the system. Nobody may be using them.
+void Depopulate(ByteSpan bytes);
 
 // Maps the peer's memory, to be read only. Marks System V memory for removal, so that it goes with
 // the last who has it attached. INVALID_ARGUMENT: the memory is not what it should be: of another

@@ -56,6 +56,9 @@ class ShmConnection final : public Connection, private DescriptorLane {
   std::optional<ByteSpan> AllocateBulk(size_t payload) override;
   bool CommitBulk(const FrameHeader& header, ByteSpan allocated) override;
   void FreeBulk(ByteSpan allocated) override { bulk_->Free(allocated); }
+  bool TrimBulk() override {
+    return bulk_.has_value() && sender_joined_ && bulk_->Trim(*peer_page_);
+  }
   Flushed Flush() override;
   Received Receive(absl::Span<Frame> frames) override;
   void Release(size_t count) override;

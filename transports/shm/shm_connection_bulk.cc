@@ -32,7 +32,7 @@ void ShmConnection::MakeBulk(size_t size) {
   if (!memory.ok()) return;
   bulk_memory_ = std::move(memory->mapping);
   offered_bulk_ = std::move(memory->handle);
-  bulk_.emplace(bulk_memory_.bytes(), &Populate);
+  bulk_.emplace(bulk_memory_.bytes(), &Populate, &Depopulate);
 }
 
 absl::Status ShmConnection::TakeBulk(Offer& offer) {

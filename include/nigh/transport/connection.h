@@ -94,8 +94,8 @@ class DescriptorLane {
 // never calls upward, and does not know what a frame means.
 //
 // Threads: at most one thread at a time sends (Claim, Commit, AllocateBulk, CommitBulk, FreeBulk,
-// Flush, Arm(kSend), End(kSend)), and at most one receives (Receive, Release, Arm(kReceive),
-// End(kReceive)). The two may overlap.
+// TrimBulk, Flush, Arm(kSend), End(kSend)), and at most one receives (Receive, Release,
+// Arm(kReceive), End(kReceive)). The two may overlap.
 //
 // The end of a direction is final. It concerns the whole connection, but what had arrived before is
 // still received.
@@ -123,6 +123,9 @@ class Connection {
   // the memory is still the caller's; Arm(kSend) tells when to try again.
   virtual bool CommitBulk(const FrameHeader& /*header*/, ByteSpan /*allocated*/) { return false; }
   virtual void FreeBulk(ByteSpan /*allocated*/) {}
+  // Gives memory of AllocateBulk that is free now back to the system: a part of it, so that it
+  // takes no longer than a millisecond. True: there is more.
+  virtual bool TrimBulk() { return false; }
 
   // Hands all committed frames to the medium. kSome: Arm for kSend, then Flush again.
   virtual Flushed Flush() = 0;

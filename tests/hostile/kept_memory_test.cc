@@ -1,0 +1,110 @@
+// What was large stays while it is used, and goes a second or two after: messages of spare calls,
+// buffers, bulk regions; in one process that is client and server.
+
+#include <malloc.h>
+#include <sched.h>
+
+#include <cstddef>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "nigh/channel.h"
+#include "nigh/client_context.h"
+#include "nigh/runtime/loop/cooling.h"
+#include "nigh/server.h"
+#include "nigh/testing/virtual_clock.h"
+#include "tests/hostile/hoarder.nigh.h"
+#include "tests/support/temporary_folder.h"
+
+namespace nigh::hostile {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+constexpr size_t kLong = 3 * kMiB;
+
+class EchoService final : public Hoarder::Service {
+  absl::Status Echo(ServerContext&, const Tree& request, Tree* reply) override {
+    *reply = request;
+    return absl::OkStatus();
+  }
+};
+
+// Bytes that the program has allocated.
+size_t Allocated() {
+  const struct mallinfo2 info = ::mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+// Bytes of shared memory that this process has mapped and that are there.
+size_t Shared() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    size_t kib = 0;
+    if (word == "RssShmem:" && status >> kib) return kib * 1024;
+  }
+  ADD_FAILURE() << "the kernel does not say";
+  return 0;
+}
+
+class KeptMemoryTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  KeptMemoryTest() {
+    server_.Register(service_);
+    const std::string address = absl::StrCat(GetParam(), folder_.PathOf("server"));
+    EXPECT_TRUE(server_.Listen(address).ok());
+    EXPECT_TRUE(server_.Start().ok());
+    channel_ = Dial(address).value();
+    // Whatever the first call makes is there from now on.
+    Echo(1);
+  }
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  void SetUp() override { GTEST_SKIP() << "what the sanitizer keeps cannot be told from it"; }
+#endif
+
+  void Echo(size_t size) {
+    Tree request;
+    request.set_fruit(std::string(size, 'x'));
+    Tree reply;
+    ClientContext context;
+    ASSERT_TRUE(Hoarder::Stub(channel_).Echo(context, request, &reply).ok());
+    ASSERT_EQ(reply.fruit().size(), size);
+  }
+  // Time passes until `condition` is true. What is due happens in other threads.
+  template <class Condition>
+  void PassTimeUntil(Condition condition) {
+    for (clock_.Advance(Cooling::kKeptFor); !condition(); ::sched_yield()) {
+      clock_.Advance(absl::Milliseconds(1));
+    }
+  }
+
+  const testing::TemporaryFolder folder_;
+  testing::VirtualClock clock_;
+  EchoService service_;
+  Server server_;
+  std::shared_ptr<Channel> channel_;
+};
+
+TEST_P(KeptMemoryTest, StaysWhileItIsUsedAndThenGoes) {
+  const size_t allocated = Allocated();
+  const size_t shared = Shared();
+  const auto has_gone = [&] { return Allocated() < allocated + kMiB && Shared() < shared + kMiB; };
+  for (int round = 0; round < 2; ++round) {
+    for (int call = 0; call < 3; ++call) Echo(kLong);
+    // The server's request and reply.
+    EXPECT_GE(Allocated(), allocated + 2 * kLong);
+    PassTimeUntil(has_gone);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, KeptMemoryTest, ::testing::Values("shm:", "unix:"),
+                         [](const auto& info) {
+                           return std::string(info.param, std::string(info.param).size() - 1);
+                         });
+
+}  // namespace
+}  // namespace nigh::hostile
