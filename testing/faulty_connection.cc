@@ -69,30 +69,58 @@ std::optional<ByteSpan> FaultyConnection::Claim(size_t payload) {
   return claim;
 }
 
-void FaultyConnection::Commit(const FrameHeader& header) {
+FaultyConnection::Fate FaultyConnection::FateOf(FrameHeader& header, ByteSpan payload) {
   const size_t size = kFrameHeaderSize + header.length;
-  FrameHeader sent = header;
   for (;;) {
     const Step step = out_.faults.Next(size, /*whole=*/true);
-    if (step == Step::kCut || step == Step::kEnd) return;
-    if (step == Step::kLose) {
-      out_.faults.Done();
-      break;
-    }
-    if (step != Step::kCorrupt) {
-      connection_->Commit(sent);
-      break;
-    }
+    faulted_ = step == Step::kLose || step == Step::kCorrupt;
+    if (step == Step::kCut || step == Step::kEnd) return Fate::kCut;
+    if (step == Step::kLose) return Fate::kLost;
+    if (step != Step::kCorrupt) return Fate::kSent;
     const size_t at = out_.faults.FaultIn();
     if (at >= kFrameHeaderSize) {
-      claim_[at - kFrameHeaderSize] = ~claim_[at - kFrameHeaderSize];
-    } else if (!Corrupt(sent, at)) {
+      payload[at - kFrameHeaderSize] = ~payload[at - kFrameHeaderSize];
+    } else if (!Corrupt(header, at)) {
       out_.faults.Skip();
       continue;
     }
-    out_.faults.Done();
+    return Fate::kSent;
   }
-  out_.faults.Passed(size);
+}
+
+void FaultyConnection::Done(const FrameHeader& header) {
+  if (faulted_) out_.faults.Done();
+  out_.faults.Passed(kFrameHeaderSize + header.length);
+}
+
+void FaultyConnection::Commit(const FrameHeader& header) {
+  FrameHeader sent = header;
+  const Fate fate = FateOf(sent, claim_);
+  if (fate == Fate::kCut) return;
+  if (fate == Fate::kSent) connection_->Commit(sent);
+  Done(header);
+}
+
+std::optional<ByteSpan> FaultyConnection::AllocateBulk(size_t payload) {
+  if (link_->cut.load(std::memory_order_acquire)) return std::nullopt;
+  return connection_->AllocateBulk(payload);
+}
+
+bool FaultyConnection::CommitBulk(const FrameHeader& header, ByteSpan allocated) {
+  if (IsHeldUp(out_)) return false;
+  FrameHeader sent = header;
+  const Fate fate = FateOf(sent, allocated);
+  if (fate == Fate::kSent && !connection_->CommitBulk(sent, allocated)) {
+    // It meets the same fault again when there is room: the byte is turned back.
+    const size_t at = faulted_ ? out_.faults.FaultIn() : 0;
+    if (at >= kFrameHeaderSize) {
+      allocated[at - kFrameHeaderSize] = ~allocated[at - kFrameHeaderSize];
+    }
+    return false;
+  }
+  if (fate != Fate::kSent) connection_->FreeBulk(allocated);
+  if (fate != Fate::kCut) Done(header);
+  return true;
 }
 
 Flushed FaultyConnection::Flush() {

@@ -30,6 +30,10 @@ class FaultyConnection final : public Connection {
 
   std::optional<ByteSpan> Claim(size_t payload) override;
   void Commit(const FrameHeader& header) override;
+  std::optional<ByteSpan> AllocateBulk(size_t payload) override;
+  bool CommitBulk(const FrameHeader& header, ByteSpan allocated) override;
+  void FreeBulk(ByteSpan allocated) override { connection_->FreeBulk(allocated); }
+  bool TrimBulk() override { return connection_->TrimBulk(); }
   Flushed Flush() override;
   Received Receive(absl::Span<Frame> frames) override;
   void Release(size_t count) override { connection_->Release(count); }
@@ -38,8 +42,6 @@ class FaultyConnection final : public Connection {
   Waiter::PollCost poll_cost() const override { return connection_->poll_cost(); }
   void Close() override { connection_->Close(); }
   size_t max_payload() const override { return connection_->max_payload(); }
-  // What a peer without faults sends beside. This side cuts everything, so that each piece can meet
-  // a fault.
   size_t max_received_payload() const override { return connection_->max_received_payload(); }
   // As the medium's: what goes with a frame that is lost belongs to none.
   DescriptorLane* descriptors() override { return connection_->descriptors(); }
@@ -61,12 +63,23 @@ class FaultyConnection final : public Connection {
   bool IsHeldUp(Lane& lane);
   // Whatever is to happen to this frame, which has been received.
   Received Take(Frame& frame);
+  // What is to become of a frame that is sent.
+  enum class Fate {
+    kSent,
+    kLost,
+    kCut,  // with all that would follow
+  };
+  // Finds the fate of one, and turns a byte of `header` or `payload` if that is the fault. A frame
+  // that then is sent, or lost, has Done().
+  Fate FateOf(FrameHeader& header, ByteSpan payload);
+  void Done(const FrameHeader& header);
 
   const std::shared_ptr<FaultyLink> link_;
   const std::unique_ptr<Connection> connection_;
   Lane in_;
   Lane out_;
   ByteSpan claim_;
+  bool faulted_ = false;              // the frame whose fate has been found has met one
   std::vector<std::byte> corrupted_;  // the payload of a frame that was received
 };
 

@@ -108,10 +108,10 @@ class FaultsTest : public ::testing::TestWithParam<Side> {
   // A server and its client, of which one has `faults`. If that is the client, the server is the
   // same for all.
   struct Site {
-    explicit Site(absl::string_view faults) {
+    explicit Site(absl::string_view faults, size_t padding = 0) {
       static int sites = 0;
       // Of one length, as exchanges are.
-      id = absl::StrFormat("%06d", ++sites);
+      id = absl::StrFormat("%06d%s", ++sites, std::string(padding, 'x'));
       const bool at_server = GetParam() == Side::kServer;
       if (at_server) own.emplace(faults);
       peer = at_server ? &*own : honest;
@@ -139,9 +139,9 @@ class FaultsTest : public ::testing::TestWithParam<Side> {
 
   void EndHonest() { honest_.reset(); }
 
-  static Length LengthOf(Kind kind) {
+  static Length LengthOf(Kind kind, size_t padding = 0) {
     ForgetFaults();
-    const Site site("");
+    const Site site("", padding);
     const Outcome outcome = MakeExchange(site.channel, kind, site.id, kPatient);
     EXPECT_EQ(outcome.status, absl::OkStatus());
     EXPECT_TRUE(outcome.right);
@@ -149,15 +149,17 @@ class FaultsTest : public ::testing::TestWithParam<Side> {
     return {.in = counts.in, .out = counts.out};
   }
 
-  // Has `expected` come about before byte `at`, and looks what comes of it.
-  static void Try(Kind kind, const Expected& expected, absl::string_view direction, uint64_t at) {
+  // Has `expected` come about before byte `at`, and looks what comes of it. Messages have so many
+  // bytes more than they need.
+  static void Try(Kind kind, const Expected& expected, absl::string_view direction, uint64_t at,
+                  size_t padding = 0) {
     const std::string fault = absl::StrCat(direction, "@", at, "=", expected.fault);
     const std::string trial = absl::StrCat(NameOf(kind), ", ", fault);
     const char* const only = std::getenv("ONLY_TRIAL");
     if (only != nullptr && trial != only) return;
     SCOPED_TRACE(trial);
     ForgetFaults();
-    Site site(fault);
+    Site site(fault, padding);
     const Outcome outcome =
         MakeExchange(site.channel, kind, site.id, {.timeout = expected.timeout});
     EXPECT_TRUE(outcome.status.ok() || expected.codes.contains(outcome.status.code()))
@@ -203,6 +205,28 @@ TEST_P(FaultsTest, BeforeEveryByte) {
       }
       for (uint64_t at = 0; at <= length.out && !HasFailure(); at += stride) {
         Try(kind, expected, "out", at);
+      }
+    }
+  }
+  EndHonest();
+  EXPECT_EQ(OpenDescriptors(), descriptors);
+}
+
+// Messages that are cut, or lie beside the ring.
+TEST_P(FaultsTest, AmidLongMessages) {
+  constexpr size_t kPadding = 100'000;
+  constexpr uint64_t kStrides = 12;
+  (void)LengthOf(Kind::kUnary);
+  EndHonest();
+  const int descriptors = OpenDescriptors();
+  SetUp();
+  for (const Kind kind : kKinds) {
+    const Length length = LengthOf(kind, kPadding);
+    for (const Expected& expected : Faults()) {
+      // Somewhere in each frame, another place in each round: in headers, too.
+      for (uint64_t i = 0; i <= kStrides && !HasFailure(); ++i) {
+        Try(kind, expected, "in", length.in * i / kStrides + i, kPadding);
+        Try(kind, expected, "out", length.out * i / kStrides + i, kPadding);
       }
     }
   }

@@ -2,7 +2,11 @@
 // them.
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -147,6 +151,35 @@ TEST_F(BulkTest, ThePeerIsWokenWhileALongPayloadIsMade) {
   ASSERT_TRUE(longer.has_value());
   EXPECT_FALSE(look().soon);
   client_->FreeBulk(*longer);
+}
+
+// Memory that cannot be sealed lies in a file system that may be full.
+TEST_F(BulkTest, AFullSystemIsNoMemoryAndNoSignal) {
+  enum : int { kGood, kNoNamespace, kNeverFull, kLost, kNotAgain };
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // A /dev/shm of this child's own. The rings take half a megabyte of it.
+    if (::unshare(CLONE_NEWNS) != 0 ||
+        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=4m") != 0) {
+      ::_exit(kNoNamespace);
+    }
+    Meet("?memory=posix", "?memory=posix");
+    uint32_t sent = 0;
+    while (sent < 10 && SendLong(*client_, sent, Pattern(sent, kLong))) ++sent;
+    if (sent == 0 || sent == 10) ::_exit(kNeverFull);
+    for (uint32_t call = 0; call < sent; ++call) {
+      if (Receive(*server_).value().payload != Pattern(call, kLong)) ::_exit(kLost);
+    }
+    const bool again = SendLong(*client_, 99, Pattern(99, kLong)) &&
+                       Receive(*server_).value().payload == Pattern(99, kLong);
+    ::_exit(again ? kGood : kNotAgain);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "by signal " << WTERMSIG(status);
+  if (WEXITSTATUS(status) == kNoNamespace) GTEST_SKIP() << "needs a mount namespace: run as root";
+  EXPECT_EQ(WEXITSTATUS(status), kGood);
 }
 
 TEST_F(BulkTest, MemoryThatIsNotSentIsFreed) {
