@@ -33,7 +33,7 @@ class FaultyConnection final : public Connection {
   std::optional<ByteSpan> AllocateBulk(size_t payload) override;
   bool CommitBulk(const FrameHeader& header, ByteSpan allocated) override;
   void FreeBulk(ByteSpan allocated) override { connection_->FreeBulk(allocated); }
-  bool TrimBulk() override { return connection_->TrimBulk(); }
+  Trimmed TrimBulk() override { return connection_->TrimBulk(); }
   Flushed Flush() override;
   Received Receive(absl::Span<Frame> frames) override;
   void Release(size_t count) override { connection_->Release(count); }

@@ -55,9 +55,10 @@ void Waiter::Found() {
     if (long_yields_ > 0 && !yielded_long_) --long_yields_;
     if (lost_slices_ > 0 && yielded_ && !lost_slice_) --lost_slices_;
     if (spins_ != 0) vain_spins_ = std::min(vain_spins_ + 1, kVainSpins);
-    // Capped, so that one very long wait does not outweigh the many that follow.
+    // Capped, so that one very long wait does not outweigh the many that follow. What was announced
+    // says nothing of waits for what is not.
     const int64_t waited = std::min(SteadyNanos() - started_, 10 * kWakeNanos);
-    usual_ += (waited - usual_) / 4;
+    if (!expects_) usual_ += (waited - usual_) / 4;
   }
   Reset();
 }

@@ -91,10 +91,11 @@ void Assembler::Erase(uint32_t call) {
   unfinished_.erase(entry);
 }
 
-void Assembler::GiveBack(std::string& payload) {
-  if (payload.capacity() <= std::string().capacity()) return;
+bool Assembler::GiveBack(std::string& payload) {
+  if (payload.capacity() <= std::string().capacity()) return false;
   spare_ = std::move(payload);
   spare_.clear();
+  return true;
 }
 
 }  // namespace nigh

@@ -42,8 +42,8 @@ class Assembler {
   absl::StatusOr<std::optional<Whole>> Add(const Frame& piece);
 
   // Gives back a payload that Add has returned and that has been read. Its memory serves the next
-  // of about that length, until Trim. Nothing to give back: does nothing.
-  void GiveBack(std::string& payload);
+  // of about that length, until Trim. False: there is nothing to give back.
+  bool GiveBack(std::string& payload);
   void Trim() { std::string().swap(spare_); }  // which an assignment would not free
 
   // Drops the call's unfinished payload, if there is one.
@@ -51,11 +51,13 @@ class Assembler {
     if (!unfinished_.empty()) Erase(call);
   }
 
-  // Bytes that the unfinished payloads have announced or take, and those that serve the next.
-  size_t kept() const {
+  // Bytes that the unfinished payloads have announced, or take.
+  size_t announced() const { return announced_; }
+  // Bytes that serve the next.
+  size_t spare() const {
     // A string that has allocated nothing has room for some.
     const size_t spare = spare_.capacity();
-    return announced_ + (spare > std::string().capacity() ? spare : 0);
+    return spare > std::string().capacity() ? spare : 0;
   }
 
   // The kind of frame that the call's unfinished payload began with, if there is one.

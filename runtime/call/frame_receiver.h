@@ -76,7 +76,7 @@ class FrameReceiver {
     const Received received = connection_.Receive(absl::MakeSpan(frames_));
     count_ = received.frames;
     ended_ = received.ended;
-    drained_ = count_ == 0 || received.all;
+    drained_ = received.all || (count_ == 0 && !received.soon);
     soon_ = received.soon || (soon_ && count_ == 0);
     ahead_ = received.next;
     if (count_ != 0 && !asked_) AskForArrivals();

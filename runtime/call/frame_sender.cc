@@ -254,11 +254,11 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
   return std::nullopt;
 }
 
-bool FrameSender::Trim() {
+Trimmed FrameSender::Trim() {
   MutexLock lock(mutex_);
   spare_.reset();
   spare_size_ = 0;
-  return !broken_ && connection_.TrimBulk();
+  return broken_ ? Trimmed::kAll : connection_.TrimBulk();
 }
 
 FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::string_view sections,

@@ -77,8 +77,8 @@ class FrameSender {
     MutexLock lock(mutex_);
     on_long_message_ = std::move(used);
   }
-  // Lets go of such memory, of a part at least. True: there is more.
-  bool Trim() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Lets go of such memory, or a part of it.
+  Trimmed Trim() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // For who has more to do in one section with a send: decide that it is to be sent, say.
   Mutex& mutex() const ABSL_LOCK_RETURNED(mutex_) { return mutex_; }

@@ -56,13 +56,23 @@ class HelloWait {
 
 }  // namespace
 
+namespace {
+
+// A poller that is there anyway: a channel has no thread while callers wait for their calls. It
+// must not be held: it holds the session while it polls that.
+std::function<std::shared_ptr<Poller>()> PollerIfAny(const ChannelOptions& options) {
+  if (options.event_loop == nullptr) return &RunningSharedPoller;
+  return [poller = std::weak_ptr<Poller>(options.event_loop->poller())] { return poller.lock(); };
+}
+
+}  // namespace
+
 ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string name,
                              const ChannelOptions& options,
                              std::shared_ptr<const ExpectedServer> expected, bool takes_fds)
     : link_(std::move(connection), std::move(name), options.limits, pump_, takes_fds),
       pump_(link_.connection(), link_.sender(), *this, options),
-      cooling_([loop = options.event_loop] { return loop ? loop->poller() : SharedPoller(); },
-               [this] { return Cool(); }),
+      cooling_(PollerIfAny(options), [this] { return Cool(); }),
       handshake_(link_, std::move(expected)) {
   link_.sender().OnLongMessage([this] { cooling_.Use(weak_from_this()); });
 }
@@ -171,17 +181,29 @@ bool ClientSession::TakePiece(const Frame& frame, const void* own) {
     FrameExtras extras = {.owned = &payload, .descriptors = std::move((*whole)->descriptors)};
     Route(*slot, header, AsBytes(payload), &extras, own);
   }
-  if (payload.capacity() <= link_.limits().max_message) {
-    assembler_.GiveBack(payload);
+  if (payload.capacity() <= link_.limits().max_message && assembler_.GiveBack(payload)) {
     cooling_.Use(weak_from_this());
   }
   return true;
 }
 
 bool ClientSession::Cool() {
-  // Whoever pumps is using it, or waits for what will.
-  if (!pump_.TryRun([this] { assembler_.Trim(); })) cooling_.Use(weak_from_this());
-  return link_.sender().Trim();
+  // The assembler is whoever's who pumps.
+  pump_.PauseSoon();
+  return cooling_.IsDue();
+}
+
+void ClientSession::TakePause() {
+  if (!cooling_.IsDue()) return;
+  assembler_.Trim();
+  switch (link_.sender().Trim()) {
+    case Trimmed::kAll:
+      return cooling_.Forget();
+    case Trimmed::kHeld:
+      return cooling_.Use(weak_from_this());
+    case Trimmed::kMore:
+      return;
+  }
 }
 
 void ClientSession::Route(Slot& slot, const FrameHeader& header, ConstByteSpan payload,

@@ -65,6 +65,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
  private:
   bool TakeFrame(const Frame& frame, const void* own) override;
   void TakeEnd() override;
+  void TakePause() override;
 
   bool Violated(absl::Status violation);
   bool TakePiece(const Frame& frame, const void* own);
@@ -77,7 +78,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
              const void* own);
   // Whether the message whose first piece this is is to be kept.
   bool IsWanted(Slot& slot, const FrameHeader& header, ConstByteSpan payload, const void* own);
-  // Lets go of large memory that is kept for later; see Cooling.
+  // Has large memory let go of that is kept for later; see Cooling. Where there is no poller, a call
+  // finds that it is overdue.
   bool Cool();
   // Calls on_end_, the first time.
   void NotifyEnd();

@@ -105,14 +105,22 @@ void Pump::NoticeDeath(bool waits) {
   // socket it does, unless another process has the socket, too: that is not worth a system call.
   if (poll_cost_ == Waiter::PollCost::kCheap) (void)receiver_.Arm();
   (void)PumpSome();
+  TakePause();
   Leave();
 }
 
-bool Pump::TryRun(absl::FunctionRef<void()> work) {
-  if (!token_.TryTake()) return false;
-  work();
-  Leave();
-  return true;
+void Pump::PauseSoon() {
+  pause_wanted_.store(true, std::memory_order_release);
+  if (token_.TryTake()) {
+    Leave();
+  } else {
+    Interrupt();
+  }
+}
+
+void Pump::TakePause() {
+  pause_wanted_.store(false, std::memory_order_relaxed);
+  sink_.TakePause();
 }
 
 bool Pump::PumpOne() {
@@ -148,12 +156,14 @@ int Pump::PumpSome() {
 bool Pump::LookOut() {
   // The reply to a request that has just been sent is not there yet. Where a look is a system call,
   // the first one comes after a yield, or after the sleep.
+  bool expects = false;
   for (bool may_find = !receiver_.SeemsDrained() || !sender_.idle();; may_find = MayFind()) {
     if (may_find && PumpOne()) {
       waiter_.Found();
       return true;
     }
-    if (receiver_.TakeSoon()) waiter_.Expect();
+    // Once: whoever announces again and again must not keep this thread from its deadline.
+    if (receiver_.TakeSoon() && !std::exchange(expects, true)) waiter_.Expect();
     if (!waiter_.PollAgain(poll_cost_)) return false;
   }
 }
@@ -193,6 +203,7 @@ void Pump::Park(const Parked& parked, Deadline deadline, absl::FunctionRef<bool(
 
 void Pump::Leave() {
   own_ = nullptr;
+  if (pause_wanted_.load(std::memory_order_acquire)) TakePause();
   if (token_.Leave()) PassOnNow();
 }
 

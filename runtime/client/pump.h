@@ -54,6 +54,8 @@ class Pump final : public Pollable {
     virtual bool TakeFrame(const Frame& frame, const void* own) = 0;
     // Nothing comes any more: the connection has ended, or the server broke the protocol. Once.
     virtual void TakeEnd() = 0;
+    // Nothing has come for a moment: now and then, and after PauseSoon.
+    virtual void TakePause() = 0;
 
    protected:
     ~Sink() = default;
@@ -87,8 +89,8 @@ class Pump final : public Pollable {
   // Somebody has just received.
   void NoteLook() { last_looked_.store(Ticks(), std::memory_order_relaxed); }
 
-  // Runs `work` as whoever pumps would, unless somebody does. False: it has not run.
-  bool TryRun(absl::FunctionRef<void()> work);
+  // Has the sink take a pause as soon as whoever pumps has nothing to do.
+  void PauseSoon() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Wakes whoever pumps from its sleep, so that it looks again whether to go on.
   void Interrupt() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -147,6 +149,8 @@ class Pump final : public Pollable {
   void BeginToLead(Wait& wait);
   // Leaves the token, and passes it on if somebody needs it.
   void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
+  // By whoever has the token.
+  void TakePause();
 
   // By whoever has the token. Handles one frame, or makes one attempt to send what waits. False:
   // there was nothing to do.
@@ -208,6 +212,7 @@ class Pump final : public Pollable {
   // Needed by followers that sleep, by what is unsent, and while a poller is attached.
   PumpToken token_;
   std::atomic<bool> over_ = false;  // the sink has been told of the end
+  std::atomic<bool> pause_wanted_ = false;
   // When somebody last received on the connection, or was about to; in Ticks.
   std::atomic<int64_t> last_looked_ = 0;
   // How many callers wait for room. Any thread's send may make it, not only the pump's.
@@ -260,6 +265,7 @@ void Pump::Lead(Wait& wait) {
     wait.BeginToSleep();
     Sleep(wait.deadline(), [&] { return wait.waits(); });
     waiter_.Slept();
+    if (pause_wanted_.load(std::memory_order_acquire)) TakePause();
   }
   Leave();
 }

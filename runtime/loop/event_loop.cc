@@ -58,10 +58,17 @@ struct Shared {
   std::weak_ptr<PollerThread> thread ABSL_GUARDED_BY(mutex);
 };
 
+constinit PerProcess<Shared> present;
+
+// The result points to the poller and holds the thread.
+std::shared_ptr<Poller> PollerOf(std::shared_ptr<PollerThread> thread) {
+  Poller* const poller = thread->poller();
+  return std::shared_ptr<Poller>(std::move(thread), poller);
+}
+
 }  // namespace
 
 std::shared_ptr<Poller> SharedPoller() {
-  static constinit PerProcess<Shared> present;
   Shared& shared = present.Get();
   MutexLock lock(shared.mutex);
   std::shared_ptr<PollerThread> thread = shared.thread.lock();
@@ -71,11 +78,17 @@ std::shared_ptr<Poller> SharedPoller() {
     } catch (const std::system_error&) {
       return nullptr;
     }
+    if (!thread->poller()->Open().ok()) return nullptr;
     shared.thread = thread;
   }
-  // The result points to the poller and holds the thread.
-  Poller* const poller = thread->poller();
-  return std::shared_ptr<Poller>(std::move(thread), poller);
+  return PollerOf(std::move(thread));
+}
+
+std::shared_ptr<Poller> RunningSharedPoller() {
+  Shared& shared = present.Get();
+  MutexLock lock(shared.mutex);
+  std::shared_ptr<PollerThread> thread = shared.thread.lock();
+  return thread == nullptr ? nullptr : PollerOf(std::move(thread));
 }
 
 EventLoop::EventLoop() {

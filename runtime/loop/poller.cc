@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <cerrno>
 #include <cstdint>
 #include <memory>
@@ -85,6 +86,8 @@ constexpr int kCoolAfter = 64;
 // The same after its peer has said that something is about to come: about as long as the waiter
 // looks out then.
 constexpr int kCoolAfterSoon = 256;
+// So often does it say so, at most, without that anything comes.
+constexpr int kMostAnnouncements = 16;
 // So many passes that spin in vain are made for one look at the clock.
 constexpr uint32_t kSpinsPerClock = 64;
 // So many turns that did something, or handlers.
@@ -174,6 +177,7 @@ void Poller::Drop(Source& source) {
   }
   tokens_.erase(source.pollable.get());
   if (source.hot) MakeCold(source);
+  assert(source.share != nullptr);
   TimeShares::Leave(*source.share);
   load_.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -206,6 +210,7 @@ void Poller::MakeHot(Source& source) {
 }
 
 void Poller::MakeCold(Source& source) {
+  assert(source.share != nullptr);
   source.hot = false;
   shares_.Cool(*source.share);
 }
@@ -254,12 +259,12 @@ Poller::Pass Poller::PollHot() {
         // Neither `source` nor hot_ may be touched: they are another thread's.
         return Pass::kRoleLost;
       case Pollable::Turn::kBusy:
-        source.idle_passes = 0;
+        source.idle_passes = source.announcements = 0;
         result = Pass::kBusy;
         AfterWork();
         break;
       case Pollable::Turn::kDrained:
-        source.idle_passes = 0;
+        source.idle_passes = source.announcements = 0;
         result = std::max(result, Pass::kDrained);
         AfterWork();
         break;
@@ -270,8 +275,13 @@ Poller::Pass Poller::PollHot() {
         cold = Cool(source);
         break;
       case Pollable::Turn::kSoon:
-        source.idle_passes = kCoolAfter - kCoolAfterSoon;
-        result = std::max(result, Pass::kSoon);
+        // Whoever announces for ever is not looked out for.
+        if (++source.announcements <= kMostAnnouncements) {
+          source.idle_passes = kCoolAfter - kCoolAfterSoon;
+          result = std::max(result, Pass::kSoon);
+        } else {
+          cold = ++source.idle_passes > kCoolAfter && Cool(source);
+        }
         break;
       case Pollable::Turn::kEnded:
         Drop(source);

@@ -98,6 +98,7 @@ class Poller {
     bool hot = false;
     bool looks_again = false;  // a timer has been set for LookAgain
     int idle_passes = 0;
+    int announcements = 0;  // since something came
   };
   // The outcome of a pass over everything: the greatest of its parts' outcomes. They mean what
   // those of Pollable::Turn mean.

@@ -17,6 +17,7 @@ Account::Account(Limits limits, std::shared_ptr<Account> user,
     : limits_(std::move(limits)),
       user_(std::move(user)),
       kept_(user_ == nullptr ? nullptr : &user_->kept_),
+      spare_(user_ == nullptr ? nullptr : &user_->spare_),
       descriptors_(std::make_shared<DescriptorCount>(
           DescriptorCount::Limit{.whose = limits_.whose,
                                  .most = limits_.descriptors,

@@ -21,6 +21,9 @@ namespace nigh {
 // Thread-safe. No locks: two that ask at the same moment may both be told that there is room.
 class Account {
  public:
+  // Spare memory may be one in so many parts of what may be kept.
+  static constexpr size_t kSpareShare = 4;
+
   struct Limits {
     std::string whose = {};  // "this connection", "user 1000"
     size_t bytes = 0;
@@ -44,11 +47,12 @@ class Account {
 
   // Whether so many bytes more may be kept. Where nothing is, one thing of any size may be.
   bool MayKeep(size_t bytes) const { return WhoMayNotKeep(bytes) == nullptr; }
-  // Whether so many bytes more may be kept that nothing needs any more but what may come next:
-  // together with all else, a quarter at most.
+  // Large memory that nothing needs any more but what may come next. It is apart from what is kept.
+  ByteCount& spare() { return spare_; }
+  // Whether there may be so many bytes more of that: a quarter of what may be kept, at most.
   bool MayKeepSpare(size_t bytes) const {
     for (const Account* account = this; account != nullptr; account = account->user_.get()) {
-      if (account->kept_.bytes() + bytes > account->limits_.bytes / 4) return false;
+      if (account->spare_.bytes() + bytes > account->limits_.bytes / kSpareShare) return false;
     }
     return true;
   }
@@ -78,6 +82,7 @@ class Account {
   const Limits limits_;
   const std::shared_ptr<Account> user_;
   ByteCount kept_;
+  ByteCount spare_;
   const std::shared_ptr<DescriptorCount> descriptors_;
   const std::shared_ptr<DescriptorCount> departing_;
   std::atomic<int> threads_ = 0;

@@ -94,9 +94,11 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
   const bool here =
       !has_pool_ || (IsPrompt(method.handler()) &&
                      (dispatch == Dispatch::kInline || (dispatch == Dispatch::kAdaptive && !slow)));
-  if (!here || method.handler().co_run != nullptr) {
+  // A handler that runs here is over within this turn, as a rule. It lasts if it overstays, as the
+  // one before it may have done that still runs.
+  if (!here || method.handler().co_run != nullptr || call->session().running_handlers() > 1) {
     if (absl::Status charged = call->ChargeLasting(); !charged.ok()) {
-      return RefuseBeyondShare(std::move(call), charged, mark);
+      return RefuseBeyondShare(std::move(call), charged, beyond_memory_, mark);
     }
   }
   if (!here) {
@@ -125,7 +127,7 @@ bool Dispatcher::RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, b
   Poller& poller = call->session().poller();
   const std::shared_ptr<Account> account = call->session().link().account();
   if (absl::Status taken = account->TakeThread(call->method().method().name); !taken.ok()) {
-    return RefuseBeyondShare(std::move(call), taken, mark);
+    return RefuseBeyondShare(std::move(call), taken, beyond_share_, mark);
   }
   // Whoever calls this owns the call. The method is the dispatcher's.
   WorkerPool::Task task = [this, account, call = std::move(call)](WorkerPool::Fate fate) mutable {
@@ -161,8 +163,8 @@ bool Dispatcher::RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, b
 }
 
 bool Dispatcher::RefuseBeyondShare(std::unique_ptr<ServerCall> call, const absl::Status& refusal,
-                                   InlineMark& mark) {
-  const int refused = beyond_share_.Count(1);
+                                   ReportRate& rate, InlineMark& mark) {
+  const int refused = rate.Count(1);
   if (refused != 0 && on_refusal_ != nullptr) {
     on_refusal_(absl::Status(refusal.code(),
                              absl::StrCat(call->session().peer().address, ": serve: ", refused,

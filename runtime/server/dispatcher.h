@@ -183,7 +183,7 @@ class Dispatcher {
   bool RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, bool may_run_here);
   // Ends a call whose connection or user has its share of threads or memory. As Run.
   bool RefuseBeyondShare(std::unique_ptr<ServerCall> call, const absl::Status& refusal,
-                         InlineMark& mark);
+                         ReportRate& rate, InlineMark& mark);
   // Has `poller` look for calls that have waited for too long, from now until none waits.
   void LookOut(Poller& poller) ABSL_LOCKS_EXCLUDED(mutex_);
   void RefuseOverdue(Poller& poller) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -204,6 +204,7 @@ class Dispatcher {
   bool looking_out_ ABSL_GUARDED_BY(mutex_) = false;  // a poller has a timer for it
   ReportRate refusals_;                               // of calls for want of threads
   ReportRate beyond_share_;                           // of calls of a connection that has enough
+  ReportRate beyond_memory_;                          // likewise
   WorkerPool pool_;
   Watchdog watchdog_;
 };

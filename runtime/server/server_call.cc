@@ -48,6 +48,7 @@ ServerCall::ServerCall(ServerSession& session, RegisteredMethod& method, const M
 
 ServerCall::~ServerCall() {
   link_.account()->kept().Subtract(charged_);
+  link_.account()->spare().Subtract(spare_bytes_);
   MutexLock lock(mutex_);
   ClearInbox();
 }
@@ -88,7 +89,7 @@ bool ServerCall::Settle() {
 }
 
 void ServerCall::ChargeSpare() {
-  Discharge();
+  link_.account()->kept().Subtract(std::exchange(charged_, 0));
   size_t large = 0;
   if (request_size_ * kParsedPerByte > kLargeMessage && RequestSpace() > kLargeMessage) {
     large += RequestSpace();
@@ -99,36 +100,28 @@ void ServerCall::ChargeSpare() {
     } else {
       // It may be larger than any that could be.
       reply_.reset();
-      reply_size_ = 0;
     }
   }
+  request_size_ = request_space_ = reply_size_ = 0;
   if (large == 0) return;
-  if (!session_.KeepsSpare(large)) return DropMessages();
-  charged_ = large;
-  link_.account()->kept().Add(large);
-}
-
-void ServerCall::DropLargeMessages() {
-  if (charged_ == 0) return;
-  Discharge();
-  DropMessages();
+  const size_t more = large > spare_bytes_ ? large - spare_bytes_ : 0;
+  if (!session_.KeepsSpare(more)) return DropMessages();
+  link_.account()->spare().Add(more);
+  spare_bytes_ += more;
 }
 
 void ServerCall::DropMessages() {
+  link_.account()->spare().Subtract(std::exchange(spare_bytes_, 0));
   request_.reset();
   reply_.reset();
   MakeMessages();
-  request_size_ = request_space_ = reply_size_ = 0;
 }
-
-void ServerCall::Discharge() { link_.account()->kept().Subtract(std::exchange(charged_, 0)); }
 
 // It belongs to the session alone.
 void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   phase_.store(Phase::kSpare, std::memory_order_relaxed);
   if (reply_ != nullptr) reply_->Clear();
   MakeMessages();
-  request_size_ = request_space_ = reply_size_ = 0;
   initial_sent_ = send_seen_ = false;
   finished_.store(false, std::memory_order_relaxed);
   begun_.store(false, std::memory_order_relaxed);

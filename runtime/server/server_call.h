@@ -61,7 +61,7 @@ class ServerCall final : public HandlerCall {
   // malloc adds, and a pointer.
   static constexpr size_t kOwnBytes = 2048;
   static constexpr size_t kParsedPerByte = 36;
-  // Messages of more bytes are kept with a spare call only for a while, and are charged.
+  // Messages of more bytes are kept with a spare call for a while only, and are charged as spare.
   static constexpr size_t kLargeMessage = size_t{64} << 10;
 
   // `session` outlives the call. `description`: as handlers see the method.
@@ -125,13 +125,15 @@ class ServerCall final : public HandlerCall {
   // callback does not run any more once this has returned. False: somebody else still uses the
   // call, and will give it back.
   bool Settle() ABSL_LOCKS_EXCLUDED(mutex_);
-  // For the thread that gives the call back, once it has been settled: charges the link for large
-  // messages, which stay, or lets go of them.
+  // For the thread that gives the call back, once it has been settled: nothing is charged any more
+  // but large messages, as spare. They stay, or are let go of.
   void ChargeSpare();
   // Makes a call that is over ready for another request. Its messages keep their memory.
   void Renew();
-  // Lets go of what ChargeSpare has kept. Of a call that has been renewed.
-  void DropLargeMessages();
+  // What of its messages is charged so, in bytes; however short later ones are, memory stays.
+  size_t spare_bytes() const { return spare_bytes_; }
+  // Lets go of that. Of a call that is not in use.
+  void DropMessages();
 
   uint32_t id() const { return id_; }
   uint16_t method_id() const { return method_id_; }
@@ -213,8 +215,6 @@ class ServerCall final : public HandlerCall {
   static size_t SpaceOf(const google::protobuf::MessageLite& message, size_t serialised);
   // Charges it for `what`, "a request".
   absl::Status Charge(absl::string_view what, size_t bytes);
-  void Discharge();
-  void DropMessages();
   // Lets go of the messages that wait for the handler.
   void ClearInbox() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Checks whether the handler's metadata may be sent.
@@ -242,7 +242,8 @@ class ServerCall final : public HandlerCall {
   size_t request_space_ = 0;  // bytes that it takes, once they have been asked for
   size_t reply_size_ = 0;     // bytes that reply_ serialises to
   bool reply_sent_ = false;
-  size_t charged_ = 0;  // bytes that the link is charged: until ChargeSpare, then for that
+  size_t charged_ = 0;  // bytes that the link is charged for the call
+  size_t spare_bytes_ = 0;
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;
   ServedContext context_{*this};

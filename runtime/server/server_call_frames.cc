@@ -47,12 +47,17 @@ absl::Status ServerCall::ChargeRequest(size_t payload) {
 }
 
 absl::Status ServerCall::ChargeLasting() {
-  const bool short_message = request_ != nullptr && request_size_ <= kShortRequest;
-  return Charge("a call", kOwnBytes + (short_message ? RequestSpace() : 0));
+  size_t bytes = kOwnBytes;
+  if (request_ != nullptr && request_size_ <= kShortRequest) {
+    // Asking for it takes longer than most calls with such a request.
+    constexpr size_t kTiny = 256;
+    bytes += request_size_ <= kTiny ? request_size_ * kParsedPerByte : RequestSpace();
+  }
+  return Charge("a call", bytes);
 }
 
 absl::Status ServerCall::Charge(absl::string_view what, size_t bytes) {
-  if (!session_.MayKeep(bytes)) {
+  if (!link_.account()->MayKeep(bytes)) {
     return link_.account()->TooMuchToKeep(context_.method(), what, bytes);
   }
   charged_ += bytes;
@@ -70,7 +75,6 @@ void ServerCall::ClearInbox() {
 absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan payload) {
   const auto refuse = [this](const absl::Status& why) { return Prefixed(context_.method(), why); };
   const size_t max_message = link_.limits().max_message;
-  if (charged_ != 0) Discharge();
   if (header.aux != 0) {
     context_.deadline_ = Deadline::After(
         absl::Nanoseconds(static_cast<int64_t>(std::min<uint64_t>(header.aux, INT64_MAX))));

@@ -55,6 +55,7 @@ ServerSession::ServerSession(std::unique_ptr<Connection> connection, Reach reach
 
 ServerSession::~ServerSession() {
   link_.account()->kept().Subtract(assembling_);
+  link_.account()->spare().Subtract(assembler_spare_);
   Close();
   KeepReturned();
 }
@@ -245,8 +246,7 @@ absl::Status ServerSession::Refusal(const FrameHeader& header, ConstByteSpan pay
     return absl::UnimplementedError(
         absl::StrCat(method.name, ": this method takes exactly one request message"));
   }
-  if (const uint32_t running = handlers_ - returned_handlers_.load(std::memory_order_relaxed);
-      running >= limits.max_calls) {
+  if (const uint32_t running = running_handlers(); running >= limits.max_calls) {
     return absl::ResourceExhaustedError(absl::StrCat(
         method.name, ": ", running,
         " handlers of this connection run already (raise ServerOptions::limits.max_calls)"));
@@ -255,14 +255,18 @@ absl::Status ServerSession::Refusal(const FrameHeader& header, ConstByteSpan pay
 }
 
 void ServerSession::ChargeAssembler() {
-  link_.account()->kept().Subtract(assembling_);
-  assembling_ = assembler_.kept();
-  link_.account()->kept().Add(assembling_);
+  const auto charge = [](ByteCount& count, size_t& charged, size_t bytes) {
+    count.Subtract(std::exchange(charged, bytes));
+    count.Add(bytes);
+  };
+  charge(link_.account()->kept(), assembling_, assembler_.announced());
+  charge(link_.account()->spare(), assembler_spare_, assembler_.spare());
 }
 
 bool ServerSession::MayKeep(size_t bytes) {
   if (link_.account()->MayKeep(bytes)) return true;
-  DropSpares();
+  KeepReturned();
+  ChargeAssembler();
   return link_.account()->MayKeep(bytes);
 }
 

@@ -111,10 +111,6 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // the call may have it. `descriptors` becomes null if there is nothing.
   absl::Status TakeDescriptors(const Method& method, std::unique_ptr<Descriptors>& descriptors);
 
-  // For a call that takes a frame, in the role: whether so many bytes more may be kept, if need be
-  // once everything is let go of that is only kept for later.
-  bool MayKeep(size_t bytes);
-
   // For calls and whoever runs their handlers.
 
   // Whether so many bytes that a call has used may be kept for later. They are let go of in a
@@ -128,6 +124,10 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // The handler of one call has returned, or has finished the call before. To be called before the
   // response is sent, for the client may begin another call at once.
   void HandlerReturned() { returned_handlers_.fetch_add(1, std::memory_order_relaxed); }
+  // How many handlers of this connection run, or are about to. In the role.
+  uint32_t running_handlers() const {
+    return handlers_ - returned_handlers_.load(std::memory_order_relaxed);
+  }
   // Takes back a call that has been served and settled, for another request of its method.
   // `in_role`: the caller has the poller's role. The session may be gone afterwards.
   void TakeBack(std::unique_ptr<ServerCall> call, bool in_role);
@@ -160,9 +160,9 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   bool BeginPieces(const Frame& frame);
   // Charges the link for what is in the assembler.
   void ChargeAssembler();
-  // Lets go of large memory that is only kept for later: that of calls and of the assembler.
-  void DropSpares();
-  // The same, and that of the sender; see Cooling.
+  // Whether so many bytes more may be kept, once what handlers have given back is let go of.
+  bool MayKeep(size_t bytes);
+  // Lets go of large memory that is only kept for later, part by part; see Cooling.
   bool Cool();
   void OnCancel(uint32_t id);
   bool OnCredit(const FrameHeader& header);
@@ -212,8 +212,9 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   FrameReceiver receiver_;
   Assembler assembler_;
   int unfinished_requests_ = 0;  // in it; each is counted in count_
-  size_t assembling_ = 0;        // bytes that the link is charged for it
-  bool paused_ = false;          // much was waiting to be sent, so nothing is read
+  size_t assembling_ = 0;        // bytes that the link is charged for it, and as spare
+  size_t assembler_spare_ = 0;
+  bool paused_ = false;  // much was waiting to be sent, so nothing is read
   bool hello_received_ = false;
   // REQUEST frames that have come; written in the role alone.
   std::atomic<uint64_t> requests_ = 0;

@@ -69,18 +69,28 @@ bool ServerSession::KeepsSpare(size_t bytes) {
   return true;
 }
 
-void ServerSession::DropSpares() {
+bool ServerSession::Cool() {
   KeepReturned();
+  // One at a time: a message may be a million objects.
   for (DeclaredMethod& declared : methods_) {
-    for (const std::unique_ptr<ServerCall>& call : declared.spare) call->DropLargeMessages();
+    for (const std::unique_ptr<ServerCall>& call : declared.spare) {
+      if (call->spare_bytes() == 0) continue;
+      call->DropMessages();
+      return true;
+    }
   }
   assembler_.Trim();
   ChargeAssembler();
-}
-
-bool ServerSession::Cool() {
-  DropSpares();
-  return link_.sender().Trim();
+  switch (link_.sender().Trim()) {
+    case Trimmed::kAll:
+      return false;
+    case Trimmed::kHeld:
+      cooling_.Use(weak_from_this());
+      return false;
+    case Trimmed::kMore:
+      break;
+  }
+  return true;
 }
 
 void ServerSession::Destroy(std::unique_ptr<ServerCall> call) {

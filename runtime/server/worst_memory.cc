@@ -6,6 +6,7 @@
 
 #include "nigh/method.h"
 #include "nigh/options.h"
+#include "nigh/runtime/server/account.h"
 #include "nigh/runtime/server/connection_limits.h"
 #include "nigh/runtime/server/server_call.h"
 #include "nigh/runtime/server/server_session.h"
@@ -33,6 +34,7 @@ WorstMemory WorstMemoryOfConnection(const ServerOptions& options, size_t ring_si
       .kept = ConnectionLimits::BytesOfConnection(options),
       .parsing = ServerCall::kParsedPerByte * message,
       .replies = kForms * threads * message,
+      .spare = ConnectionLimits::BytesOfConnection(options) / Account::kSpareShare,
       .spare_calls =
           ServerSession::kSpareCalls * (ServerCall::kOwnBytes + 2 * ServerCall::kLargeMessage),
       .methods = kMaxMethods * (kMaxMethodName + kMethod),
@@ -56,6 +58,8 @@ WorstMemory WorstMemoryOfUser(const ServerOptions& options, size_t ring_size) {
       // Each poller parses one at a time.
       .parsing = std::min(connections, pollers) * one.parsing,
       .replies = kForms * threads * options.limits.max_message,
+      .spare = std::min(connections * one.spare,
+                        ConnectionLimits::BytesOfUser(options) / Account::kSpareShare),
       .spare_calls = connections * one.spare_calls,
       .methods = connections * one.methods,
       .ring = connections * one.ring,

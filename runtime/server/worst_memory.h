@@ -14,6 +14,7 @@ struct WorstMemory {
   size_t kept = 0;         // what counts as such: ServerOptions::max_bytes_of_connection
   size_t parsing = 0;      // one request, before it is known how much its message takes
   size_t replies = 0;      // that handlers write at the same moment, beyond what may be kept
+  size_t spare = 0;        // what large messages needed, for a second or two
   size_t spare_calls = 0;  // for later requests
   size_t methods = 0;      // their names
   size_t ring = 0;         // of shared memory
@@ -21,7 +22,7 @@ struct WorstMemory {
   size_t connections = 0;  // all else, buffers above all
 
   size_t total() const {
-    return kept + parsing + replies + spare_calls + methods + ring + stacks + connections;
+    return kept + parsing + replies + spare + spare_calls + methods + ring + stacks + connections;
   }
 };
 

@@ -184,21 +184,24 @@ void Assemble(Assembler& assembler, size_t size) {
 TEST(Assembler, MemoryServesPayloadsOfAboutTheSameLengthAndCounts) {
   constexpr size_t kLong = 1'000'000;
   Assembler assembler;
-  EXPECT_EQ(assembler.kept(), 0u);
+  EXPECT_EQ(assembler.spare(), 0u);
   Assemble(assembler, kLong);
-  const size_t spare = assembler.kept();
+  const size_t spare = assembler.spare();
   EXPECT_GE(spare, kLong);
+  EXPECT_EQ(assembler.announced(), 0u);
   // It takes what is there, all of which counts.
   ASSERT_TRUE(assembler.Begin(First(2, "x", kLong * 9 / 10)).ok());
-  EXPECT_EQ(assembler.kept(), spare);
+  EXPECT_EQ(assembler.spare(), 0u);
+  EXPECT_EQ(assembler.announced(), spare);
   assembler.Abandon(2);
-  EXPECT_EQ(assembler.kept(), 0u);
+  EXPECT_EQ(assembler.announced(), 0u);
   Assemble(assembler, kLong);
   // A much shorter one would keep more than it counts for.
   ASSERT_TRUE(assembler.Begin(First(2, "x", kLong / 2)).ok());
-  EXPECT_EQ(assembler.kept(), spare + kLong / 2 + 1);
+  EXPECT_EQ(assembler.announced(), kLong / 2 + 1);
+  EXPECT_EQ(assembler.spare(), spare);
   assembler.Trim();
-  EXPECT_EQ(assembler.kept(), kLong / 2 + 1);
+  EXPECT_EQ(assembler.spare(), 0u);
 }
 
 }  // namespace

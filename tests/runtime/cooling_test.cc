@@ -111,5 +111,21 @@ TEST_F(CoolingTest, WhatIsUsedInTheVeryMomentIsNotForgotten) {
   EXPECT_GT(cooled_, before);
 }
 
+TEST(CoolingWithoutPoller, WhoeverComesByFindsThatItIsDue) {
+  testing::VirtualClock clock;
+  Cooling cooling([] { return std::shared_ptr<Poller>(); }, [] { return false; });
+  const auto owner = std::make_shared<int>();
+  EXPECT_FALSE(cooling.IsDue());
+  cooling.Use(owner);
+  clock.Advance(kAlmost);
+  EXPECT_FALSE(cooling.IsDue());
+  clock.Advance(kMilli);
+  EXPECT_TRUE(cooling.IsDue());
+  cooling.Forget();
+  EXPECT_FALSE(cooling.IsDue());
+  cooling.Use(owner);
+  EXPECT_FALSE(cooling.IsDue());
+}
+
 }  // namespace
 }  // namespace nigh

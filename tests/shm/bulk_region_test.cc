@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/connection.h"
 #include "nigh/transports/shm/control_page.h"
 
 namespace nigh {
@@ -169,17 +170,17 @@ TEST_F(BulkRegionTest, PagesThatNothingUsesAreGivenBack) {
   const BulkRecord first = Send(10 * kPage);
   const ByteSpan second = Allocate(500'000).value();
   const size_t most = populated;
-  EXPECT_FALSE(region_.Trim(page_)) << "all are given back at once";
   // The rest of the last step.
+  EXPECT_EQ(region_.Trim(page_), Trimmed::kHeld);
   EXPECT_LT(populated, most);
   EXPECT_GE(populated, 10 * kPage + 500'000);
   region_.Free(second);
-  EXPECT_FALSE(region_.Trim(page_));
-  EXPECT_EQ(populated, 10 * kPage) << "the peer has the first";
-  EXPECT_FALSE(region_.Trim(page_));
-  EXPECT_EQ(populated, 10 * kPage);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(region_.Trim(page_), Trimmed::kHeld) << "the peer has the first";
+    EXPECT_EQ(populated, 10 * kPage);
+  }
   view_.GiveBack(first);
-  EXPECT_FALSE(region_.Trim(page_));
+  EXPECT_EQ(region_.Trim(page_), Trimmed::kAll);
   EXPECT_EQ(populated, 0u);
   // And made again when they are needed.
   (void)Send(10 * kPage);
@@ -188,9 +189,9 @@ TEST_F(BulkRegionTest, PagesThatNothingUsesAreGivenBack) {
 
 TEST_F(LargeBulkRegionTest, AreGivenBackPartByPart) {
   region_.Free(Allocate(3 * kTrimStep).value());
-  EXPECT_TRUE(region_.Trim(page_));
-  EXPECT_TRUE(region_.Trim(page_));
-  EXPECT_FALSE(region_.Trim(page_));
+  EXPECT_EQ(region_.Trim(page_), Trimmed::kMore);
+  EXPECT_EQ(region_.Trim(page_), Trimmed::kMore);
+  EXPECT_EQ(region_.Trim(page_), Trimmed::kAll);
   EXPECT_EQ(populated, 0u);
 }
 

@@ -1,9 +1,11 @@
 #include "tests/support/descriptors.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "nigh/transport/descriptors.h"
 
@@ -19,6 +21,16 @@ int OpenDescriptors() {
     const std::string file = std::filesystem::read_symlink(descriptor, closed_meanwhile).string();
     return !closed_meanwhile && file.rfind("/proc/", 0) != 0;
   }));
+}
+
+int OpenDescriptorsOnceAtMost(int most) {
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  int open = OpenDescriptors();
+  while (open > most && std::chrono::steady_clock::now() < patience) {
+    std::this_thread::yield();
+    open = OpenDescriptors();
+  }
+  return open;
 }
 
 }  // namespace nigh::testing

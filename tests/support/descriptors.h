@@ -7,6 +7,10 @@ namespace nigh::testing {
 // closed elsewhere have been.
 int OpenDescriptors();
 
+// The same, once there are at most so many, or a minute has passed: a thread that ends may be about
+// to close its own.
+int OpenDescriptorsOnceAtMost(int most);
+
 }  // namespace nigh::testing
 
 #endif  // NIGH_TESTS_SUPPORT_DESCRIPTORS_H_

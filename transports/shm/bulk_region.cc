@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/connection.h"
 #include "nigh/transports/shm/control_page.h"
 
 namespace nigh {
@@ -64,15 +65,17 @@ std::optional<ByteSpan> BulkRegion::Allocate(size_t size, const ControlPage& pee
   return bytes_.subspan(begin, size);
 }
 
-bool BulkRegion::Trim(const ControlPage& peer) {
+Trimmed BulkRegion::Trim(const ControlPage& peer) {
   TakeBack(peer);
   const size_t used =
       order_.empty() ? 0 : At(order_.size() - 1).offset + At(order_.size() - 1).size;
-  if (populated_ <= used) return false;
-  const size_t step = std::min(populated_ - used, kTrimStep);
-  populated_ -= step;
-  depopulate_(bytes_.subspan(populated_, step));
-  return populated_ > used;
+  if (populated_ > used) {
+    const size_t step = std::min(populated_ - used, kTrimStep);
+    populated_ -= step;
+    depopulate_(bytes_.subspan(populated_, step));
+  }
+  if (populated_ > used) return Trimmed::kMore;
+  return used == 0 ? Trimmed::kAll : Trimmed::kHeld;
 }
 
 void BulkRegion::TakeBack(const ControlPage& peer) {

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/connection.h"
 #include "nigh/transports/shm/control_page.h"
 
 namespace nigh {
@@ -58,9 +59,8 @@ class BulkRegion {
   std::optional<ByteSpan> Allocate(size_t size, const ControlPage& peer);
   // Gives back memory that was allocated and not handed over.
   void Free(ByteSpan allocated);
-  // Gives pages behind the last memory that is in use back, kTrimStep bytes at most. True: there
-  // are more.
-  bool Trim(const ControlPage& peer);
+  // Gives pages behind the last memory that is in use back, kTrimStep bytes at most.
+  Trimmed Trim(const ControlPage& peer);
   // From now on the memory is the peer's, until it gives it back.
   BulkRecord HandOver(ByteSpan allocated);
 

@@ -22,6 +22,8 @@ namespace {
 constexpr auto kSkip = static_cast<FrameKind>(0);
 // The flag of a notice, which is of the same kind.
 constexpr uint8_t kNotice = 1;
+// At most so many are taken in one look. An honest peer has one for each of its threads.
+constexpr int kMostNotices = 16;
 
 static_assert(2 * RecordSize(kMaxRecordPayload) + kMinRing / kHeadsPerRing + kMaxRecord <= kMinRing,
               "a claim could wait for ever for a reader that has read everything");
@@ -104,6 +106,7 @@ Received RingReceiver::Receive(absl::Span<Frame> frames) {
   const uint64_t tail = tail_;
   const auto most = static_cast<uint32_t>(std::min(frames.size(), kMaxFrames));
   uint32_t count = 0;
+  int notices = 0;
   bool soon = false;
   do {
     const size_t offset = Offset(at);
@@ -115,6 +118,7 @@ Received RingReceiver::Receive(absl::Span<Frame> frames) {
         at += RecordSize(0);
         // It is released with what was before it.
         (count == 0 ? read_ : ends_[count - 1]) = at;
+        if (++notices == kMostNotices) break;
         continue;
       }
       // What was before it is still to be released, and it with that.
@@ -144,7 +148,7 @@ Received RingReceiver::Receive(absl::Span<Frame> frames) {
     ends_[count++] = at += size;
   } while (at != tail && count < most);
   received_ = count;
-  if (count == 0 && !looks && broken_.ok()) {
+  if (count == 0 && !looks && at == tail && broken_.ok()) {
     // Notices were all that the last look had left.
     Received now = Receive(frames);
     now.soon = now.soon || (soon && now.frames == 0);

@@ -318,10 +318,12 @@ Received ShmConnection::Receive(absl::Span<Frame> frames) {
     data_armed_ = true;
   }
   Received received = ReceiveNow(frames);
-  if (received.frames != 0 || received.soon) {
+  if (received.frames != 0) {
     data_armed_ = false;
     return received;
   }
+  // The end is looked for if nothing follows.
+  if (received.soon) return received;
   if (std::exchange(data_armed_, false)) {
     LookAtSocket(Interest::kReceive);
   } else if (!ended_.load(std::memory_order_acquire)) {

@@ -56,8 +56,8 @@ class ShmConnection final : public Connection, private DescriptorLane {
   std::optional<ByteSpan> AllocateBulk(size_t payload) override;
   bool CommitBulk(const FrameHeader& header, ByteSpan allocated) override;
   void FreeBulk(ByteSpan allocated) override { bulk_->Free(allocated); }
-  bool TrimBulk() override {
-    return bulk_.has_value() && sender_joined_ && bulk_->Trim(*peer_page_);
+  Trimmed TrimBulk() override {
+    return bulk_.has_value() && sender_joined_ ? bulk_->Trim(*peer_page_) : Trimmed::kAll;
   }
   Flushed Flush() override;
   Received Receive(absl::Span<Frame> frames) override;

@@ -47,12 +47,19 @@ enum class Flushed : uint8_t {
   kEnded,
 };
 
+// What came of a TrimBulk.
+enum class Trimmed : uint8_t {
+  kAll,   // nothing is left
+  kMore,  // there is more to give back
+  kHeld,  // what is left is in use
+};
+
 // What came of a Receive. With `ended`, no frames, now or later. With `all`, the frames are all
 // that had come when the medium was looked at, so another look would be in vain. `next`, of media
 // with a word for arrivals, is where the next frame will begin, or null. It is not to be read, but
 // whoever looks out for that frame does well to fetch the cache lines there along with the word:
 // the two then travel from the other CPU at the same time. `soon`: the peer says that it is making
-// a frame, so it is worth looking out for that some 40 us instead of going to sleep. It is a hint.
+// a frame, so it is worth looking out for that some 80 us instead of going to sleep. It is a hint.
 struct Received {
   uint32_t frames = 0;
   bool ended = false;
@@ -124,8 +131,8 @@ class Connection {
   virtual bool CommitBulk(const FrameHeader& /*header*/, ByteSpan /*allocated*/) { return false; }
   virtual void FreeBulk(ByteSpan /*allocated*/) {}
   // Gives memory of AllocateBulk that is free now back to the system: a part of it, so that it
-  // takes no longer than a millisecond. True: there is more.
-  virtual bool TrimBulk() { return false; }
+  // takes no longer than a millisecond.
+  virtual Trimmed TrimBulk() { return Trimmed::kAll; }
 
   // Hands all committed frames to the medium. kSome: Arm for kSend, then Flush again.
   virtual Flushed Flush() = 0;
