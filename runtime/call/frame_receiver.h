@@ -36,11 +36,11 @@ class FrameReceiver {
   bool ended() const { return ended_; }
 
   // Whether the peer has said that a frame is about to come, which has not come. Once.
-  bool TakeSoon() { return std::exchange(soon_, false); }
+  bool TakeSoon() { return soon_ && std::exchange(soon_, false); }
 
   // Whether Next would find nothing, as far as one load tells. The end may show up later.
   bool Silent() const {
-    if (!drained_ || next_ != count_ || arrivals_ == nullptr || soon_) return false;
+    if (!drained_ || next_ != count_ || arrivals_ == nullptr) return false;
     Fetch(ahead_);
     return arrivals_->load(std::memory_order_relaxed) == seen_;
   }
@@ -76,7 +76,8 @@ class FrameReceiver {
     const Received received = connection_.Receive(absl::MakeSpan(frames_));
     count_ = received.frames;
     ended_ = received.ended;
-    drained_ = received.all || (count_ == 0 && !received.soon);
+    // After what was announced, another look: more of that may have been left.
+    drained_ = !received.soon && (count_ == 0 || received.all);
     soon_ = received.soon || (soon_ && count_ == 0);
     ahead_ = received.next;
     if (count_ != 0 && !asked_) AskForArrivals();

@@ -329,13 +329,14 @@ Pollable::Turn Pump::TakeTurn(InlineMark& /*mark*/) {
     if (over_ || !token_.TryTake()) return Turn::kEnded;
   }
   const int frames = PumpSome();
-  const bool soon = frames == 0 && receiver_.TakeSoon();
+  const bool soon = receiver_.TakeSoon();
   NoteLook();
   MutexLock lock(mutex_);
   (void)token_.Leave();
   PromoteFollower();
   if (over_ || (attached_ == 0 && (!unsent_ || let_go_))) return Turn::kEnded;
-  if (frames == 0) return soon ? Turn::kSoon : Turn::kNothing;
+  if (soon) return Turn::kSoon;
+  if (frames == 0) return Turn::kNothing;
   return frames < kFramesPerTurn ? Turn::kDrained : Turn::kBusy;
 }
 

@@ -18,7 +18,7 @@ class Pollable {
   enum class Turn {
     kNothing,   // nothing had arrived, but something may at any moment
     kQuiet,     // nothing had arrived, and nothing is expected soon
-    kSoon,      // nothing had arrived, and something is about to
+    kSoon,      // all that had arrived is done, and something is about to
     kDrained,   // something was done, and nothing more had arrived
     kBusy,      // something was done, and there may be more
     kEnded,     // the poller must let go of it

@@ -89,7 +89,7 @@ bool ServerCall::Settle() {
 }
 
 void ServerCall::ChargeSpare() {
-  link_.account()->kept().Subtract(std::exchange(charged_, 0));
+  if (charged_ != 0) link_.account()->kept().Subtract(std::exchange(charged_, 0));
   size_t large = 0;
   if (request_size_ * kParsedPerByte > kLargeMessage && RequestSpace() > kLargeMessage) {
     large += RequestSpace();

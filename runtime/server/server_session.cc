@@ -79,8 +79,8 @@ ServerSession::Turn ServerSession::TakeTurn(InlineMark& mark) {
     const Frame* const frame = receiver_.Next();
     if (frame == nullptr) {
       if (!receiver_.ended()) {
-        if (frames != 0) return Turn::kDrained;
-        return receiver_.TakeSoon() ? Turn::kSoon : Turn::kNothing;
+        if (receiver_.TakeSoon()) return Turn::kSoon;
+        return frames == 0 ? Turn::kNothing : Turn::kDrained;
       }
       const absl::Status end = link_.connection().End(Interest::kReceive);
       // By the peer's fault: what it sent makes no sense, or is far too much.
