@@ -78,8 +78,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
              const void* own);
   // Whether the message whose first piece this is is to be kept.
   bool IsWanted(Slot& slot, const FrameHeader& header, ConstByteSpan payload, const void* own);
-  // Has large memory let go of that is kept for later; see Cooling. Where there is no poller, a call
-  // finds that it is overdue.
+  // Has large memory let go of that is kept for later; see Cooling. Where there is no poller, a
+  // call finds that it is overdue.
   bool Cool();
   // Calls on_end_, the first time.
   void NotifyEnd();

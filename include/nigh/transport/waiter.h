@@ -54,8 +54,8 @@ class Waiter {
   // Forgets the present wait, because another thread begins to poll.
   void Reset();
 
-  // Call when the peer says that something is about to come. The wait begins anew, and polls however
-  // long past waits were, unless others need the CPU.
+  // Call when the peer says that something is about to come. The wait begins anew, and polls
+  // however long past waits were, unless others need the CPU.
   void Expect();
 
   // Call after a poll that found nothing. True: a pause or a yield has passed; poll again. False:
