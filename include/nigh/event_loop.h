@@ -57,8 +57,6 @@ class EventLoop {
 // The poller of all channels without an event loop. One thread drives it, and ends when nobody
 // holds the poller any more. Null: the system has no thread to give, or no descriptor.
 std::shared_ptr<Poller> SharedPoller();
-// The same if somebody holds it, else null.
-std::shared_ptr<Poller> RunningSharedPoller();
 
 }  // namespace nigh
 

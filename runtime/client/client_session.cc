@@ -58,11 +58,13 @@ class HelloWait {
 
 namespace {
 
-// A poller that is there anyway: a channel has no thread while callers wait for their calls. It
-// must not be held: it holds the session while it polls that.
-std::function<std::shared_ptr<Poller>()> PollerIfAny(const ChannelOptions& options) {
-  if (options.event_loop == nullptr) return &RunningSharedPoller;
-  return [poller = std::weak_ptr<Poller>(options.event_loop->poller())] { return poller.lock(); };
+// The program's own, which must not be held: it holds the session while it polls that. Otherwise
+// none: a channel has no thread while callers wait for their calls, and the thread that channels
+// share must not come to end here, where the sender's lock is held.
+std::function<std::shared_ptr<Poller>()> OwnPoller(const ChannelOptions& options) {
+  std::weak_ptr<Poller> own;
+  if (options.event_loop != nullptr) own = options.event_loop->poller();
+  return [own] { return own.lock(); };
 }
 
 }  // namespace
@@ -72,7 +74,7 @@ ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string
                              std::shared_ptr<const ExpectedServer> expected, bool takes_fds)
     : link_(std::move(connection), std::move(name), options.limits, pump_, takes_fds),
       pump_(link_.connection(), link_.sender(), *this, options),
-      cooling_(PollerIfAny(options), [this] { return Cool(); }),
+      cooling_(OwnPoller(options), [this] { return Cool(); }),
       handshake_(link_, std::move(expected)) {
   link_.sender().OnLongMessage([this] { cooling_.Use(weak_from_this()); });
 }

@@ -58,17 +58,10 @@ struct Shared {
   std::weak_ptr<PollerThread> thread ABSL_GUARDED_BY(mutex);
 };
 
-constinit PerProcess<Shared> present;
-
-// The result points to the poller and holds the thread.
-std::shared_ptr<Poller> PollerOf(std::shared_ptr<PollerThread> thread) {
-  Poller* const poller = thread->poller();
-  return std::shared_ptr<Poller>(std::move(thread), poller);
-}
-
 }  // namespace
 
 std::shared_ptr<Poller> SharedPoller() {
+  static constinit PerProcess<Shared> present;
   Shared& shared = present.Get();
   MutexLock lock(shared.mutex);
   std::shared_ptr<PollerThread> thread = shared.thread.lock();
@@ -81,14 +74,9 @@ std::shared_ptr<Poller> SharedPoller() {
     if (!thread->poller()->Open().ok()) return nullptr;
     shared.thread = thread;
   }
-  return PollerOf(std::move(thread));
-}
-
-std::shared_ptr<Poller> RunningSharedPoller() {
-  Shared& shared = present.Get();
-  MutexLock lock(shared.mutex);
-  std::shared_ptr<PollerThread> thread = shared.thread.lock();
-  return thread == nullptr ? nullptr : PollerOf(std::move(thread));
+  // The result points to the poller and holds the thread.
+  Poller* const poller = thread->poller();
+  return std::shared_ptr<Poller>(std::move(thread), poller);
 }
 
 EventLoop::EventLoop() {

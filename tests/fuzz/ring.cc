@@ -150,7 +150,8 @@ class Rings {
     const uint32_t count = receiver_.Receive(absl::MakeSpan(frames)).frames;
     if (count == 0 && !receiver_.broken().ok()) {
       const absl::Status first = receiver_.broken();
-      Refused(first, writer_lies_);
+      // What a reader says that it has read is written over.
+      Refused(first, writer_lies_ || reader_lies_);
       Expect(receiver_.Receive(absl::MakeSpan(frames)).frames == 0 && receiver_.broken() == first,
              "it is final");
     } else if (count == 0) {

@@ -302,13 +302,13 @@ TEST_F(PollerTest, OthersGetTheirTurnBesideASourceThatAlwaysSaysThatSomethingCam
 // A poller whose clock is advanced by the turns of its sources, each of which leaves a letter.
 class SharedPoller : public ::testing::Test {
  protected:
-  SharedPoller() { now_ = 1'000'000'000; }
+  SharedPoller() { now = 1'000'000'000; }
 
   // Has work in each of its turns, which take so long.
   std::shared_ptr<Source> AddBusy(uid_t user, char letter, int64_t nanos) {
     auto source = std::make_shared<Source>(user, [this, letter, nanos](InlineMark&) {
       turns_ += letter;
-      now_ += nanos;
+      now += nanos;
       return Turn::kBusy;
     });
     source->has_more = true;
@@ -322,10 +322,10 @@ class SharedPoller : public ::testing::Test {
   int Count(char letter) const { return static_cast<int>(absl::c_count(turns_, letter)); }
 
   std::string turns_;
-  Poller poller_{WaitPolicy(), [] { return now_.load(); }};
+  Poller poller_{WaitPolicy(), [] { return now.load(); }};
 
  private:
-  static inline std::atomic<int64_t> now_;
+  static inline std::atomic<int64_t> now;
 };
 
 TEST_F(SharedPoller, WhoFloodsRestsMostOfTheTimeAndInOnePiece) {
