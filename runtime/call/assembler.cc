@@ -48,14 +48,14 @@ absl::Status Assembler::Begin(const Frame& first, std::unique_ptr<Descriptors> d
   Whole& whole = unfinished_[first.header.call];
   whole.header = first.header;
   whole.descriptors = std::move(descriptors);
-  whole.announced = size_t{first.header.length} + first.header.rest;
+  const size_t size = size_t{first.header.length} + first.header.rest;
   // Not much more than is needed: it may be kept for long.
-  if (spare_.capacity() <= whole.announced + whole.announced / kMostSlack) {
+  if (spare_.capacity() <= size + size / kMostSlack) {
     whole.payload = std::exchange(spare_, std::string());
-    whole.announced = std::max(whole.announced, whole.payload.capacity());
   }
+  whole.announced = std::max(size, whole.payload.capacity());
   announced_ += whole.announced;
-  whole.payload.reserve(std::min(size_t{first.header.length} + first.header.rest, kMaxReserve));
+  whole.payload.reserve(std::min(size, kMaxReserve));
   whole.payload.append(AsText(first.payload).data(), first.payload.size());
   return absl::OkStatus();
 }
@@ -92,7 +92,7 @@ void Assembler::Erase(uint32_t call) {
 }
 
 bool Assembler::GiveBack(std::string& payload) {
-  if (payload.capacity() <= std::string().capacity()) return false;
+  if (payload.capacity() <= spare_.capacity()) return false;
   spare_ = std::move(payload);
   spare_.clear();
   return true;

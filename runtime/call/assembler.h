@@ -42,7 +42,7 @@ class Assembler {
   absl::StatusOr<std::optional<Whole>> Add(const Frame& piece);
 
   // Gives back a payload that Add has returned and that has been read. Its memory serves the next
-  // of about that length, until Trim. False: there is nothing to give back.
+  // of about that length, until Trim. False: it is not kept, for what is there is as long.
   bool GiveBack(std::string& payload);
   void Trim() { std::string().swap(spare_); }  // which an assignment would not free
 

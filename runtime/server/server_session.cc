@@ -329,9 +329,10 @@ bool ServerSession::OnPiece(const Frame& frame) {
     handled = OnMessage(finished.header, payload, &finished.payload);
   }
   descriptors_ = nullptr;
-  if (KeepsSpare(finished.payload.capacity())) {
-    assembler_.GiveBack(finished.payload);
+  if (link_.account()->MayKeepSpare(finished.payload.capacity()) &&
+      assembler_.GiveBack(finished.payload)) {
     ChargeAssembler();
+    cooling_.Use(weak_from_this());
   }
   return handled;
 }

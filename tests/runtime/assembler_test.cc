@@ -189,6 +189,8 @@ TEST(Assembler, MemoryServesPayloadsOfAboutTheSameLengthAndCounts) {
   const size_t spare = assembler.spare();
   EXPECT_GE(spare, kLong);
   EXPECT_EQ(assembler.announced(), 0u);
+  Assemble(assembler, kLong / 4);
+  EXPECT_EQ(assembler.spare(), spare) << "what is shorter does not take its place";
   // It takes what is there, all of which counts.
   ASSERT_TRUE(assembler.Begin(First(2, "x", kLong * 9 / 10)).ok());
   EXPECT_EQ(assembler.spare(), 0u);
