@@ -18,14 +18,22 @@ constexpr absl::Duration kPause = absl::Milliseconds(1);
 }  // namespace
 
 void Cooling::Use(const std::weak_ptr<void>& owner) {
-  last_use_.store(Deadline::NowNanos(), std::memory_order_relaxed);
-  used_.store(true, std::memory_order_seq_cst);
+  last_use_.store(Deadline::NowNanos(), std::memory_order_seq_cst);
   if (!armed_.load(std::memory_order_seq_cst)) Begin(owner);
+}
+
+bool Cooling::IsLongAgo(int64_t use) {
+  return Deadline::NowNanos() - use >= absl::ToInt64Nanoseconds(kKeptFor);
 }
 
 bool Cooling::IsDue() const {
   const int64_t last_use = last_use_.load(std::memory_order_relaxed);
-  return last_use != 0 && Deadline::NowNanos() - last_use >= absl::ToInt64Nanoseconds(kKeptFor);
+  return last_use != 0 && IsLongAgo(last_use);
+}
+
+void Cooling::Forget() {
+  int64_t last_use = last_use_.load(std::memory_order_relaxed);
+  if (IsLongAgo(last_use)) last_use_.compare_exchange_strong(last_use, 0);
 }
 
 void Cooling::Begin(const std::weak_ptr<void>& owner) {
@@ -46,15 +54,15 @@ bool Cooling::Arm(const std::weak_ptr<void>& owner, absl::Duration after) {
 }
 
 void Cooling::Tick(const std::weak_ptr<void>& owner) {
-  const bool used = used_.exchange(false, std::memory_order_seq_cst);
-  const bool again = used || cool_();
+  const bool in_use = !IsLongAgo(last_use_.load(std::memory_order_seq_cst));
+  const bool again = in_use || cool_();
   {
     MutexLock lock(mutex_);
-    if (again && Arm(owner, used ? kKeptFor : kPause)) return;
+    if (again && Arm(owner, in_use ? kKeptFor : kPause)) return;
     armed_.store(false, std::memory_order_seq_cst);
   }
   // Whoever has used some since has seen that a timer was set.
-  if (used_.load(std::memory_order_seq_cst)) Begin(owner);
+  if (!IsLongAgo(last_use_.load(std::memory_order_seq_cst))) Begin(owner);
 }
 
 }  // namespace nigh

@@ -20,7 +20,7 @@ namespace nigh {
 // Thread-safe.
 class Cooling {
  public:
-  // Memory is let go of when it has not been used for so long, or twice that.
+  // Memory is let go of when it has not been used for so long, or up to twice that.
   static constexpr absl::Duration kKeptFor = absl::Seconds(1);
 
   // `poller` gives a poller, or null where there is none. `cool` lets go of memory, or has it let
@@ -34,10 +34,11 @@ class Cooling {
   void Use(const std::weak_ptr<void>& owner) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether what is kept has not been used for a second.
   bool IsDue() const;
-  // Nothing is kept any more.
-  void Forget() { last_use_.store(0, std::memory_order_relaxed); }
+  // What was due is not kept any more.
+  void Forget();
 
  private:
+  static bool IsLongAgo(int64_t use);
   void Begin(const std::weak_ptr<void>& owner) ABSL_LOCKS_EXCLUDED(mutex_);
   bool Arm(const std::weak_ptr<void>& owner, absl::Duration after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -46,7 +47,6 @@ class Cooling {
   const std::function<std::shared_ptr<Poller>()> find_poller_;
   const std::function<bool()> cool_;
   std::atomic<int64_t> last_use_ = 0;  // nanoseconds, by which deadlines are measured; 0: none
-  std::atomic<bool> used_ = false;     // since the last tick
   std::atomic<bool> armed_ = false;    // a timer is set; written under the mutex
   Mutex mutex_;
 };

@@ -98,8 +98,8 @@ class ServerCall final : public HandlerCall {
   static bool IsCharged(const FrameHeader& header, size_t payload) {
     return payload > kShortRequest || (header.flags & kSections) != 0;
   }
-  // Charges the link for a call that may be there after the poller's turn: for itself,
-  // and for its request if that is short. Fails if that is too much.
+  // Charges the link for a call that may be there after the poller's turn: for itself, and for its
+  // request if that is short. Fails if that is too much.
   absl::Status ChargeLasting();
   // Becomes the open call `id`, whose request has been taken.
   void Open(uint32_t id);
@@ -242,8 +242,8 @@ class ServerCall final : public HandlerCall {
   size_t request_space_ = 0;  // bytes that it takes, once they have been asked for
   size_t reply_size_ = 0;     // bytes that reply_ serialises to
   bool reply_sent_ = false;
-  size_t charged_ = 0;  // bytes that the link is charged for the call
-  size_t spare_bytes_ = 0;
+  size_t charged_ = 0;      // bytes that the link is charged for the call
+  size_t spare_bytes_ = 0;  // that large messages of this call, or of one before, hold
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;
   ServedContext context_{*this};

@@ -27,6 +27,7 @@
 #include "nigh/transport/frame.h"
 
 namespace nigh {
+
 size_t ServerCall::SpaceOf(const google::protobuf::MessageLite& message, size_t serialised) {
   // A message without reflection does not say.
   const auto* const full = dynamic_cast<const google::protobuf::Message*>(&message);

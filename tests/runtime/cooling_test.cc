@@ -78,7 +78,6 @@ TEST_F(CoolingTest, LargeMemoryGoesPartByPart) {
   Use();
   parts_ = 3;
   Advance(Cooling::kKeptFor);
-  Advance(Cooling::kKeptFor);
   EXPECT_EQ(cooled_, 1);
   Advance(kMilli);
   Advance(kMilli);
@@ -123,8 +122,12 @@ TEST(CoolingWithoutPoller, WhoeverComesByFindsThatItIsDue) {
   EXPECT_TRUE(cooling.IsDue());
   cooling.Forget();
   EXPECT_FALSE(cooling.IsDue());
+  // What has been used since it was due is not forgotten.
   cooling.Use(owner);
+  cooling.Forget();
   EXPECT_FALSE(cooling.IsDue());
+  clock.Advance(Cooling::kKeptFor);
+  EXPECT_TRUE(cooling.IsDue());
 }
 
 }  // namespace
