@@ -253,7 +253,11 @@ Poller::Pass Poller::PollHot() {
     Pollable& pollable = *source.pollable;
     bool cold = false;
     const bool silent = pollable.Silent();
-    const Pollable::Turn turn = silent ? Pollable::Turn::kNothing : pollable.TakeTurn(mark_);
+    Pollable::Turn turn = silent ? Pollable::Turn::kNothing : pollable.TakeTurn(mark_);
+    // Whoever announces for ever is not looked out for.
+    if (turn == Pollable::Turn::kSoon && ++source.announcements > kMostAnnouncements) {
+      turn = Pollable::Turn::kNothing;
+    }
     switch (turn) {
       case Pollable::Turn::kRoleLost:
         // Neither `source` nor hot_ may be touched: they are another thread's.
@@ -275,13 +279,8 @@ Poller::Pass Poller::PollHot() {
         cold = Cool(source);
         break;
       case Pollable::Turn::kSoon:
-        // Whoever announces for ever is not looked out for.
-        if (++source.announcements <= kMostAnnouncements) {
-          source.idle_passes = kCoolAfter - kCoolAfterSoon;
-          result = std::max(result, Pass::kSoon);
-        } else {
-          cold = ++source.idle_passes > kCoolAfter && Cool(source);
-        }
+        source.idle_passes = kCoolAfter - kCoolAfterSoon;
+        result = std::max(result, Pass::kSoon);
         break;
       case Pollable::Turn::kEnded:
         Drop(source);
@@ -385,13 +384,11 @@ bool Poller::Drive() {
         waiter_.Found();
         break;
       case Pass::kDrained:
-        // The sources have just been found empty: the wait begins without another pass.
-        waiter_.Found();
-        [[fallthrough]];
       case Pass::kSoon:
-        if (pass == Pass::kSoon) waiter_.Expect();
-        [[fallthrough]];
       case Pass::kNothing:
+        // The sources have just been found empty: the wait begins without another pass.
+        if (pass == Pass::kDrained) waiter_.Found();
+        if (pass == Pass::kSoon) waiter_.Expect();
         if (!hot_.empty() && waiter_.PollAgain(PollCostOfHot())) {
           // The yield was a system call anyway, so one more weighs little. A policy may have this
           // thread spin for long; then it looks at the clock now and then.

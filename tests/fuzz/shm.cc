@@ -167,7 +167,7 @@ class Session {
   }
   // A payload beside the ring: one at a time, as long as the peer is honest.
   void PutBulk(size_t length, std::byte fill) {
-    if (long_ones_ != 0) return;
+    if (long_one_) return;
     const BulkRecord record = {.use = ++uses_, .offset = 0};
     const ByteSpan bytes = memory_.bulk().subspan(0, length);
     const std::optional<ByteSpan> claim = writer_->Claim(kBulkRecordSize);
@@ -181,7 +181,7 @@ class Session {
     writer_->CommitBulk(header);
     (void)writer_->Publish();
     frames_.push_back({header, std::string(AsText(bytes))});
-    ++long_ones_;
+    long_one_ = true;
   }
   void Notice() {
     honest_ = honest_ && takes_bulk_;
@@ -288,7 +288,7 @@ class Session {
              "an honest peer's frames are received as they were sent, in order");
       frames_.pop_front();
     }
-    if (payload.size() > kMaxRecordPayload) long_ones_ = 0;
+    if (payload.size() > kMaxRecordPayload) long_one_ = false;
     Expect(payload.size() == frame.header.length &&
                payload.size() <= connection_->max_received_payload(),
            "a payload is as long as the header says, and no longer than allowed");
@@ -347,7 +347,7 @@ class Session {
   std::deque<Message> frames_;  // written, and not received yet
   const bool offers_bulk_;
   const bool takes_bulk_;  // so this side reads its bulk region
-  int long_ones_ = 0;      // of frames_, those whose payloads lie there
+  bool long_one_ = false;  // the payload of one of frames_ lies there
   uint32_t uses_ = 0;
   std::deque<SentFds> sets_;
   std::deque<std::unique_ptr<Descriptors>> held_;  // by the application
