@@ -37,7 +37,8 @@ void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, FrameExt
 void TakenFrames::Clear() {
   for (size_t i = 0; i < count_; ++i) {
     frames_[i].descriptors.reset();
-    if (frames_[i].payload.capacity() > kKeptBytes) frames_[i].payload = std::string();
+    // Which an assignment would not free.
+    if (frames_[i].payload.capacity() > kKeptBytes) std::string().swap(frames_[i].payload);
   }
   count_ = refused_ = 0;
   overflowed_ = false;

@@ -34,6 +34,8 @@ void ServerSession::Keep(std::unique_ptr<ServerCall> call) {
   if (id < calls_.size() && calls_[id] == call.get()) calls_[id] = nullptr;
   if (spares_ >= kSpareCalls) return Destroy(std::move(call));
   call->ChargeSpare();
+  // It was away when the rest was let go of.
+  if (call->spare_bytes() != 0 && cooling_.IsDue()) call->DropMessages();
   call->Renew();
   methods_[call->method_id()].spare.push_back(std::move(call));
   ++spares_;
@@ -53,13 +55,15 @@ void ServerSession::KeepReturned() {
 void ServerSession::Return(std::unique_ptr<ServerCall> call) {
   // The role may come for it late.
   call->ChargeSpare();
+  const bool large = call->spare_bytes() != 0;
   ServerCall* const returned = call.release();
   returned->next = returned_.load(std::memory_order_relaxed);
   while (!returned_.compare_exchange_weak(returned->next, returned, std::memory_order_release,
                                           std::memory_order_relaxed)) {
   }
-  // More than are kept: the role need not wait for a request before it lets go of them.
-  if (returns_.fetch_add(1, std::memory_order_relaxed) != kSpareCalls) return;
+  // More than are kept, or what is due: the role need not wait for a request before it lets go.
+  const bool many = returns_.fetch_add(1, std::memory_order_relaxed) == kSpareCalls;
+  if (!many && !(large && cooling_.IsDue())) return;
   poller().Post(&poller(), [self = shared_from_this()] { self->KeepReturned(); });
 }
 

@@ -9,8 +9,11 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "nigh/channel.h"
@@ -29,10 +32,23 @@ constexpr size_t kMiB = size_t{1} << 20;
 constexpr size_t kLong = 3 * kMiB;
 
 class EchoService final : public Hoarder::Service {
+ public:
+  // Ends the call that is held.
+  void Release() { release_.Notify(); }
+  void AwaitHeld() { held_.WaitForNotification(); }
+
+ private:
   absl::Status Echo(ServerContext&, const Tree& request, Tree* reply) override {
+    if (request.branches_size() != 0) {
+      held_.Notify();
+      release_.WaitForNotification();
+    }
     *reply = request;
     return absl::OkStatus();
   }
+
+  absl::Notification held_;
+  absl::Notification release_;
 };
 
 // Bytes that the program has allocated.
@@ -68,8 +84,15 @@ class KeptMemoryTest : public ::testing::TestWithParam<const char*> {
   void SetUp() override { GTEST_SKIP() << "what the sanitizer keeps cannot be told from it"; }
 #endif
 
-  void Echo(size_t size) {
+  // A call that is held, once in a test.
+  std::thread Hold(size_t size) {
+    std::thread holds([this, size] { Echo(size, /*held=*/true); });
+    service_.AwaitHeld();
+    return holds;
+  }
+  void Echo(size_t size, bool held = false) {
     Tree request;
+    if (held) request.add_branches();
     request.set_fruit(std::string(size, 'x'));
     Tree reply;
     ClientContext context;
@@ -108,6 +131,22 @@ TEST_P(KeptMemoryTest, StaysWhileItIsUsedAndThenGoes) {
     Echo(1);
     EXPECT_TRUE(BecomesTrue(has_gone)) << Allocated() - allocated << ", " << Shared() - shared;
   }
+}
+
+// A call that has had large messages is away, with short ones, while the rest is let go of.
+TEST_P(KeptMemoryTest, GoesWithACallThatWasAway) {
+  const size_t allocated = Allocated();
+  Echo(kLong);
+  std::thread holds = Hold(1);
+  Echo(kLong);
+  EXPECT_GE(Allocated(), allocated + 4 * kLong);
+  const auto is_alone = [&] { return Allocated() < allocated + 2 * kLong + kMiB; };
+  EXPECT_TRUE(BecomesTrue(is_alone)) << Allocated() - allocated;
+  EXPECT_GE(Allocated(), allocated + 2 * kLong);
+  service_.Release();
+  holds.join();
+  const auto has_gone = [&] { return Allocated() < allocated + kMiB; };
+  EXPECT_TRUE(BecomesTrue(has_gone)) << Allocated() - allocated;
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, KeptMemoryTest, ::testing::Values("shm:", "unix:"),
