@@ -389,6 +389,7 @@ TEST_F(CarriedTest, AConnectionHasAsManyAsNobodyHasTaken) {
   EXPECT_EQ(stub.Unary(fits, PackFiles(fits, {"one"}), &reply), absl::OkStatus());
   vault_.release.Happen();
   keeps.join();
+  AwaitClosings();
   ClientContext again;
   EXPECT_EQ(stub.Unary(again, PackFiles(again, {"one", "two"}), &reply), absl::OkStatus());
 }

@@ -144,6 +144,9 @@ TEST_F(FifoTest, AStaleFifoIsTakenOverWithNothingInIt) {
 
 // As when one server takes over from another, whose own goes at any moment.
 TEST_F(FifoTest, AFifoThatGoesAsItIsOpenedIsMadeAnew) {
+  // While another name is watched, watching one more takes microseconds; ending the last watch of a
+  // process takes some 10 ms.
+  const auto watched = ListenFifo(MakeAddress(address_.ToString() + ".watched")).value();
   std::atomic<bool> over = false;
   std::thread other([&] {
     while (!over) {
