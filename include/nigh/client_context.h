@@ -8,7 +8,7 @@
 #include "absl/time/time.h"
 #include "nigh/cancellation.h"
 #include "nigh/deadline.h"
-#include "nigh/fd.h"
+#include "nigh/message_extras.h"
 #include "nigh/metadata.h"
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
@@ -22,9 +22,9 @@ class ServerContext;
 // ends with its stream object.
 //
 // Set what is to be set before the call begins. Any thread may call TryCancel at any time.
-// Everything else belongs to the thread that makes the call. MessageFds says how descriptors go
-// with messages.
-class ClientContext : public MessageFds {
+// Everything else belongs to the thread that makes the call. MessageExtras says how attachments and
+// descriptors go with messages.
+class ClientContext : public MessageExtras {
  public:
   ClientContext() = default;
   explicit ClientContext(const CallOptions& options);

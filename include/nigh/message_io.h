@@ -15,7 +15,8 @@ namespace nigh {
 // A message to look at: a protobuf message, or null and the bytes of one.
 struct MessageView {
   const google::protobuf::MessageLite* message = nullptr;
-  absl::string_view bytes;
+  absl::string_view bytes = {};
+  size_t attachment = 0;  // bytes of the attachment that goes with it (nigh/attachment.h)
 };
 
 // A message to send. It is a protobuf message, which is serialised straight into the connection's
@@ -31,7 +32,7 @@ class MessageSource {
   absl::Status Measure();
 
   size_t size() const { return size_; }
-  MessageView view() const { return {message_, bytes_}; }
+  MessageView view() const { return {.message = message_, .bytes = bytes_}; }
 
   // Writes size() bytes. Strings that are not UTF-8 are written as they are, which the receiver
   // refuses.
@@ -61,7 +62,8 @@ class MessageTarget {
 
   // What the target holds now.
   MessageView view() const {
-    return {message_, bytes_ == nullptr ? absl::string_view() : absl::string_view(*bytes_)};
+    return {.message = message_,
+            .bytes = bytes_ == nullptr ? absl::string_view() : absl::string_view(*bytes_)};
   }
 
  private:

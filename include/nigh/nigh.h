@@ -4,6 +4,7 @@
 // All of nigh's public interface. A program that needs one part of it includes that part's header.
 
 #include "nigh/async_stream.h"
+#include "nigh/attachment.h"
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/client_stream.h"
@@ -13,6 +14,7 @@
 #include "nigh/generic_service.h"
 #include "nigh/generic_stub.h"
 #include "nigh/interceptor.h"
+#include "nigh/message_extras.h"
 #include "nigh/metadata.h"
 #include "nigh/options.h"
 #include "nigh/server.h"

@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/cancellation.h"
 #include "nigh/deadline.h"
-#include "nigh/fd.h"
+#include "nigh/message_extras.h"
 #include "nigh/metadata.h"
 #include "nigh/method.h"
 #include "nigh/peer_identity.h"
@@ -18,8 +18,8 @@ class HandlerCall;
 
 // What a handler knows of the call that it serves, and what it can send besides messages. Valid
 // until the handler returns. Any thread may call IsCancelled and TryCancel; everything else belongs
-// to the handler's thread. MessageFds says how descriptors go with messages.
-class ServerContext : public MessageFds {
+// to the handler's thread. MessageExtras says how attachments and descriptors go with messages.
+class ServerContext : public MessageExtras {
  public:
   // "/package.Service/Method".
   absl::string_view method() const { return method_->name; }

@@ -38,10 +38,15 @@ absl::Status TooLargeToSend(absl::string_view call, absl::string_view what, uint
                    client ? "ChannelOptions" : "ServerOptions", "::limits)"));
 }
 
-absl::Status TooLargeToReceive(absl::string_view call, uint64_t size, Peer peer, uint64_t limit) {
-  return absl::ResourceExhaustedError(absl::StrCat(
-      call, ": received a message of ", size, " bytes, where ", limit, " are accepted (raise ",
-      peer == Peer::kClient ? "ServerOptions" : "ChannelOptions", "::limits.max_message)"));
+absl::Status TooLargeToReceive(absl::string_view call, const PayloadSizes& sizes, Peer peer,
+                               const Limits& limits) {
+  const bool message = sizes.message > limits.max_message;
+  return absl::ResourceExhaustedError(
+      absl::StrCat(call, ": received ", message ? "a message" : "an attachment", " of ",
+                   message ? sizes.message : sizes.attachment, " bytes, where ",
+                   message ? limits.max_message : limits.max_attachment, " are accepted (raise ",
+                   peer == Peer::kClient ? "ServerOptions" : "ChannelOptions",
+                   message ? "::limits.max_message)" : "::limits.max_attachment)"));
 }
 
 }  // namespace nigh

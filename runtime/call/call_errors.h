@@ -6,7 +6,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/options.h"
 #include "nigh/peer_identity.h"
+#include "nigh/runtime/wire/sections.h"
 
 // Statuses of calls that go wrong, the same at both ends. `call` begins each message. It is the
 // method's name, which a client puts behind the address.
@@ -31,9 +33,14 @@ enum class Peer { kClient, kServer };
 absl::Status TooLargeToSend(absl::string_view call, absl::string_view what, uint64_t size,
                             Peer peer, uint64_t limit);
 
-// RESOURCE_EXHAUSTED: a message of `size` bytes has come from `peer`, but this end accepts only
-// `limit`.
-absl::Status TooLargeToReceive(absl::string_view call, uint64_t size, Peer peer, uint64_t limit);
+// Whether this end, with `limits`, accepts a payload with so much in it.
+inline bool IsAccepted(const PayloadSizes& sizes, const Limits& limits) {
+  return sizes.message <= limits.max_message && sizes.attachment <= limits.max_attachment;
+}
+
+// RESOURCE_EXHAUSTED: a payload has come from `peer` that is not accepted.
+absl::Status TooLargeToReceive(absl::string_view call, const PayloadSizes& sizes, Peer peer,
+                               const Limits& limits);
 
 }  // namespace nigh
 

@@ -31,11 +31,46 @@ absl::string_view CutText(absl::string_view text, size_t limit) {
   return text.substr(0, end);
 }
 
-// Whether AnnouncedDescriptors has read this one, if it is the first.
-bool SaysDescriptors(const Section& section) {
-  return section.type == SectionType::kDescriptors && section.key.empty() &&
-         section.value.size() == sizeof(uint32_t);
-}
+// The sections at the front of a block that say what comes besides the message (Announced). The
+// rest of the block has none of these.
+class Preamble {
+ public:
+  explicit Preamble(const FrameHeader& header)
+      : attachment_missing_((header.flags & kAttachment) != 0) {}
+
+  // Whether this section, the next of the block, is one of them.
+  bool Takes(const Section& section) {
+    if (over_) return false;
+    const bool number = section.key.empty() && section.value.size() == sizeof(uint32_t);
+    if (number && section.type == SectionType::kDescriptors && !descriptors_) {
+      return descriptors_ = true;
+    }
+    over_ = true;
+    if (!number || section.type != SectionType::kAttachment || !attachment_missing_) return false;
+    attachment_missing_ = false;
+    attachment_ = LoadLittleOnce<uint32_t>(AsBytes(section.value).data());
+    return true;
+  }
+
+  // Once the block has been read: what follows it is a message and an attachment.
+  absl::Status Split(ConstByteSpan rest, PayloadParts& payload) const {
+    if (attachment_missing_)
+      return absl::InternalError("no section says how long the attachment is");
+    if (attachment_ > rest.size()) {
+      return absl::InternalError(absl::StrCat("an attachment of ", attachment_, " bytes, where ",
+                                              rest.size(), " have come"));
+    }
+    payload = {.message = rest.first(rest.size() - attachment_),
+               .attachment = rest.last(attachment_)};
+    return absl::OkStatus();
+  }
+
+ private:
+  bool over_ = false;
+  bool descriptors_ = false;
+  bool attachment_missing_;
+  size_t attachment_ = 0;
+};
 
 }  // namespace
 
@@ -71,13 +106,13 @@ absl::StatusCode StatusCodeFromWire(uint64_t code) {
   return code <= kLast ? static_cast<absl::StatusCode>(code) : absl::StatusCode::kUnknown;
 }
 
-absl::Status TakeMetadata(const FrameHeader& header, size_t limit, ConstByteSpan& payload,
+absl::Status TakeMetadata(const FrameHeader& header, size_t limit, PayloadParts& payload,
                           Metadata& metadata) {
-  if ((header.flags & kSections) == 0) return absl::OkStatus();
-  SectionReader reader(payload);
-  bool first = true;
+  if ((header.flags & kSections) == 0) return Preamble(header).Split(payload.message, payload);
+  SectionReader reader(payload.message);
+  Preamble preamble(header);
   while (std::optional<Section> section = reader.Next()) {
-    if (std::exchange(first, false) && SaysDescriptors(*section)) continue;
+    if (preamble.Takes(*section)) continue;
     if (section->type != SectionType::kMetadata) {
       return absl::InternalError(absl::StrCat(FrameKindName(header.kind),
                                               " frame with a section of type ",
@@ -91,20 +126,22 @@ absl::Status TakeMetadata(const FrameHeader& header, size_t limit, ConstByteSpan
     }
   }
   if (!reader.status().ok()) return reader.status();
-  payload = reader.rest();
+  if (absl::Status split = preamble.Split(reader.rest(), payload); !split.ok()) return split;
   return metadata.status();
 }
 
-absl::Status TakeResponse(const FrameHeader& header, size_t limit, ConstByteSpan& payload,
+absl::Status TakeResponse(const FrameHeader& header, size_t limit, PayloadParts& payload,
                           Metadata& initial, Metadata& trailing, absl::Status& status) {
   absl::string_view message;
   size_t details_size = 0;
   std::vector<std::pair<absl::string_view, absl::string_view>> details;
-  if ((header.flags & kSections) != 0) {
-    SectionReader reader(payload);
-    bool first = true;
+  Preamble preamble(header);
+  if ((header.flags & kSections) == 0) {
+    if (absl::Status split = preamble.Split(payload.message, payload); !split.ok()) return split;
+  } else {
+    SectionReader reader(payload.message);
     while (std::optional<Section> section = reader.Next()) {
-      if (std::exchange(first, false) && SaysDescriptors(*section)) continue;
+      if (preamble.Takes(*section)) continue;
       const size_t size = section->key.size() + section->value.size();
       switch (section->type) {
         case SectionType::kMetadata:
@@ -127,7 +164,7 @@ absl::Status TakeResponse(const FrameHeader& header, size_t limit, ConstByteSpan
       }
     }
     if (!reader.status().ok()) return reader.status();
-    payload = reader.rest();
+    if (absl::Status split = preamble.Split(reader.rest(), payload); !split.ok()) return split;
   }
   const absl::StatusCode code = StatusCodeFromWire(header.aux);
   status = code == absl::StatusCode::kOk ? absl::OkStatus() : absl::Status(code, message);

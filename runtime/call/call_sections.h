@@ -30,16 +30,26 @@ void AddStatus(const absl::Status& status, const Metadata& trailing, size_t limi
 // Converts a code of gRPC, which is a code of Abseil. A number outside 0..16 is UNKNOWN.
 absl::StatusCode StatusCodeFromWire(uint64_t code);
 
-// Takes the sections of a REQUEST or MESSAGE off `payload` and adds the metadata in them to
-// `metadata`. Fails with RESOURCE_EXHAUSTED when that is then more than `limit` bytes, with
-// INTERNAL when the sections are malformed.
-absl::Status TakeMetadata(const FrameHeader& header, size_t limit, ConstByteSpan& payload,
+// A payload in its parts. At first it is all message.
+struct PayloadParts {
+  ConstByteSpan message;
+  ConstByteSpan attachment = {};
+
+  PayloadSizes sizes() const {
+    return {.message = message.size(), .attachment = attachment.size()};
+  }
+};
+
+// Takes the sections of a REQUEST or MESSAGE, and the attachment, off the message, and adds the
+// metadata to `metadata`. Fails with RESOURCE_EXHAUSTED when that is then more than `limit` bytes,
+// with INTERNAL when the sections are malformed.
+absl::Status TakeMetadata(const FrameHeader& header, size_t limit, PayloadParts& payload,
                           Metadata& metadata);
 
-// Takes the sections of a RESPONSE off `payload`. `status` becomes the server's status. Metadata,
-// text and details are limited to `limit` bytes each; the rest is dropped. Fails with INTERNAL when
-// the sections are malformed.
-absl::Status TakeResponse(const FrameHeader& header, size_t limit, ConstByteSpan& payload,
+// Takes the sections of a RESPONSE, and the attachment, off the message. `status` becomes the
+// server's status. Metadata, text and details are limited to `limit` bytes each; the rest is
+// dropped. Fails with INTERNAL when the sections are malformed.
+absl::Status TakeResponse(const FrameHeader& header, size_t limit, PayloadParts& payload,
                           Metadata& initial, Metadata& trailing, absl::Status& status);
 
 }  // namespace nigh

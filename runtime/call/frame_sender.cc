@@ -52,11 +52,11 @@ Sent FrameSender::Send(FrameHeader&& header, absl::string_view sections,
   return SendLocked(std::move(header), sections, message);
 }
 
-Sent FrameSender::SendWith(SharedDescriptors descriptors, FrameHeader&& header,
-                           absl::string_view sections, const MessageSource* message) {
+Sent FrameSender::SendWith(const Extras& extras, FrameHeader&& header, absl::string_view sections,
+                           const MessageSource* message) {
   if (!birth_.is_this()) return Sent::kFailed;
   MutexLock lock(mutex_);
-  return SendWithLocked(std::move(descriptors), std::move(header), sections, message);
+  return SendWithLocked(extras, std::move(header), sections, message);
 }
 
 Sent FrameSender::SendText(FrameHeader&& header, absl::string_view text) {
@@ -68,7 +68,7 @@ Sent FrameSender::SendText(FrameHeader&& header, absl::string_view text) {
 
 Sent FrameSender::SendRequestLocked(FrameHeader&& header, const char* method_name,
                                     absl::string_view sections, const MessageSource* message,
-                                    const SharedDescriptors* descriptors) {
+                                    const Extras* extras) {
   if (header.method >= declared_.size()) declared_.resize(header.method + 1);
   if (!declared_[header.method]) {
     declared_[header.method] = true;
@@ -78,26 +78,38 @@ Sent FrameSender::SendRequestLocked(FrameHeader&& header, const char* method_nam
       return Sent::kFailed;
     }
   }
-  if (descriptors != nullptr) {
-    return SendWithLocked(*descriptors, std::move(header), sections, message);
-  }
+  if (extras != nullptr) return SendWithLocked(*extras, std::move(header), sections, message);
   return SendLocked(std::move(header), sections, message);
 }
 
-Sent FrameSender::SendWithLocked(SharedDescriptors descriptors, FrameHeader&& header,
+void FrameSender::Waiting::CopyTo(size_t from, ByteSpan to) const {
+  if (from < own_size()) {
+    const size_t own = std::min(own_size() - from, to.size());
+    std::memcpy(to.data(), payload.get() + from, own);
+    from += own;
+    to.remove_prefix(own);
+  }
+  if (to.empty()) return;
+  std::memcpy(to.data(), attachment.bytes().data() + (from - own_size()), to.size());
+}
+
+Sent FrameSender::SendWithLocked(const Extras& extras, FrameHeader&& header,
                                  absl::string_view sections, const MessageSource* message) {
   if (broken_) return Sent::kFailed;
-  header.flags |= kSections;
-  const size_t size = sections.size() + (message == nullptr ? 0 : message->size());
+  const Attachment& attachment = extras.attachment;
+  header.flags |= attachment.empty() ? kSections : kSections | kAttachment;
+  const size_t size =
+      sections.size() + (message == nullptr ? 0 : message->size()) + attachment.size();
   const bool fits = size <= max_payload_;
   Waiting waiting;
   if (fits) {
-    waiting = Wait(header, size);
+    waiting = Wait(header, size, std::nullopt, attachment);
     WritePayload(sections, message, waiting.bytes());
   } else {
-    waiting = Serialise(header, sections, message, size, connection_.AllocateBulk(size));
+    waiting =
+        Serialise(header, sections, message, attachment, size, connection_.AllocateBulk(size));
   }
-  waiting.descriptors = std::move(descriptors);
+  waiting.descriptors = extras.descriptors;
   const bool others_waited = AnythingWaits();
   if (broken_ || !Keep(std::move(waiting))) return Sent::kSome;
   const Sent sent = ResumeLocked();
@@ -141,7 +153,7 @@ Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
     others_waited = AnythingWaits();
     if (rest.has_value()) (void)Keep(*std::move(rest));
   } else {
-    Waiting whole = Serialise(header, sections, message, size, bulk);
+    Waiting whole = Serialise(header, sections, message, Attachment(), size, bulk);
     others_waited = AnythingWaits();
     if (broken_ || !Keep(std::move(whole))) return Sent::kSome;
   }
@@ -201,10 +213,11 @@ bool FrameSender::Keep(Waiting waiting) {
 }
 
 FrameSender::Waiting FrameSender::Wait(const FrameHeader& header, size_t size,
-                                       std::optional<ByteSpan> bulk) {
+                                       std::optional<ByteSpan> bulk, const Attachment& attachment) {
   return {.header = header,
-          .payload = bulk.has_value() ? nullptr : TakeBuffer(size),
+          .payload = bulk.has_value() ? nullptr : TakeBuffer(size - attachment.size()),
           .bulk = bulk.value_or(ByteSpan()),
+          .attachment = bulk.has_value() ? Attachment() : attachment,
           .size = size,
           .sent = 0,
           // REQUESTs that are sent while this one is serialised come after it.
@@ -262,10 +275,11 @@ Trimmed FrameSender::Trim() {
 }
 
 FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::string_view sections,
-                                            const MessageSource* message, size_t size,
+                                            const MessageSource* message,
+                                            const Attachment& attachment, size_t size,
                                             std::optional<ByteSpan> bulk) {
   if (on_long_message_) on_long_message_();
-  Waiting whole = Wait(header, size, bulk);
+  Waiting whole = Wait(header, size, bulk, attachment);
   const int cut = IsShort(whole) ? 0 : 1;
   ++serialising_;
   cutting_ += cut;
@@ -273,6 +287,10 @@ FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::str
   {
     MutexUnlock unlock(mutex_);
     WritePayload(sections, message, whole.bytes());
+    if (bulk.has_value() && !attachment.empty()) {
+      std::memcpy(whole.bytes() + (size - attachment.size()), attachment.bytes().data(),
+                  attachment.size());
+    }
   }
   --serialising_;
   cutting_ -= cut;
@@ -289,12 +307,13 @@ std::unique_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
 }
 
 void FrameSender::GiveBack(Waiting& waiting) {
-  if (waiting.payload == nullptr || waiting.size <= spare_size_ || waiting.size > kMaxSpareBuffer ||
-      waiting.size <= max_payload_) {
+  const size_t size = waiting.own_size();
+  if (waiting.payload == nullptr || size <= spare_size_ || size > kMaxSpareBuffer ||
+      size <= max_payload_) {
     return;
   }
   spare_ = std::move(waiting.payload);
-  spare_size_ = waiting.size;
+  spare_size_ = size;
 }
 
 void FrameSender::Break(absl::Status error) {
@@ -343,7 +362,7 @@ bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
   } else {
     const std::optional<ByteSpan> claim = connection_.Claim(piece);
     if (!claim.has_value()) return false;
-    std::memcpy(claim->data(), waiting.payload.get() + waiting.sent, piece);
+    waiting.CopyTo(waiting.sent, claim->first(piece));
     attach();
     connection_.Commit(header);
   }

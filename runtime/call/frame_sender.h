@@ -15,11 +15,12 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/attachment.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/call/byte_count.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -64,8 +65,8 @@ class FrameSender {
   Sent Send(FrameHeader&& header, absl::string_view sections, const MessageSource* message)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The same with descriptors, of which the sections say how many there are.
-  Sent SendWith(SharedDescriptors descriptors, FrameHeader&& header, absl::string_view sections,
+  // The same with extras, of which the sections say what they are (AddExtras).
+  Sent SendWith(const Extras& extras, FrameHeader&& header, absl::string_view sections,
                 const MessageSource* message) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Sends a frame whose payload is `text`, as Send does.
@@ -86,9 +87,9 @@ class FrameSender {
   Sent SendLocked(FrameHeader&& header, absl::string_view sections, const MessageSource* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sends a REQUEST. The first one for header.method follows a METHOD frame, which declares that
-  // number to stand for `method_name`. `descriptors` may be null.
+  // number to stand for `method_name`. `extras` may be null.
   Sent SendRequestLocked(FrameHeader&& header, const char* method_name, absl::string_view sections,
-                         const MessageSource* message, const SharedDescriptors* descriptors)
+                         const MessageSource* message, const Extras* extras)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // As Drop.
   bool DropLocked(uint32_t call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -146,12 +147,16 @@ class FrameSender {
     FrameHeader header = {};
     std::unique_ptr<std::byte[]> payload;  // not zeroed: a long message is written once
     ByteSpan bulk = {};                    // where the payload is instead, if not empty
-    size_t size = 0;                       // bytes of payload
+    Attachment attachment = {};            // ends the payload, beyond the bytes that are there
+    size_t size = 0;                       // bytes of payload, with that
     size_t sent = 0;                       // bytes of it that have been committed
     uint64_t order = 0;                    // of a REQUEST, among those that have waited
     SharedDescriptors descriptors = nullptr;
 
     std::byte* bytes() const { return bulk.empty() ? payload.get() : bulk.data(); }
+    size_t own_size() const { return size - attachment.size(); }
+    // Copies bytes of the payload, from `from` on.
+    void CopyTo(size_t from, ByteSpan to) const;
   };
 
   // So many frames that overtake take a piece of what is held back along.
@@ -161,11 +166,10 @@ class FrameSender {
   // A longer buffer is not kept for the next message.
   static constexpr size_t kMaxSpareBuffer = size_t{2} << 20;
 
-  // A frame with descriptors always waits its turn, which may be now: what sends in place knows
-  // nothing of them.
-  Sent SendWithLocked(SharedDescriptors descriptors, FrameHeader&& header,
-                      absl::string_view sections, const MessageSource* message)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A frame with extras always waits its turn, which may be now: what sends in place knows nothing
+  // of them.
+  Sent SendWithLocked(const Extras& extras, FrameHeader&& header, absl::string_view sections,
+                      const MessageSource* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Sent ResumeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether a frame may leave ahead of what waits.
   bool MayOvertake(const FrameHeader& header) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -182,13 +186,14 @@ class FrameSender {
   // Returns what has to wait, or nothing. The connection may have ended amid it.
   std::optional<Waiting> SendPieces(const FrameHeader& header, const MessageSource& message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Serialises all of it, without the lock, into memory: the connection's, if `bulk` is some.
+  // Serialises all of it, without the lock, into memory: the connection's, if `bulk` is some, the
+  // attachment, too; else that stays where it is.
   Waiting Serialise(const FrameHeader& header, absl::string_view sections,
-                    const MessageSource* message, size_t size, std::optional<ByteSpan> bulk)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Memory for a frame that has to wait: `bulk`, if it is some.
-  Waiting Wait(const FrameHeader& header, size_t size, std::optional<ByteSpan> bulk = std::nullopt)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                    const MessageSource* message, const Attachment& attachment, size_t size,
+                    std::optional<ByteSpan> bulk) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Memory for a frame that has to wait: `bulk`, if it is some; else for what is not `attachment`.
+  Waiting Wait(const FrameHeader& header, size_t size, std::optional<ByteSpan> bulk = std::nullopt,
+               const Attachment& attachment = Attachment()) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Notes that the first part of a REQUEST leaves, and whether that is its turn.
   void BeginRequest(uint64_t order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (order != requests_begun_++) requests_are_in_order_ = false;

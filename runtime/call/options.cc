@@ -16,6 +16,7 @@ namespace {
 // Bounds of the limits: protobuf cannot express longer messages, and the others keep what a peer
 // can ask for finite.
 constexpr size_t kMaxMessage = std::numeric_limits<int32_t>::max();
+constexpr size_t kMaxAttachment = size_t{1} << 30;
 constexpr size_t kMaxMetadata = size_t{64} << 20;
 constexpr uint32_t kMaxCalls = 1u << 20;
 
@@ -26,6 +27,10 @@ absl::Status Refuse(absl::string_view option, absl::string_view what) {
 absl::Status Check(const Limits& limits) {
   if (limits.max_message == 0 || limits.max_message > kMaxMessage) {
     return Refuse("limits.max_message", absl::StrCat("must be 1 to ", kMaxMessage, " bytes"));
+  }
+  if (limits.max_attachment > kMaxAttachment) {
+    return Refuse("limits.max_attachment",
+                  absl::StrCat("must be at most ", kMaxAttachment, " bytes"));
   }
   if (limits.max_metadata > kMaxMetadata) {
     return Refuse("limits.max_metadata", absl::StrCat("must be at most ", kMaxMetadata, " bytes"));

@@ -17,7 +17,9 @@ inline Hello OwnHello(const Limits& limits, bool takes_descriptors = false) {
           .max_message = limits.max_message,
           .max_metadata = static_cast<uint32_t>(limits.max_metadata),
           .max_calls = limits.max_calls,
-          .features = takes_descriptors ? kTakesDescriptors : 0,
+          .features = (limits.max_attachment != 0 ? kTakesAttachments : 0) |
+                      (takes_descriptors ? kTakesDescriptors : 0),
+          .max_attachment = limits.max_attachment,
           .max_descriptors = takes_descriptors ? limits.max_descriptors : 0};
 }
 

@@ -11,7 +11,7 @@
 #include "nigh/metadata.h"
 #include "nigh/method.h"
 #include "nigh/peer_identity.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/threads_peer.h"
 
 namespace nigh {
@@ -31,7 +31,7 @@ class UsedContext {
   absl::Status Ready(const Method& method) const;
   // Nothing of the context is touched any more.
   void End() {
-    CallFds::DropAttached(context_);
+    CallExtras::DropAttached(context_);
     if (std::exchange(begun_, false)) LeaveParent();
   }
 

@@ -171,7 +171,8 @@ void ClientCall::EndWith(absl::Status status) {
 }
 
 bool ClientCall::PassSend(const MessageSource& message) {
-  return interception_ == nullptr || interception_->Send(message.view()) || EndRejected();
+  return interception_ == nullptr ||
+         interception_->Send(CallExtras::Sent(context_.context(), message.view())) || EndRejected();
 }
 
 bool ClientCall::EndRejected() {
@@ -182,7 +183,8 @@ bool ClientCall::EndRejected() {
 bool ClientCall::ReadIntercepted(MessageTarget target) {
   if (!interception_->rejection().ok()) return false;
   const bool read = started_ ? exchange_.Read(target) : TakeAnswer(target);
-  return read && (interception_->Receive(target.view()) || EndRejected());
+  return read && (interception_->Receive(CallExtras::Received(context_.context(), target.view())) ||
+                  EndRejected());
 }
 
 bool ClientCall::TakeAnswer(MessageTarget target) {
@@ -200,7 +202,7 @@ bool ClientCall::TakeAnswer(MessageTarget target) {
 absl::Status ClientCall::FinishIntercepted(absl::Status status) {
   if (status.ok() && !interception_->finished() && !ServerStreams(method_.method->kind)) {
     if (started_ || TakeAnswer(expected_)) {
-      (void)interception_->Receive(expected_.view());
+      (void)interception_->Receive(CallExtras::Received(context_.context(), expected_.view()));
     } else {
       interception_->Reject(absl::InternalError(absl::StrCat(
           method_.method->name, ": an interceptor answered a call that has one reply with none")));

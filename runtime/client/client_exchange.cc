@@ -15,7 +15,7 @@
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/call/call_errors.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/client/client_link.h"
@@ -70,7 +70,7 @@ void ClientExchange::Begin(const MessageSource* first, bool end, bool lasts) {
     (void)sent_.Add(*first);
   }
   ClientContext& context = context_.context();
-  if (CallFds::HasAttached(context)) sent_.AddDescriptors(CallFds::TakeAttached(context));
+  if (CallExtras::HasAttached(context)) sent_.AddExtras(CallExtras::TakeAttached(context));
 }
 
 bool ClientExchange::Open(std::shared_ptr<ClientSession>& session, uint16_t method_id) {
@@ -100,11 +100,11 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
   Pump& pump = session_->pump();
   std::optional<MessageSource> first;
   if (sent_.count() > 0) first = sent_[0];
-  const SharedDescriptors descriptors = sent_.descriptors(0);
+  const SharedExtras extras = sent_.extras(0);
   state_ = CallState(method_.kind, CallState::End::kClient);
   status_ = absl::OkStatus();
   absl::Status status = link().CheckRequest(method_, context_, first ? &*first : nullptr);
-  if (status.ok()) status = link().CheckDescriptors(method_, descriptors);
+  if (status.ok()) status = link().CheckExtras(method_, first ? first->size() : 0, extras.get());
   if (!status.ok()) {
     status_ = std::move(status);
     state_.Close();
@@ -112,7 +112,7 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
   }
   const bool end = sent_.ended() && sent_.count() <= 1;
   window_ = Window(link().limits().window, link().server().window);
-  if (first) window_.Sent(SizeInWindow(first->size(), descriptors.get()));
+  if (first) window_.Sent(SizeInWindow(first->size(), extras.get()));
   (void)state_.Send(first.has_value(), end);
   context_.set_peer(link().peer());
   if (waiters_ != nullptr) {
@@ -120,7 +120,7 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
     attached_ = true;
   }
   SectionWriter sections;
-  if (descriptors != nullptr) sections.AddDescriptors(static_cast<uint32_t>(descriptors->size()));
+  AddExtras(extras.get(), sections);
   AddMetadata(context_.sent(), SectionType::kMetadata, sections);
   FrameHeader header{
       .kind = FrameKind::kRequest, .method = method_id, .aux = TimeLeft(context_.deadline())};
@@ -128,8 +128,7 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
   if (end) header.flags |= kEnd;
   const ClientLink::Opening opening =
       link().Open(std::move(header), method_, sections.block(), first ? &*first : nullptr,
-                  descriptors != nullptr ? &descriptors : nullptr,
-                  [&](Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                  extras.get(), [&](Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
                     slot.RenewFor(*this);
                     slot_ = &slot;
                   });
@@ -161,13 +160,15 @@ void ClientExchange::SendTheRestAgain() {
           absl::StrCat(Name(), ": the next server takes only ", link().server().window,
                        " bytes ahead, fewer than had been sent to the last one")));
     }
-    SharedDescriptors descriptors = sent_.descriptors(i);
-    if (absl::Status wrong = link().CheckDescriptors(method_, descriptors); !wrong.ok()) {
+    const MessageSource message = sent_[i];
+    const SharedExtras extras = sent_.extras(i);
+    if (absl::Status wrong = link().CheckExtras(method_, message.size(), extras.get());
+        !wrong.ok()) {
       return Abandon(std::move(wrong));
     }
     const bool end = sent_.ended() && i == count - 1;
     (void)state_.Send(/*message=*/true, end);
-    (void)SendMessage(sent_[i], std::move(descriptors), end);
+    (void)SendMessage(message, extras.get(), end);
   }
 }
 
@@ -227,34 +228,34 @@ Sent ClientExchange::WriteNow(const MessageSource& message, bool end) {
     return Sent::kFailed;
   }
   ClientContext& context = context_.context();
-  if (absl::Status wrong = link().CheckDescriptors(method_, CallFds::Attached(context));
+  if (absl::Status wrong =
+          link().CheckExtras(method_, message.size(), CallExtras::Attached(context).get());
       !wrong.ok()) {
     Abandon(std::move(wrong));
     return Sent::kFailed;
   }
   if (state_.Send(/*message=*/true, end) != Verdict::kOk) return Sent::kFailed;
-  SharedDescriptors descriptors;
-  if (CallFds::HasAttached(context)) descriptors = CallFds::TakeAttached(context);
-  if (!sent_.complete()) return SendMessage(message, std::move(descriptors), end);
+  SharedExtras extras;
+  if (CallExtras::HasAttached(context)) extras = CallExtras::TakeAttached(context);
+  if (!sent_.complete()) return SendMessage(message, extras.get(), end);
   if (end) (void)sent_.End();
   // More than a window of this side's own is not kept, whatever the server's is.
-  const size_t size = SizeInWindow(message.size(), descriptors.get());
+  const size_t size = SizeInWindow(message.size(), extras.get());
   if (sent_.count() > 0 && sent_.size() + size > link().limits().window) {
     sent_.Drop();
-    return SendMessage(message, std::move(descriptors), end);
+    return SendMessage(message, extras.get(), end);
   }
   const MessageSource kept = sent_.Add(message);
-  if (descriptors != nullptr) sent_.AddDescriptors(descriptors);
-  return Kept(SendMessage(kept, std::move(descriptors), end));
+  if (extras != nullptr) sent_.AddExtras(extras);
+  return Kept(SendMessage(kept, extras.get(), end));
 }
 
-Sent ClientExchange::SendMessage(const MessageSource& message, SharedDescriptors descriptors,
-                                 bool end) {
-  window_.Sent(SizeInWindow(message.size(), descriptors.get()));
+Sent ClientExchange::SendMessage(const MessageSource& message, const Extras* extras, bool end) {
+  window_.Sent(SizeInWindow(message.size(), extras));
   FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = slot_->id};
   if (end) header.flags |= kEnd;
-  if (descriptors == nullptr) return link().Send(std::move(header), &message);
-  return link().SendWith(std::move(descriptors), std::move(header), message);
+  if (extras == nullptr) return link().Send(std::move(header), &message);
+  return link().SendWith(*extras, std::move(header), message);
 }
 
 bool ClientExchange::WritesDone() {
@@ -282,12 +283,12 @@ bool ClientExchange::Read(MessageTarget target) {
 void ClientExchange::ParseInbox() {
   Message message = std::move(inbox_.front());
   inbox_.pop_front();
-  Parse(AsBytes(message.bytes), std::move(message.descriptors));
+  Parse(AsBytes(message.bytes), std::move(message.extras));
 }
 
-void ClientExchange::Parse(ConstByteSpan message, std::unique_ptr<Descriptors> descriptors) {
+void ClientExchange::Parse(ConstByteSpan message, std::shared_ptr<Extras> extras) {
   const MessageTarget target = std::exchange(target_, MessageTarget());
-  const size_t size = SizeInWindow(message.size(), descriptors.get());
+  const size_t size = SizeInWindow(message.size(), extras.get());
   absl::Status parsed;
   {
     // Parsing takes long. Only this thread, the call's reader, touches the target.
@@ -296,7 +297,7 @@ void ClientExchange::Parse(ConstByteSpan message, std::unique_ptr<Descriptors> d
   }
   changes_.store(changes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (parsed.ok()) {
-    CallFds::Receive(context_.context(), std::move(descriptors));
+    CallExtras::Receive(context_.context(), std::move(extras));
     target_filled_ = true;
     return Consumed(size);
   }
@@ -329,7 +330,7 @@ void ClientExchange::DiscardNow() {
   // The server's writer must not wait for credit from a reader that is gone.
   discard_ = true;
   for (const Message& message : inbox_) {
-    Consumed(SizeInWindow(message.bytes.size(), message.descriptors.get()));
+    Consumed(SizeInWindow(message.bytes.size(), message.extras.get()));
   }
   inbox_.clear();
 }
@@ -415,13 +416,13 @@ void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload,
                                FrameExtras* extras, bool in_place) {
   std::string* const owned = extras == nullptr ? nullptr : extras->owned;
   const Limits& limits = link().limits();
-  if (const size_t size = KeptSize(header, payload, limits.max_metadata);
-      size > limits.max_message) {
-    return Close(TooLargeToReceive(Name(), size, Peer::kServer, limits.max_message));
+  if (const PayloadSizes sizes = KeptSizes(header, payload, limits.max_metadata);
+      !IsAccepted(sizes, limits)) {
+    return Close(TooLargeToReceive(Name(), sizes, Peer::kServer, limits));
   }
   Reply reply = reader_.Read(link(), header, payload, extras);
   if (reply.has_message &&
-      !window_.Received(SizeInWindow(reply.message.size(), reply.descriptors.get()))) {
+      !window_.Received(SizeInWindow(reply.message.size(), reply.extras.get()))) {
     reply.has_message = false;
     reply.status = Prefixed(Name(), absl::InternalError("a message without the credit for it"));
   }
@@ -443,26 +444,26 @@ void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload,
 
 void ClientExchange::Deliver(Reply reply, std::string* owned, bool in_place) {
   const ConstByteSpan message = reply.message;
-  if (discard_) return Consumed(SizeInWindow(message.size(), reply.descriptors.get()));
+  if (discard_) return Consumed(SizeInWindow(message.size(), reply.extras.get()));
   // This is the reader's own thread, so the message can be parsed where it lies.
   if (in_place && target_ && !target_filled_ && inbox_.empty()) {
-    return Parse(message, std::move(reply.descriptors));
+    return Parse(message, std::move(reply.extras));
   }
   // A string that holds nothing but the message is taken over; one with sections is copied from.
   if (owned != nullptr && owned->size() == message.size()) {
-    inbox_.push_back({std::move(*owned), std::move(reply.descriptors)});
+    inbox_.push_back({std::move(*owned), std::move(reply.extras)});
   } else {
-    inbox_.push_back({std::string(AsText(message)), std::move(reply.descriptors)});
+    inbox_.push_back({std::string(AsText(message)), std::move(reply.extras)});
   }
   Changed();
 }
 
-bool ClientExchange::Accepts(size_t size, bool last) {
+bool ClientExchange::Accepts(const PayloadSizes& sizes, bool last) {
   MutexLock lock(mutex_);
-  const size_t limit = link().limits().max_message;
+  const Limits& limits = link().limits();
   const bool open = !state_.closed();
-  const bool accepted = open && size <= limit;
-  if (open && !accepted) Close(TooLargeToReceive(Name(), size, Peer::kServer, limit));
+  const bool accepted = open && IsAccepted(sizes, limits);
+  if (open && !accepted) Close(TooLargeToReceive(Name(), sizes, Peer::kServer, limits));
   EndTake(/*answered=*/last && !accepted);
   return accepted;
 }

@@ -17,7 +17,7 @@
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/base/fifo.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/call/used_context.h"
@@ -142,8 +142,8 @@ class ClientExchange {
   // Takes a whole message, or a frame without one. `extras` may be null. `in_place`: this is the
   // reader's own thread.
   void Take(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras, bool in_place);
-  // A message of `size` bytes has begun; `last`: that of the RESPONSE. False: it is not to be kept.
-  bool Accepts(size_t size, bool last);
+  // A payload of `sizes` has begun; `last`: that of the RESPONSE. False: it is not to be kept.
+  bool Accepts(const PayloadSizes& sizes, bool last);
   // False: that is more credit than any window.
   bool TakeCredit(uint64_t bytes);
   // The connection is over.
@@ -152,7 +152,7 @@ class ClientExchange {
  private:
   struct Message {
     std::string bytes;
-    std::unique_ptr<Descriptors> descriptors;  // that came with it; or null
+    std::shared_ptr<Extras> extras;  // that came with it; or null
   };
   // Who waits. Only the reader, whose target it is, may parse messages in place.
   enum class Role { kReader, kOther };
@@ -180,8 +180,8 @@ class ClientExchange {
 
   // Sends a message, or has the sender keep it. kFailed: the call or its sending side is over.
   Sent WriteNow(const MessageSource& message, bool end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // `descriptors` may be null.
-  Sent SendMessage(const MessageSource& message, SharedDescriptors descriptors, bool end)
+  // `extras` may be null.
+  Sent SendMessage(const MessageSource& message, const Extras* extras, bool end)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What has been kept is not lost where the session has not taken it.
   Sent Kept(Sent sent) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -193,7 +193,7 @@ class ClientExchange {
   void ParseInbox() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has protobuf parse a message into the target, without the mutex. The reader may take what came
   // with it, if anything did, out of the context.
-  void Parse(ConstByteSpan message, std::unique_ptr<Descriptors> descriptors)
+  void Parse(ConstByteSpan message, std::shared_ptr<Extras> extras)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consumed(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -14,7 +14,7 @@
 #include "nigh/method.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/pump.h"
@@ -33,11 +33,11 @@ ClientLink::ClientLink(std::unique_ptr<Connection> connection, std::string name,
       peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
       pump_(pump),
       sender_(*connection_),
-      fds_(*connection_, limits_, takes_fds,
-           std::make_shared<DescriptorCount>(DescriptorCount::Limit{
-               .whose = "this connection",
-               .most = limits.max_untaken_descriptors,
-               .remedy = "raise ChannelOptions::limits.max_untaken_descriptors"})),
+      extras_(*connection_, limits_, takes_fds,
+              std::make_shared<DescriptorCount>(DescriptorCount::Limit{
+                  .whose = "this connection",
+                  .most = limits.max_untaken_descriptors,
+                  .remedy = "raise ChannelOptions::limits.max_untaken_descriptors"})),
       slots_(limits.max_calls) {}
 
 std::string ClientLink::NameOf(const Method& method) const {
@@ -65,8 +65,7 @@ absl::Status ClientLink::TooManyCalls(const Method& method) const {
 
 ClientLink::Opening ClientLink::Open(FrameHeader&& header, const Method& method,
                                      absl::string_view sections, const MessageSource* first,
-                                     const SharedDescriptors* descriptors,
-                                     absl::FunctionRef<void(Slot&)> ready) {
+                                     const Extras* extras, absl::FunctionRef<void(Slot&)> ready) {
   Opening opening;
   Sent sent = Sent::kAll;
   {
@@ -78,7 +77,7 @@ ClientLink::Opening ClientLink::Open(FrameHeader&& header, const Method& method,
     opening.slot->state.Open();
     header.call = opening.slot->id;
     opening.ordinal = requests_++;
-    sent = sender_.SendRequestLocked(std::move(header), method.name, sections, first, descriptors);
+    sent = sender_.SendRequestLocked(std::move(header), method.name, sections, first, extras);
   }
   AfterSend(sent);
   // The server cannot have acted upon a frame that the medium has refused.
@@ -93,12 +92,11 @@ Sent ClientLink::Send(FrameHeader&& header, const MessageSource* message) {
   return sent;
 }
 
-Sent ClientLink::SendWith(SharedDescriptors descriptors, FrameHeader&& header,
+Sent ClientLink::SendWith(const Extras& extras, FrameHeader&& header,
                           const MessageSource& message) {
   SectionWriter sections;
-  sections.AddDescriptors(static_cast<uint32_t>(descriptors->size()));
-  const Sent sent =
-      sender_.SendWith(std::move(descriptors), std::move(header), sections.block(), &message);
+  AddExtras(&extras, sections);
+  const Sent sent = sender_.SendWith(extras, std::move(header), sections.block(), &message);
   AfterSend(sent);
   return sent;
 }

@@ -14,7 +14,7 @@
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/pump.h"
@@ -42,7 +42,7 @@ class ClientLink {
   FrameSender& sender() { return sender_; }
   SlotTable& slots() { return slots_; }
   const Limits& limits() const { return limits_; }
-  const SessionFds& fds() const { return fds_; }
+  const SessionExtras& extras() const { return extras_; }
   const std::string& name() const { return name_; }
   // Whether the server has said that it goes.
   bool has_farewell() const ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -66,11 +66,11 @@ class ClientLink {
   // Why a call with the context's metadata and such a first message cannot begin, or OK.
   absl::Status CheckRequest(const Method& method, const UsedContext& context,
                             const MessageSource* first) const;
-  // Why a message of the call cannot go with these, which may be none, or OK.
-  absl::Status CheckDescriptors(const Method& method, const SharedDescriptors& descriptors) const {
-    if (descriptors == nullptr) return absl::OkStatus();
-    return fds_.CheckToSend(NameOf(method), *descriptors, InRequests(method.fds), server_,
-                            Peer::kServer);
+  // Why a message of `bytes` cannot go with these, which may be null, or OK.
+  absl::Status CheckExtras(const Method& method, size_t bytes, const Extras* extras) const {
+    if (extras == nullptr) return absl::OkStatus();
+    return extras_.CheckToSend(NameOf(method), bytes, *extras, InRequests(method.fds), server_,
+                               Peer::kServer);
   }
   struct Opening {
     Slot* slot = nullptr;
@@ -80,17 +80,17 @@ class ClientLink {
     uint64_t ordinal = 0;  // the request is the connection's so many-th, from 0
   };
   // Claims a number, has `ready` prepare its slot, and sends the REQUEST, in one section. No
-  // slot, and not refused: there are too many calls; TooManyCalls says so. `descriptors` go with
-  // it, of which the sections say how many there are; may be null.
+  // slot, and not refused: there are too many calls; TooManyCalls says so. `extras` go with it, of
+  // which the sections say what they are; may be null.
   Opening Open(FrameHeader&& header, const Method& method, absl::string_view sections,
-               const MessageSource* first, const SharedDescriptors* descriptors,
+               const MessageSource* first, const Extras* extras,
                absl::FunctionRef<void(Slot&)> ready);
   absl::Status TooManyCalls(const Method& method) const;
 
   // Sends a frame of a call.
   Sent Send(FrameHeader&& header, const MessageSource* message = nullptr);
   // A message, with what goes with it.
-  Sent SendWith(SharedDescriptors descriptors, FrameHeader&& header, const MessageSource& message);
+  Sent SendWith(const Extras& extras, FrameHeader&& header, const MessageSource& message);
 
   // A call's end.
 
@@ -134,7 +134,7 @@ class ClientLink {
   Pump& pump_;
   Hello server_;
   FrameSender sender_;
-  const SessionFds fds_;
+  const SessionExtras extras_;
   SlotTable slots_;
   std::atomic<bool> proven_ = false;
   std::atomic<bool> going_away_ = false;

@@ -17,7 +17,7 @@
 #include "nigh/runtime/base/parking.h"
 #include "nigh/runtime/call/assembler.h"
 #include "nigh/runtime/call/call_errors.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/client/client_exchange.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/runtime/client/slot.h"
@@ -126,7 +126,7 @@ bool ClientSession::TakeFrame(const Frame& frame, const void* own) {
     case FrameKind::kResponse: {
       if ((header.flags & kSections) == 0) return TakeReply(frame, nullptr, own);
       absl::StatusOr<std::unique_ptr<Descriptors>> taken =
-          link_.fds().Take(header, frame.payload, Peer::kServer);
+          link_.extras().Take(header, frame.payload, Peer::kServer);
       if (!taken.ok()) return Violated(taken.status());
       FrameExtras extras = {.descriptors = *std::move(taken)};
       return TakeReply(frame, &extras, own);
@@ -231,16 +231,16 @@ bool ClientSession::IsWanted(Slot& slot, const FrameHeader& header, ConstByteSpa
                              const void* own) {
   const bool last = header.kind == FrameKind::kResponse;
   if (slot.state.value() == SlotState::kOpen) {
-    const size_t size = KeptSize(header, payload, link_.limits().max_metadata);
-    const bool fits = size <= link_.limits().max_message;
+    const PayloadSizes sizes = KeptSizes(header, payload, link_.limits().max_metadata);
+    const bool fits = IsAccepted(sizes, link_.limits());
     if (own == &slot) {
-      if (!fits) slot.unary->Refuse(link_, size, last);
+      if (!fits) slot.unary->Refuse(link_, sizes, last);
       if (slot.unary->ended()) slot.state.EndOwn();
       return fits;
     }
     if (slot.state.BeginTake()) {
-      if (slot.exchange != nullptr) return slot.exchange->Accepts(size, last);
-      fits ? slot.state.EndTake(/*last=*/false) : slot.Refuse(size, last);
+      if (slot.exchange != nullptr) return slot.exchange->Accepts(sizes, last);
+      fits ? slot.state.EndTake(/*last=*/false) : slot.Refuse(sizes, last);
       return fits;
     }
   }

@@ -10,7 +10,7 @@
 #include "nigh/deadline.h"
 #include "nigh/options.h"
 #include "nigh/runtime/call/assembler.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/runtime/client/handshake.h"
 #include "nigh/runtime/client/pump.h"

@@ -236,8 +236,8 @@ absl::StatusOr<std::shared_ptr<ClientSession>> Connector::ConnectOrWait(const Bo
 
 bool Connector::LacksFds(ClientSession& session) const {
   ClientLink& link = session.link();
-  return methods_.take_fds() && !link.fds().accepts() && options_.limits.max_descriptors != 0 &&
-         link.connection().descriptors() != nullptr;
+  return methods_.take_fds() && !link.extras().accepts_descriptors() &&
+         options_.limits.max_descriptors != 0 && link.connection().descriptors() != nullptr;
 }
 
 bool Connector::Connected(const std::shared_ptr<ClientSession>& session) {

@@ -1,12 +1,13 @@
 #include "nigh/runtime/client/reply_reader.h"
 
-#include <cstddef>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "nigh/metadata.h"
 #include "nigh/runtime/call/call_errors.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
@@ -22,18 +23,19 @@ Reply ReplyReader::Read(const ClientLink& link, const FrameHeader& header, Const
   // So metadata of later frames goes elsewhere, and is refused below.
   Metadata late;
   Metadata& initial = std::exchange(got_initial_metadata_, true) ? late : context_.initial();
-  absl::Status wrong = reply.ends ? TakeResponse(header, limits.max_metadata, payload, initial,
+  PayloadParts parts = {.message = payload};
+  absl::Status wrong = reply.ends ? TakeResponse(header, limits.max_metadata, parts, initial,
                                                  context_.trailing(), reply.status)
-                                  : TakeMetadata(header, limits.max_metadata, payload, initial);
+                                  : TakeMetadata(header, limits.max_metadata, parts, initial);
   reply.has_message = (header.flags & kMessage) != 0 && reply.status.ok();
-  if (wrong.ok()) wrong = Check(reply, payload.size(), limits.max_message, !late.empty());
-  if (extras != nullptr && extras->descriptors != nullptr && wrong.ok()) {
-    reply.descriptors = std::move(extras->descriptors);
-    wrong =
-        SessionFds::CheckReceived(link.NameOf(method_), *reply.descriptors, InReplies(method_.fds));
+  if (wrong.ok()) wrong = Check(reply, parts.sizes(), limits, !late.empty());
+  if (extras != nullptr && reply.has_message && wrong.ok()) {
+    absl::StatusOr<std::shared_ptr<Extras>> received =
+        SessionExtras::Receive(parts.attachment, *extras, InReplies(method_.fds));
+    wrong = received.status();
+    if (received.ok()) reply.extras = *std::move(received);
   }
   if (!wrong.ok()) {
-    reply.descriptors = nullptr;
     reply.status = Prefixed(link.NameOf(method_), wrong);
     reply.has_message = false;
   } else if (reply.status.code() == absl::StatusCode::kCancelled &&
@@ -43,15 +45,17 @@ Reply ReplyReader::Read(const ClientLink& link, const FrameHeader& header, Const
     reply.status = DeadlineExceeded(link.NameOf(method_));
   }
   if (reply.has_message) got_message_ = true;
-  reply.message = payload;
+  reply.message = parts.message;
   return reply;
 }
 
-absl::Status ReplyReader::Check(const Reply& reply, size_t size, size_t max_message,
+absl::Status ReplyReader::Check(const Reply& reply, const PayloadSizes& sizes, const Limits& limits,
                                 bool late_metadata) const {
   if (late_metadata) return absl::InternalError("initial metadata after the first message");
   // What the sections have left: a peer may have changed their size since it was looked at.
-  if (size > max_message) return TooLargeToReceive("a reply", size, Peer::kServer, max_message);
+  if (!IsAccepted(sizes, limits)) {
+    return TooLargeToReceive("a reply", sizes, Peer::kServer, limits);
+  }
   if (ServerStreams(method_.kind)) return absl::OkStatus();
   if (reply.has_message && got_message_) {
     return absl::UnimplementedError("the server sent a second reply to a method that has one");

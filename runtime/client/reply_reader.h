@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "nigh/method.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/transport/bytes.h"
@@ -20,7 +20,7 @@ struct Reply {
   bool ends = false;         // it is the RESPONSE
   bool has_message = false;  // `message` is to be delivered
   ConstByteSpan message;
-  std::unique_ptr<Descriptors> descriptors;  // that came with it; or null
+  std::shared_ptr<Extras> extras;  // that came with it; or null
   absl::Status status;  // what the call ends with; if it does not end, what is wrong, or OK
 };
 
@@ -31,8 +31,9 @@ class ReplyReader {
   ReplyReader(const Method& method, const UsedContext& context)
       : method_(method), context_(context) {}
 
-  // Metadata goes to the context, and `payload` must stay while the Reply is used. Takes the
-  // descriptors out of `extras`, which may be null.
+  // Metadata goes to the context, and `payload` must stay while the Reply is used, in which case
+  // the Reply may keep it. Takes what it needs out of `extras`, which is null for a frame without
+  // sections.
   Reply Read(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload,
              FrameExtras* extras);
 
@@ -43,8 +44,9 @@ class ReplyReader {
   void Reset();
 
  private:
-  // What is wrong with a frame that has a message of `size` bytes, or OK.
-  absl::Status Check(const Reply& reply, size_t size, size_t max_message, bool late_metadata) const;
+  // What is wrong with a frame that has a payload of `sizes`, or OK.
+  absl::Status Check(const Reply& reply, const PayloadSizes& sizes, const Limits& limits,
+                     bool late_metadata) const;
 
   const Method& method_;
   const UsedContext& context_;

@@ -10,7 +10,7 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "nigh/message_io.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 
 namespace nigh {
 
@@ -34,14 +34,14 @@ class SentMessages {
   void Lend(const MessageSource& message) { lent_ = message; }
 
   // These go with the message that was added last.
-  void AddDescriptors(SharedDescriptors descriptors) {
-    in_window_ += SizeInWindow(0, descriptors.get());
-    descriptors_.emplace_back(count() - 1, std::move(descriptors));
+  void AddExtras(SharedExtras extras) {
+    in_window_ += SizeInWindow(0, extras.get());
+    extras_.emplace_back(count() - 1, std::move(extras));
   }
   // What goes with message `i`; or null.
-  SharedDescriptors descriptors(size_t i) const {
-    for (const auto& [message, descriptors] : descriptors_) {
-      if (message == i) return descriptors;
+  SharedExtras extras(size_t i) const {
+    for (const auto& [message, extras] : extras_) {
+      if (message == i) return extras;
     }
     return nullptr;
   }
@@ -68,7 +68,7 @@ class SentMessages {
     lent_.reset();
     std::string().swap(bytes_);
     ends_.clear();
-    descriptors_.clear();
+    extras_.clear();
     in_window_ = 0;
   }
   // Whether all that has been sent is here.
@@ -77,9 +77,9 @@ class SentMessages {
  private:
   std::optional<MessageSource> lent_;
   std::string bytes_;
-  absl::InlinedVector<size_t, 1> ends_;  // where each message ends in bytes_
-  std::vector<std::pair<size_t, SharedDescriptors>> descriptors_;  // by message
-  size_t in_window_ = 0;                                           // what these are to it
+  absl::InlinedVector<size_t, 1> ends_;                  // where each message ends in bytes_
+  std::vector<std::pair<size_t, SharedExtras>> extras_;  // by message
+  size_t in_window_ = 0;                                 // what these are to it
   bool ended_ = false;
   bool complete_ = true;
 };

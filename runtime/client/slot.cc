@@ -7,7 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
+#include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
 
@@ -40,7 +41,8 @@ void TakenFrames::Clear() {
     // Which an assignment would not free.
     if (frames_[i].payload.capacity() > kKeptBytes) std::string().swap(frames_[i].payload);
   }
-  count_ = refused_ = 0;
+  count_ = 0;
+  refused_.reset();
   overflowed_ = false;
 }
 
@@ -54,9 +56,9 @@ void Slot::Keep(const FrameHeader& header, ConstByteSpan payload, FrameExtras* e
   if (last || alert) spot.Unpark();
 }
 
-void Slot::Refuse(size_t size, bool last) {
+void Slot::Refuse(const PayloadSizes& sizes, bool last) {
   if (taken == nullptr) taken = std::make_unique<TakenFrames>();
-  taken->Refuse(size);
+  taken->Refuse(sizes);
   alert = true;
   state.EndTake(last);
   spot.Unpark();

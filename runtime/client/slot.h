@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "nigh/runtime/base/parking.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/window.h"
+#include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
@@ -93,19 +95,21 @@ class TakenFrames {
   // Copies a frame. `extras`, which is taken over, may be null. Of messages beyond those that break
   // any unary call, it is only noted that there were some.
   void Add(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras);
-  // A message of so many bytes has begun, which is longer than is accepted.
-  void Refuse(size_t size) {
-    if (refused_ != 0) return;
-    refused_ = size;
+  // A payload of such sizes has begun, which is longer than is accepted.
+  void Refuse(const PayloadSizes& sizes) {
+    if (refused_.has_value()) return;
+    refused_ = sizes;
     refused_before_ = count_;
   }
 
   size_t count() const { return count_; }
   Taken& operator[](size_t index) { return frames_[index]; }
   bool overflowed() const { return overflowed_; }
-  size_t refused() const { return refused_; }
-  // Whether that was so right before the frame `index`.
-  bool refused_before(size_t index) const { return refused_ != 0 && refused_before_ == index; }
+  const PayloadSizes& refused() const { return *refused_; }
+  // Whether one was, right before the frame `index`.
+  bool refused_before(size_t index) const {
+    return refused_.has_value() && refused_before_ == index;
+  }
 
   // Forgets them. Their memory serves the next call, unless there is much of it.
   void Clear();
@@ -117,7 +121,7 @@ class TakenFrames {
 
   std::vector<Taken> frames_;
   size_t count_ = 0;
-  size_t refused_ = 0;  // 0: none is
+  std::optional<PayloadSizes> refused_;
   size_t refused_before_ = 0;
   bool overflowed_ = false;
 };
@@ -137,9 +141,9 @@ struct alignas(64) Slot {
   Window window;                       // a unary call's, which needs none; the receiver's
 
   // By the receiver, which has taken it for a unary call of another thread: keeps a frame, or notes
-  // that a message of `size` bytes is refused. `last`: of the RESPONSE. Ends the take.
+  // that a payload of `sizes` is refused. `last`: of the RESPONSE. Ends the take.
   void Keep(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras);
-  void Refuse(size_t size, bool last);
+  void Refuse(const PayloadSizes& sizes, bool last);
 
   // By whoever has claimed the slot: nothing is left of the call before.
   void RenewFor(UnaryCall& call, const Window& initial) {

@@ -13,7 +13,7 @@
 #include "nigh/method.h"
 #include "nigh/runtime/base/parking.h"
 #include "nigh/runtime/call/call_errors.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/runtime/client/client_session.h"
@@ -123,27 +123,26 @@ bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
     return true;
   }
   context_.set_peer(link.peer());
-  const bool with_fds = CallFds::HasAttached(context_.context());
-  const SharedDescriptors descriptors =
-      with_fds ? CallFds::Attached(context_.context()) : SharedDescriptors();
+  SharedExtras extras;
   SectionWriter sections;
-  if (with_fds) {
-    if (absl::Status status = link.CheckDescriptors(method, descriptors); !status.ok()) {
+  if (CallExtras::HasAttached(context_.context())) {
+    extras = CallExtras::Attached(context_.context());
+    if (absl::Status status = link.CheckExtras(method, request.size(), extras.get());
+        !status.ok()) {
       End(std::move(status));
       return true;
     }
-    sections.AddDescriptors(static_cast<uint32_t>(descriptors->size()));
+    AddExtras(extras.get(), sections);
   }
   AddMetadata(context_.sent(), SectionType::kMetadata, sections);
   FrameHeader header{.kind = FrameKind::kRequest,
                      .flags = kMessage | kEnd,
                      .method = method_.id,
                      .aux = TimeLeft(context_.deadline())};
-  const ClientLink::Opening opening =
-      link.Open(std::move(header), method, sections.block(), &request,
-                with_fds ? &descriptors : nullptr, [&](Slot& slot) {
-                  slot.RenewFor(*this, Window(link.limits().window, link.server().window));
-                });
+  const ClientLink::Opening opening = link.Open(
+      std::move(header), method, sections.block(), &request, extras.get(), [&](Slot& slot) {
+        slot.RenewFor(*this, Window(link.limits().window, link.server().window));
+      });
   // It may begin again on another session. The slot goes with this one.
   if (opening.refused) return false;
   context_.CountAttempt();
@@ -208,15 +207,15 @@ void UnaryCall::TakeSlowly(const ClientLink& link, const FrameHeader& header, Co
   answered_ = ends;
   never_begun_ = ends && (header.flags & kNeverBegun) != 0;
   if (!broken_.ok()) return ends ? End(broken_) : void();
-  if (const size_t size = MessageSize(header, payload); size > link.limits().max_message) {
-    return Refuse(link, size, ends);
+  if (const PayloadSizes sizes = SizesOf(header, payload); !IsAccepted(sizes, link.limits())) {
+    return Refuse(link, sizes, ends);
   }
   Reply reply = reader_.Read(link, header, payload, extras);
   if (reply.has_message) {
     if (absl::Status parsed = reply_.Parse(reply.message); !parsed.ok()) {
       reply.status = Prefixed(link.NameOf(*method_.method), parsed);
     }
-    CallFds::Receive(context_.context(), std::move(reply.descriptors));
+    CallExtras::Receive(context_.context(), std::move(reply.extras));
   }
   if (ends) {
     End(std::move(reply.status));
@@ -225,10 +224,10 @@ void UnaryCall::TakeSlowly(const ClientLink& link, const FrameHeader& header, Co
   }
 }
 
-void UnaryCall::Refuse(const ClientLink& link, size_t size, bool last) {
+void UnaryCall::Refuse(const ClientLink& link, const PayloadSizes& sizes, bool last) {
   if (!broken_.ok()) return last ? End(broken_) : void();
-  absl::Status status = TooLargeToReceive(link.NameOf(*method_.method), size, Peer::kServer,
-                                          link.limits().max_message);
+  absl::Status status =
+      TooLargeToReceive(link.NameOf(*method_.method), sizes, Peer::kServer, link.limits());
   if (last) {
     End(std::move(status));
   } else {
@@ -249,7 +248,8 @@ void UnaryCall::TakeOver(const ClientLink& link, bool last) {
   TakenFrames& taken = *slot_->taken;
   for (size_t i = 0; i < taken.count() && !ended_; ++i) {
     if (taken.refused_before(i)) Refuse(link, taken.refused(), /*last=*/false);
-    FrameExtras extras = {.descriptors = std::move(taken[i].descriptors)};
+    FrameExtras extras = {.owned = &taken[i].payload,
+                          .descriptors = std::move(taken[i].descriptors)};
     Take(link, taken[i].header, AsBytes(taken[i].payload), &extras);
   }
   if (taken.refused_before(taken.count()) && !ended_) Refuse(link, taken.refused(), last);

@@ -11,12 +11,13 @@
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/used_context.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/client/reply_reader.h"
 #include "nigh/runtime/client/slot.h"
+#include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
 
@@ -43,8 +44,8 @@ class UnaryCall {
   // `extras` may be null.
   void Take(const ClientLink& link, const FrameHeader& header, ConstByteSpan payload,
             FrameExtras* extras);
-  // A message of `size` bytes is longer than is accepted; `last`: it is that of the RESPONSE.
-  void Refuse(const ClientLink& link, size_t size, bool last);
+  // A payload of `sizes` is longer than is accepted; `last`: it is that of the RESPONSE.
+  void Refuse(const ClientLink& link, const PayloadSizes& sizes, bool last);
   bool ended() const { return ended_; }
 
  private:

@@ -44,7 +44,7 @@ std::optional<absl::Status> ServerCall::Begin() {
   }
   if (absl::Status status = ReadyToRun(); !status.ok()) return status;
   if (interception_ != nullptr && request_ != nullptr &&
-      !interception_->Receive({.message = request_.get(), .bytes = ""})) {
+      !interception_->Receive(CallExtras::Received(context_, {.message = request_.get()}))) {
     return interception_->rejection();
   }
   return std::nullopt;

@@ -21,7 +21,7 @@
 #include "nigh/metadata.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/interception.h"
@@ -66,8 +66,8 @@ void ServerCall::Open(uint32_t id) {
 
 bool ServerCall::Settle() {
   interception_ = nullptr;
-  CallFds::DropReceived(context_);
-  CallFds::DropAttached(context_);
+  CallExtras::DropReceived(context_);
+  CallExtras::DropAttached(context_);
   if (!is_unary()) {
     // What has come since the handler returned.
     MutexLock lock(mutex_);
@@ -175,7 +175,7 @@ bool ServerCall::Await(Event event) {
 bool ServerCall::Read(MessageTarget target) {
   if (interception_ == nullptr) return ReadMessage(target);
   return interception_->rejection().ok() && ReadMessage(target) &&
-         (interception_->Receive(target.view()) || EndRejected());
+         (interception_->Receive(CallExtras::Received(context_, target.view())) || EndRejected());
 }
 
 bool ServerCall::ReadMessage(MessageTarget target) {
@@ -184,9 +184,9 @@ bool ServerCall::ReadMessage(MessageTarget target) {
   Message received = std::move(inbox_.front());
   inbox_.pop_front();
   const std::string& message = received.bytes;
-  link_.account()->kept().Subtract(message.size() + kEntry);
-  const size_t size = SizeInWindow(message.size(), received.descriptors.get());
-  CallFds::Receive(context_, std::move(received.descriptors));
+  link_.account()->kept().Subtract(message.size() + received.attachment_size() + kEntry);
+  const size_t size = SizeInWindow(message.size(), received.extras.get());
+  CallExtras::Receive(context_, std::move(received.extras));
   absl::Status parsed;
   {
     MutexUnlock unlock(mutex_);
@@ -245,35 +245,36 @@ bool ServerCall::WriteNow(const MessageSource& message) {
   } else if (!initial_sent_) {
     wrong = CheckMetadata();
   }
-  if (wrong.ok() && CallFds::HasAttached(context_)) wrong = CheckAttached();
+  if (wrong.ok() && CallExtras::HasAttached(context_)) wrong = CheckAttached(message.size());
   if (!wrong.ok()) {
     Terminate(wrong);
     return false;
   }
   if (state_.Send(/*message=*/true, /*end=*/false) != Verdict::kOk) return false;
-  SharedDescriptors descriptors;
-  if (CallFds::HasAttached(context_)) descriptors = CallFds::TakeAttached(context_);
-  window_.Sent(SizeInWindow(message.size(), descriptors.get()));
+  SharedExtras extras;
+  if (CallExtras::HasAttached(context_)) extras = CallExtras::TakeAttached(context_);
+  window_.Sent(SizeInWindow(message.size(), extras.get()));
   SectionWriter sections;
-  if (descriptors != nullptr) sections.AddDescriptors(static_cast<uint32_t>(descriptors->size()));
+  AddExtras(extras.get(), sections);
   TakeInitialMetadata(sections);
   FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = id_};
   // Under the mutex: a response waits for it, and nothing of this call may be sent after its
   // response.
-  if (descriptors != nullptr) {
-    link_.SendWith(std::move(descriptors), std::move(header), sections.block(), &message);
+  if (extras != nullptr) {
+    link_.SendWith(*extras, std::move(header), sections.block(), &message);
   } else {
     link_.Send(std::move(header), sections.block(), &message);
   }
   return true;
 }
 
-absl::Status ServerCall::CheckAttached() {
+absl::Status ServerCall::CheckAttached(size_t size) {
+  const SharedExtras attached = CallExtras::Attached(context_);
   absl::Status wrong =
-      link_.fds().CheckToSend(context_.method(), *CallFds::Attached(context_),
-                              InReplies(context_.method_->fds), link_.client(), Peer::kClient);
-  if (!wrong.ok()) return wrong;
-  CallFds::CountAttached(context_, link_.account()->departing());
+      link_.extras().CheckToSend(context_.method(), size, *attached,
+                                 InReplies(context_.method_->fds), link_.client(), Peer::kClient);
+  if (!wrong.ok() || attached->descriptors == nullptr) return wrong;
+  CallExtras::CountAttached(context_, link_.account()->departing());
   wrong = link_.account()->departing()->Check();
   return wrong.ok() ? wrong : Prefixed(context_.method(), wrong);
 }
@@ -322,7 +323,8 @@ bool ServerCall::HasSoleRequest() const {
 }
 
 bool ServerCall::PassSend(const MessageSource& message) {
-  return interception_ == nullptr || interception_->Send(message.view()) || EndRejected();
+  return interception_ == nullptr ||
+         interception_->Send(CallExtras::Sent(context_, message.view())) || EndRejected();
 }
 
 }  // namespace nigh

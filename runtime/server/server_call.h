@@ -91,9 +91,9 @@ class ServerCall final : public HandlerCall {
 
   // For the session, in its role.
   //
-  // Takes a REQUEST of `payload`: its deadline, metadata and message. An error says why it is
-  // refused.
-  absl::Status TakeRequest(const FrameHeader& header, ConstByteSpan payload);
+  // Takes a REQUEST of `payload`: its deadline, metadata and message, and what it needs of what has
+  // come with it. An error says why it is refused.
+  absl::Status TakeRequest(const FrameHeader& header, ConstByteSpan payload, FrameExtras& frame);
   // Whether such a request is charged as it is taken, and not only when its call lasts.
   static bool IsCharged(const FrameHeader& header, size_t payload) {
     return payload > kShortRequest || (header.flags & kSections) != 0;
@@ -109,9 +109,9 @@ class ServerCall final : public HandlerCall {
   void SetBegun(bool begun) { begun_.store(begun, std::memory_order_relaxed); }
   // Whether the client still waits for the answer of call id().
   bool is_open() const { return phase_.load(std::memory_order_acquire) == Phase::kOpen; }
-  // Takes a MESSAGE frame. `owned`: the string that holds `payload`, to be taken over, if there is
-  // one. A call that the frame breaks ends.
-  void TakeMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned)
+  // Takes a MESSAGE frame, and what it needs of what has come with it. A call that the frame breaks
+  // ends.
+  void TakeMessage(const FrameHeader& header, ConstByteSpan payload, FrameExtras& frame)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Takes a CREDIT frame. False: it grants more than any window could mean.
   bool TakeCredit(uint64_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -157,7 +157,9 @@ class ServerCall final : public HandlerCall {
   // A message that waits for the handler.
   struct Message {
     std::string bytes;
-    std::unique_ptr<Descriptors> descriptors;  // that came with it; or null
+    std::shared_ptr<Extras> extras;  // that came with it; or null
+
+    size_t attachment_size() const { return extras == nullptr ? 0 : extras->attachment.size(); }
   };
 
   bool is_unary() const { return reply_ != nullptr && request_ != nullptr; }
@@ -166,7 +168,7 @@ class ServerCall final : public HandlerCall {
   // Wakes or resumes the handler that waits for a change, so that it looks again.
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // As TakeMessage; an error says why the call is to end.
-  absl::Status Take(const FrameHeader& header, ConstByteSpan payload, std::string* owned)
+  absl::Status Take(const FrameHeader& header, ConstByteSpan payload, FrameExtras& frame)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // OK, or the answer to a call that is over before its handler runs.
@@ -201,14 +203,14 @@ class ServerCall final : public HandlerCall {
   void Respond(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
   // Takes phase_ from kOpen. False: the client has its answer already.
   bool Answer() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Why the handler's next message cannot go with what is attached to it, or OK.
-  absl::Status CheckAttached();
+  // Why the handler's next message, of so many bytes, cannot go with what is attached to it, or OK.
+  absl::Status CheckAttached(size_t size);
   // Writes without waiting. There must be room.
   bool WriteNow(const MessageSource& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The reader has taken a message of so many bytes.
   void Consumed(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Charges the link for the request and its metadata. Fails if that is too much.
-  absl::Status ChargeRequest(size_t payload);
+  // Charges the link for the request and what came with it. Fails if that is too much.
+  absl::Status ChargeRequest(const PayloadSizes& sizes);
   // What request_ takes, which was parsed from request_size_ bytes.
   size_t RequestSpace();
   // What a message takes that serialises to so many bytes.

@@ -13,7 +13,7 @@
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/interception.h"
 #include "nigh/runtime/loop/poller.h"
@@ -32,7 +32,7 @@ void ServerCall::Return(absl::Status status) {
   // Before the response is out: the client that has it may begin another call at once.
   if (!finished_.load(std::memory_order_relaxed)) session_.HandlerReturned();
   // Likewise: what the handler has not taken is closed, and soon counts no more.
-  CallFds::DropReceived(context_);
+  CallExtras::DropReceived(context_);
   if (!is_unary()) {
     MutexLock lock(mutex_);
     ClearInbox();
@@ -44,7 +44,7 @@ void ServerCall::Conclude(absl::Status status) {
   if (interception_ != nullptr) {
     // A single reply is not written but goes with the response, so interceptors see it here.
     if (status.ok() && !interception_->finished() && reply_ != nullptr) {
-      (void)interception_->Send({.message = reply_.get(), .bytes = ""});
+      (void)interception_->Send(CallExtras::Sent(context_, {.message = reply_.get()}));
     }
     status = interception_->Finish(std::move(status));
   }
@@ -65,7 +65,7 @@ void ServerCall::Respond(absl::Status status) {
     } else if (status.ok() && !link_.sender().idle() && !link_.account()->MayKeep(reply->size())) {
       status = link_.account()->TooMuchToKeep(context_.method(), "a reply", reply->size());
     }
-    if (status.ok() && CallFds::HasAttached(context_)) status = CheckAttached();
+    if (status.ok() && CallExtras::HasAttached(context_)) status = CheckAttached(reply->size());
     if (!status.ok()) reply.reset();
   } else if (reply_ != nullptr) {
     reply_size_ = reply_->ByteSizeLong();
@@ -75,12 +75,12 @@ void ServerCall::Respond(absl::Status status) {
   if (initial_sent_ || context_.initial_.byte_size() > link_.client().max_metadata) {
     context_.initial_.Clear();
   }
-  SharedDescriptors descriptors;
-  if (reply.has_value() && CallFds::HasAttached(context_)) {
-    descriptors = CallFds::TakeAttached(context_);
+  SharedExtras extras;
+  if (reply.has_value() && CallExtras::HasAttached(context_)) {
+    extras = CallExtras::TakeAttached(context_);
   }
   link_.Respond(id_, status, context_.initial_, context_.trailing_,
-                reply.has_value() ? &*reply : nullptr, std::move(descriptors));
+                reply.has_value() ? &*reply : nullptr, extras.get());
 }
 
 bool ServerCall::Answer() {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/message_lite.h"
 #include "nigh/deadline.h"
@@ -15,7 +16,7 @@
 #include "nigh/metadata.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_errors.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/window.h"
@@ -39,11 +40,13 @@ size_t ServerCall::RequestSpace() {
   return request_space_;
 }
 
-absl::Status ServerCall::ChargeRequest(size_t payload) {
+absl::Status ServerCall::ChargeRequest(const PayloadSizes& sizes) {
   size_t bytes = context_.client_metadata_.byte_size() + kEntry * context_.client_metadata_.size();
-  if (payload > kShortRequest) {
-    bytes += request_ == nullptr ? payload : RequestSpace();
+  if (sizes.message > kShortRequest) {
+    bytes += request_ == nullptr ? sizes.message : RequestSpace();
   }
+  // That of a message in the inbox is charged there.
+  if (request_ != nullptr) bytes += sizes.attachment;
   return Charge("a request", bytes);
 }
 
@@ -68,44 +71,43 @@ absl::Status ServerCall::Charge(absl::string_view what, size_t bytes) {
 
 void ServerCall::ClearInbox() {
   for (const Message& message : inbox_) {
-    link_.account()->kept().Subtract(message.bytes.size() + kEntry);
+    link_.account()->kept().Subtract(message.bytes.size() + message.attachment_size() + kEntry);
   }
   inbox_.clear();
 }
 
-absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan payload) {
+absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan payload,
+                                     FrameExtras& frame) {
   const auto refuse = [this](const absl::Status& why) { return Prefixed(context_.method(), why); };
-  const size_t max_message = link_.limits().max_message;
   if (header.aux != 0) {
     context_.deadline_ = Deadline::After(
         absl::Nanoseconds(static_cast<int64_t>(std::min<uint64_t>(header.aux, INT64_MAX))));
   }
-  std::unique_ptr<Descriptors> descriptors;
-  if ((header.flags & kSections) != 0) {
-    if (absl::Status allowed = session_.TakeDescriptors(*context_.method_, descriptors);
-        !allowed.ok()) {
-      return allowed;
-    }
+  std::shared_ptr<Extras> extras;
+  PayloadParts parts = {.message = payload};
+  if ((header.flags & (kSections | kAttachment)) != 0) {
     const absl::Status taken =
-        TakeMetadata(header, link_.limits().max_metadata, payload, context_.client_metadata_);
+        TakeMetadata(header, link_.limits().max_metadata, parts, context_.client_metadata_);
     if (!taken.ok()) return refuse(taken);
     // What the sections have left: a peer may have changed their size since it was looked at.
-    if (payload.size() > max_message) {
-      return refuse(TooLargeToReceive("a request", payload.size(), Peer::kClient, max_message));
+    if (!IsAccepted(parts.sizes(), link_.limits())) {
+      return refuse(TooLargeToReceive("a request", parts.sizes(), Peer::kClient, link_.limits()));
     }
+    absl::StatusOr<std::shared_ptr<Extras>> received =
+        SessionExtras::Receive(parts.attachment, frame, InRequests(context_.method_->fds));
+    if (!received.ok()) return refuse(received.status());
+    extras = *std::move(received);
   }
   const bool message = (header.flags & kMessage) != 0;
   if (message && request_ != nullptr) {
-    request_size_ = payload.size();
-    const absl::Status parsed = MessageTarget(request_.get()).Parse(payload);
+    request_size_ = parts.message.size();
+    const absl::Status parsed = MessageTarget(request_.get()).Parse(parts.message);
     if (!parsed.ok()) return refuse(parsed);
   }
   if (IsCharged(header, payload.size())) {
-    if (absl::Status charged = ChargeRequest(payload.size()); !charged.ok()) return charged;
+    if (absl::Status charged = ChargeRequest(parts.sizes()); !charged.ok()) return charged;
   }
-  if (descriptors != nullptr && request_ != nullptr) {
-    CallFds::Receive(context_, std::move(descriptors));
-  }
+  if (extras != nullptr && request_ != nullptr) CallExtras::Receive(context_, std::move(extras));
   if (is_unary()) return absl::OkStatus();
 
   MutexLock lock(mutex_);
@@ -113,41 +115,45 @@ absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan pa
   window_ = Window(link_.limits().window, link_.client().window);
   (void)state_.Receive(message, (header.flags & kEnd) != 0);
   if (message && request_ == nullptr) {
-    (void)window_.Received(SizeInWindow(payload.size(), descriptors.get()));
-    inbox_.push_back({std::string(AsText(payload)), std::move(descriptors)});
-    link_.account()->kept().Add(payload.size() + kEntry);
+    (void)window_.Received(SizeInWindow(parts.message.size(), extras.get()));
+    inbox_.push_back({std::string(AsText(parts.message)), std::move(extras)});
+    link_.account()->kept().Add(parts.message.size() + parts.attachment.size() + kEntry);
   }
   return absl::OkStatus();
 }
 
-void ServerCall::TakeMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned) {
+void ServerCall::TakeMessage(const FrameHeader& header, ConstByteSpan payload, FrameExtras& frame) {
   MutexLock lock(mutex_);
-  if (absl::Status wrong = Take(header, payload, owned); !wrong.ok()) Terminate(wrong);
+  if (absl::Status wrong = Take(header, payload, frame); !wrong.ok()) Terminate(wrong);
 }
 
 absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
-                              std::string* owned) {
+                              FrameExtras& frame) {
   const bool message = (header.flags & kMessage) != 0;
   const auto fail = [this](const absl::Status& why) { return Prefixed(context_.method(), why); };
-  std::unique_ptr<Descriptors> descriptors;
-  if ((header.flags & kSections) != 0) {
-    if (absl::Status allowed = session_.TakeDescriptors(*context_.method_, descriptors);
-        !allowed.ok()) {
-      return allowed;
-    }
+  std::shared_ptr<Extras> extras;
+  PayloadParts parts = {.message = payload};
+  const bool has_sections = (header.flags & (kSections | kAttachment)) != 0;
+  if (has_sections) {
     Metadata late;
-    const absl::Status taken = TakeMetadata(header, link_.limits().max_metadata, payload, late);
-    if (descriptors == nullptr || !taken.ok() || !late.empty()) {
+    const absl::Status taken = TakeMetadata(header, link_.limits().max_metadata, parts, late);
+    if (!taken.ok()) return fail(taken);
+    if (!late.empty() || (frame.descriptors == nullptr && parts.attachment.empty())) {
       return fail(absl::InternalError("metadata after the request"));
     }
-    owned = nullptr;  // it has the sections, too
   }
-  if (payload.size() > link_.limits().max_message) {
-    return TooLargeToReceive(context_.method(), payload.size(), Peer::kClient,
-                             link_.limits().max_message);
+  if (!IsAccepted(parts.sizes(), link_.limits())) {
+    return TooLargeToReceive(context_.method(), parts.sizes(), Peer::kClient, link_.limits());
   }
+  if (has_sections) {
+    absl::StatusOr<std::shared_ptr<Extras>> received =
+        SessionExtras::Receive(parts.attachment, frame, InRequests(context_.method_->fds));
+    if (!received.ok()) return fail(received.status());
+    extras = *std::move(received);
+  }
+  const size_t size = parts.message.size() + parts.attachment.size();
   if (is_unary()) return fail(absl::InternalError("a message after the end of the requests"));
-  if (message && !window_.Received(SizeInWindow(payload.size(), descriptors.get()))) {
+  if (message && !window_.Received(SizeInWindow(parts.message.size(), extras.get()))) {
     return fail(absl::InternalError("a message without the credit for it"));
   }
   switch (state_.Receive(message, (header.flags & kEnd) != 0)) {
@@ -160,14 +166,14 @@ absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
     case Verdict::kOk:
       break;
   }
-  if (message && !link_.account()->MayKeep(payload.size() + kEntry)) {
-    return link_.account()->TooMuchToKeep(context_.method(), "a message", payload.size());
+  if (message && !link_.account()->MayKeep(size + kEntry)) {
+    return link_.account()->TooMuchToKeep(context_.method(), "a message", size);
   }
-  if (message) link_.account()->kept().Add(payload.size() + kEntry);
-  if (message && owned != nullptr) {
-    inbox_.push_back({std::move(*owned), nullptr});
+  if (message) link_.account()->kept().Add(size + kEntry);
+  if (message && !has_sections && frame.owned != nullptr) {
+    inbox_.push_back({std::move(*frame.owned), nullptr});
   } else if (message) {
-    inbox_.push_back({std::string(AsText(payload)), std::move(descriptors)});
+    inbox_.push_back({std::string(AsText(parts.message)), std::move(extras)});
   }
   Changed();
   return absl::OkStatus();

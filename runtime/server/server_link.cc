@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "nigh/message_io.h"
 #include "nigh/metadata.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/frame.h"
@@ -15,16 +15,16 @@ namespace nigh {
 
 void ServerLink::Respond(uint32_t id, const absl::Status& status, const Metadata& initial,
                          const Metadata& trailing, const MessageSource* reply,
-                         SharedDescriptors descriptors) {
+                         const Extras* extras) {
   SectionWriter sections;
-  if (descriptors != nullptr) sections.AddDescriptors(static_cast<uint32_t>(descriptors->size()));
+  AddExtras(extras, sections);
   AddMetadata(initial, SectionType::kMetadata, sections);
   AddStatus(status, trailing, client_.max_metadata, sections);
   FrameHeader header{
       .kind = FrameKind::kResponse, .call = id, .aux = static_cast<uint64_t>(status.raw_code())};
   if (reply != nullptr) header.flags |= kMessage;
-  if (descriptors != nullptr) {
-    return SendWith(std::move(descriptors), std::move(header), sections.block(), reply);
+  if (extras != nullptr) {
+    return SendWith(*extras, std::move(header), sections.block(), reply);
   }
   Send(std::move(header), sections.block(), reply);
 }

@@ -13,7 +13,7 @@
 #include "nigh/message_io.h"
 #include "nigh/metadata.h"
 #include "nigh/options.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/poller.h"
@@ -39,7 +39,7 @@ class ServerLink {
         account_(std::move(account)),
         peer_(std::make_shared<const PeerIdentity>(connection_->peer())),
         sender_(*connection_, &account_->kept()),
-        fds_(*connection_, limits_, takes_fds, account_->descriptors()) {}
+        extras_(*connection_, limits_, takes_fds, account_->descriptors()) {}
 
   Connection& connection() { return *connection_; }
   FrameSender& sender() { return sender_; }
@@ -47,7 +47,7 @@ class ServerLink {
   Poller& poller() { return poller_; }
   const Limits& limits() const { return limits_; }
   const std::shared_ptr<const PeerIdentity>& peer() const { return peer_; }
-  const SessionFds& fds() const { return fds_; }
+  const SessionExtras& extras() const { return extras_; }
 
   // What the client announced. Written once, before the first request.
   const Hello& client() const { return client_; }
@@ -66,16 +66,16 @@ class ServerLink {
             const MessageSource* message = nullptr) {
     AfterSend(sender_.Send(std::move(header), sections, message));
   }
-  void SendWith(SharedDescriptors descriptors, FrameHeader&& header, absl::string_view sections,
+  void SendWith(const Extras& extras, FrameHeader&& header, absl::string_view sections,
                 const MessageSource* message) {
-    AfterSend(sender_.SendWith(std::move(descriptors), std::move(header), sections, message));
+    AfterSend(sender_.SendWith(extras, std::move(header), sections, message));
   }
   void SendText(FrameHeader&& header, absl::string_view text) {
     AfterSend(sender_.SendText(std::move(header), text));
   }
-  // Sends the RESPONSE of call `id`. `reply` and `descriptors` may be null.
+  // Sends the RESPONSE of call `id`. `reply` and `extras` may be null.
   void Respond(uint32_t id, const absl::Status& status, const Metadata& initial,
-               const Metadata& trailing, const MessageSource* reply, SharedDescriptors descriptors);
+               const Metadata& trailing, const MessageSource* reply, const Extras* extras);
   // Sends a RESPONSE that has a status alone. `begun`: a handler may have seen the request.
   void Refuse(uint32_t id, const absl::Status& status, bool begun = true);
 
@@ -110,7 +110,7 @@ class ServerLink {
   const std::shared_ptr<Account> account_;
   const std::shared_ptr<const PeerIdentity> peer_;
   FrameSender sender_;
-  const SessionFds fds_;
+  const SessionExtras extras_;
   Hello client_;
 };
 

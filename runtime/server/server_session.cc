@@ -62,7 +62,7 @@ ServerSession::~ServerSession() {
 
 void ServerSession::Open() {
   std::byte payload[kHelloSize];
-  EncodeHello(OwnHello(link_.limits(), link_.fds().accepts()), payload);
+  EncodeHello(OwnHello(link_.limits(), link_.extras().accepts_descriptors()), payload);
   link_.SendText({.kind = FrameKind::kHello}, AsText(ConstByteSpan(payload)));
 }
 
@@ -129,11 +129,11 @@ bool ServerSession::Dispatch(const Frame& frame) {
     case FrameKind::kMessage: {
       if ((header.flags & kSections) == 0) return DispatchMessage(frame);
       absl::StatusOr<std::unique_ptr<Descriptors>> taken =
-          link_.fds().Take(header, frame.payload, Peer::kClient);
+          link_.extras().Take(header, frame.payload, Peer::kClient);
       if (!taken.ok()) return Violated(taken.status());
-      descriptors_ = *std::move(taken);
+      extras_.descriptors = *std::move(taken);
       const bool handled = DispatchMessage(frame);
-      descriptors_ = nullptr;
+      extras_.descriptors = nullptr;
       return handled;
     }
     case FrameKind::kPiece:
@@ -167,14 +167,7 @@ bool ServerSession::DispatchMessage(const Frame& frame) {
   }
   if (header.rest != 0) return BeginPieces(frame);
   if (header.kind == FrameKind::kRequest) return OnRequest(header, frame.payload, false);
-  return OnMessage(header, frame.payload, nullptr);
-}
-
-absl::Status ServerSession::TakeDescriptors(const Method& method,
-                                            std::unique_ptr<Descriptors>& descriptors) {
-  descriptors = std::move(descriptors_);
-  if (descriptors == nullptr) return absl::OkStatus();
-  return SessionFds::CheckReceived(method.name, *descriptors, InRequests(method.fds));
+  return OnMessage(header, frame.payload);
 }
 
 bool ServerSession::OnHello(ConstByteSpan payload) {
@@ -238,9 +231,9 @@ absl::Status ServerSession::Refusal(const FrameHeader& header, ConstByteSpan pay
   }
   const Method& method = declared.description();
   const Limits& limits = link_.limits();
-  if (const size_t size = KeptSize(header, payload, limits.max_metadata);
-      size > limits.max_message) {
-    return TooLargeToReceive(method.name, size, Peer::kClient, limits.max_message);
+  if (const PayloadSizes sizes = KeptSizes(header, payload, limits.max_metadata);
+      !IsAccepted(sizes, limits)) {
+    return TooLargeToReceive(method.name, sizes, Peer::kClient, limits);
   }
   if (!ClientStreams(method.kind) && (header.flags & (kMessage | kEnd)) != (kMessage | kEnd)) {
     return absl::UnimplementedError(
@@ -296,10 +289,11 @@ bool ServerSession::BeginPieces(const Frame& frame) {
   } else {
     ServerCall* const call = FindCall(header.call);
     if (call == nullptr) return true;
-    const size_t size = KeptSize(header, frame.payload, link_.limits().max_metadata);
-    if (size > link_.limits().max_message) {
-      call->Abort(TooLargeToReceive(methods_[call->method_id()].description().name, size,
-                                    Peer::kClient, link_.limits().max_message));
+    const Limits& limits = link_.limits();
+    if (const PayloadSizes sizes = KeptSizes(header, frame.payload, limits.max_metadata);
+        !IsAccepted(sizes, limits)) {
+      call->Abort(TooLargeToReceive(methods_[call->method_id()].description().name, sizes,
+                                    Peer::kClient, limits));
       return true;
     }
     if (!MayKeep(announced)) {
@@ -308,7 +302,7 @@ bool ServerSession::BeginPieces(const Frame& frame) {
       return true;
     }
   }
-  absl::Status begun = assembler_.Begin(frame, std::move(descriptors_));
+  absl::Status begun = assembler_.Begin(frame, std::move(extras_.descriptors));
   ChargeAssembler();
   return begun.ok() || Violated(std::move(begun));
 }
@@ -319,16 +313,16 @@ bool ServerSession::OnPiece(const Frame& frame) {
   if (!whole->has_value()) return true;
   ChargeAssembler();
   Assembler::Whole& finished = **whole;
-  descriptors_ = std::move(finished.descriptors);
+  extras_ = {.owned = &finished.payload, .descriptors = std::move(finished.descriptors)};
   const ConstByteSpan payload = AsBytes(finished.payload);
   bool handled = false;
   if (finished.header.kind == FrameKind::kRequest) {
     --unfinished_requests_;
     handled = OnRequest(finished.header, payload, /*counted=*/true);
   } else {
-    handled = OnMessage(finished.header, payload, &finished.payload);
+    handled = OnMessage(finished.header, payload);
   }
-  descriptors_ = nullptr;
+  extras_ = {};
   if (link_.account()->MayKeepSpare(finished.payload.capacity()) &&
       assembler_.GiveBack(finished.payload)) {
     ChargeAssembler();
@@ -355,7 +349,7 @@ bool ServerSession::OnRequest(const FrameHeader& header, ConstByteSpan payload, 
     return true;
   }
   std::unique_ptr<ServerCall> call = NewCall(header.method);
-  if (absl::Status refusal = call->TakeRequest(header, payload); !refusal.ok()) {
+  if (absl::Status refusal = call->TakeRequest(header, payload, extras_); !refusal.ok()) {
     link_.Refuse(header.call, refusal);
     Keep(std::move(call));
     if (counted) Uncount();
@@ -393,10 +387,9 @@ void ServerSession::TurnAway(std::unique_ptr<ServerCall> call) {
   TakeBack(std::move(call), /*in_role=*/true);
 }
 
-bool ServerSession::OnMessage(const FrameHeader& header, ConstByteSpan payload,
-                              std::string* owned) {
+bool ServerSession::OnMessage(const FrameHeader& header, ConstByteSpan payload) {
   // Without a call, it crossed the response on its way.
-  if (ServerCall* const call = FindCall(header.call)) call->TakeMessage(header, payload, owned);
+  if (ServerCall* const call = FindCall(header.call)) call->TakeMessage(header, payload, extras_);
   return true;
 }
 

@@ -107,10 +107,6 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // Who the client is, as far as the kernel tells.
   const PeerIdentity& peer() const { return *link_.peer(); }
 
-  // For a call that takes a REQUEST or MESSAGE with sections, in the role: what came with it, if
-  // the call may have it. `descriptors` becomes null if there is nothing.
-  absl::Status TakeDescriptors(const Method& method, std::unique_ptr<Descriptors>& descriptors);
-
   // For calls and whoever runs their handlers.
 
   // Whether so many bytes that a call has used may be kept for later. They are let go of in a
@@ -149,13 +145,13 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // handler is to be run for is in arrived_.
   bool Dispatch(const Frame& frame);
   bool Violated(absl::Status violation);
-  // The same of a REQUEST or MESSAGE whose descriptors are in descriptors_.
+  // The same of a REQUEST or MESSAGE, with what has come with it in extras_.
   bool DispatchMessage(const Frame& frame);
   bool OnHello(ConstByteSpan payload);
   bool OnMethod(const FrameHeader& header, ConstByteSpan payload);
   // `counted`: it came in pieces, and is in count_ already.
   bool OnRequest(const FrameHeader& header, ConstByteSpan payload, bool counted);
-  bool OnMessage(const FrameHeader& header, ConstByteSpan payload, std::string* owned);
+  bool OnMessage(const FrameHeader& header, ConstByteSpan payload);
   bool OnPiece(const Frame& frame);
   bool BeginPieces(const Frame& frame);
   // Charges the link for what is in the assembler.
@@ -219,11 +215,11 @@ class ServerSession final : public Pollable, public std::enable_shared_from_this
   // REQUEST frames that have come; written in the role alone.
   std::atomic<uint64_t> requests_ = 0;
   std::unique_ptr<ServerCall> arrived_;
-  std::unique_ptr<Descriptors> descriptors_;  // of the frame that is dispatched; null: none
-  std::vector<ServerCall*> calls_;            // by call id; is_open tells whether the id is in use
-  std::vector<DeclaredMethod> methods_;       // by method id
-  int spares_ = 0;                            // kept in all of methods_
-  uint32_t handlers_ = 0;                     // admitted so far
+  FrameExtras extras_;                   // of the frame that is dispatched
+  std::vector<ServerCall*> calls_;       // by call id; is_open tells whether the id is in use
+  std::vector<DeclaredMethod> methods_;  // by method id
+  int spares_ = 0;                       // kept in all of methods_
+  uint32_t handlers_ = 0;                // admitted so far
   absl::Status violation_;
 
   std::atomic<uint32_t> returned_handlers_ = 0;  // of handlers_

@@ -57,6 +57,11 @@ absl::StatusOr<Hello> DecodeHello(ConstByteSpan payload) {
   hello.features = LoadLittleOnce<uint32_t>(from + 28);
   hello.max_attachment = LoadLittleOnce<uint64_t>(from + 32);
   if (hello.window == 0) return absl::InternalError("hello with a window of 0");
+  if (((hello.features & kTakesAttachments) != 0) != (hello.max_attachment != 0)) {
+    return absl::InternalError(
+        absl::StrCat("hello that takes ", hello.max_attachment != 0 ? "no " : "",
+                     "attachments, of up to ", hello.max_attachment, " bytes"));
+  }
   hello.max_descriptors = LoadLittleOnce<uint32_t>(from + 40);
   const bool takes_some = (hello.features & kTakesDescriptors) != 0;
   if (takes_some != (hello.max_descriptors != 0) || hello.max_descriptors > kMostDescriptors) {

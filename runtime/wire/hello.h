@@ -14,6 +14,7 @@ inline constexpr uint16_t kProtocolVersion = 2;
 inline constexpr size_t kHelloSize = 44;
 
 // Bits of Hello::features.
+inline constexpr uint32_t kTakesAttachments = 1;  // behind messages
 inline constexpr uint32_t kTakesDescriptors = 4;  // beside frames
 
 // The payload of a HELLO frame: the versions that its sender speaks, and what it accepts. Decoding
@@ -33,7 +34,7 @@ struct Hello {
   uint32_t max_metadata = 0;     // bytes of keys and values that are accepted in one frame
   uint32_t max_calls = 0;        // calls in flight that are accepted: call ids are below this
   uint32_t features = 0;         // bits; both ends may use those that both announce
-  uint64_t max_attachment = 0;   // bytes of the longest attachment that is accepted
+  uint64_t max_attachment = 0;   // bytes of the longest; not 0 with kTakesAttachments, else 0
   uint32_t max_descriptors = 0;  // of one message; 1 to 253 with kTakesDescriptors, else 0
 
   friend bool operator==(const Hello&, const Hello&) = default;

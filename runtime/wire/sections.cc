@@ -23,10 +23,10 @@ void SectionWriter::Add(SectionType type, absl::string_view key, absl::string_vi
               reinterpret_cast<std::byte*>(block_.data()));
 }
 
-void SectionWriter::AddDescriptors(uint32_t count) {
-  std::byte value[sizeof(count)];
-  StoreLittle(count, value);
-  Add(SectionType::kDescriptors, "", AsText(value));
+void SectionWriter::AddNumber(SectionType type, uint32_t value) {
+  std::byte bytes[sizeof(value)];
+  StoreLittle(value, bytes);
+  Add(type, "", AsText(bytes));
 }
 
 SectionReader::SectionReader(ConstByteSpan payload) {
@@ -66,34 +66,47 @@ std::optional<Section> SectionReader::Next() {
   return std::nullopt;
 }
 
-uint32_t AnnouncedDescriptors(const FrameHeader& header, ConstByteSpan first_piece) {
-  if ((header.flags & kSections) == 0 ||
-      first_piece.size() < kSectionBlockHeader + kDescriptorsSection) {
-    return 0;
-  }
-  const std::byte* const section = first_piece.data() + kSectionBlockHeader;
-  const bool is_one =
-      LoadLittleOnce<uint32_t>(first_piece.data()) >= kDescriptorsSection &&
-      LoadLittleOnce<uint8_t>(section) == static_cast<uint8_t>(SectionType::kDescriptors) &&
-      LoadLittleOnce<uint16_t>(section + 2) == 0 &&
-      LoadLittleOnce<uint32_t>(section + 4) == sizeof(uint32_t);
-  return is_one ? LoadLittleOnce<uint32_t>(section + kSectionHeader) : 0;
+Announced WhatIsAnnounced(const FrameHeader& header, ConstByteSpan first_piece) {
+  Announced announced;
+  if ((header.flags & kSections) == 0 || first_piece.size() < kSectionBlockHeader) return announced;
+  ConstByteSpan block = first_piece.subspan(kSectionBlockHeader);
+  block = block.first(std::min<size_t>(block.size(), LoadLittleOnce<uint32_t>(first_piece.data())));
+  const auto take = [&](SectionType type, uint32_t& value) {
+    const std::byte* const section = block.data();
+    if (block.size() < kNumberSection ||
+        LoadLittleOnce<uint8_t>(section) != static_cast<uint8_t>(type) ||
+        LoadLittleOnce<uint16_t>(section + 2) != 0 ||
+        LoadLittleOnce<uint32_t>(section + 4) != sizeof(value)) {
+      return;
+    }
+    value = LoadLittleOnce<uint32_t>(section + kSectionHeader);
+    block.remove_prefix(kNumberSection);
+  };
+  take(SectionType::kDescriptors, announced.descriptors);
+  if ((header.flags & kAttachment) != 0) take(SectionType::kAttachment, announced.attachment);
+  return announced;
 }
 
-size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece) {
+PayloadSizes SizesOf(const FrameHeader& header, ConstByteSpan first_piece) {
   const size_t size = size_t{header.length} + header.rest;
-  if ((header.flags & kSections) == 0 || first_piece.size() < kSectionBlockHeader) return size;
+  if ((header.flags & kSections) == 0 || first_piece.size() < kSectionBlockHeader) {
+    return {.message = size};
+  }
   // Only the count is read: the block itself may go on in later pieces.
   const size_t sections = kSectionBlockHeader + LoadLittleOnce<uint32_t>(first_piece.data());
-  return size - std::min(size, sections);
+  const size_t left = size - std::min(size, sections);
+  const size_t attachment = WhatIsAnnounced(header, first_piece).attachment;
+  if (attachment > left) return {.message = left};
+  return {.message = left - attachment, .attachment = attachment};
 }
 
-size_t KeptSize(const FrameHeader& header, ConstByteSpan first_piece, size_t max_metadata) {
+PayloadSizes KeptSizes(const FrameHeader& header, ConstByteSpan first_piece, size_t max_metadata) {
   // Entries may be as short as a key of one byte, and a status has metadata, text and details.
   const size_t longest = kSectionBlockHeader + 4 * (kSectionHeader + 1) * (max_metadata + 1);
-  const size_t message = MessageSize(header, first_piece);
-  const size_t sections = size_t{header.length} + header.rest - message;
-  return message + (sections > longest ? sections - longest : 0);
+  PayloadSizes sizes = SizesOf(header, first_piece);
+  const size_t sections = size_t{header.length} + header.rest - sizes.message - sizes.attachment;
+  if (sections > longest) sizes.message += sections - longest;
+  return sizes;
 }
 
 }  // namespace nigh

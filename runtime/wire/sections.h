@@ -25,7 +25,8 @@ enum class SectionType : uint8_t {
   kTrailer = 2,        // key and value; trailing metadata, in a RESPONSE
   kStatusMessage = 3,  // value; in a RESPONSE
   kStatusDetail = 4,   // key: type URL, value: bytes; in a RESPONSE
-  kDescriptors = 7,    // value: how many travel with the frame, 4 bytes; the first section, if any
+  kAttachment = 5,     // value: how many bytes follow the message, 4 bytes
+  kDescriptors = 7,    // value: how many travel with the frame, 4 bytes
 };
 
 struct Section {
@@ -44,13 +45,16 @@ class SectionWriter {
   // `key` is at most kMaxSectionKey bytes.
   void Add(SectionType type, absl::string_view key, absl::string_view value);
 
-  // Before all others.
-  void AddDescriptors(uint32_t count);
+  // Before all others, in this order.
+  void AddDescriptors(uint32_t count) { AddNumber(SectionType::kDescriptors, count); }
+  void AddAttachment(uint32_t size) { AddNumber(SectionType::kAttachment, size); }
 
   bool empty() const { return block_.empty(); }
   absl::string_view block() const { return block_; }
 
  private:
+  void AddNumber(SectionType type, uint32_t value);
+
   std::string block_;
 };
 
@@ -75,21 +79,34 @@ class SectionReader {
   absl::Status status_;
 };
 
-// How many descriptors travel with a frame, by its first section. That section has the size
-// kDescriptorsSection, and is whole in the first piece. 0: none, or a section that is malformed, as
-// the reader of the block will find.
-uint32_t AnnouncedDescriptors(const FrameHeader& header, ConstByteSpan first_piece);
-inline constexpr size_t kDescriptorsSection = kSectionHeader + sizeof(uint32_t);
+// What a frame says of what comes besides its message, by its first sections: one for descriptors,
+// if there are any, then one for the attachment, if it has the flag kAttachment. They have the size
+// kNumberSection each, and are whole in the first piece.
+struct Announced {
+  uint32_t descriptors = 0;
+  uint32_t attachment = 0;  // bytes
+};
 
-// Returns how many bytes of a payload are its message: all but the sections. Only `first_piece` of
-// the payload need be here. If the section block claims more bytes than there are, 0 are left;
-// reading the block then tells what is wrong.
-size_t MessageSize(const FrameHeader& header, ConstByteSpan first_piece);
+// Only `first_piece` of the payload need be here. What is malformed announces nothing, as the
+// reader of the block will find.
+Announced WhatIsAnnounced(const FrameHeader& header, ConstByteSpan first_piece);
+inline constexpr size_t kNumberSection = kSectionHeader + sizeof(uint32_t);
 
-// As MessageSize, to be compared with the longest message before a payload in pieces is kept. What
+// The bytes of a payload that are its message, and those that are its attachment: all but the
+// sections.
+struct PayloadSizes {
+  size_t message = 0;
+  size_t attachment = 0;
+};
+
+// Only `first_piece` of the payload need be here. If the sections claim more bytes than there are,
+// the rest counts as message; reading the block then tells what is wrong.
+PayloadSizes SizesOf(const FrameHeader& header, ConstByteSpan first_piece);
+
+// As SizesOf, to be compared with what is accepted before a payload in pieces is kept. What
 // a section block claims beyond any legal one, where `max_metadata` bytes are accepted, counts as
 // message: otherwise it would be kept whatever its length.
-size_t KeptSize(const FrameHeader& header, ConstByteSpan first_piece, size_t max_metadata);
+PayloadSizes KeptSizes(const FrameHeader& header, ConstByteSpan first_piece, size_t max_metadata);
 
 }  // namespace nigh
 

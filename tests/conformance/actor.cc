@@ -8,6 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "nigh/attachment.h"
+#include "tests/conformance/script.h"
 
 namespace nigh::testing {
 namespace {
@@ -60,7 +62,10 @@ bool Actor::Do(const Step& step, absl::Status& end) {
       return true;
     }
     case Step::kEcho:
-      while (Read() && !report_.write_failed()) Write(last_);
+      while (Read() && !report_.write_failed()) {
+        stage_.context.SetAttachment(stage_.context.attachment());
+        Write(last_);
+      }
       return true;
     case Step::kInitial:
       stage_.context.AddInitialMetadata(step.initial().key(), step.initial().value());
@@ -91,6 +96,9 @@ bool Actor::Do(const Step& step, absl::Status& end) {
     case Step::kTryCancel:
       stage_.context.TryCancel();
       return true;
+    case Step::kAttach:
+      stage_.context.SetAttachment(AttachmentOf(static_cast<size_t>(step.attach())));
+      return true;
     case Step::STEP_NOT_SET:
       break;
   }
@@ -102,6 +110,9 @@ bool Actor::Read() {
   if (!stage_.read(&last_)) return false;
   report_.set_requests(report_.requests() + 1);
   report_.set_request_bytes(report_.request_bytes() + static_cast<int64_t>(last_.body().size()));
+  const Attachment& attachment = stage_.context.attachment();
+  report_.set_attachment_bytes(report_.attachment_bytes() +
+                               static_cast<int64_t>(attachment.size()));
   return true;
 }
 

@@ -6,12 +6,24 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/attachment.h"
 #include "nigh/client_context.h"
 #include "tests/conformance/scripted.pb.h"
 
 namespace nigh::testing {
 
 inline constexpr char kScriptKey[] = "script-bin";
+
+// An attachment of so many bytes, no two places of which look alike.
+inline Attachment AttachmentOf(size_t size) {
+  std::string bytes;
+  bytes.reserve(size + 8);
+  for (uint64_t i = 0; bytes.size() < size; ++i) {
+    const uint64_t mixed = (i + 1) * 0x9e3779b97f4a7c15;
+    bytes.append(reinterpret_cast<const char*>(&mixed), sizeof(mixed));
+  }
+  return Attachment::Copy(absl::string_view(bytes).substr(0, size));
+}
 
 // Builds a Script, which says step by step what the handler of a call does (scripted.proto).
 //
@@ -75,6 +87,10 @@ class Play {
   }
   Play& Nested(const Play& play) {
     Step().set_nested(play.script_.SerializeAsString());
+    return *this;
+  }
+  Play& Attach(int64_t size) {
+    Step().set_attach(size);
     return *this;
   }
   Play& TryCancel() {

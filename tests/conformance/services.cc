@@ -43,6 +43,7 @@ absl::Status ScriptedService::CallItself(ServerContext& context, const std::stri
 
 absl::Status ScriptedService::Unary(ServerContext& context, const Blob& request, Blob* reply) {
   *reply = request;
+  context.SetAttachment(context.attachment());
   const auto nested = [&](const std::string& script, Blob* answer) {
     return CallItself(context, script, answer);
   };

@@ -1,6 +1,7 @@
 #include "tests/conformance/test_server.h"
 
 #include <signal.h>
+#include <algorithm>
 
 #include <memory>
 #include <optional>
@@ -27,6 +28,9 @@ ServerOptions MakeOptions(const ServerSettings& settings) {
   options.transports = {&TheSubject().transport, 1};
   Limits& limits = options.limits;
   if (settings.max_message() != 0) limits.max_message = settings.max_message();
+  if (settings.max_attachment() != 0) {
+    limits.max_attachment = static_cast<size_t>(std::max<int64_t>(settings.max_attachment(), 0));
+  }
   if (settings.max_metadata() != 0) limits.max_metadata = settings.max_metadata();
   if (settings.max_calls() != 0) limits.max_calls = settings.max_calls();
   if (settings.window() != 0) limits.window = settings.window();

@@ -199,7 +199,7 @@ TEST_F(CarriedTest, CallbacksAndCoroutinesTakeThemFromTheirContexts) {
 }
 
 // Passes on whatever there is, in order.
-void PassOn(MessageFds& from, MessageFds& to) {
+void PassOn(MessageExtras& from, MessageExtras& to) {
   for (uint32_t number = 1;; ++number) {
     Fd fd;
     fd.set_number(number);

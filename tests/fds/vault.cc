@@ -35,7 +35,7 @@ std::string TextIn(const UniqueFd& file) {
   return size < 0 ? "unreadable" : std::string(text.data(), static_cast<size_t>(size));
 }
 
-Parcel PackFiles(MessageFds& context, const std::vector<std::string>& texts) {
+Parcel PackFiles(MessageExtras& context, const std::vector<std::string>& texts) {
   Parcel parcel;
   for (const std::string& text : texts) {
     *parcel.add_files()->mutable_file() = context.Attach(FileOf(text));
@@ -43,7 +43,7 @@ Parcel PackFiles(MessageFds& context, const std::vector<std::string>& texts) {
   return parcel;
 }
 
-absl::StatusOr<std::vector<std::string>> UnpackFiles(MessageFds& context, const Parcel& parcel) {
+absl::StatusOr<std::vector<std::string>> UnpackFiles(MessageExtras& context, const Parcel& parcel) {
   std::vector<std::string> texts;
   for (const Wrapping& wrapping : parcel.files()) {
     const absl::StatusOr<UniqueFd> file = context.Take(wrapping.file());

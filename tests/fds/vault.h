@@ -22,9 +22,9 @@ UniqueFd FileOf(const std::string& text);
 std::string TextIn(const UniqueFd& file);
 
 // A parcel with a file for each of `texts`; `context` is that of the call.
-Parcel PackFiles(MessageFds& context, const std::vector<std::string>& texts);
+Parcel PackFiles(MessageExtras& context, const std::vector<std::string>& texts);
 // What the files in the parcel hold.
-absl::StatusOr<std::vector<std::string>> UnpackFiles(MessageFds& context, const Parcel& parcel);
+absl::StatusOr<std::vector<std::string>> UnpackFiles(MessageExtras& context, const Parcel& parcel);
 
 // "that" of "this": what a handler answers.
 std::vector<std::string> Answer(std::vector<std::string> texts);

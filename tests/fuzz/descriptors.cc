@@ -24,7 +24,7 @@
 #include "absl/types/span.h"
 #include "nigh/options.h"
 #include "nigh/runtime/call/call_errors.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -213,7 +213,7 @@ class Session {
     Expect(fds_->accepts() || sets_.empty() || sets_.front().at >= sent_ - unread_.size(),
            "nothing is heard of what brings descriptors unasked");
 
-    const uint32_t says = AnnouncedDescriptors(frame.header, frame.payload);
+    const uint32_t says = WhatIsAnnounced(frame.header, frame.payload).descriptors;
     AwaitClosings();
     const size_t open = count_->count();
     absl::StatusOr<std::unique_ptr<Descriptors>> taken =

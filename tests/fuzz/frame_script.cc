@@ -137,7 +137,7 @@ void FrameChecker::Check(const FrameHeader& header, absl::string_view payload) {
     Expect(hello_ != (header.kind == FrameKind::kHello),
            "the first frame, and no other, is a HELLO");
   }
-  if (const uint32_t count = AnnouncedDescriptors(header, AsBytes(payload)); count != 0) {
+  if (const uint32_t count = WhatIsAnnounced(header, AsBytes(payload)).descriptors; count != 0) {
     Expect(!descriptors_.empty() && descriptors_.front() == count,
            "the descriptors that a frame announces come with it");
     descriptors_.pop_front();

@@ -43,7 +43,7 @@ void CheckAnnounced(ConstByteSpan payload) {
   const std::optional<Section> first = reader.Next();
   const bool says = first.has_value() && first->type == SectionType::kDescriptors &&
                     first->key.empty() && first->value.size() == sizeof(uint32_t);
-  const uint32_t count = AnnouncedDescriptors({.flags = kSections}, payload);
+  const uint32_t count = WhatIsAnnounced({.flags = kSections}, payload).descriptors;
   Expect(count == (says ? LoadLittle<uint32_t>(AsBytes(first->value).data()) : 0),
          "the first section says how many descriptors there are");
 }

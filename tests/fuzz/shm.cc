@@ -25,7 +25,7 @@
 #include "absl/types/span.h"
 #include "nigh/options.h"
 #include "nigh/runtime/call/call_errors.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -292,7 +292,7 @@ class Session {
     Expect(payload.size() == frame.header.length &&
                payload.size() <= connection_->max_received_payload(),
            "a payload is as long as the header says, and no longer than allowed");
-    const uint32_t says = AnnouncedDescriptors(frame.header, AsBytes(payload));
+    const uint32_t says = WhatIsAnnounced(frame.header, AsBytes(payload)).descriptors;
     // What is being closed counts.
     AwaitClosings();
     const size_t open = Held() + Underway();

@@ -39,6 +39,7 @@ enum FrameFlags : uint8_t {
   kMessage = 2,       // the payload, after the sections, is a message; it may be empty
   kEnd = 4,           // the sender will send no more messages on this call
   kAck = 8,           // answers a ping
+  kAttachment = 16,   // bytes follow the message; a section says how many
   kNeverBegun = 128,  // of a RESPONSE: no handler has seen the request, or will
 };
 

@@ -1,4 +1,4 @@
-// What contexts do with descriptors, and what these are.
+// What contexts do with attachments and descriptors, and what these are.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -17,9 +18,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "nigh/attachment.h"
 #include "nigh/fd.h"
 #include "nigh/fd.pb.h"
-#include "nigh/runtime/call/call_fds.h"
+#include "nigh/message_extras.h"
+#include "nigh/runtime/call/call_extras.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/unique_fd.h"
 
@@ -84,30 +88,57 @@ absl::string_view WhyNotPassed(const UniqueFd& fd) {
   return "";
 }
 
-Fd MessageFds::Attach(UniqueFd fd) {
-  if (attached_ == nullptr) attached_ = std::make_shared<Descriptors>();
-  attached_->Add(std::move(fd));
+Attachment Attachment::Copy(ConstByteSpan bytes) {
+  if (bytes.empty()) return Attachment();
+  // Not zeroed first.
+  const std::shared_ptr<std::byte[]> copy(new std::byte[bytes.size()]);
+  std::memcpy(copy.get(), bytes.data(), bytes.size());
+  return Attachment(ConstByteSpan(copy.get(), bytes.size()), copy);
+}
+
+void MessageExtras::SetAttachment(Attachment attachment) {
+  // Of a message with nothing beside it, the call is to hear nothing.
+  if (attachment.empty() && (attached_ == nullptr || attached_->descriptors == nullptr)) {
+    attached_.reset();
+    return;
+  }
+  if (attached_ == nullptr) attached_ = std::make_shared<Extras>();
+  attached_->attachment = std::move(attachment);
+}
+
+const Attachment& MessageExtras::attachment() const {
+  static const Attachment& none = *new Attachment();
+  return received_ == nullptr ? none : received_->attachment;
+}
+
+Fd MessageExtras::Attach(UniqueFd fd) {
+  if (attached_ == nullptr) attached_ = std::make_shared<Extras>();
+  std::shared_ptr<Descriptors>& descriptors = attached_->descriptors;
+  if (descriptors == nullptr) descriptors = std::make_shared<Descriptors>();
+  descriptors->Add(std::move(fd));
   Fd attached;
-  attached.set_number(static_cast<uint32_t>(attached_->size()));
+  attached.set_number(static_cast<uint32_t>(descriptors->size()));
   return attached;
 }
 
-size_t MessageFds::received_fds() const { return received_ == nullptr ? 0 : received_->size(); }
+size_t MessageExtras::received_fds() const {
+  return received_ == nullptr ? 0 : received_->descriptor_count();
+}
 
-absl::StatusOr<UniqueFd> MessageFds::Take(const Fd& fd, FdKinds kinds) {
+absl::StatusOr<UniqueFd> MessageExtras::Take(const Fd& fd, FdKinds kinds) {
   const size_t count = received_fds();
   if (fd.number() == 0 || fd.number() > count) {
     return absl::InvalidArgumentError(
         absl::StrCat("descriptor ", fd.number(), ", where ", count, " came with the message"));
   }
-  const UniqueFd& found = (*received_)[fd.number() - 1];
+  const UniqueFd& found = (*received_->descriptors)[fd.number() - 1];
   if (!found) {
     return absl::FailedPreconditionError(
         absl::StrCat("descriptor ", fd.number(), " has been taken out of the message already"));
   }
   const Looked looked = LookAt(found.get());
-  if (kinds.Has(looked.kind)) return received_->Take(fd.number() - 1);
-  received_->Close(fd.number() - 1);
+  if (kinds.Has(looked.kind)) return received_->descriptors->Take(fd.number() - 1);
+  received_->descriptors->Close(fd.number() - 1);
   return absl::InvalidArgumentError(
       absl::StrCat("descriptor ", fd.number(), " of the message is ", looked.what,
                    ", which is not taken here (the receiver names the kinds; nigh/fd.h)"));
