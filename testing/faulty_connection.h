@@ -31,11 +31,19 @@ class FaultyConnection final : public Connection {
   std::optional<ByteSpan> Claim(size_t payload) override;
   void Commit(const FrameHeader& header) override;
   std::optional<ByteSpan> AllocateBulk(size_t payload) override;
+  size_t bulk_size() const override { return connection_->bulk_size(); }
+  std::optional<HeldBulk> HoldBulk(size_t size) override { return connection_->HoldBulk(size); }
+  std::optional<ByteSpan> ExtendBulk(ConstByteSpan held, size_t before) override {
+    return connection_->ExtendBulk(held, before);
+  }
   bool CommitBulk(const FrameHeader& header, ByteSpan allocated) override;
   void FreeBulk(ByteSpan allocated) override { connection_->FreeBulk(allocated); }
   Trimmed TrimBulk() override { return connection_->TrimBulk(); }
   Flushed Flush() override;
   Received Receive(absl::Span<Frame> frames) override;
+  std::shared_ptr<const void> KeepBulk(ConstByteSpan bytes) override {
+    return connection_->KeepBulk(bytes);
+  }
   void Release(size_t count) override { connection_->Release(count); }
   absl::Status End(Interest direction) const override;
   Wake Arm(Interest interest) override;

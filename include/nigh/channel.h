@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/attachment.h"
 #include "nigh/client_context.h"
 #include "nigh/method.h"
 #include "nigh/options.h"
@@ -71,6 +72,16 @@ class Channel {
   // Who the server is, as the kernel tells, and what carries the bytes. Describes the present
   // connection; empty while there is none.
   PeerIdentity peer() const;
+
+  // Memory for an attachment of `size` bytes, in which the server reads it, where the two share
+  // memory (shm:, local:). The program fills it when it likes, and may send it as often as it likes;
+  // a second time without a copy once the receiver has let go of it. Where the message beside it is
+  // longer than some 16 KiB, or it is sent to somebody else, it is copied. Plain memory, which is
+  // copied as well, if it is short, or the medium shares none, or the channel is not connected yet
+  // (WaitForReady). Never waits. Any thread.
+  //
+  // RESOURCE_EXHAUSTED: the shared memory is full, or the server does not accept as much.
+  absl::StatusOr<AttachmentBuffer> AllocateAttachment(size_t size);
 
   // For generated code. Makes `methods` known to the channel. Returns the first; the others follow
   // it, by pointer and by id. `methods` must outlive the channel. Binding them again returns the

@@ -1,10 +1,13 @@
 #ifndef NIGH_SERVER_CONTEXT_H_
 #define NIGH_SERVER_CONTEXT_H_
 
+#include <cstddef>
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nigh/attachment.h"
 #include "nigh/cancellation.h"
 #include "nigh/deadline.h"
 #include "nigh/message_extras.h"
@@ -53,6 +56,11 @@ class ServerContext : public MessageExtras {
   void AddTrailingMetadata(absl::string_view key, absl::string_view value) {
     trailing_.Add(key, value);
   }
+
+  // Memory for an attachment of `size` bytes, in which the client reads it, where the two share
+  // memory; as Channel::AllocateAttachment says. RESOURCE_EXHAUSTED: the shared memory is full, or
+  // the client does not accept as much.
+  absl::StatusOr<AttachmentBuffer> AllocateAttachment(size_t size);
 
   // Who calls, as the kernel tells.
   const PeerIdentity& peer() const { return *peer_; }

@@ -1,11 +1,14 @@
 #ifndef NIGH_SERVER_STREAM_H_
 #define NIGH_SERVER_STREAM_H_
 
+#include <cstddef>
 #include <optional>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/attachment.h"
 #include "nigh/message_io.h"
 
 namespace nigh {
@@ -34,6 +37,8 @@ class HandlerCall {
   virtual void Abort(const absl::Status& status) = 0;
   // Sets a timer, so that a deadline that passes cancels the call even if nobody asks.
   virtual void WatchDeadline() = 0;
+  // As the context's.
+  virtual absl::StatusOr<AttachmentBuffer> AllocateAttachment(size_t size) = 0;
 
   // For coroutines, whose reads and writes are made of these.
   //

@@ -26,6 +26,9 @@ namespace {
 // With a message and its sections, more would be more than a payload has (ValidateFrameHeader).
 constexpr size_t kMostTogether = (size_t{1} << 31) - (size_t{128} << 20);
 
+// No memory of the peer's is kept for an attachment of so many bytes and less.
+constexpr size_t kCopied = size_t{16} << 10;
+
 absl::Status CheckAttachment(absl::string_view call, size_t bytes, const Attachment& attachment,
                              const Hello& theirs, Peer peer) {
   if ((theirs.features & kTakesAttachments) == 0) {
@@ -137,7 +140,8 @@ absl::StatusOr<std::unique_ptr<Descriptors>> SessionExtras::Take(const FrameHead
 }
 
 absl::StatusOr<std::shared_ptr<Extras>> SessionExtras::Receive(ConstByteSpan attachment,
-                                                               FrameExtras& frame, bool asked) {
+                                                               FrameExtras& frame,
+                                                               bool asked) const {
   if (frame.descriptors == nullptr && attachment.empty()) return nullptr;
   auto extras = std::make_shared<Extras>();
   if (frame.descriptors != nullptr) {
@@ -149,13 +153,20 @@ absl::StatusOr<std::shared_ptr<Extras>> SessionExtras::Receive(ConstByteSpan att
     extras->descriptors = std::move(frame.descriptors);
   }
   if (attachment.empty()) return extras;
+  extras->attachment = Keep(attachment, frame);
+  return extras;
+}
+
+Attachment SessionExtras::Keep(ConstByteSpan attachment, FrameExtras& frame) const {
   // A string that holds sections, message and attachment is longer than any that lies in its own
   // object, so the bytes stay where they are.
-  extras->attachment =
-      frame.owned == nullptr
-          ? Attachment::Copy(attachment)
-          : Attachment(attachment, std::make_shared<const std::string>(std::move(*frame.owned)));
-  return extras;
+  if (frame.owned != nullptr) {
+    return Attachment(attachment, std::make_shared<const std::string>(std::move(*frame.owned)));
+  }
+  if (frame.kept != nullptr) return Attachment(attachment, std::move(frame.kept));
+  std::shared_ptr<const void> kept;
+  if (attachment.size() > kCopied) kept = connection_.KeepBulk(attachment);
+  return kept == nullptr ? Attachment::Copy(attachment) : Attachment(attachment, std::move(kept));
 }
 
 }  // namespace nigh

@@ -89,6 +89,8 @@ absl::string_view WhyNotPassed(const UniqueFd& fd);
 struct FrameExtras {
   // Holds the payload, and may be taken over; or null.
   std::string* owned = nullptr;
+  // Keeps the payload where it is; or null.
+  std::shared_ptr<const void> kept = nullptr;
   std::unique_ptr<Descriptors> descriptors = nullptr;
 };
 
@@ -99,7 +101,8 @@ class SessionExtras {
   // then counts. To be made before the first frame is sent.
   SessionExtras(Connection& connection, const Limits& limits, bool asks,
                 std::shared_ptr<DescriptorCount> count)
-      : lane_(connection.descriptors()),
+      : connection_(connection),
+        lane_(connection.descriptors()),
         limits_(limits),
         accepts_(asks && limits.max_descriptors != 0 && lane_ != nullptr),
         count_(std::move(count)) {
@@ -120,14 +123,19 @@ class SessionExtras {
   absl::StatusOr<std::unique_ptr<Descriptors>> Take(const FrameHeader& header,
                                                     ConstByteSpan payload, Peer peer) const;
   // What a call gets of what has come with a message, its `attachment` and `frame`. Fails where it
-  // may not have the descriptors; `asked` as above. Null: there is nothing.
-  static absl::StatusOr<std::shared_ptr<Extras>> Receive(ConstByteSpan attachment,
-                                                         FrameExtras& frame, bool asked);
+  // may not have the descriptors; `asked` as above. Null: there is nothing. The receiving thread's,
+  // unless the payload is owned or kept.
+  absl::StatusOr<std::shared_ptr<Extras>> Receive(ConstByteSpan attachment, FrameExtras& frame,
+                                                  bool asked) const;
 
  private:
   absl::Status CheckDescriptors(absl::string_view call, const Descriptors& descriptors, bool asked,
                                 const Hello& theirs, Peer peer) const;
 
+  // Keeps an attachment.
+  Attachment Keep(ConstByteSpan attachment, FrameExtras& frame) const;
+
+  Connection& connection_;
   DescriptorLane* const lane_;
   const Limits& limits_;
   const bool accepts_;

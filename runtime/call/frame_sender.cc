@@ -101,9 +101,14 @@ Sent FrameSender::SendWithLocked(const Extras& extras, FrameHeader&& header,
   const size_t size =
       sections.size() + (message == nullptr ? 0 : message->size()) + attachment.size();
   const bool fits = size <= max_payload_;
+  // It may lie where it is sent from.
+  const std::optional<ByteSpan> in_place =
+      fits || attachment.empty()
+          ? std::nullopt
+          : connection_.ExtendBulk(attachment.bytes(), size - attachment.size());
   Waiting waiting;
-  if (fits) {
-    waiting = Wait(header, size, std::nullopt, attachment);
+  if (fits || in_place.has_value()) {
+    waiting = Wait(header, size, in_place, attachment);
     WritePayload(sections, message, waiting.bytes());
   } else {
     waiting =
@@ -265,6 +270,22 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
   if (released) return rest;
   if (IsRequest(header)) BeginRequest(requests_kept_++);
   return std::nullopt;
+}
+
+absl::StatusOr<AttachmentBuffer> FrameSender::AllocateAttachment(size_t size) {
+  if (size <= max_payload_) return AttachmentBuffer(size);
+  MutexLock lock(mutex_);
+  if (broken_) return AttachmentBuffer(size);
+  if (std::optional<HeldBulk> held = connection_.HoldBulk(size)) {
+    if (on_long_message_) on_long_message_();
+    return AttachmentBuffer(held->bytes, std::move(held->owner));
+  }
+  const size_t all = connection_.bulk_size();
+  if (all == 0) return AttachmentBuffer(size);
+  return absl::ResourceExhaustedError(
+      absl::StrCat("no room for ", size, " bytes in the ", all,
+                   " of this side's shared memory (let go of attachments of before, or raise bulk= "
+                   "in its address)"));
 }
 
 Trimmed FrameSender::Trim() {

@@ -14,6 +14,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nigh/attachment.h"
 #include "nigh/message_io.h"
@@ -80,6 +81,10 @@ class FrameSender {
   }
   // Lets go of such memory, or a part of it.
   Trimmed Trim() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Memory for an attachment of so many bytes: where they are sent from, if the connection has such
+  // memory and they are longer than a frame. RESOURCE_EXHAUSTED: there is no room.
+  absl::StatusOr<AttachmentBuffer> AllocateAttachment(size_t size) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // For who has more to do in one section with a send: decide that it is to be sent, say.
   Mutex& mutex() const ABSL_LOCK_RETURNED(mutex_) { return mutex_; }

@@ -88,12 +88,18 @@ absl::string_view WhyNotPassed(const UniqueFd& fd) {
   return "";
 }
 
+AttachmentBuffer::AttachmentBuffer(size_t size) {
+  // Not zeroed first.
+  const std::shared_ptr<std::byte[]> memory(new std::byte[size]);
+  bytes_ = ByteSpan(memory.get(), size);
+  owner_ = memory;
+}
+
 Attachment Attachment::Copy(ConstByteSpan bytes) {
   if (bytes.empty()) return Attachment();
-  // Not zeroed first.
-  const std::shared_ptr<std::byte[]> copy(new std::byte[bytes.size()]);
-  std::memcpy(copy.get(), bytes.data(), bytes.size());
-  return Attachment(ConstByteSpan(copy.get(), bytes.size()), copy);
+  AttachmentBuffer copy(bytes.size());
+  std::memcpy(copy.bytes().data(), bytes.data(), bytes.size());
+  return copy;
 }
 
 void MessageExtras::SetAttachment(Attachment attachment) {

@@ -1,10 +1,13 @@
 #include "nigh/server_context.h"
 
+#include <cstddef>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "nigh/attachment.h"
 #include "nigh/interceptor.h"
 #include "nigh/server_stream.h"
 
@@ -20,6 +23,10 @@ void ServerContext::SetCancelCallback(absl::AnyInvocable<void()> callback) {
   // A handler that asks sees by itself that the deadline has passed. One that wants to be told
   // needs a timer.
   if (callback_ != 0 && !deadline_.is_infinite()) call_.WatchDeadline();
+}
+
+absl::StatusOr<AttachmentBuffer> ServerContext::AllocateAttachment(size_t size) {
+  return call_.AllocateAttachment(size);
 }
 
 void InterceptedServerCall::AddCancelCallback(absl::AnyInvocable<void()> callback) {

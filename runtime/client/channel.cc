@@ -1,23 +1,31 @@
 #include "nigh/channel.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "nigh/attachment.h"
 #include "nigh/event_loop.h"
 #include "nigh/method.h"
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/base/standard_descriptors.h"
+#include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/protobuf_log.h"
+#include "nigh/runtime/client/client_link.h"
+#include "nigh/runtime/client/client_session.h"
 #include "nigh/runtime/client/connector.h"
 #include "nigh/runtime/client/method_table.h"
+#include "nigh/runtime/client/session_lease.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/transport.h"
@@ -81,6 +89,19 @@ const Address& Channel::address() const { return connector_->address(); }
 
 PeerIdentity Channel::peer() const {
   return connector_->is_of_this_process() ? connector_->peer() : PeerIdentity();
+}
+
+absl::StatusOr<AttachmentBuffer> Channel::AllocateAttachment(size_t size) {
+  const SessionLease lease =
+      connector_->is_of_this_process() ? connector_->LeaseIfReady() : SessionLease();
+  if (!lease) return AttachmentBuffer(size);
+  ClientLink& link = (*lease).link();
+  const auto name = [&] { return absl::StrCat(link.name(), ": AllocateAttachment"); };
+  if (const uint64_t most = link.server().max_attachment; size > most) {
+    return TooLargeToSend(name(), "an attachment", size, Peer::kServer, most);
+  }
+  absl::StatusOr<AttachmentBuffer> buffer = link.sender().AllocateAttachment(size);
+  return buffer.ok() ? std::move(buffer) : Prefixed(name(), buffer.status());
 }
 
 BoundMethod Channel::Bind(absl::Span<const Method> methods) {

@@ -219,12 +219,25 @@ void ClientSession::Route(Slot& slot, const FrameHeader& header, ConstByteSpan p
       return;
     }
     if (slot.state.BeginTake()) {
-      if (slot.exchange == nullptr) return slot.Keep(header, payload, extras);
+      if (slot.exchange == nullptr) return KeepFor(slot, header, payload, extras);
       return slot.exchange->Take(header, payload, extras, /*in_place=*/own == slot.exchange);
     }
   }
   // The owner has left, and the frame has crossed its cancellation on the way.
   if (header.kind == FrameKind::kResponse) link_.MeetLeft(slot);
+}
+
+void ClientSession::KeepFor(Slot& slot, const FrameHeader& header, ConstByteSpan payload,
+                            FrameExtras* extras) {
+  FrameExtras kept;
+  // One that is longer than a frame lies in memory that both sides share, or in a string.
+  if (payload.size() > link_.connection().max_payload() &&
+      (extras == nullptr || extras->owned == nullptr)) {
+    if (extras != nullptr) kept.descriptors = std::move(extras->descriptors);
+    kept.kept = link_.connection().KeepBulk(payload);
+    extras = &kept;
+  }
+  slot.Keep(header, payload, extras);
 }
 
 bool ClientSession::IsWanted(Slot& slot, const FrameHeader& header, ConstByteSpan payload,

@@ -76,6 +76,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
   // receiving thread's own call: the slot of a unary call, or an exchange.
   void Route(Slot& slot, const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras,
              const void* own);
+  // Of Route: has the slot, which has been taken for another thread, keep the frame.
+  void KeepFor(Slot& slot, const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras);
   // Whether the message whose first piece this is is to be kept.
   bool IsWanted(Slot& slot, const FrameHeader& header, ConstByteSpan payload, const void* own);
   // Has large memory let go of that is kept for later; see Cooling. Where there is no poller, a

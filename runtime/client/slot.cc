@@ -26,6 +26,11 @@ void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, FrameExt
   Taken& taken = frames_[count_++];
   taken.header = header;
   if (extras != nullptr) taken.descriptors = std::move(extras->descriptors);
+  if (extras != nullptr) taken.kept = std::move(extras->kept);
+  if (taken.kept != nullptr) {
+    taken.elsewhere = payload;
+    return;
+  }
   std::string* const owned = extras == nullptr ? nullptr : extras->owned;
   if (owned != nullptr && owned->size() == payload.size()) {
     taken.payload = std::move(*owned);
@@ -38,6 +43,7 @@ void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, FrameExt
 void TakenFrames::Clear() {
   for (size_t i = 0; i < count_; ++i) {
     frames_[i].descriptors.reset();
+    frames_[i].kept.reset();
     // Which an assignment would not free.
     if (frames_[i].payload.capacity() > kKeptBytes) std::string().swap(frames_[i].payload);
   }

@@ -89,10 +89,19 @@ class TakenFrames {
   struct Taken {
     FrameHeader header;
     std::string payload;
+    ConstByteSpan elsewhere;                   // the payload, if that is kept where it is
+    std::shared_ptr<const void> kept;          // keeps it there; or null
     std::unique_ptr<Descriptors> descriptors;  // that came with it; or null
+
+    ConstByteSpan bytes() const { return kept == nullptr ? AsBytes(payload) : elsewhere; }
+    FrameExtras Extras() {
+      return {.owned = kept == nullptr ? &payload : nullptr,
+              .kept = std::move(kept),
+              .descriptors = std::move(descriptors)};
+    }
   };
 
-  // Copies a frame. `extras`, which is taken over, may be null. Of messages beyond those that break
+  // Copies a frame, unless it is kept. `extras`, which is taken over, may be null. Of messages beyond those that break
   // any unary call, it is only noted that there were some.
   void Add(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras);
   // A payload of such sizes has begun, which is longer than is accepted.

@@ -248,9 +248,9 @@ void UnaryCall::TakeOver(const ClientLink& link, bool last) {
   TakenFrames& taken = *slot_->taken;
   for (size_t i = 0; i < taken.count() && !ended_; ++i) {
     if (taken.refused_before(i)) Refuse(link, taken.refused(), /*last=*/false);
-    FrameExtras extras = {.owned = &taken[i].payload,
-                          .descriptors = std::move(taken[i].descriptors)};
-    Take(link, taken[i].header, AsBytes(taken[i].payload), &extras);
+    const ConstByteSpan payload = taken[i].bytes();
+    FrameExtras extras = taken[i].Extras();
+    Take(link, taken[i].header, payload, &extras);
   }
   if (taken.refused_before(taken.count()) && !ended_) Refuse(link, taken.refused(), last);
   // The RESPONSE was refused, too, of a call that had been broken before.

@@ -279,6 +279,15 @@ absl::Status ServerCall::CheckAttached(size_t size) {
   return wrong.ok() ? wrong : Prefixed(context_.method(), wrong);
 }
 
+absl::StatusOr<AttachmentBuffer> ServerCall::AllocateAttachment(size_t size) {
+  const auto name = [&] { return absl::StrCat(context_.method(), ": AllocateAttachment"); };
+  if (const uint64_t most = link_.client().max_attachment; size > most) {
+    return TooLargeToSend(name(), "an attachment", size, Peer::kClient, most);
+  }
+  absl::StatusOr<AttachmentBuffer> buffer = link_.sender().AllocateAttachment(size);
+  return buffer.ok() ? std::move(buffer) : Prefixed(name(), buffer.status());
+}
+
 bool ServerCall::Ready(Event event) const {
   MutexLock lock(mutex_);
   return IsReady(event);

@@ -12,8 +12,10 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/attachment.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_state.h"
@@ -77,6 +79,7 @@ class ServerCall final : public HandlerCall {
   void Finish(absl::Status status) override;
   void Abort(const absl::Status& status) override ABSL_LOCKS_EXCLUDED(mutex_);
   void WatchDeadline() override;
+  absl::StatusOr<AttachmentBuffer> AllocateAttachment(size_t size) override;
   bool Ready(Event event) const override ABSL_LOCKS_EXCLUDED(mutex_);
   void When(Event event, absl::AnyInvocable<void()> callback) override ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<bool> TryWrite(const google::protobuf::MessageLite& message) override {

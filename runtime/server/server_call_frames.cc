@@ -94,7 +94,7 @@ absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan pa
       return refuse(TooLargeToReceive("a request", parts.sizes(), Peer::kClient, link_.limits()));
     }
     absl::StatusOr<std::shared_ptr<Extras>> received =
-        SessionExtras::Receive(parts.attachment, frame, InRequests(context_.method_->fds));
+        link_.extras().Receive(parts.attachment, frame, InRequests(context_.method_->fds));
     if (!received.ok()) return refuse(received.status());
     extras = *std::move(received);
   }
@@ -147,7 +147,7 @@ absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
   }
   if (has_sections) {
     absl::StatusOr<std::shared_ptr<Extras>> received =
-        SessionExtras::Receive(parts.attachment, frame, InRequests(context_.method_->fds));
+        link_.extras().Receive(parts.attachment, frame, InRequests(context_.method_->fds));
     if (!received.ok()) return fail(received.status());
     extras = *std::move(received);
   }

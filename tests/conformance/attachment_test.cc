@@ -1,6 +1,7 @@
 // Bytes beside messages, of every size, in calls of each kind; and the limits.
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "nigh/attachment.h"
 #include "nigh/client_context.h"
@@ -173,6 +176,42 @@ TEST_P(Attachments, AreSentOnAsTheyAre) {
   next.SetAttachment(context.attachment());
   ASSERT_EQ(stub().Unary(next, BlobOf(1), &reply), absl::OkStatus());
   EXPECT_TRUE(next.attachment().text() == AttachmentOf(Bytes(kMiB)).text());
+}
+
+TEST_P(Attachments, AreSentFromWhereTheyWereFilled) {
+  ASSERT_EQ(channel()->WaitForReady(absl::Seconds(20)), absl::OkStatus());
+  for (const size_t size : {size_t{100}, Bytes(kMiB)}) {
+    absl::StatusOr<AttachmentBuffer> buffer = channel()->AllocateAttachment(size);
+    ASSERT_EQ(buffer.status(), absl::OkStatus());
+    const Attachment filled = AttachmentOf(size);
+    ASSERT_EQ(buffer->size(), size);
+    std::memcpy(buffer->bytes().data(), filled.bytes().data(), size);
+    const Attachment attachment = *std::move(buffer);
+    // Again and again, beside short messages and long ones.
+    for (const size_t message : {size_t{3}, size_t{20'000}, size_t{0}}) {
+      ClientContext context;
+      context.SetAttachment(attachment);
+      Blob reply;
+      ASSERT_EQ(stub().Unary(context, BlobOf(message), &reply), absl::OkStatus());
+      EXPECT_EQ(reply.body().size(), message);
+      EXPECT_TRUE(context.attachment().text() == filled.text());
+    }
+    // And in several calls at once.
+    ClientContext one;
+    ClientContext two;
+    auto first = stub().Both(one);
+    auto second = stub().Both(two);
+    one.SetAttachment(attachment);
+    EXPECT_TRUE(first.Write(BlobOf(1)));
+    two.SetAttachment(attachment);
+    EXPECT_TRUE(second.Write(BlobOf(2)));
+    EXPECT_TRUE(first.Read().has_value());
+    EXPECT_TRUE(second.Read().has_value());
+    EXPECT_TRUE(one.attachment().text() == filled.text());
+    EXPECT_TRUE(two.attachment().text() == filled.text());
+    EXPECT_EQ(first.Finish(), absl::OkStatus());
+    EXPECT_EQ(second.Finish(), absl::OkStatus());
+  }
 }
 
 TEST_P(Attachments, CostTheCreditOfAStream) {

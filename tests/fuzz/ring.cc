@@ -213,8 +213,11 @@ class Rings {
   ControlPage writers_;
   ControlPage readers_;
   RingSender sender_{absl::MakeSpan(data_), writers_};
-  RingReceiver receiver_{data_, writers_, readers_, bulk_};
-  BulkRegion region_{absl::MakeSpan(bulk_), [](ByteSpan) { return true; }, [](ByteSpan) {}};
+  RingReceiver receiver_{data_, writers_, readers_,
+                         std::make_shared<BulkView>(ConstByteSpan(bulk_), readers_, nullptr)};
+  const std::shared_ptr<BulkRegion> owned_region_ = std::make_shared<BulkRegion>(
+      absl::MakeSpan(bulk_), nullptr, [](ByteSpan) { return true; }, [](ByteSpan) {});
+  BulkRegion& region_ = *owned_region_;
   struct Sent {
     size_t size;
     std::byte fill;

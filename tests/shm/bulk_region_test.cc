@@ -55,8 +55,12 @@ class BulkRegionTest : public ::testing::Test {
   std::vector<std::byte> memory_;
   const std::unique_ptr<ControlPage> page_owner_ = std::make_unique<ControlPage>();
   ControlPage& page_ = *page_owner_;  // the peer's
-  BulkRegion region_ = BulkRegion(ByteSpan(memory_), &PopulateAndCount, &Depopulate);
-  BulkView view_ = BulkView(ConstByteSpan(memory_), page_);
+  const std::shared_ptr<BulkRegion> owned_region_ =
+      std::make_shared<BulkRegion>(ByteSpan(memory_), nullptr, &PopulateAndCount, &Depopulate);
+  BulkRegion& region_ = *owned_region_;
+  const std::shared_ptr<BulkView> owned_view_ =
+      std::make_shared<BulkView>(ConstByteSpan(memory_), page_, nullptr);
+  BulkView& view_ = *owned_view_;
 };
 
 class LargeBulkRegionTest : public BulkRegionTest {
@@ -185,6 +189,97 @@ TEST_F(BulkRegionTest, PagesThatNothingUsesAreGivenBack) {
   // And made again when they are needed.
   (void)Send(10 * kPage);
   EXPECT_GE(populated, 10 * kPage);
+}
+
+TEST_F(BulkRegionTest, WhatIsHeldIsSentAgainWhenItHasComeBack) {
+  std::optional<HeldBulk> held = region_.Hold(50'000, page_);
+  ASSERT_TRUE(held.has_value());
+  for (const size_t before : {size_t{0}, size_t{1}, size_t{100}, kBulkHeadroom}) {
+    const std::optional<ByteSpan> payload = region_.Extend(held->bytes, before, page_);
+    ASSERT_TRUE(payload.has_value()) << before;
+    EXPECT_EQ(payload->data() + before, held->bytes.data());
+    EXPECT_EQ(payload->size(), before + 50'000);
+    EXPECT_EQ(region_.Extend(held->bytes, before, page_), std::nullopt) << "it is about to be sent";
+    const BulkRecord record = region_.HandOver(*payload);
+    EXPECT_EQ(view_.Find(record, payload->size())->data(), payload->data());
+    EXPECT_EQ(region_.Extend(held->bytes, before, page_), std::nullopt) << "the peer has it";
+    view_.GiveBack(record);
+  }
+  EXPECT_EQ(region_.Extend(held->bytes, kBulkHeadroom + 1, page_), std::nullopt);
+  EXPECT_EQ(region_.Extend(ConstByteSpan(memory_).last(0), 1, page_), std::nullopt);
+  // A part of it, which has more in front of it.
+  EXPECT_TRUE(region_.Extend(held->bytes.subspan(1000, 10), kBulkHeadroom, page_).has_value());
+}
+
+TEST_F(BulkRegionTest, OnlyMemoryOfTheRegionThatIsHeldIsSentSo) {
+  const std::vector<std::byte> elsewhere(1000);
+  EXPECT_EQ(region_.Extend(elsewhere, 0, page_), std::nullopt);
+  const ByteSpan allocated = Allocate(50'000).value();
+  EXPECT_EQ(region_.Extend(allocated.subspan(kBulkHeadroom), 0, page_), std::nullopt);
+  region_.Free(allocated);
+  EXPECT_EQ(region_.Extend(allocated.subspan(kBulkHeadroom), 0, page_), std::nullopt);
+}
+
+TEST_F(BulkRegionTest, MemoryIsFreeWhenNobodyHasIt) {
+  const auto is_free = [&] {
+    const std::optional<ByteSpan> all = Allocate(kSize);
+    if (all.has_value()) region_.Free(*all);
+    return all.has_value();
+  };
+  // The peer is the last.
+  std::optional<HeldBulk> held = region_.Hold(50'000, page_);
+  BulkRecord record = region_.HandOver(region_.Extend(held->bytes, 10, page_).value());
+  EXPECT_FALSE(is_free());
+  held.reset();
+  EXPECT_FALSE(is_free());
+  view_.GiveBack(record);
+  EXPECT_TRUE(is_free());
+  // Whoever holds it is.
+  held = region_.Hold(50'000, page_);
+  record = region_.HandOver(region_.Extend(held->bytes, 10, page_).value());
+  view_.GiveBack(record);
+  EXPECT_FALSE(is_free());
+  held.reset();
+  EXPECT_TRUE(is_free());
+  // Whoever was about to send it is.
+  held = region_.Hold(50'000, page_);
+  const ByteSpan payload = region_.Extend(held->bytes, 10, page_).value();
+  held.reset();
+  EXPECT_FALSE(is_free());
+  region_.Free(payload);
+  EXPECT_TRUE(is_free());
+}
+
+TEST_F(BulkRegionTest, WhatIsKeptComesBackWhenNobodyHasIt) {
+  const BulkRecord record = Send(100'000);
+  std::shared_ptr<const void> kept = view_.Keep(record, 100'000);
+  ASSERT_NE(kept, nullptr);
+  std::shared_ptr<const void> copy = kept;
+  kept.reset();
+  EXPECT_EQ(Allocate(kSize), std::nullopt);
+  copy.reset();
+  EXPECT_TRUE(Allocate(kSize).has_value());
+}
+
+TEST_F(BulkRegionTest, NoMoreThanHalfOfItIsKept) {
+  const std::shared_ptr<const void> kept = view_.Keep(Send(kSize / 4), kSize / 4);
+  const std::shared_ptr<const void> other = view_.Keep(Send(kSize / 4), kSize / 4);
+  EXPECT_NE(other, nullptr);
+  const BulkRecord one_more = Send(kPage);
+  EXPECT_EQ(view_.Keep(one_more, kPage), nullptr);
+  view_.GiveBack(one_more);
+}
+
+TEST_F(BulkRegionTest, NoMoreThanHalfOfTheChunksAreKept) {
+  std::vector<std::shared_ptr<const void>> kept;
+  for (size_t i = 0; i < kBulkChunks / 2; ++i) {
+    kept.push_back(view_.Keep(Send(100), 100));
+    ASSERT_NE(kept.back(), nullptr) << i;
+  }
+  const BulkRecord one_more = Send(100);
+  EXPECT_EQ(view_.Keep(one_more, 100), nullptr);
+  kept.pop_back();
+  EXPECT_NE(view_.Keep(one_more, 100), nullptr);
 }
 
 TEST_F(LargeBulkRegionTest, AreGivenBackPartByPart) {

@@ -99,7 +99,10 @@ class RingTest : public ::testing::Test {
   ControlPage senders_;
   ControlPage receivers_;
   RingSender sender_;
-  RingReceiver receiver_{data_, senders_, receivers_, bulk_};
+  RingReceiver receiver_{
+      data_, senders_, receivers_,
+      bulk_.empty() ? nullptr
+                    : std::make_shared<BulkView>(ConstByteSpan(bulk_), receivers_, nullptr)};
 };
 
 class LargerRingTest : public RingTest {

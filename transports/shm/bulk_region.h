@@ -5,7 +5,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -42,21 +44,32 @@ void EncodeBulkRecord(const BulkRecord& record, std::byte* to);
 // Reads each byte once. Checks nothing.
 BulkRecord DecodeBulkRecord(const std::byte* from);
 
-// The sender's side. One thread at a time.
-class BulkRegion {
+// So many bytes lie in front of memory that is held, for what is to be sent together with it.
+inline constexpr size_t kBulkHeadroom = size_t{16} << 10;
+
+// The sender's side. One thread at a time; but any thread may let go of what is held.
+class BulkRegion : public std::enable_shared_from_this<BulkRegion> {
  public:
   // `populate` makes pages of the region; false: there are none (memory.h).
   using PopulateFn = bool (*)(ByteSpan);
   // Gives them back (memory.h).
   using DepopulateFn = void (*)(ByteSpan);
 
-  // `bytes` is this side's own memory, in whole pages.
-  BulkRegion(ByteSpan bytes, PopulateFn populate, DepopulateFn depopulate)
-      : bytes_(bytes), populate_(populate), depopulate_(depopulate) {}
+  // `bytes` is this side's own memory, in whole pages, and stays as long as `memory` does.
+  BulkRegion(ByteSpan bytes, std::shared_ptr<const void> memory, PopulateFn populate,
+             DepopulateFn depopulate)
+      : bytes_(bytes), memory_(std::move(memory)), populate_(populate), depopulate_(depopulate) {}
+
+  size_t size() const { return bytes_.size(); }
 
   // Memory for `size` bytes; `peer` says what has been given back. Nothing: there is none now, or
   // the peer's page is broken. Pages that were in use before are given out first: they are there.
   std::optional<ByteSpan> Allocate(size_t size, const ControlPage& peer);
+  // The same for whoever may send it several times, until the owner is no more.
+  std::optional<HeldBulk> Hold(size_t size, const ControlPage& peer);
+  // Memory that was held, and `before` bytes in front of it, as if both had been allocated just
+  // now. Nothing: it is not held, or has been allocated or handed over, or that is too much.
+  std::optional<ByteSpan> Extend(ConstByteSpan held, size_t before, const ControlPage& peer);
   // Gives back memory that was allocated and not handed over.
   void Free(ByteSpan allocated);
   // Gives pages behind the last memory that is in use back, kTrimStep bytes at most.
@@ -68,20 +81,26 @@ class BulkRegion {
   const absl::Status& broken() const { return broken_; }
 
  private:
+  // A chunk is free once it is neither allocated, nor the peer's, nor held.
   struct Chunk {
     size_t offset = 0;
-    size_t size = 0;      // bytes, whole pages; 0: it is free
-    uint32_t use = 0;     // how often it has been handed over
-    bool theirs = false;  // it has, and has not been given back
+    size_t size = 0;         // bytes, whole pages; 0: it is free
+    uint32_t use = 0;        // how often it has been handed over
+    bool allocated = false;  // and not been handed over or freed
+    bool theirs = false;     // it has been handed over, and has not been given back
+    // Written by whoever holds it, once; the last that is done with the memory.
+    std::atomic<bool> held = false;
   };
+  class Holder;
 
-  // Takes back what the peer has given back.
+  // Takes back what the peer has given back, or nobody holds any more.
   void TakeBack(const ControlPage& peer);
-  // The chunk that begins there, as its place in order_.
-  size_t Find(ByteSpan allocated) const;
+  // The chunk that has these bytes, as its place in order_. Nothing: none has.
+  std::optional<size_t> Find(ConstByteSpan bytes) const;
   Chunk& At(size_t place) { return chunks_[order_[place]]; }
 
   const ByteSpan bytes_;
+  const std::shared_ptr<const void> memory_;
   const PopulateFn populate_;
   const DepopulateFn depopulate_;
   size_t populated_ = 0;  // so many bytes from the beginning have their pages
@@ -90,11 +109,12 @@ class BulkRegion {
   absl::Status broken_;
 };
 
-// The receiver's side. One thread at a time.
-class BulkView {
+// The receiver's side. One thread at a time; but any thread may let go of what is kept.
+class BulkView : public std::enable_shared_from_this<BulkView> {
  public:
-  // `bytes` is the peer's, `own` this side's.
-  BulkView(ConstByteSpan bytes, ControlPage& own) : bytes_(bytes), own_(own) {}
+  // `bytes` is the peer's, `own` this side's; both stay as long as `memory` does.
+  BulkView(ConstByteSpan bytes, ControlPage& own, std::shared_ptr<const void> memory)
+      : bytes_(bytes), own_(own), memory_(std::move(memory)) {}
 
   size_t size() const { return bytes_.size(); }
   // The payload of `length` bytes of which `record` says where it is. Nothing: it cannot be there.
@@ -104,10 +124,18 @@ class BulkView {
     // Release: the payload has been read when the peer overwrites it.
     own_.returned[record.chunk].store(record.use, std::memory_order_release);
   }
+  // Gives it back, `length` bytes, when nobody keeps it any more. Null: half of the region, or of
+  // its chunks, is kept already, which only slows down whoever does not let go.
+  std::shared_ptr<const void> Keep(const BulkRecord& record, size_t length);
 
  private:
+  class Kept;
+
   const ConstByteSpan bytes_;
   ControlPage& own_;
+  const std::shared_ptr<const void> memory_;
+  std::atomic<size_t> kept_bytes_ = 0;
+  std::atomic<size_t> kept_ = 0;
 };
 
 }  // namespace nigh

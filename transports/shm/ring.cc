@@ -113,7 +113,7 @@ Received RingReceiver::Receive(absl::Span<Frame> frames) {
     const FrameHeader header = DecodeFrameHeader(data + offset);
     const uint64_t left = std::min<uint64_t>(data_.size() - offset, tail - at);
     if (header.kind == kSkip) [[unlikely]] {
-      if ((header.flags & kNotice) != 0 && bulk_.size() != 0) {
+      if ((header.flags & kNotice) != 0 && bulk_ != nullptr) {
         soon = true;
         at += RecordSize(0);
         // It is released with what was before it.
@@ -159,24 +159,39 @@ Received RingReceiver::Receive(absl::Span<Frame> frames) {
 
 bool RingReceiver::FindBulk(const FrameHeader& header, uint32_t number, ConstByteSpan& payload) {
   const BulkRecord record = DecodeBulkRecord(payload.data());
-  const std::optional<ConstByteSpan> found = bulk_.Find(record, header.length);
+  // A length beyond that of a record has been refused where there is no bulk region.
+  const std::optional<ConstByteSpan> found = bulk_->Find(record, header.length);
   if (!found.has_value()) {
     broken_ = absl::InternalError(absl::StrCat("a payload of ", header.length, " bytes at ",
                                                record.offset, " in chunk ", record.chunk,
-                                               " of a bulk region of ", bulk_.size(), " bytes"));
+                                               " of a bulk region of ", bulk_->size(), " bytes"));
     return false;
   }
-  bulk_records_.emplace_back(number, record);
+  bulk_payloads_.push_back({.frame = number, .record = record, .bytes = *found});
   payload = *found;
   return true;
 }
 
 void RingReceiver::GiveBackBulk() {
-  const auto left = std::find_if(bulk_records_.begin(), bulk_records_.end(),
-                                 [this](const auto& record) { return record.first >= released_; });
-  std::for_each(bulk_records_.begin(), left,
-                [this](const auto& record) { bulk_.GiveBack(record.second); });
-  bulk_records_.erase(bulk_records_.begin(), left);
+  const auto left = std::find_if(bulk_payloads_.begin(), bulk_payloads_.end(),
+                                 [this](const auto& each) { return each.frame >= released_; });
+  std::for_each(bulk_payloads_.begin(), left,
+                [this](const auto& each) { bulk_->GiveBack(each.record); });
+  bulk_payloads_.erase(bulk_payloads_.begin(), left);
+}
+
+std::shared_ptr<const void> RingReceiver::KeepBulk(ConstByteSpan bytes) {
+  const auto at = reinterpret_cast<uintptr_t>(bytes.data());
+  // Of frames that a peer has put into the same place, the first.
+  const auto found =
+      std::find_if(bulk_payloads_.begin(), bulk_payloads_.end(), [&](const BulkPayload& each) {
+        const auto begin = reinterpret_cast<uintptr_t>(each.bytes.data());
+        return at >= begin && at - begin < each.bytes.size();
+      });
+  if (found == bulk_payloads_.end()) return nullptr;
+  std::shared_ptr<const void> kept = bulk_->Keep(found->record, found->bytes.size());
+  if (kept != nullptr) bulk_payloads_.erase(found);
+  return kept;
 }
 
 bool RingReceiver::PublishHead() {

@@ -144,14 +144,14 @@ class RingSender {
 class RingReceiver {
  public:
   // `data`, `peer` and `bulk` are the peer's, `own` is this side's. Payloads longer than a record's
-  // lie in `bulk`; without it, there must be none.
+  // lie in `bulk`; if that is null, there must be none.
   RingReceiver(ConstByteSpan data, const ControlPage& peer, ControlPage& own,
-               ConstByteSpan bulk = {})
+               std::shared_ptr<BulkView> bulk = nullptr)
       : data_(data),
         peer_(peer),
         own_(own),
-        bulk_(bulk, own),
-        max_payload_(std::max(bulk.size(), kMaxRecordPayload)) {}
+        bulk_(std::move(bulk)),
+        max_payload_(std::max(bulk_ == nullptr ? 0 : bulk_->size(), kMaxRecordPayload)) {}
 
   // The most bytes in a payload.
   size_t max_payload() const { return max_payload_; }
@@ -162,10 +162,12 @@ class RingReceiver {
   bool Release(size_t count) {
     released_ += static_cast<uint32_t>(count);
     assert(count > 0 && released_ <= received_);
-    if (!bulk_records_.empty()) GiveBackBulk();
+    if (!bulk_payloads_.empty()) GiveBackBulk();
     read_ = ends_[released_ - 1];
     return read_ - published_ >= data_.size() / kHeadsPerRing && PublishHead();
   }
+  // As Connection's.
+  std::shared_ptr<const void> KeepBulk(ConstByteSpan bytes);
   // Once it is INTERNAL, nothing more comes: the peer's tail or a record's header is where or what
   // it cannot be.
   const absl::Status& broken() const { return broken_; }
@@ -208,7 +210,7 @@ class RingReceiver {
   const ConstByteSpan data_;
   const ControlPage& peer_;
   ControlPage& own_;
-  BulkView bulk_;
+  const std::shared_ptr<BulkView> bulk_;
   const size_t max_payload_;
   uint64_t read_ = 0;       // released up to here
   uint64_t published_ = 0;  // the peer knows of up to here
@@ -217,8 +219,13 @@ class RingReceiver {
   std::array<uint64_t, kMaxFrames> ends_ = {};
   uint32_t received_ = 0;
   uint32_t released_ = 0;
-  // Of these, those whose payloads lie in the bulk region, by their number.
-  std::vector<std::pair<uint32_t, BulkRecord>> bulk_records_;
+  // Of these, those whose payloads lie in the bulk region, and are not kept.
+  struct BulkPayload {
+    uint32_t frame = 0;  // its number
+    BulkRecord record;
+    ConstByteSpan bytes;
+  };
+  std::vector<BulkPayload> bulk_payloads_;
   absl::Status broken_;
 };
 

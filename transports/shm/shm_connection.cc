@@ -86,7 +86,7 @@ absl::StatusOr<std::unique_ptr<Connection>> ShmConnection::Make(UniqueFd socket,
   }
   made.MakeBulk(options.bulk_size);
   Offer offer = {.ring_size = static_cast<uint32_t>(options.ring_size),
-                 .bulk_size = static_cast<uint32_t>(made.bulk_memory_.bytes().size()),
+                 .bulk_size = static_cast<uint32_t>(made.bulk_ == nullptr ? 0 : made.bulk_->size()),
                  .memory = std::move(made.offered_),
                  .bulk = std::move(made.offered_bulk_),
                  .bell = *std::move(bell)};
@@ -109,12 +109,12 @@ ShmConnection::ShmConnection(UniqueFd socket, Side side, PeerIdentity peer, OwnM
       ends_(UniqueFd(::epoll_create1(EPOLL_CLOEXEC)).KeptFromChildren()),
       peer_(std::move(peer)),
       same_user_(false),
-      memory_(std::move(memory.mapping)),
+      memory_(std::make_shared<const Mapping>(std::move(memory.mapping))),
       own_kind_(memory.handle.kind),
       offered_(std::move(memory.handle)),
-      own_page_(*new (memory_.bytes().data()) ControlPage()),
+      own_page_(*new (memory_->bytes().data()) ControlPage()),
       letters_(socket_.get(), peer_.uid),
-      sender_(memory_.bytes().subspan(kControlSize), own_page_) {
+      sender_(memory_->bytes().subspan(kControlSize), own_page_) {
   if (!sleepers_.ok() || !ends_ || !AddToEpollSet(ends_.get(), socket_.get()) ||
       !AddToEpollSet(ends_.get(), process_.fd())) {
     error_ = errno;
@@ -252,8 +252,7 @@ bool ShmConnection::SenderJoined() {
 bool ShmConnection::ReceiverJoined() {
   if (receiver_.has_value()) return true;
   if (!Joined()) return false;
-  receiver_.emplace(peer_memory_.bytes().subspan(kControlSize), *peer_page_, own_page_,
-                    peer_bulk_.bytes());
+  receiver_.emplace(peer_memory_.bytes().subspan(kControlSize), *peer_page_, own_page_, peer_bulk_);
   return true;
 }
 

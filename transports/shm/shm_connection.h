@@ -55,12 +55,18 @@ class ShmConnection final : public Connection, private DescriptorLane {
   void Commit(const FrameHeader& header) override { sender_.Commit(header); }
   std::optional<ByteSpan> AllocateBulk(size_t payload) override;
   bool CommitBulk(const FrameHeader& header, ByteSpan allocated) override;
+  size_t bulk_size() const override { return bulk_ != nullptr && same_user_ ? bulk_->size() : 0; }
+  std::optional<HeldBulk> HoldBulk(size_t size) override;
+  std::optional<ByteSpan> ExtendBulk(ConstByteSpan held, size_t before) override;
   void FreeBulk(ByteSpan allocated) override { bulk_->Free(allocated); }
   Trimmed TrimBulk() override {
-    return bulk_.has_value() && sender_joined_ ? bulk_->Trim(*peer_page_) : Trimmed::kAll;
+    return bulk_ != nullptr && sender_joined_ ? bulk_->Trim(*peer_page_) : Trimmed::kAll;
   }
   Flushed Flush() override;
   Received Receive(absl::Span<Frame> frames) override;
+  std::shared_ptr<const void> KeepBulk(ConstByteSpan bytes) override {
+    return receiver_->KeepBulk(bytes);
+  }
   void Release(size_t count) override;
   absl::Status End(Interest direction) const override ABSL_LOCKS_EXCLUDED(mutex_);
   const std::atomic<uint64_t>* arrivals() const override;
@@ -94,6 +100,11 @@ class ShmConnection final : public Connection, private DescriptorLane {
 
   // Makes a bulk region, for a peer that may read one. One that cannot be had is none.
   void MakeBulk(size_t size);
+  // Whether the peer reads it. The sending thread's, once joined.
+  bool MayUseBulk() const {
+    return bulk_ != nullptr && sender_joined_ && same_user_ &&
+           peer_page_->takes_bulk.load(std::memory_order_relaxed) != 0;
+  }
   // Attaches the peer's, which then may use it.
   absl::Status TakeBulk(Offer& offer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -139,11 +150,11 @@ class ShmConnection final : public Connection, private DescriptorLane {
   const UniqueFd ends_;  // an epoll set of both
   PeerIdentity peer_;
   bool same_user_;  // the peer is (IsSameUser)
-  const Mapping memory_;
+  // Of what is kept or held, some may outlive the connection.
+  const std::shared_ptr<const Mapping> memory_;
   const MemoryKind own_kind_;
   MemoryHandle offered_;  // of the same; without its descriptor once the offer is under way
   ControlPage& own_page_;
-  Mapping bulk_memory_;
   MemoryHandle offered_bulk_;  // as offered_
   const Sleepers sleepers_;
   int error_ = 0;  // why a descriptor is missing, or cannot be watched, when it was made
@@ -163,13 +174,13 @@ class ShmConnection final : public Connection, private DescriptorLane {
   // These, and who a client's peer is, are written before joined_ is, then never.
   Mapping peer_memory_;
   const ControlPage* peer_page_ = nullptr;
-  Mapping peer_bulk_;
+  std::shared_ptr<BulkView> peer_bulk_;  // null: it has none that this side reads
   std::unique_ptr<PeerBell> peer_bell_;  // none: letters
   std::unique_ptr<OwnBell> own_bell_;    // likewise; listens at the peer's memory
 
   // The sending thread's.
   RingSender sender_;
-  std::optional<BulkRegion> bulk_;
+  std::shared_ptr<BulkRegion> bulk_;  // null: none
   bool sender_joined_ = false;
   bool room_armed_ = false;
   bool held_ = false;  // what waits for room does so for that of descriptors

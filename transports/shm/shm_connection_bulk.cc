@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -30,9 +31,10 @@ void ShmConnection::MakeBulk(size_t size) {
   if (size == 0 || !same_user_) return;
   absl::StatusOr<OwnMemory> memory = CreateMemory(own_kind_, size, Pages::kOnDemand);
   if (!memory.ok()) return;
-  bulk_memory_ = std::move(memory->mapping);
   offered_bulk_ = std::move(memory->handle);
-  bulk_.emplace(bulk_memory_.bytes(), &Populate, &Depopulate);
+  auto mapping = std::make_shared<Mapping>(std::move(memory->mapping));
+  const ByteSpan bytes = mapping->bytes();
+  bulk_ = std::make_shared<BulkRegion>(bytes, std::move(mapping), &Populate, &Depopulate);
 }
 
 absl::Status ShmConnection::TakeBulk(Offer& offer) {
@@ -46,15 +48,20 @@ absl::Status ShmConnection::TakeBulk(Offer& offer) {
   }
   // It is memory, of which no close waits.
   offer.bulk.fd.reset();
-  peer_bulk_ = *std::move(bulk);
+  struct Both {
+    std::shared_ptr<const Mapping> own;
+    Mapping peers;
+  };
+  auto both = std::make_shared<Both>(Both{.own = memory_, .peers = *std::move(bulk)});
+  const ByteSpan bytes = both->peers.bytes();
+  peer_bulk_ = std::make_shared<BulkView>(bytes, own_page_, std::move(both));
   own_page_.takes_bulk.store(1, std::memory_order_relaxed);
   return absl::OkStatus();
 }
 
 std::optional<ByteSpan> ShmConnection::AllocateBulk(size_t payload) {
   // A client knows who serves it only once it has the offer.
-  if (!bulk_.has_value() || payload <= kMaxRecordPayload || !SenderJoined() || !same_user_ ||
-      peer_page_->takes_bulk.load(std::memory_order_relaxed) == 0) {
+  if (bulk_ == nullptr || payload <= kMaxRecordPayload || !SenderJoined() || !MayUseBulk()) {
     return std::nullopt;
   }
   const std::optional<ByteSpan> allocated = bulk_->Allocate(payload, *peer_page_);
@@ -62,6 +69,21 @@ std::optional<ByteSpan> ShmConnection::AllocateBulk(size_t payload) {
   // The peer wakes up while the payload is made.
   if (allocated.has_value() && payload <= kMostAnnounced && sender_.CommitNotice()) (void)Flush();
   return allocated;
+}
+
+std::optional<HeldBulk> ShmConnection::HoldBulk(size_t size) {
+  // Whether the peer reads it need not be known before it is sent.
+  if (bulk_size() == 0 || size <= kMaxRecordPayload || !SenderJoined()) return std::nullopt;
+  std::optional<HeldBulk> held = bulk_->Hold(size, *peer_page_);
+  if (!bulk_->broken().ok()) GiveUp(bulk_->broken());
+  return held;
+}
+
+std::optional<ByteSpan> ShmConnection::ExtendBulk(ConstByteSpan held, size_t before) {
+  if (!MayUseBulk()) return std::nullopt;
+  std::optional<ByteSpan> payload = bulk_->Extend(held, before, *peer_page_);
+  if (!bulk_->broken().ok()) GiveUp(bulk_->broken());
+  return payload;
 }
 
 bool ShmConnection::CommitBulk(const FrameHeader& header, ByteSpan allocated) {

@@ -54,6 +54,12 @@ enum class Trimmed : uint8_t {
   kHeld,  // what is left is in use
 };
 
+// Bulk memory that the program has, to send what is in it, for as long as there is an owner.
+struct HeldBulk {
+  ByteSpan bytes;
+  std::shared_ptr<const void> owner;
+};
+
 // What came of a Receive. With `ended`, no frames, now or later. With `all`, the frames are all
 // that had come when the medium was looked at, so another look would be in vain. `next`, of media
 // with a word for arrivals, is where the next frame will begin, or null. It is not to be read, but
@@ -100,9 +106,9 @@ class DescriptorLane {
 // A Connection carries whole frames, in order, both ways, between two endpoints. It never blocks,
 // never calls upward, and does not know what a frame means.
 //
-// Threads: at most one thread at a time sends (Claim, Commit, AllocateBulk, CommitBulk, FreeBulk,
-// TrimBulk, Flush, Arm(kSend), End(kSend)), and at most one receives (Receive, Release,
-// Arm(kReceive), End(kReceive)). The two may overlap.
+// Threads: at most one thread at a time sends (Claim, Commit, AllocateBulk, HoldBulk, ExtendBulk,
+// CommitBulk, FreeBulk, TrimBulk, Flush, Arm(kSend), End(kSend)), and at most one receives (Receive,
+// KeepBulk, Release, Arm(kReceive), End(kReceive)). The two may overlap.
 //
 // The end of a direction is final. It concerns the whole connection, but what had arrived before is
 // still received.
@@ -126,6 +132,18 @@ class Connection {
   // cut.
   // It may be filled by any thread meanwhile, and is then committed, or freed, by the sending one.
   virtual std::optional<ByteSpan> AllocateBulk(size_t /*payload*/) { return std::nullopt; }
+  // How much memory of this kind there is, for a peer that may read it.
+  virtual size_t bulk_size() const { return 0; }
+  // The same for what the program fills when it likes, and sends as often as it likes: of `size`
+  // bytes, longer than max_payload(). Any thread may let go of its owner, and may use the memory
+  // until then, even if the connection is no more. nullopt: there is none now.
+  virtual std::optional<HeldBulk> HoldBulk(size_t /*size*/) { return std::nullopt; }
+  // A payload that ends with what lies in such memory, and has room for `before` bytes ahead of it:
+  // to be filled there, and committed or freed. nullopt: it lies elsewhere, or the peer has it, or
+  // that is too much.
+  virtual std::optional<ByteSpan> ExtendBulk(ConstByteSpan /*held*/, size_t /*before*/) {
+    return std::nullopt;
+  }
   // Makes a frame of all of it, header.length bytes. False: there is no room for the frame now, and
   // the memory is still the caller's; Arm(kSend) tells when to try again.
   virtual bool CommitBulk(const FrameHeader& /*header*/, ByteSpan /*allocated*/) { return false; }
@@ -141,6 +159,12 @@ class Connection {
   // not empty, in order. Headers are decoded but not validated. To be called when all frames of
   // before have been released. Frames that arrived before the peer closed come before the end.
   virtual Received Receive(absl::Span<Frame> frames) = 0;
+
+  // Keeps `bytes`, which are of the payload of a frame that has not been given back, in the peer's
+  // bulk memory, for as long as there is a copy of what this returns. Any thread may let go of it,
+  // even when the connection is no more. Null: they lie elsewhere, or much is kept already, so they
+  // are to be copied.
+  virtual std::shared_ptr<const void> KeepBulk(ConstByteSpan /*bytes*/) { return nullptr; }
 
   // Gives back the payloads of the oldest `count` frames that have not been given back.
   virtual void Release(size_t count) = 0;
