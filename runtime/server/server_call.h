@@ -206,6 +206,8 @@ class ServerCall final : public HandlerCall {
   void Respond(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
   // Takes phase_ from kOpen. False: the client has its answer already.
   bool Answer() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Why a reply of so many bytes, and what goes with it, may not wait to leave, or OK.
+  absl::Status CheckToKeep(size_t reply) const;
   // Why the handler's next message, of so many bytes, cannot go with what is attached to it, or OK.
   absl::Status CheckAttached(size_t size);
   // Writes without waiting. There must be room.

@@ -62,8 +62,8 @@ void ServerCall::Respond(absl::Status status) {
     if (status.ok() && reply->size() > link_.client().max_message) {
       status = TooLargeToSend(context_.method(), "a reply", reply->size(), Peer::kClient,
                               link_.client().max_message);
-    } else if (status.ok() && !link_.sender().idle() && !link_.account()->MayKeep(reply->size())) {
-      status = link_.account()->TooMuchToKeep(context_.method(), "a reply", reply->size());
+    } else if (status.ok() && !link_.sender().idle()) {
+      status = CheckToKeep(reply->size());
     }
     if (status.ok() && CallExtras::HasAttached(context_)) status = CheckAttached(reply->size());
     if (!status.ok()) reply.reset();
@@ -81,6 +81,13 @@ void ServerCall::Respond(absl::Status status) {
   }
   link_.Respond(id_, status, context_.initial_, context_.trailing_,
                 reply.has_value() ? &*reply : nullptr, extras.get());
+}
+
+absl::Status ServerCall::CheckToKeep(size_t reply) const {
+  size_t bytes = reply;
+  if (CallExtras::HasAttached(context_)) bytes += CallExtras::Attached(context_)->attachment.size();
+  if (link_.account()->MayKeep(bytes)) return absl::OkStatus();
+  return link_.account()->TooMuchToKeep(context_.method(), "a reply", bytes);
 }
 
 bool ServerCall::Answer() {

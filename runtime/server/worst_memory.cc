@@ -24,6 +24,11 @@ constexpr size_t kStack = size_t{64} << 10;
 // waste between things of different sizes.
 constexpr size_t kConnection = size_t{1} << 20;
 
+// Where nothing is kept, one thing of any size may be.
+size_t KeptAtMost(size_t bytes, const Limits& limits) {
+  return std::max(bytes, limits.max_message + limits.max_attachment);
+}
+
 }  // namespace
 
 WorstMemory WorstMemoryOfConnection(const ServerOptions& options, size_t ring_size) {
@@ -31,7 +36,7 @@ WorstMemory WorstMemoryOfConnection(const ServerOptions& options, size_t ring_si
   const auto threads = static_cast<size_t>(std::min(
       {options.max_threads_of_connection, options.max_threads_of_user, options.max_threads}));
   return {
-      .kept = ConnectionLimits::BytesOfConnection(options),
+      .kept = KeptAtMost(ConnectionLimits::BytesOfConnection(options), options.limits),
       .parsing = ServerCall::kParsedPerByte * message,
       .replies = kForms * threads * message,
       .spare = ConnectionLimits::BytesOfConnection(options) / Account::kSpareShare,
@@ -54,7 +59,8 @@ WorstMemory WorstMemoryOfUser(const ServerOptions& options, size_t ring_size) {
   const auto pollers = static_cast<size_t>(
       std::max(options.pollers, static_cast<int>(std::thread::hardware_concurrency())));
   return {
-      .kept = std::min(connections * one.kept, ConnectionLimits::BytesOfUser(options)),
+      .kept = std::min(connections * one.kept,
+                       KeptAtMost(ConnectionLimits::BytesOfUser(options), options.limits)),
       // Each poller parses one at a time.
       .parsing = std::min(connections, pollers) * one.parsing,
       .replies = kForms * threads * options.limits.max_message,

@@ -50,7 +50,10 @@ void KeepNothingFreed() {
 enum Method : uint16_t { kHold, kIgnore, kGrow, kEchoTree, kMethods };
 
 ServerOptions SmallOptions() {
-  return {.limits = {.max_message = kMiB, .max_calls = kCalls, .window = 64 << 10},
+  return {.limits = {.max_message = kMiB,
+                     .max_attachment = kMiB,
+                     .max_calls = kCalls,
+                     .window = 64 << 10},
           .pollers = 1,
           .max_threads = 20,
           // More than there are: calls wait for one, with their requests.
@@ -186,6 +189,17 @@ void HaveLongCallsKept(RawPeer& peer) {
   }
 }
 
+void HaveAttachmentsKept(RawPeer& peer) {
+  constexpr uint32_t kSize = 300'000;
+  SectionWriter sections;
+  sections.AddAttachment(kSize);
+  const std::string payload = absl::StrCat(sections.block(), std::string(kSize, 'x'));
+  for (uint32_t call = 0; call < kCalls; ++call) {
+    SendLong(peer, {.flags = kOne | kSections | kAttachment, .method = kHold, .call = call},
+             payload);
+  }
+}
+
 void TakeNoReplies(RawPeer& peer) {
   for (uint32_t call = 0; call < kCalls; ++call) peer.Send(RequestBytes(call, kGrow, ""));
 }
@@ -207,6 +221,9 @@ const Hoard kHoards[] = {
      [](const WorstMemory& w) { return w.spare + w.spare_calls + w.kept; }},
     {"HasLongCallsKept", &HaveLongCallsKept,
      [](const WorstMemory& w) { return w.spare + w.spare_calls; }},
+    // Those that are refused are kept as calls for later ones.
+    {"HasAttachmentsKept", &HaveAttachmentsKept,
+     [](const WorstMemory& w) { return w.kept + w.spare_calls; }},
     {"TakesNoReplies", &TakeNoReplies,
      [](const WorstMemory& w) { return w.kept + w.replies + w.spare; }},
 };
