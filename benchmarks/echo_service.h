@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "benchmarks/echo.nigh.h"
@@ -22,9 +24,18 @@ class EchoService : public Echo::Service {
   explicit EchoService(absl::Duration delay = absl::ZeroDuration()) : delay_(delay) {}
 
  private:
-  absl::Status Unary(ServerContext&, const Payload& request, Payload* reply) override {
+  absl::Status Unary(ServerContext& context, const Payload& request, Payload* reply) override {
     if (delay_ != absl::ZeroDuration()) absl::SleepFor(delay_);
     reply->set_data(request.data());
+    return context.attachment().empty() ? absl::OkStatus() : EchoAttachment(context);
+  }
+  // Reads what has come, and fills as much where it is sent from.
+  static absl::Status EchoAttachment(ServerContext& context) {
+    const ConstByteSpan bytes = context.attachment().bytes();
+    absl::StatusOr<AttachmentBuffer> buffer = context.AllocateAttachment(bytes.size());
+    if (!buffer.ok()) return buffer.status();
+    std::memcpy(buffer->bytes().data(), bytes.data(), bytes.size());
+    context.SetAttachment(*std::move(buffer));
     return absl::OkStatus();
   }
   absl::Status Stream(ServerContext&, const StreamRequest& request,

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "benchmarks/echo.nigh.h"
 #include "benchmarks/echo_service.h"
@@ -27,6 +29,8 @@ ABSL_FLAG(int, spins, -1, "WaitPolicy::spins of both ends; -1: the default.");
 ABSL_FLAG(int, yields, -1, "WaitPolicy::yields of both ends; -1: the default.");
 ABSL_FLAG(absl::Duration, delay, absl::ZeroDuration(), "How long each handler sleeps.");
 ABSL_FLAG(int, pollers, 0, "ServerOptions::pollers.");
+ABSL_FLAG(bool, attachment, false,
+          "The payload is an attachment, which each end fills, and reads byte by byte.");
 
 namespace nigh::benchmarks {
 namespace {
@@ -54,6 +58,36 @@ class NighCaller final : public Caller {
 
  private:
   Echo::Stub& stub_;
+  Payload request_;
+  Payload reply_;
+};
+
+// The same with an attachment, filled where it is sent from.
+class AttachmentCaller final : public Caller {
+ public:
+  AttachmentCaller(Channel& channel, Echo::Stub& stub, size_t payload)
+      : channel_(channel), stub_(stub), bytes_(payload, 'x') {}
+
+  void Call() override {
+    absl::StatusOr<AttachmentBuffer> buffer = channel_.AllocateAttachment(bytes_.size());
+    Check(buffer.status());
+    std::memcpy(buffer->bytes().data(), bytes_.data(), bytes_.size());
+    ClientContext context;
+    context.SetAttachment(*std::move(buffer));
+    Check(stub_.Unary(context, request_, &reply_));
+    if (!IsEcho(context.attachment().text())) Check(absl::DataLossError("wrong reply"));
+  }
+
+ private:
+  // Reads all of it, as fast as the C library does.
+  bool IsEcho(absl::string_view text) const {
+    return text.size() == bytes_.size() && text.front() == 'x' &&
+           std::memchr(text.data(), 'y', text.size()) == nullptr;
+  }
+
+  Channel& channel_;
+  Echo::Stub& stub_;
+  const std::string bytes_;
   Payload request_;
   Payload reply_;
 };
@@ -94,9 +128,13 @@ class NighAsyncCaller final : public AsyncCaller {
 
 class NighLink final : public Link {
  public:
-  explicit NighLink(std::shared_ptr<Channel> channel) : stub_(std::move(channel)) {}
+  explicit NighLink(std::shared_ptr<Channel> channel)
+      : channel_(std::move(channel)), stub_(channel_) {}
 
   std::unique_ptr<Caller> NewCaller(size_t payload) override {
+    if (absl::GetFlag(FLAGS_attachment)) {
+      return std::make_unique<AttachmentCaller>(*channel_, stub_, payload);
+    }
     return std::make_unique<NighCaller>(stub_, payload);
   }
 
@@ -118,6 +156,7 @@ class NighLink final : public Link {
   }
 
  private:
+  const std::shared_ptr<Channel> channel_;
   Echo::Stub stub_;
 };
 

@@ -33,7 +33,7 @@ class GenericStub final {
   using Writer = ClientWriter<std::string, std::string>;
   using Stream = ClientStream<std::string, std::string>;
 
-  // `fds`: messages may bring descriptors (nigh/fd.h).
+  // `fds`: messages may bring descriptors (nigh/message_extras.h).
   explicit GenericStub(std::shared_ptr<Channel> channel, Fds fds = Fds::kNowhere)
       : channel_(std::move(channel)), fds_(fds) {}
 

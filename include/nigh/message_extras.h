@@ -2,18 +2,118 @@
 #define NIGH_MESSAGE_EXTRAS_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/attachment.h"
-#include "nigh/fd.h"
+#include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 
 struct Extras;
 class Fd;  // nigh/fd.pb.h, of nigh/fd.proto
+
+// Memory for an attachment, to be filled and then sent: Channel::AllocateAttachment and
+// ServerContext::AllocateAttachment give it where it can be sent from without a copy. It stays
+// for as long as there is a handle to it, whatever becomes of the channel.
+//
+//   absl::StatusOr<nigh::AttachmentBuffer> pixels = channel->AllocateAttachment(size);
+//   if (!pixels.ok()) return pixels.status();
+//   camera.Grab(pixels->bytes());
+//   context.SetAttachment(*std::move(pixels));
+class AttachmentBuffer {
+ public:
+  // Plain memory of this process, of so many bytes, which are not set.
+  explicit AttachmentBuffer(size_t size);
+  // `owner` keeps `bytes`.
+  AttachmentBuffer(ByteSpan bytes, std::shared_ptr<const void> owner)
+      : bytes_(bytes), owner_(std::move(owner)) {}
+  AttachmentBuffer(AttachmentBuffer&& other) noexcept
+      : bytes_(std::exchange(other.bytes_, {})), owner_(std::move(other.owner_)) {}
+  AttachmentBuffer& operator=(AttachmentBuffer&& other) noexcept {
+    bytes_ = std::exchange(other.bytes_, {});
+    owner_ = std::move(other.owner_);
+    return *this;
+  }
+
+  ByteSpan bytes() const { return bytes_; }
+  size_t size() const { return bytes_.size(); }
+
+ private:
+  friend class Attachment;
+
+  ByteSpan bytes_;
+  std::shared_ptr<const void> owner_;
+};
+
+// Bytes that travel beside a message, which protobuf never sees: a frame of a camera, a file, a
+// tensor. They do not change. A copy is another handle to the same bytes, which stay for as long as
+// there is one, whatever becomes of the call, the context and the channel. An attachment that has
+// been received can be sent on as it is.
+//
+// The idea is that of Apache brpc's attachments.
+//
+// Different handles to the same bytes may be used by different threads.
+class Attachment {
+ public:
+  // None.
+  Attachment() = default;
+  // `owner` keeps `bytes`, which must not change any more.
+  Attachment(ConstByteSpan bytes, std::shared_ptr<const void> owner)
+      : bytes_(bytes), owner_(std::move(owner)) {}
+  // A copy of `bytes`.
+  static Attachment Copy(ConstByteSpan bytes);
+  static Attachment Copy(absl::string_view text) { return Copy(AsBytes(text)); }
+
+  // What the buffer has been filled with.
+  Attachment(AttachmentBuffer buffer)  // NOLINT(google-explicit-constructor): it becomes one
+      : bytes_(buffer.bytes_), owner_(std::move(buffer.owner_)) {}
+
+  ConstByteSpan bytes() const { return bytes_; }
+  absl::string_view text() const { return AsText(bytes_); }
+  size_t size() const { return bytes_.size(); }
+  bool empty() const { return bytes_.empty(); }
+
+ private:
+  ConstByteSpan bytes_;
+  std::shared_ptr<const void> owner_;
+};
+
+// What a descriptor can stand for.
+enum class FdKind : uint32_t {
+  kFile = 1,             // a regular file
+  kPipe = 2,             // or a FIFO
+  kSocket = 4,           // of any family
+  kMemory = 8,           // memfd_create(2), sealed against shrinking (F_SEAL_SHRINK): safe to map
+  kUnsealedMemory = 16,  // memfd_create(2): whoever maps it may get SIGBUS
+  kDirectory = 32,
+  kDevice = 64,
+  kOther = 128,  // what has no place in a file system: eventfd, epoll, a process; O_PATH
+};
+
+// Several of them.
+class FdKinds {
+ public:
+  constexpr FdKinds(std::initializer_list<FdKind> kinds) {
+    for (const FdKind kind : kinds) bits_ |= static_cast<uint32_t>(kind);
+  }
+  constexpr bool Has(FdKind kind) const { return (bits_ & static_cast<uint32_t>(kind)) != 0; }
+
+ private:
+  uint32_t bits_ = 0;
+};
+
+// What is taken unless other kinds are named: what can do its owner no harm.
+inline constexpr FdKinds kUsualFds = {FdKind::kFile, FdKind::kPipe, FdKind::kSocket,
+                                      FdKind::kMemory};
+
+inline constexpr FdKinds kAllFds = {FdKind::kFile,   FdKind::kPipe,           FdKind::kSocket,
+                                    FdKind::kMemory, FdKind::kUnsealedMemory, FdKind::kDirectory,
+                                    FdKind::kDevice, FdKind::kOther};
 
 // What goes with the messages of a call besides their bytes: an attachment, descriptors. A context
 // has those of the message that is sent next, and of the one that was received last.

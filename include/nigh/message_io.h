@@ -16,7 +16,7 @@ namespace nigh {
 struct MessageView {
   const google::protobuf::MessageLite* message = nullptr;
   absl::string_view bytes = {};
-  size_t attachment = 0;  // bytes of the attachment that goes with it (nigh/attachment.h)
+  size_t attachment = 0;  // bytes of the attachment that goes with it (nigh/message_extras.h)
 };
 
 // A message to send. It is a protobuf message, which is serialised straight into the connection's

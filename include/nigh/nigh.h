@@ -4,7 +4,6 @@
 // All of nigh's public interface. A program that needs one part of it includes that part's header.
 
 #include "nigh/async_stream.h"
-#include "nigh/attachment.h"
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/client_stream.h"

@@ -33,13 +33,13 @@ using ServerInterceptor = Interceptor<InterceptedServerCall>;
 // What one end of a connection accepts from the other. Each end announces its limits in its hello.
 struct Limits {
   size_t max_message = size_t{4} << 20;  // bytes of one message; a larger one: RESOURCE_EXHAUSTED
-  // Bytes of the attachment of one message (nigh/attachment.h), at most 1 GiB; a longer one:
+  // Bytes of the attachment of one message (nigh/message_extras.h), at most 1 GiB; a longer one:
   // RESOURCE_EXHAUSTED. 0: none is accepted.
   size_t max_attachment = size_t{64} << 20;
   size_t max_metadata = 8192;   // bytes of keys and values of one call and direction
   uint32_t max_calls = 1024;    // in flight on one connection; at most 1'048'576
   uint32_t window = 256 << 10;  // bytes that a stream's writer may be ahead of its reader
-  // Descriptors of one message (nigh/fd.h), at most 253; more: RESOURCE_EXHAUSTED. 0: none is ever
+  // Descriptors of one message (nigh/message_extras.h), at most 253; more: RESOURCE_EXHAUSTED. 0: none is ever
   // received, whatever the methods say.
   uint32_t max_descriptors = 16;
   // Descriptors of one connection that have come and are neither taken out of their messages nor

@@ -7,7 +7,6 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/attachment.h"
 #include "nigh/cancellation.h"
 #include "nigh/deadline.h"
 #include "nigh/message_extras.h"

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/attachment.h"
+#include "nigh/message_extras.h"
 #include "nigh/message_io.h"
 
 namespace nigh {

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/attachment.h"
+#include "nigh/message_extras.h"
 #include "nigh/options.h"
 #include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/wire/hello.h"

@@ -16,7 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "nigh/attachment.h"
+#include "nigh/message_extras.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"

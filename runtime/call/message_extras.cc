@@ -18,8 +18,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "nigh/attachment.h"
-#include "nigh/fd.h"
 #include "nigh/fd.pb.h"
 #include "nigh/message_extras.h"
 #include "nigh/runtime/call/call_extras.h"
@@ -145,9 +143,9 @@ absl::StatusOr<UniqueFd> MessageExtras::Take(const Fd& fd, FdKinds kinds) {
   const Looked looked = LookAt(found.get());
   if (kinds.Has(looked.kind)) return received_->descriptors->Take(fd.number() - 1);
   received_->descriptors->Close(fd.number() - 1);
-  return absl::InvalidArgumentError(
-      absl::StrCat("descriptor ", fd.number(), " of the message is ", looked.what,
-                   ", which is not taken here (the receiver names the kinds; nigh/fd.h)"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "descriptor ", fd.number(), " of the message is ", looked.what,
+      ", which is not taken here (the receiver names the kinds; nigh/message_extras.h)"));
 }
 
 }  // namespace nigh

@@ -7,8 +7,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/attachment.h"
 #include "nigh/interceptor.h"
+#include "nigh/message_extras.h"
 #include "nigh/server_stream.h"
 
 namespace nigh {

@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message_lite.h"
-#include "nigh/attachment.h"
+#include "nigh/message_extras.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/call/call_state.h"

@@ -53,39 +53,53 @@ std::string PlaceOf(const std::byte* byte) {
 
 constexpr char kPrivate[] = "00:00 0 ";
 
+// What a server has met with.
+struct Met {
+  std::vector<std::string> places = {};  // of the requests' attachments
+  std::vector<Attachment> kept = {};
+  absl::Status allocated = {};
+  std::string reply_place = {};
+};
+
 class AlbumService final : public Album::Service {
  public:
-  std::vector<std::string> places;  // of the requests' attachments
-  std::vector<Attachment> kept;
-  bool keeps = false;
-  absl::Status allocated;
-  std::string reply_place;
+  void Keep() {
+    MutexLock lock(mutex_);
+    keeps_ = true;
+  }
+  // What has been met since the last time.
+  Met Take() {
+    MutexLock lock(mutex_);
+    return std::exchange(met_, {});
+  }
 
  private:
   absl::Status Show(ServerContext& context, const Page& request, Page* reply) override {
     *reply = request;
     // Calls of several threads are served at once.
     MutexLock lock(mutex_);
-    places.push_back(PlaceOf(context.attachment().bytes().data()));
-    if (keeps) kept.push_back(context.attachment());
+    met_.places.push_back(PlaceOf(context.attachment().bytes().data()));
+    if (keeps_) met_.kept.push_back(context.attachment());
     absl::StatusOr<AttachmentBuffer> buffer =
         context.AllocateAttachment(context.attachment().size());
-    allocated = buffer.status();
+    met_.allocated = buffer.status();
     if (!buffer.ok()) return absl::OkStatus();
     std::memcpy(buffer->bytes().data(), context.attachment().bytes().data(), buffer->size());
-    reply_place = PlaceOf(buffer->bytes().data());
+    met_.reply_place = PlaceOf(buffer->bytes().data());
     context.SetAttachment(*std::move(buffer));
     return absl::OkStatus();
   }
   absl::Status Turn(ServerContext& context, ServerStream<Page, Page>& stream) override {
     while (const std::optional<Page> page = stream.Read()) {
       MutexLock lock(mutex_);
-      places.push_back(PlaceOf(context.attachment().bytes().data()));
+      met_.places.push_back(PlaceOf(context.attachment().bytes().data()));
     }
     return absl::OkStatus();
   }
 
   Mutex mutex_;
+  bool keeps_ ABSL_GUARDED_BY(mutex_) = false;
+  Met met_ ABSL_GUARDED_BY(mutex_);
 };
 
 class SharedMemory : public ::testing::Test {
@@ -99,7 +113,7 @@ class SharedMemory : public ::testing::Test {
     // Once it has answered, the server has this side's memory.
     ClientContext context;
     ASSERT_EQ(Show(context, Attachment()), absl::OkStatus());
-    service_.places.clear();
+    (void)service_.Take();
   }
   // Filled with `fill`.
   Attachment Filled(size_t size, char fill) {
@@ -128,13 +142,14 @@ TEST_F(SharedMemory, LieWhereTheyWereFilled) {
   EXPECT_THAT(place, ::testing::Not(HasSubstr(kPrivate)));
   ASSERT_EQ(Show(context, attachment), absl::OkStatus());
   // The same bytes of the same memory, read by the server, and then by the client.
-  EXPECT_EQ(service_.places.back(), place);
-  EXPECT_EQ(PlaceOf(context.attachment().bytes().data()), service_.reply_place);
+  const Met met = service_.Take();
+  EXPECT_EQ(met.places.back(), place);
+  EXPECT_EQ(PlaceOf(context.attachment().bytes().data()), met.reply_place);
   EXPECT_EQ(context.attachment().text(), std::string(kMiB, 'x'));
   // And again, once the server has let go of them.
   ClientContext again;
   ASSERT_EQ(Show(again, attachment), absl::OkStatus());
-  EXPECT_EQ(service_.places.back(), place);
+  EXPECT_EQ(service_.Take().places.back(), place);
 }
 
 TEST_F(SharedMemory, InStreamsAsWell) {
@@ -150,14 +165,14 @@ TEST_F(SharedMemory, InStreamsAsWell) {
   }
   EXPECT_EQ(stream.Finish(), absl::OkStatus());
   server_.Shutdown(absl::InfiniteDuration());
-  EXPECT_EQ(service_.places, places);
+  EXPECT_EQ(service_.Take().places, places);
 }
 
 TEST_F(SharedMemory, WhatIsSetIsCopiedOnceAndReceivedInPlace) {
   Serve();
   ClientContext context;
   ASSERT_EQ(Show(context, Attachment::Copy(std::string(kMiB, 'y'))), absl::OkStatus());
-  EXPECT_THAT(service_.places.back(), ::testing::Not(HasSubstr(kPrivate)));
+  EXPECT_THAT(service_.Take().places.back(), ::testing::Not(HasSubstr(kPrivate)));
   EXPECT_EQ(context.attachment().text(), std::string(kMiB, 'y'));
 }
 
@@ -197,7 +212,7 @@ TEST_F(SharedMemory, AFullRegionIsAnErrorThatNamesIt) {
   // And the server hears of it in its turn.
   ClientContext other;
   EXPECT_EQ(Show(other, Attachment::Copy(std::string(5 * kMiB, 'z'))), absl::OkStatus());
-  EXPECT_EQ(service_.allocated.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(service_.Take().allocated.code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST_F(SharedMemory, LongerOnesThanAreAcceptedAreNotAllocated) {
@@ -209,31 +224,33 @@ TEST_F(SharedMemory, LongerOnesThanAreAcceptedAreNotAllocated) {
 
 TEST_F(SharedMemory, WhoeverKeepsThemSlowsNobodyElseDown) {
   Serve("?bulk=4MiB");
-  service_.keeps = true;
+  service_.Keep();
   for (int i = 0; i < 20; ++i) {
     const std::string text(500'000, static_cast<char>('a' + i));
     ClientContext context;
     ASSERT_EQ(Show(context, Attachment::Copy(text)), absl::OkStatus());
   }
   // Half of the memory is kept where it is, and what comes then is copied.
-  EXPECT_THAT(service_.places.front(), ::testing::Not(HasSubstr(kPrivate)));
-  EXPECT_THAT(service_.places.back(), HasSubstr(kPrivate));
+  const Met met = service_.Take();
+  EXPECT_THAT(met.places.front(), ::testing::Not(HasSubstr(kPrivate)));
+  EXPECT_THAT(met.places.back(), HasSubstr(kPrivate));
   for (int i = 0; i < 20; ++i) {
-    EXPECT_EQ(service_.kept[i].text(), std::string(500'000, static_cast<char>('a' + i))) << i;
+    EXPECT_EQ(met.kept[i].text(), std::string(500'000, static_cast<char>('a' + i))) << i;
   }
 }
 
 TEST_F(SharedMemory, StayWhenTheConnectionIsNoMore) {
   Serve();
-  service_.keeps = true;
+  service_.Keep();
   const Attachment sent = Filled(kMiB, 'x');
   ClientContext context;
   ASSERT_EQ(Show(context, sent), absl::OkStatus());
   const Attachment received = context.attachment();
+  const Met met = service_.Take();
   channel_.reset();
   server_.Shutdown(absl::InfiniteDuration());
   for (const Attachment* const each :
-       std::initializer_list<const Attachment*>{&sent, &received, &service_.kept.front()}) {
+       std::initializer_list<const Attachment*>{&sent, &received, &met.kept.front()}) {
     EXPECT_EQ(each->text(), std::string(kMiB, 'x'));
   }
 }
@@ -244,7 +261,7 @@ TEST_F(SharedMemory, ANewConnectionGetsACopy) {
   channel_ = Dial(absl::StrCat("shm:", folder_.PathOf("server"))).value();
   ClientContext context;
   ASSERT_EQ(Show(context, attachment), absl::OkStatus());
-  EXPECT_NE(service_.places.back(), PlaceOf(attachment.bytes().data()));
+  EXPECT_NE(service_.Take().places.back(), PlaceOf(attachment.bytes().data()));
   EXPECT_EQ(context.attachment().text(), std::string(kMiB, 'x'));
 }
 

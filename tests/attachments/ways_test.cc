@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,7 +14,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -196,14 +196,10 @@ TEST_P(Ways, CallersThatAreCalledBack) {
     ClientContext context;
     context.SetAttachment(Letters(size));
     Page reply;
-    absl::Notification done;
-    absl::Status status;
-    stub.AsyncShow(context, PageOf(1), &reply, [&](const absl::Status& end) {
-      status = end;
-      done.Notify();
-    });
-    done.WaitForNotification();
-    EXPECT_EQ(status, absl::OkStatus());
+    std::promise<absl::Status> end;
+    stub.AsyncShow(context, PageOf(1), &reply,
+                   [&](const absl::Status& status) { end.set_value(status); });
+    EXPECT_EQ(end.get_future().get(), absl::OkStatus());
     EXPECT_TRUE(context.attachment().text() == Letters(size).text());
   }
 }
@@ -214,8 +210,7 @@ TEST_P(Ways, StreamsThatAreCalledBack) {
   auto stream = stub.AsyncTurn(context);
   Page reply;
   int count = 0;
-  absl::Notification done;
-  absl::Status status;
+  std::promise<absl::Status> end;
   std::function<void()> next = [&] {
     context.SetAttachment(Letters(50'000 * count + 1));
     stream.Write(PageOf(count), [&](bool ok) {
@@ -226,16 +221,12 @@ TEST_P(Ways, StreamsThatAreCalledBack) {
         EXPECT_TRUE(context.attachment().text() == Letters(50'000 * count + 1).text());
         if (++count < 10) return next();
         EXPECT_TRUE(stream.WritesDone());
-        stream.Finish([&](const absl::Status& end) {
-          status = end;
-          done.Notify();
-        });
+        stream.Finish([&](const absl::Status& status) { end.set_value(status); });
       });
     });
   };
   next();
-  done.WaitForNotification();
-  EXPECT_EQ(status, absl::OkStatus());
+  EXPECT_EQ(end.get_future().get(), absl::OkStatus());
 }
 
 Task<absl::Status> ShowAndTurn(Album::Stub& stub, size_t size) {

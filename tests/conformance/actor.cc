@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "nigh/attachment.h"
+#include "nigh/message_extras.h"
 #include "tests/conformance/script.h"
 
 namespace nigh::testing {

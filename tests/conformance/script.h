@@ -6,8 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "nigh/attachment.h"
 #include "nigh/client_context.h"
+#include "nigh/message_extras.h"
 #include "tests/conformance/scripted.pb.h"
 
 namespace nigh::testing {

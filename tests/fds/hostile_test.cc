@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
-#include "nigh/fd.h"
 #include "nigh/fd.pb.h"
+#include "nigh/message_extras.h"
 #include "nigh/nigh.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/transport/descriptors.h"

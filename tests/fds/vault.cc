@@ -13,8 +13,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "nigh/fd.h"
 #include "nigh/fd.pb.h"
+#include "nigh/message_extras.h"
 #include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/transport/unique_fd.h"
 

@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nigh/fd.h"
+#include "nigh/message_extras.h"
 #include "nigh/server_context.h"
 #include "nigh/server_stream.h"
 #include "nigh/transport/unique_fd.h"

@@ -25,8 +25,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "nigh/event_loop.h"
-#include "nigh/fd.h"
 #include "nigh/fd.pb.h"
+#include "nigh/message_extras.h"
 #include "nigh/nigh.h"
 #include "nigh/runtime/base/duplicate_fd.h"
 #include "nigh/runtime/loop/poller.h"
@@ -172,6 +172,8 @@ class Calls {
     constexpr SentFds kOne = {.count = 1, .first = 2};
     Tree message;
     message.set_name(std::string(static_cast<size_t>(size), 'n'));
+    // What came last goes on.
+    context.SetAttachment(context.attachment());
     if (size == kBringsOne) {
       *message.mutable_file() = context.Attach(DuplicateFd(kOne.fds().front()));
     }
@@ -179,6 +181,8 @@ class Calls {
   }
 
   static void Take(ClientContext& context, const std::optional<Tree>& message) {
+    const std::string read(context.attachment().text());
+    Expect(read.size() == context.attachment().size(), "what has come can be read");
     if (!message.has_value() || !message->has_file()) return;
     const absl::StatusOr<UniqueFd> taken =
         context.Take(message->file(), message->number() % 2 == 0 ? kAllFds : kUsualFds);
@@ -286,6 +290,7 @@ void Run(Input input) {
   options.min_backoff = options.max_backoff = absl::Nanoseconds(1);
   if ((settings & kSmallLimits) != 0) {
     options.limits = {.max_message = 64,
+                      .max_attachment = 100,
                       .max_metadata = 32,
                       .max_calls = 3,
                       .window = 200,

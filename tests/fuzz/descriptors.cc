@@ -197,7 +197,7 @@ class Session {
     return sum;
   }
   void CheckCount() {
-    if (!fds_->accepts()) return;
+    if (!fds_->accepts_descriptors()) return;
     const size_t open = Held() + Arrived();
     far_ = far_ || open > kFar;
     Expect(tight_.has_value() ? count_->count() <= open : count_->count() == open,
@@ -210,8 +210,9 @@ class Session {
                absl::string_view(unread_).substr(0, kFrameHeaderSize + frame.payload.size()),
            "frames are those in the bytes");
     unread_.erase(0, kFrameHeaderSize + frame.payload.size());
-    Expect(fds_->accepts() || sets_.empty() || sets_.front().at >= sent_ - unread_.size(),
-           "nothing is heard of what brings descriptors unasked");
+    Expect(
+        fds_->accepts_descriptors() || sets_.empty() || sets_.front().at >= sent_ - unread_.size(),
+        "nothing is heard of what brings descriptors unasked");
 
     const uint32_t says = WhatIsAnnounced(frame.header, frame.payload).descriptors;
     AwaitClosings();
@@ -220,7 +221,7 @@ class Session {
         fds_->Take(frame.header, frame.payload, Peer::kClient);
     if (!taken.ok()) {
       Expect(absl::IsInternal(taken.status()) && says != 0, "a frame that lies is INTERNAL");
-      Expect(!honest_ || !fds_->accepts(), "an honest one is none");
+      Expect(!honest_ || !fds_->accepts_descriptors(), "an honest one is none");
       connection_->Close();
       return End();
     }
@@ -236,18 +237,23 @@ class Session {
   }
 
   void Check(std::unique_ptr<Descriptors> taken, uint32_t says, bool fits) {
-    const absl::Status checked = SessionFds::CheckReceived("fuzz", *taken, /*asked=*/true);
-    Expect(fits ? checked.ok() : absl::IsResourceExhausted(checked), "limits are kept");
-    Expect(absl::IsUnimplemented(SessionFds::CheckReceived("fuzz", *taken, /*asked=*/false)),
+    FrameExtras frame = {.descriptors = std::move(taken)};
+    Expect(absl::IsUnimplemented(fds_->Receive({}, frame, /*asked=*/false).status()),
            "who does not ask is not given any");
-    if (!checked.ok()) return Expect(taken->size() == 0, "what is refused is closed");
-    Expect(taken->size() == says && sets_.front().fds.Are(*taken), "it is what was sent next");
-    held_.push_back(std::move(taken));
+    const absl::StatusOr<std::shared_ptr<Extras>> received =
+        fds_->Receive({}, frame, /*asked=*/true);
+    Expect(fits ? received.ok() : absl::IsResourceExhausted(received.status()), "limits are kept");
+    if (!received.ok()) {
+      return Expect(frame.descriptors->size() == 0, "what is refused is closed");
+    }
+    const std::shared_ptr<Descriptors>& given = (*received)->descriptors;
+    Expect(given->size() == says && sets_.front().fds.Are(*given), "it is what was sent next");
+    held_.push_back(given);
   }
 
   void End() {
     over_ = true;
-    if (!honest_ || far_ || !fds_->accepts() || peer_) return;
+    if (!honest_ || far_ || !fds_->accepts_descriptors() || peer_) return;
     Expect(sets_.empty(), "of honest frames all descriptors have come");
     Expect(unread_.empty(), "and all frames");
   }
@@ -257,12 +263,12 @@ class Session {
   int socket_;  // the connection's
   UniqueFd peer_;
   std::optional<StreamConnection> connection_;
-  std::optional<SessionFds> fds_;
+  std::optional<SessionExtras> fds_;
   std::optional<TightLimit> tight_;
   size_t sent_ = 0;     // by the peer, in bytes
   std::string unread_;  // of it, what has not been received yet
   std::deque<Set> sets_;
-  std::deque<std::unique_ptr<Descriptors>> held_;
+  std::deque<std::shared_ptr<Descriptors>> held_;
   bool honest_ = true;
   bool far_ = false;  // too many have been open at once
   bool over_ = false;

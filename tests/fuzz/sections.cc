@@ -37,15 +37,35 @@ void CheckMetadata(const Metadata& metadata, size_t limit) {
   Expect(size <= limit, "no more metadata are taken in than the limit");
 }
 
-// What a frame says of descriptors, by its first section and no other.
+// What a frame says of descriptors and an attachment, by its first sections and no others.
 void CheckAnnounced(ConstByteSpan payload) {
   SectionReader reader(payload);
-  const std::optional<Section> first = reader.Next();
-  const bool says = first.has_value() && first->type == SectionType::kDescriptors &&
-                    first->key.empty() && first->value.size() == sizeof(uint32_t);
-  const uint32_t count = WhatIsAnnounced({.flags = kSections}, payload).descriptors;
-  Expect(count == (says ? LoadLittle<uint32_t>(AsBytes(first->value).data()) : 0),
-         "the first section says how many descriptors there are");
+  std::optional<Section> section = reader.Next();
+  const auto take = [&](SectionType type) {
+    const bool says = section.has_value() && section->type == type && section->key.empty() &&
+                      section->value.size() == sizeof(uint32_t);
+    const uint32_t number = says ? LoadLittle<uint32_t>(AsBytes(section->value).data()) : 0;
+    if (says) section = reader.Next();
+    return number;
+  };
+  const uint32_t descriptors = take(SectionType::kDescriptors);
+  const uint32_t attachment = take(SectionType::kAttachment);
+  const Announced announced = WhatIsAnnounced({.flags = kSections | kAttachment}, payload);
+  Expect(announced.descriptors == descriptors, "a section says how many descriptors there are");
+  Expect(announced.attachment == attachment, "a section says how long the attachment is");
+  Expect(WhatIsAnnounced({.flags = kSections}, payload).attachment == 0,
+         "without the flag, there is none");
+}
+
+// What of `payload` is message, and what attachment.
+void CheckParts(const FrameHeader& header, ConstByteSpan payload, const PayloadParts& parts) {
+  Expect(parts.message.end() == parts.attachment.begin() || parts.attachment.empty(),
+         "the attachment follows the message");
+  Expect((parts.attachment.empty() ? parts.message : parts.attachment).end() == payload.end(),
+         "they are the end of the payload");
+  const PayloadSizes sizes = SizesOf(header, payload);
+  Expect(sizes.message == parts.message.size() && sizes.attachment == parts.attachment.size(),
+         "they are as long as was announced");
 }
 
 // The reader against the writer: what is read, written again, reads the same.
@@ -77,18 +97,20 @@ void CheckBlock(ConstByteSpan payload) {
 }
 
 void CheckRequest(const FrameHeader& header, size_t limit, ConstByteSpan payload) {
-  const ConstByteSpan whole = payload;
+  PayloadParts parts = {.message = payload};
   Metadata metadata;
-  if (!TakeMetadata(header, limit, payload, metadata).ok()) return;
+  if (!TakeMetadata(header, limit, parts, metadata).ok()) return;
   CheckMetadata(metadata, limit);
-  Expect(payload.end() == whole.end(), "the message is the end of the payload");
+  CheckParts(header, payload, parts);
 
   SectionWriter writer;
   AddMetadata(metadata, SectionType::kMetadata, writer);
   if (writer.empty()) return;
   Metadata again;
-  ConstByteSpan block = AsBytes(writer.block());
-  Expect(TakeMetadata(header, limit, block, again).ok() && block.empty() && Equal(metadata, again),
+  PayloadParts block = {.message = AsBytes(writer.block())};
+  const FrameHeader plain = {.kind = header.kind, .flags = kSections};
+  Expect(TakeMetadata(plain, limit, block, again).ok() && block.message.empty() &&
+             Equal(metadata, again),
          "metadata arrive as they were sent");
 }
 
@@ -96,7 +118,9 @@ void CheckResponse(const FrameHeader& header, size_t limit, ConstByteSpan payloa
   Metadata initial;
   Metadata trailing;
   absl::Status status;
-  if (!TakeResponse(header, limit, payload, initial, trailing, status).ok()) return;
+  PayloadParts parts = {.message = payload};
+  if (!TakeResponse(header, limit, parts, initial, trailing, status).ok()) return;
+  CheckParts(header, payload, parts);
   CheckMetadata(initial, limit);
   CheckMetadata(trailing, limit);
   Expect(status.code() == StatusCodeFromWire(header.aux), "the code is the frame's");
@@ -109,12 +133,12 @@ void CheckResponse(const FrameHeader& header, size_t limit, ConstByteSpan payloa
   FrameHeader answer{.kind = FrameKind::kResponse,
                      .flags = static_cast<uint8_t>(writer.empty() ? 0 : kSections),
                      .aux = static_cast<uint64_t>(status.raw_code())};
-  ConstByteSpan block = AsBytes(writer.block());
+  PayloadParts block = {.message = AsBytes(writer.block())};
   Metadata none;
   Metadata trailing_again;
   absl::Status again;
-  Expect(TakeResponse(answer, limit, block, none, trailing_again, again).ok() && block.empty() &&
-             none.empty(),
+  Expect(TakeResponse(answer, limit, block, none, trailing_again, again).ok() &&
+             block.message.empty() && none.empty(),
          "what was written is a response");
   Expect(again.code() == status.code(), "the code arrives whatever else does");
   Expect(absl::string_view(status.message()).substr(0, again.message().size()) == again.message(),
@@ -134,7 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace nigh;           // NOLINT(google-build-using-namespace)
   using namespace nigh::testing;  // NOLINT(google-build-using-namespace)
   Input input(data, size);
-  FrameHeader header{.flags = static_cast<uint8_t>(input.Take() & kSections)};
+  FrameHeader header{.flags = static_cast<uint8_t>(input.Take() & (kSections | kAttachment))};
   const size_t limit = input.Take();
   header.aux = input.Take<uint64_t>();
   const ConstByteSpan payload = input.TakeBytes(SIZE_MAX);

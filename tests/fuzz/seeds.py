@@ -6,12 +6,12 @@ keeps the names that they gave it."""
 import pathlib
 import struct
 
-from seeds_encoding import (ACK, BOTH, CANCEL, CREDIT, DESCRIPTORS, DEVICE, END, EVENT, FOLDER,
+from seeds_encoding import (ACK, ATTACHMENT, BOTH, CANCEL, CREDIT, DESCRIPTORS, DEVICE, END, EVENT, FOLDER,
                             GO_AWAY, HAS_MESSAGE, HELLO, MEMORY, MESSAGE, METADATA, METHOD,
                             NEVER_BEGUN, NEXT_CONNECTION, ONE, PIECE, PING, PLAIN, REPLIES, REQUEST,
                             REQUESTS, RESPONSE, SAYS_NOTHING, SECTIONS, SOCKET, STATUS,
-                            TAKES_DESCRIPTORS, UNARY,
-                            block, filled, frame, header, hello, raw, section, tree, with_fds)
+                            TAKES_ATTACHMENTS, TAKES_DESCRIPTORS, UNARY,
+                            attachment, block, filled, frame, header, hello, raw, section, tree, with_fds)
 from seeds_media import (ARRIVALS, FIFO_CLIENTS, FIFO_SERVERS, QUEUES, STREAM,
                          STREAMS_WITH_DESCRIPTORS, WORDS)
 from seeds_shm import LETTERS, OFFERS, RINGS, SHM
@@ -48,6 +48,9 @@ HELLOS = {
     "takes_most_descriptors": hello(descriptors=253),
     "takes_more_descriptors_than_can_be_sent": hello(descriptors=254),
     "of_the_features_alone": hello()[:-4],
+    "takes_attachments": hello(attachment=64 << 20),
+    "takes_attachments_and_none": hello(features=TAKES_ATTACHMENTS),
+    "takes_no_attachments_and_some": hello(features=0, attachment=5),
     "no_window": hello(window=0),
 }
 
@@ -109,6 +112,22 @@ SECTION_BLOCKS = {
     "descriptors_twice": sections_input(block(DESCRIPTORS, DESCRIPTORS)),
     "descriptors_in_a_short_number": sections_input(block(section(7, b"", b"\x03\0\0"))),
     "descriptors_with_a_key": sections_input(block(section(7, b"k", bytes(4)))),
+    "attachment": sections_input(
+        block(attachment(5), section(1, b"key", b"value")) + b"message" + b"bytes",
+        flags=SECTIONS | ATTACHMENT),
+    "attachment_and_descriptors": sections_input(
+        block(DESCRIPTORS, attachment(5)) + b"messagebytes", flags=SECTIONS | ATTACHMENT),
+    "attachment_of_a_status": sections_input(block(attachment(1)) + b"x", code=5,
+                                             flags=SECTIONS | ATTACHMENT),
+    "attachment_longer_than_there_is": sections_input(block(attachment(9)) + b"message",
+                                                      flags=SECTIONS | ATTACHMENT),
+    "attachment_without_the_flag": sections_input(block(attachment(5)) + b"message"),
+    "attachment_without_a_section": sections_input(METADATA + b"message",
+                                                   flags=SECTIONS | ATTACHMENT),
+    "attachment_second": sections_input(
+        block(section(1, b"key", b"value"), attachment(1)) + b"x", flags=SECTIONS | ATTACHMENT),
+    "attachment_twice": sections_input(block(attachment(1), attachment(1)) + b"x",
+                                       flags=SECTIONS | ATTACHMENT),
     "unknown_type": sections_input(block(section(9, b"key", b"value"))),
 }
 
@@ -121,6 +140,11 @@ def server_input(*records, settings=GOOD | HALF):
 
 def request(method, payload=b"", flags=ONE, **fields):
     return frame(REQUEST, payload, flags, method, **fields)
+
+
+def attached(make, method, message, data, flags=ONE):
+    return make(method, block(attachment(len(data))) + message + data,
+                SECTIONS | ATTACHMENT | flags)
 
 
 SERVER = {
@@ -234,6 +258,28 @@ SERVER = {
         with_fds(request(UNARY, tree(number=2, file=1)), 1), settings=HALF),
     "descriptors_of_who_has_gone": server_input(with_fds(request(BOTH, b"", HAS_MESSAGE), 5),
                                                 settings=GOOD | HANG),
+    "attachment": server_input(attached(request, UNARY, tree(b"a", 3), b"bytes")),
+    "attachments_of_a_stream": server_input(
+        attached(request, BOTH, tree(b"a"), b"x" * 50, flags=HAS_MESSAGE),
+        frame(MESSAGE, tree(b"b"), HAS_MESSAGE),
+        frame(MESSAGE, block(attachment(90)) + tree(b"c") + b"y" * 90,
+              SECTIONS | ATTACHMENT | HAS_MESSAGE),
+        frame(MESSAGE, b"", END, settle=True)),
+    "attachment_in_pieces": server_input(
+        request(UNARY, block(attachment(4)) + tree(b"a"), SECTIONS | ATTACHMENT | ONE, rest=4),
+        frame(PIECE, b"ab", rest=2), frame(PIECE, b"cd", settle=True)),
+    "attachment_that_is_too_long": server_input(
+        attached(request, UNARY, b"", b"x" * 101), settings=GOOD | SMALL | HALF),
+    "attachment_that_is_too_long_in_pieces": server_input(
+        request(UNARY, block(attachment(200)) + b"", SECTIONS | ATTACHMENT | ONE, rest=200),
+        frame(PIECE, b"x" * 200), settings=GOOD | SMALL | HALF),
+    "attachment_and_descriptor": server_input(with_fds(
+        frame(REQUEST, block(section(7, b"", struct.pack("<I", 1)), attachment(3)) +
+              tree(number=2, file=1) + b"abc", SECTIONS | ATTACHMENT | ONE, UNARY), 1,
+        says=SAYS_NOTHING)),
+    "attachment_for_a_client_that_takes_none": server_input(
+        frame(HELLO, hello()), frame(METHOD, b"/nigh.testing.Fuzzed/Unary"),
+        attached(request, UNARY, b"", b"abc"), settings=HALF),
     "half_a_frame": server_input(raw(header(REQUEST, 9) + b"abc")),
     "nothing": b"",
 }
@@ -299,6 +345,24 @@ CLIENT = {
         [CALL, OPEN_STREAM], frame(HELLO, hello(window=1, max_message=0, max_metadata=0, max_calls=0)),
         settings=0),
     "later_version": client_input([CALL], frame(HELLO, hello(low=3, high=4)), settings=0),
+    "attachment": client_input([CALL], frame(
+        RESPONSE, block(attachment(5)) + tree(b"r") + b"bytes",
+        SECTIONS | ATTACHMENT | HAS_MESSAGE)),
+    "attachments_of_a_stream": client_input(
+        [OPEN_STREAM, STREAM_WRITE, STREAM_READ, STREAM_WRITE, STREAM_READ, STREAM_READ,
+         FINISH_STREAM],
+        *[frame(MESSAGE, block(attachment(50)) + tree(b"r") + b"x" * 50,
+                SECTIONS | ATTACHMENT | HAS_MESSAGE)] * 2, OK_REPLY, frame(RESPONSE)),
+    "attachment_in_pieces": client_input(
+        [CALL], frame(RESPONSE, block(attachment(4)) + tree(b"r"),
+                      SECTIONS | ATTACHMENT | HAS_MESSAGE, rest=4),
+        frame(PIECE, b"ab", rest=2), frame(PIECE, b"cd")),
+    "attachment_that_is_too_long": client_input(
+        [CALL], frame(RESPONSE, block(attachment(101)) + b"x" * 101,
+                      SECTIONS | ATTACHMENT | HAS_MESSAGE), settings=GOOD | SMALL),
+    "attachment_with_an_error": client_input(
+        [CALL], frame(RESPONSE, block(attachment(3)) + b"abc", SECTIONS | ATTACHMENT | HAS_MESSAGE,
+                      aux=5)),
     "descriptor": client_input([CALL | ATTACH], with_fds(
         frame(RESPONSE, tree(b"r", 2, file=1), HAS_MESSAGE), 1)),
     "descriptors_not_taken": client_input([CALL], with_fds(OK_REPLY, 9)),

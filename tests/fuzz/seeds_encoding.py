@@ -3,9 +3,9 @@
 import struct
 
 HELLO, METHOD, REQUEST, MESSAGE, RESPONSE, CANCEL, CREDIT, PING, GO_AWAY, PIECE = range(1, 11)
-SECTIONS, HAS_MESSAGE, END, ACK, NEVER_BEGUN = 1, 2, 4, 8, 128
+SECTIONS, HAS_MESSAGE, END, ACK, ATTACHMENT, NEVER_BEGUN = 1, 2, 4, 8, 16, 128
 SETTLE, WIDE, FILLED, RAW, NEXT_CONNECTION = 0x10, 0x20, 0x40, 0x80, 15
-TAKES_DESCRIPTORS = 4
+TAKES_ATTACHMENTS, TAKES_DESCRIPTORS = 1, 4
 UNARY, REQUESTS, REPLIES, BOTH, PLAIN = range(5)
 # The kinds of sent_fds.h.
 (PIPE_OUT, PIPE_IN, SOCKET, OTHER_SOCKET, MEMORY, UNSEALED_MEMORY, FOLDER, DEVICE, EVENT,
@@ -18,11 +18,12 @@ def header(kind, length=0, flags=0, method=0, call=0, rest=0, aux=0):
 
 
 def hello(magic=b"nigh", low=2, high=2, window=1000, features=None, descriptors=0,
-          max_message=1 << 20, max_metadata=8192, max_calls=16):
+          max_message=1 << 20, max_metadata=8192, max_calls=16, attachment=0):
     if features is None:
-        features = TAKES_DESCRIPTORS if descriptors else 0
+        features = ((TAKES_DESCRIPTORS if descriptors else 0) |
+                    (TAKES_ATTACHMENTS if attachment else 0))
     return magic + struct.pack("<HHIQIIIQI", low, high, window, max_message, max_metadata,
-                               max_calls, features, 0, descriptors)
+                               max_calls, features, attachment, descriptors)
 
 
 def section(kind, key, value):
@@ -77,5 +78,11 @@ def tree(name=b"", number=0, file=0):
 ONE = HAS_MESSAGE | END
 METADATA = block(section(1, b"key", b"value"), section(1, b"key-bin", b"\x00\xff"))
 DESCRIPTORS = section(7, b"", struct.pack("<I", 3))
+
+
+def attachment(size):
+    return section(5, b"", struct.pack("<I", size))
+
+
 STATUS = block(section(1, b"first", b"1"), section(2, b"last", b"2"), section(3, b"", b"no \xc3\xa4"),
                section(4, b"type.googleapis.com/x", b"detail"))

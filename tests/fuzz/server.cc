@@ -23,8 +23,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "nigh/fd.h"
 #include "nigh/fd.pb.h"
+#include "nigh/message_extras.h"
 #include "nigh/nigh.h"
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
@@ -58,8 +58,9 @@ absl::Status Verdict(int number) {
                      : absl::Status(static_cast<absl::StatusCode>(-(number % 17)), "as asked");
 }
 
-// Passes on the descriptor that a request has brought, if it has.
+// Passes on the attachment and the descriptor that a request has brought, if it has.
 void PassOn(ServerContext& context, const Tree& request, Tree& reply) {
+  context.SetAttachment(context.attachment());
   if (!request.has_file()) return;
   absl::StatusOr<UniqueFd> taken =
       context.Take(request.file(), request.number() % 2 == 0 ? kAllFds : kUsualFds);
@@ -123,6 +124,7 @@ ServerOptions MakeOptions(uint8_t settings) {
   options.pollers = 1;
   if ((settings & kSmallLimits) != 0) {
     options.limits = {.max_message = 64,
+                      .max_attachment = 100,
                       .max_metadata = 32,
                       .max_calls = 3,
                       .window = 200,

@@ -152,7 +152,8 @@ class Session {
       if (!offered_ || Underway() >= kMostUnderway) honest_ = false;
       if (!peer_ || SendMessage(peer_.get(), "f", fds) != 1) honest_ = false;
     }
-    if (fds.count != says || (says != 0 && (!fds_->accepts() || !message))) honest_ = false;
+    if (fds.count != says || (says != 0 && (!fds_->accepts_descriptors() || !message)))
+      honest_ = false;
     const FrameHeader header = {
         .length = static_cast<uint32_t>(payload.size()),
         .kind = FrameKind::kMessage,
@@ -322,7 +323,7 @@ class Session {
   void CheckEnd(Interest interest) {
     const absl::Status end = connection_->End(interest);
     if (absl::IsResourceExhausted(end)) {
-      Expect(fds_->accepts(), "who takes none does not count any");
+      Expect(fds_->accepts_descriptors(), "who takes none does not count any");
       Expect(!honest_ || far_, "only who sends far too many is told so");
       return;
     }
@@ -342,7 +343,7 @@ class Session {
   const std::shared_ptr<DescriptorCount> count_;
   UniqueFd peer_;
   std::unique_ptr<Connection> connection_;
-  std::optional<SessionFds> fds_;
+  std::optional<SessionExtras> fds_;
   std::optional<RingSender> writer_;
   std::deque<Message> frames_;  // written, and not received yet
   const bool offers_bulk_;

@@ -30,18 +30,20 @@ struct Response {
   Metadata initial;
   Metadata trailing;
   std::string rest;
+  std::string attachment;
 };
 
 Response Take(uint64_t code, absl::string_view payload, uint8_t flags, size_t limit = kLimit) {
   Response response;
-  ConstByteSpan bytes = AsBytes(payload);
+  PayloadParts parts = {.message = AsBytes(payload)};
   const FrameHeader header{.length = static_cast<uint32_t>(payload.size()),
                            .kind = FrameKind::kResponse,
                            .flags = flags,
                            .aux = code};
   response.taken =
-      TakeResponse(header, limit, bytes, response.initial, response.trailing, response.status);
-  response.rest = std::string(AsText(bytes));
+      TakeResponse(header, limit, parts, response.initial, response.trailing, response.status);
+  response.rest = std::string(AsText(parts.message));
+  response.attachment = std::string(AsText(parts.attachment));
   return response;
 }
 
@@ -200,10 +202,10 @@ TEST(CallSections, IllegalMetadataInAResponseIsInternal) {
 // Sections of a REQUEST or MESSAGE.
 absl::Status TakeFromRequest(absl::string_view payload, Metadata& metadata, std::string* rest,
                              size_t limit = kLimit, uint8_t flags = kSections | kMessage) {
-  ConstByteSpan bytes = AsBytes(payload);
+  PayloadParts parts = {.message = AsBytes(payload)};
   absl::Status status =
-      TakeMetadata({.kind = FrameKind::kRequest, .flags = flags}, limit, bytes, metadata);
-  if (rest != nullptr) *rest = std::string(AsText(bytes));
+      TakeMetadata({.kind = FrameKind::kRequest, .flags = flags}, limit, parts, metadata);
+  if (rest != nullptr) *rest = absl::StrCat(AsText(parts.message), AsText(parts.attachment));
   return status;
 }
 
@@ -268,6 +270,67 @@ TEST(CallSections, BlockIsInternalWhereverItIsCut) {
               absl::StatusCode::kInternal);
     EXPECT_EQ(Take(0, block.substr(0, size), kSections).taken.code(), absl::StatusCode::kInternal);
   }
+}
+
+constexpr uint8_t kAll = kSections | kMessage | kAttachment;
+
+TEST(CallSections, TheAttachmentIsTheEndOfThePayload) {
+  for (const bool descriptors : {false, true}) {
+    SectionWriter sections;
+    if (descriptors) sections.AddDescriptors(3);
+    sections.AddAttachment(5);
+    sections.Add(SectionType::kMetadata, "key", "value");
+    const std::string payload = absl::StrCat(sections.block(), "message", "bytes");
+    const Response response = Take(0, payload, kAll);
+    EXPECT_EQ(response.taken, absl::OkStatus());
+    EXPECT_EQ(response.rest, "message");
+    EXPECT_EQ(response.attachment, "bytes");
+    EXPECT_EQ(response.initial.Get("key"), "value");
+    // As is known when the first piece has come, whatever is in it.
+    FrameHeader header = {.length = static_cast<uint32_t>(payload.size()),
+                          .kind = FrameKind::kRequest,
+                          .flags = kAll};
+    for (size_t piece = 40; piece <= payload.size(); ++piece) {
+      header.length = static_cast<uint32_t>(piece);
+      header.rest = static_cast<uint32_t>(payload.size() - piece);
+      const PayloadSizes sizes = SizesOf(header, AsBytes(payload).first(piece));
+      EXPECT_EQ(sizes.message, 7U);
+      EXPECT_EQ(sizes.attachment, 5U);
+      EXPECT_EQ(WhatIsAnnounced(header, AsBytes(payload).first(piece)).descriptors,
+                descriptors ? 3U : 0U);
+    }
+  }
+}
+
+TEST(CallSections, WhatIsNotSoOfAnAttachmentIsInternal) {
+  const auto refused = [](const std::string& block, uint8_t flags, absl::string_view why) {
+    const std::string payload = absl::StrCat(block, "message");
+    Metadata metadata;
+    const absl::Status of_request = TakeFromRequest(payload, metadata, nullptr, kLimit, flags);
+    for (const absl::Status& status : {of_request, Take(0, payload, flags).taken}) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+      EXPECT_THAT(std::string(status.message()), HasSubstr(why));
+    }
+  };
+  SectionWriter long_one;
+  long_one.AddAttachment(8);
+  refused(std::string(long_one.block()), kAll, "an attachment of 8 bytes, where 7 have come");
+  SectionWriter some;
+  some.AddAttachment(2);
+  refused(std::string(some.block()), kSections | kMessage, "a section of type 5");
+  refused(Block(SectionType::kMetadata, "key", "v"), kAll, "no section says how long");
+  refused("", kMessage | kAttachment, "no section says how long");
+  // Not where it has to be, twice, or of another length.
+  SectionWriter late;
+  late.Add(SectionType::kMetadata, "key", "v");
+  late.AddAttachment(2);
+  refused(std::string(late.block()), kAll, "a section of type 5");
+  SectionWriter twice;
+  twice.AddAttachment(2);
+  twice.AddAttachment(2);
+  refused(std::string(twice.block()), kAll, "a section of type 5");
+  refused(Block(SectionType::kAttachment, "", "12345"), kAll, "a section of type 5");
+  refused(Block(SectionType::kAttachment, "k", "1234"), kAll, "a section of type 5");
 }
 
 TEST(CallSections, EveryLieAboutALengthIsInternalOrHarmless) {

@@ -50,13 +50,14 @@ struct Rules {
   bool method, call, payload, rest, aux;
 };
 
-constexpr uint8_t kAllOfAMessage = kSections | kMessage | kEnd;
+constexpr uint8_t kAllOfAMessage = kSections | kMessage | kEnd | kAttachment;
 constexpr Rules kRules[] = {
     {FrameKind::kHello, 0, false, false, true, false, false},
     {FrameKind::kMethod, 0, true, false, true, false, false},
     {FrameKind::kRequest, kAllOfAMessage, true, true, true, true, true},
     {FrameKind::kMessage, kAllOfAMessage, false, true, true, true, false},
-    {FrameKind::kResponse, kSections | kMessage | kNeverBegun, false, true, true, true, true},
+    {FrameKind::kResponse, kSections | kMessage | kAttachment | kNeverBegun, false, true, true,
+     true, true},
     {FrameKind::kCancel, 0, false, true, false, false, false},
     {FrameKind::kCredit, 0, false, true, false, false, true},
     {FrameKind::kPing, kAck, false, false, false, false, true},

@@ -69,6 +69,13 @@ TEST(Hello, ImpossibleNumbersAreRefused) {
   hello = kHello;
   hello.features &= ~kTakesDescriptors;
   EXPECT_FALSE(DecodeHello(AsBytes(Encoded(hello))).ok());
+  // Attachments of nothing, or some without the feature.
+  hello = kHello;
+  hello.max_attachment = 0;
+  EXPECT_FALSE(DecodeHello(AsBytes(Encoded(hello))).ok());
+  hello = kHello;
+  hello.features &= ~kTakesAttachments;
+  EXPECT_FALSE(DecodeHello(AsBytes(Encoded(hello))).ok());
 }
 
 TEST(Hello, RandomBytesNeverPassButByTheMagicNumber) {

@@ -20,7 +20,7 @@ namespace nigh {
 //
 //   grace=1s   how long the child has, once its input has ended, before it is killed; up to 1h
 //   socket=on  the two are ends of a Unix socket, over which messages may bring descriptors
-//              (nigh/fd.h); pipes carry bytes alone, and faster
+//              (nigh/message_extras.h); pipes carry bytes alone, and faster
 //
 // Each connection has a child of its own. The child's standard error comes out at this process's.
 // When the child ends, the status says how it died and what it last wrote there. When the
