@@ -74,13 +74,15 @@ class Channel {
   PeerIdentity peer() const;
 
   // Memory for an attachment of `size` bytes, in which the server reads it, where the two share
-  // memory (shm:, local:). The program fills it when it likes, and may send it as often as it likes;
-  // a second time without a copy once the receiver has let go of it. Where the message beside it is
-  // longer than some 16 KiB, or it is sent to somebody else, it is copied. Plain memory, which is
-  // copied as well, if it is short, or the medium shares none, or the channel is not connected yet
-  // (WaitForReady). Never waits. Any thread.
+  // memory (shm:, local:). The program fills it when it likes, and may send it as often as it
+  // likes; a second time without a copy once the receiver has let go of it. Where the message
+  // beside it is longer than some 16 KiB, or it is sent to somebody else, it is copied. Plain
+  // memory, which is copied as well, if it is short, or the medium shares none, or the channel is
+  // not connected yet (WaitForReady). It waits for nobody, but pages that are used for the first
+  // time have to be made: a millisecond for some 4 MiB, in which nothing else is sent. Any thread.
   //
   // RESOURCE_EXHAUSTED: the shared memory is full, or the server does not accept as much.
+  // UNIMPLEMENTED: it accepts none.
   absl::StatusOr<AttachmentBuffer> AllocateAttachment(size_t size);
 
   // For generated code. Makes `methods` known to the channel. Returns the first; the others follow

@@ -61,7 +61,8 @@ class GenericService : public Service {
   // once.
   virtual absl::Status Handle(ServerContext& context, GenericServerStream& stream) = 0;
 
-  // With which messages descriptors may travel (nigh/message_extras.h). Asked once, when it is registered.
+  // With which messages descriptors may travel (nigh/message_extras.h). Asked once, when it is
+  // registered.
   virtual Fds fds() const { return Fds::kNowhere; }
 
   // For the dispatcher.

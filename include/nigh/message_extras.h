@@ -15,6 +15,7 @@
 namespace nigh {
 
 struct Extras;
+class SharedMemory;
 class Fd;  // nigh/fd.pb.h, of nigh/fd.proto
 
 // Memory for an attachment, to be filled and then sent: Channel::AllocateAttachment and
@@ -55,6 +56,10 @@ class AttachmentBuffer {
 // there is one, whatever becomes of the call, the context and the channel. An attachment that has
 // been received can be sent on as it is.
 //
+// What has been received may lie in memory that both sides share, if both are the same user's
+// (shm:). Its sender could change it still, if it means harm: copy what is checked and then used.
+// And it keeps all of that memory when the connection has ended: copy what is to stay for long.
+//
 // The idea is that of Apache brpc's attachments.
 //
 // Different handles to the same bytes may be used by different threads.
@@ -62,7 +67,20 @@ class Attachment {
  public:
   // None.
   Attachment() = default;
-  // `owner` keeps `bytes`, which must not change any more.
+  Attachment(const Attachment&) = default;
+  Attachment& operator=(const Attachment&) = default;
+  Attachment(Attachment&& other) noexcept
+      : bytes_(std::exchange(other.bytes_, {})),
+        owner_(std::move(other.owner_)),
+        shared_(std::exchange(other.shared_, nullptr)) {}
+  Attachment& operator=(Attachment&& other) noexcept {
+    bytes_ = std::exchange(other.bytes_, {});
+    owner_ = std::move(other.owner_);
+    shared_ = std::exchange(other.shared_, nullptr);
+    return *this;
+  }
+  // `owner` keeps `bytes`, which must not change any more. It may be destroyed in any thread, while
+  // nigh has locks: its destructor must not call nigh, nor wait for who does.
   Attachment(ConstByteSpan bytes, std::shared_ptr<const void> owner)
       : bytes_(bytes), owner_(std::move(owner)) {}
   // A copy of `bytes`.
@@ -78,9 +96,54 @@ class Attachment {
   size_t size() const { return bytes_.size(); }
   bool empty() const { return bytes_.empty(); }
 
+  // For the runtime: the SharedBuffer that it is of; null: none.
+  SharedMemory* shared_memory() const { return shared_; }
+
  private:
+  friend class SharedBuffer;
+
   ConstByteSpan bytes_;
   std::shared_ptr<const void> owner_;
+  SharedMemory* shared_ = nullptr;
+};
+
+// Memory that is filled once and read by many: it goes to each connection by its descriptor, once,
+// and its bytes are not copied, but for parts of less than 16 KiB, and where a connection knows 63
+// others that are in use. A receiver has it mapped until its number is needed for another. Both
+// ends of a connection have to say that they share memory (Limits::shares_memory), and the medium
+// has to carry descriptors; else what is shared is copied, as any attachment is. So it is for a
+// receiver of another user, who gets a copy that cannot change.
+//
+//   auto frame = nigh::SharedBuffer::Create(kFrameSize);
+//   for (;;) {
+//     if (!frame->IsFree()) frame = ...  // another one of a few
+//     camera.Grab(frame->bytes());
+//     for (Viewer& viewer : viewers) viewer.Show(frame->Share());
+//   }
+//
+// One thread fills it and asks whether it is free; any may have its attachments.
+class SharedBuffer {
+ public:
+  // `size` bytes of zeroes. RESOURCE_EXHAUSTED: the system has none; the message says which limit.
+  static absl::StatusOr<SharedBuffer> Create(size_t size);
+
+  // To be written while it is free: a receiver that still reads sees what is written.
+  ByteSpan bytes() const { return bytes_; }
+  size_t size() const { return bytes_.size(); }
+  // Its first `size` bytes, or all, for as many messages as there are to be.
+  Attachment Share(size_t size) const;
+  Attachment Share() const { return Share(bytes_.size()); }
+  // Whether no attachment of it is left, neither here nor at a receiver to whom there is still the
+  // connection: who keeps one beyond that sees what is written next. Takes a lock, and a load for
+  // each connection that it has gone to.
+  bool IsFree() const;
+
+ private:
+  SharedBuffer(ByteSpan bytes, std::shared_ptr<SharedMemory> memory)
+      : bytes_(bytes), memory_(std::move(memory)) {}
+
+  ByteSpan bytes_;
+  std::shared_ptr<SharedMemory> memory_;
 };
 
 // What a descriptor can stand for.
@@ -152,7 +215,7 @@ class MessageExtras {
   void SetAttachment(Attachment attachment);
   // What has come with the message of this call that was received last: the request; what Read has
   // returned; the reply, once the call is over. Empty: nothing. The reference is valid until the
-  // next message is received, or the end of the call or of the context; a copy keeps the bytes.
+  // next Read begins, or the end of the call or of the context; a copy keeps the bytes.
   const Attachment& attachment() const;
 
   // Has `fd` travel with the message of this call that is sent next: a request, a reply. It is
@@ -168,7 +231,7 @@ class MessageExtras {
 
   // Takes a descriptor out of the message of this call that was received last: the request; what
   // Read has returned; the reply, once the call is over. What is not taken is closed when the next
-  // one is received, or with the call or the context.
+  // Read begins, or with the call or the context.
   //
   // It is of one of `kinds`, and closed on exec. Looking may wait for the file's server, if that is
   // another process (FUSE). INVALID_ARGUMENT: the message has none of that number, or it is of

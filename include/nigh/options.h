@@ -36,11 +36,14 @@ struct Limits {
   // Bytes of the attachment of one message (nigh/message_extras.h), at most 1 GiB; a longer one:
   // RESOURCE_EXHAUSTED. 0: none is accepted.
   size_t max_attachment = size_t{64} << 20;
+  // Whether memory that the other end shares is mapped here, and this end's there (SharedBuffer);
+  // both have to say so. It takes descriptors of memory, of whoever the other end is.
+  bool shares_memory = false;
   size_t max_metadata = 8192;   // bytes of keys and values of one call and direction
   uint32_t max_calls = 1024;    // in flight on one connection; at most 1'048'576
   uint32_t window = 256 << 10;  // bytes that a stream's writer may be ahead of its reader
-  // Descriptors of one message (nigh/message_extras.h), at most 253; more: RESOURCE_EXHAUSTED. 0: none is ever
-  // received, whatever the methods say.
+  // Descriptors of one message (nigh/message_extras.h), at most 253; more: RESOURCE_EXHAUSTED. 0:
+  // none is ever received, whatever the methods say.
   uint32_t max_descriptors = 16;
   // Descriptors of one connection that have come and are neither taken out of their messages nor
   // closed; and, at a server, those of replies that have not left. A message with more:

@@ -58,7 +58,7 @@ class ServerContext : public MessageExtras {
 
   // Memory for an attachment of `size` bytes, in which the client reads it, where the two share
   // memory; as Channel::AllocateAttachment says. RESOURCE_EXHAUSTED: the shared memory is full, or
-  // the client does not accept as much.
+  // the client does not accept as much. UNIMPLEMENTED: it accepts none.
   absl::StatusOr<AttachmentBuffer> AllocateAttachment(size_t size);
 
   // Who calls, as the kernel tells.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <utility>
 
@@ -43,11 +42,11 @@ std::optional<FrameKind> Assembler::Unfinished(uint32_t call) const {
   return entry == unfinished_.end() ? std::nullopt : std::optional(entry->second.header.kind);
 }
 
-absl::Status Assembler::Begin(const Frame& first, std::unique_ptr<Descriptors> descriptors) {
+absl::Status Assembler::Begin(const Frame& first, FrameExtras extras) {
   if (absl::Status status = Interrupt(first.header); !status.ok()) return status;
   Whole& whole = unfinished_[first.header.call];
   whole.header = first.header;
-  whole.descriptors = std::move(descriptors);
+  whole.extras = std::move(extras);
   const size_t size = size_t{first.header.length} + first.header.rest;
   // Not much more than is needed: it may be kept for long.
   if (spare_.capacity() <= size + size / kMostSlack) {

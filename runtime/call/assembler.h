@@ -3,13 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
-#include "nigh/transport/descriptors.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -21,8 +20,8 @@ class Assembler {
   struct Whole {
     FrameHeader header;  // of the first piece, with length and rest as if it had not been cut
     std::string payload;
-    size_t announced = 0;                                // bytes of all pieces, or more, if taken
-    std::unique_ptr<Descriptors> descriptors = nullptr;  // that came with the first; or null
+    size_t announced = 0;     // bytes of all pieces, or more, if taken
+    FrameExtras extras = {};  // that came with the first
   };
 
   // Must be told of every frame of a call that is no piece. If the frame opens or ends the call, an
@@ -33,8 +32,8 @@ class Assembler {
   }
 
   // Adds a first piece: a frame with a rest. Fails with INTERNAL when the call's payload before it
-  // is unfinished. `descriptors` have come with it; may be null.
-  absl::Status Begin(const Frame& first, std::unique_ptr<Descriptors> descriptors = nullptr);
+  // is unfinished. `extras` have come with it.
+  absl::Status Begin(const Frame& first, FrameExtras extras = {});
 
   // Adds a kPiece frame. Returns the whole payload if this was the last piece, else nothing.
   // Ignores a piece of a payload that was not begun or has been abandoned. Fails with INTERNAL when

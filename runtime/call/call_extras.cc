@@ -12,7 +12,11 @@
 #include "absl/strings/string_view.h"
 #include "nigh/message_extras.h"
 #include "nigh/options.h"
+#include "nigh/runtime/base/mapping.h"
+#include "nigh/runtime/base/sealed_memory.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/frame_sender.h"
+#include "nigh/runtime/call/shared_memory.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
@@ -29,39 +33,37 @@ constexpr size_t kMostTogether = (size_t{1} << 31) - (size_t{128} << 20);
 // No memory of the peer's is kept for an attachment of so many bytes and less.
 constexpr size_t kCopied = size_t{16} << 10;
 
-absl::Status CheckAttachment(absl::string_view call, size_t bytes, const Attachment& attachment,
-                             const Hello& theirs, Peer peer) {
+// Why an attachment of `size` bytes cannot go with a message of `bytes`, or OK.
+absl::Status CheckAttachment(absl::string_view call, size_t bytes, size_t size, const Hello& theirs,
+                             Peer peer) {
   if ((theirs.features & kTakesAttachments) == 0) {
     return absl::UnimplementedError(
         absl::StrCat(call, ": the ", peer == Peer::kClient ? "client" : "server",
                      " takes no attachments (is its limits.max_attachment 0?)"));
   }
-  if (attachment.size() > theirs.max_attachment) {
-    return TooLargeToSend(call, "an attachment", attachment.size(), peer, theirs.max_attachment);
+  if (size > theirs.max_attachment) {
+    return TooLargeToSend(call, "an attachment", size, peer, theirs.max_attachment);
   }
-  if (bytes + attachment.size() > kMostTogether) {
-    return TooLargeToSend(call, "a message with its attachment", bytes + attachment.size(), peer,
-                          kMostTogether);
+  if (bytes + size > kMostTogether) {
+    return TooLargeToSend(call, "a message with its attachment", bytes + size, peer, kMostTogether);
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-void AddExtras(const Extras* extras, SectionWriter& sections) {
-  if (extras == nullptr) return;
-  if (const size_t count = extras->descriptor_count(); count != 0) {
-    sections.AddDescriptors(static_cast<uint32_t>(count));
-  }
-  if (!extras->attachment.empty()) {
-    sections.AddAttachment(static_cast<uint32_t>(extras->attachment.size()));
-  }
+absl::StatusOr<AttachmentBuffer> SessionExtras::Allocate(absl::string_view call, size_t size,
+                                                         const Hello& theirs, Peer peer,
+                                                         FrameSender& sender) {
+  if (absl::Status wrong = CheckAttachment(call, 0, size, theirs, peer); !wrong.ok()) return wrong;
+  absl::StatusOr<AttachmentBuffer> buffer = sender.AllocateAttachment(size);
+  return buffer.ok() ? std::move(buffer) : Prefixed(call, buffer.status());
 }
 
 absl::Status SessionExtras::CheckToSend(absl::string_view call, size_t bytes, const Extras& extras,
                                         bool asked, const Hello& theirs, Peer peer) const {
   if (!extras.attachment.empty()) {
-    if (absl::Status wrong = CheckAttachment(call, bytes, extras.attachment, theirs, peer);
+    if (absl::Status wrong = CheckAttachment(call, bytes, extras.attachment.size(), theirs, peer);
         !wrong.ok()) {
       return wrong;
     }
@@ -106,11 +108,31 @@ absl::Status SessionExtras::CheckDescriptors(absl::string_view call, const Descr
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Descriptors>> SessionExtras::Take(const FrameHeader& header,
-                                                                 ConstByteSpan payload,
-                                                                 Peer peer) const {
-  const uint32_t count = WhatIsAnnounced(header, payload).descriptors;
-  if (count == 0) return nullptr;
+absl::StatusOr<FrameExtras> SessionExtras::Take(const FrameHeader& header, ConstByteSpan payload,
+                                                Peer peer) const {
+  const Announced announced = WhatIsAnnounced(header, payload);
+  FrameExtras extras;
+  if (announced.descriptors != 0) {
+    absl::StatusOr<std::unique_ptr<Descriptors>> taken =
+        TakeDescriptors(header, announced.descriptors, peer);
+    if (!taken.ok()) return taken.status();
+    extras.descriptors = *std::move(taken);
+  }
+  if (announced.shared.size == 0) return extras;
+  if (borrowed_ == nullptr) {
+    return absl::InternalError(
+        absl::StrCat(FrameKindName(header.kind), " frame of call ", header.call,
+                     " with shared memory, which this side has not asked for"));
+  }
+  absl::StatusOr<Attachment> borrowed = borrowed_->Borrow(announced.shared);
+  if (absl::IsInternal(borrowed.status())) return borrowed.status();
+  extras.refused = borrowed.status();
+  if (borrowed.ok()) extras.shared = *std::move(borrowed);
+  return extras;
+}
+
+absl::StatusOr<std::unique_ptr<Descriptors>> SessionExtras::TakeDescriptors(
+    const FrameHeader& header, uint32_t count, Peer peer) const {
   const auto broken = [&](absl::string_view what) {
     return absl::InternalError(absl::StrCat(FrameKindName(header.kind), " frame of call ",
                                             header.call, " with ", count, " descriptors, ", what));
@@ -139,10 +161,17 @@ absl::StatusOr<std::unique_ptr<Descriptors>> SessionExtras::Take(const FrameHead
   return taken;
 }
 
-absl::StatusOr<std::shared_ptr<Extras>> SessionExtras::Receive(ConstByteSpan attachment,
+absl::StatusOr<std::shared_ptr<Extras>> SessionExtras::Receive(const PayloadParts& payload,
                                                                FrameExtras& frame,
                                                                bool asked) const {
-  if (frame.descriptors == nullptr && attachment.empty()) return nullptr;
+  if (payload.shared.size != frame.shared.size() && frame.refused.ok()) {
+    // A peer has changed what was looked at before.
+    return absl::InternalError("an attachment that is not what was announced");
+  }
+  if (!frame.refused.ok()) return frame.refused;
+  if (frame.descriptors == nullptr && payload.attachment.empty() && frame.shared.empty()) {
+    return nullptr;
+  }
   auto extras = std::make_shared<Extras>();
   if (frame.descriptors != nullptr) {
     if (!asked) {
@@ -152,17 +181,56 @@ absl::StatusOr<std::shared_ptr<Extras>> SessionExtras::Receive(ConstByteSpan att
     if (const absl::Status& refusal = frame.descriptors->refusal(); !refusal.ok()) return refusal;
     extras->descriptors = std::move(frame.descriptors);
   }
-  if (attachment.empty()) return extras;
-  extras->attachment = Keep(attachment, frame);
+  // Once it is known that its size is accepted. What another user could still change is copied.
+  extras->attachment = frame.shared.empty() ? Keep(payload.attachment, frame)
+                       : TrustsPeer()       ? std::move(frame.shared)
+                                            : Attachment::Copy(frame.shared.bytes());
   return extras;
 }
 
+std::unique_ptr<BorrowedMemories> SessionExtras::MakeBorrowed(const Limits& limits) {
+  if (!limits.shares_memory || limits.max_attachment == 0) return nullptr;
+  // Where the system has no page for it, attachments are copied.
+  absl::StatusOr<std::unique_ptr<BorrowedMemories>> made = BorrowedMemories::Make();
+  return made.ok() ? *std::move(made) : nullptr;
+}
+
+Sent SessionExtras::BeginToShare(FrameSender& sender) const {
+  return sender.BeginToLend(borrowed_->TakePageFd());
+}
+
+absl::Status SessionExtras::TakeMemory(const FrameHeader& header, FrameSender& sender) const {
+  const auto broken = [&](absl::string_view what) {
+    return absl::InternalError(absl::StrCat("MEMORY frame of memory ", header.call, ", ", what));
+  };
+  if (borrowed_ == nullptr) return broken("which this side has not asked for");
+  const std::unique_ptr<Descriptors> taken = lane_->Take();
+  if (taken == nullptr || taken->size() > 1) return broken("whose one descriptor has not come");
+  // It stays in there, to be closed where that may take long: it may be anything.
+  const int fd = taken->size() == 1 ? (*taken)[0].get() : -1;
+  if (header.call != kReturnsNumber) return borrowed_->Take(header.call, header.aux, fd);
+  if (header.aux != kReturnsSize) return broken("of another size than it has");
+  // Without it, nothing is lent.
+  if (fd < 0) return absl::OkStatus();
+  absl::StatusOr<Mapping> page = AttachSealedMemory(fd, kReturnsSize);
+  if (absl::IsInvalidArgument(page.status())) return broken(page.status().message());
+  if (!page.ok()) return absl::OkStatus();
+  return sender.TakeReturns(std::make_shared<const Mapping>(*std::move(page)))
+             ? absl::OkStatus()
+             : broken("which has come before, or before it was asked for");
+}
+
 Attachment SessionExtras::Keep(ConstByteSpan attachment, FrameExtras& frame) const {
-  // A string that holds sections, message and attachment is longer than any that lies in its own
-  // object, so the bytes stay where they are.
-  if (frame.owned != nullptr) {
-    return Attachment(attachment, std::make_shared<const std::string>(std::move(*frame.owned)));
+  if (attachment.empty()) return Attachment();
+  // A short one is copied: it would keep much else with it, or lie in its string's own object.
+  const bool is_most = frame.owned != nullptr && attachment.size() > kCopied &&
+                       frame.owned->capacity() - attachment.size() <= attachment.size() / 4;
+  if (is_most) {
+    auto owner = std::make_shared<const std::string>(std::move(*frame.owned));
+    frame.owned = nullptr;
+    return Attachment(attachment, std::move(owner));
   }
+  if (frame.owned != nullptr) return Attachment::Copy(attachment);
   if (frame.kept != nullptr) return Attachment(attachment, std::move(frame.kept));
   std::shared_ptr<const void> kept;
   if (attachment.size() > kCopied) kept = connection_.KeepBulk(attachment);

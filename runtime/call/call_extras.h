@@ -1,7 +1,10 @@
 #ifndef NIGH_RUNTIME_CALL_CALL_EXTRAS_H_
 #define NIGH_RUNTIME_CALL_CALL_EXTRAS_H_
 
+#include <unistd.h>
+
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +16,8 @@
 #include "nigh/message_io.h"
 #include "nigh/options.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_sections.h"
+#include "nigh/runtime/call/shared_memory.h"
 #include "nigh/runtime/call/window.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/runtime/wire/sections.h"
@@ -23,6 +28,9 @@
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
+
+class FrameSender;
+enum class Sent : uint8_t;
 
 using SharedDescriptors = std::shared_ptr<const Descriptors>;
 
@@ -57,6 +65,7 @@ class CallExtras {
   static void DropAttached(MessageExtras& context) {
     if (context.attached_ != nullptr) context.attached_.reset();
   }
+  static bool HasReceived(const MessageExtras& context) { return context.received_ != nullptr; }
   static void DropReceived(MessageExtras& context) {
     if (context.received_ != nullptr) context.received_.reset();
   }
@@ -78,9 +87,6 @@ inline size_t SizeInWindow(size_t bytes, const Extras* extras) {
   return bytes + extras->attachment.size() + extras->descriptor_count() * Window::kDescriptor;
 }
 
-// Says what goes with a message, before all else that is said of it. `extras` may be null.
-void AddExtras(const Extras* extras, SectionWriter& sections);
-
 // Why the kernel passes it to nobody; empty: it does.
 absl::string_view WhyNotPassed(const UniqueFd& fd);
 
@@ -91,6 +97,8 @@ struct FrameExtras {
   // Keeps the payload where it is; or null.
   std::shared_ptr<const void> kept = nullptr;
   std::unique_ptr<Descriptors> descriptors = nullptr;
+  Attachment shared = {};                   // that is elsewhere
+  absl::Status refused = absl::OkStatus();  // why that is not here
 };
 
 // The extras of one connection's messages, as its session sees them.
@@ -104,33 +112,54 @@ class SessionExtras {
         lane_(connection.descriptors()),
         limits_(limits),
         accepts_(asks && limits.max_descriptors != 0 && lane_ != nullptr),
-        count_(std::move(count)) {
-    if (accepts_) lane_->Accept(count_);
+        count_(std::move(count)),
+        borrowed_(lane_ == nullptr ? nullptr : MakeBorrowed(limits)) {
+    if (accepts_ || borrowed_ != nullptr) lane_->Accept(count_);
   }
 
   // Whether messages may bring descriptors.
   bool accepts_descriptors() const { return accepts_; }
 
+  // Memory for an attachment of `size` bytes, as Channel::AllocateAttachment says, for an end that
+  // has said `theirs`. The error begins with `call`.
+  static absl::StatusOr<AttachmentBuffer> Allocate(absl::string_view call, size_t size,
+                                                   const Hello& theirs, Peer peer,
+                                                   FrameSender& sender);
   // Why a message of `bytes` with these cannot be sent, or OK. `asked`: its type has a nigh.Fd.
   // INVALID_ARGUMENT, UNIMPLEMENTED, RESOURCE_EXHAUSTED; the message begins with `call`.
   absl::Status CheckToSend(absl::string_view call, size_t bytes, const Extras& extras, bool asked,
                            const Hello& theirs, Peer peer) const;
 
-  // The receiving thread's. Takes the descriptors that come with a frame, whose first piece this
-  // is. Null: none do. What is too much is refused at once (Descriptors::refusal), for the rest of
-  // the message may be long in coming. INTERNAL: what the frame says of them is not so.
-  absl::StatusOr<std::unique_ptr<Descriptors>> Take(const FrameHeader& header,
-                                                    ConstByteSpan payload, Peer peer) const;
-  // What a call gets of what has come with a message, its `attachment` and `frame`. Fails where it
-  // may not have the descriptors; `asked` as above. Null: there is nothing. The receiving thread's,
-  // unless the payload is owned or kept.
-  absl::StatusOr<std::shared_ptr<Extras>> Receive(ConstByteSpan attachment, FrameExtras& frame,
+  // The receiving thread's. Takes what comes with a frame, whose first piece this is: descriptors,
+  // a part of shared memory. What is too much is refused at once (Descriptors::refusal), for the
+  // rest of the message may be long in coming. What is not taken over in its turn goes back.
+  // INTERNAL: what the frame says of them is not so.
+  absl::StatusOr<FrameExtras> Take(const FrameHeader& header, ConstByteSpan payload,
+                                   Peer peer) const;
+  // What a call gets of what has come with a message, in `payload` and `frame`. Fails where it may
+  // not have the descriptors, `asked` as above, or where shared memory is not what was said. Null:
+  // there is nothing. The receiving thread's, unless the payload is owned or kept.
+  absl::StatusOr<std::shared_ptr<Extras>> Receive(const PayloadParts& payload, FrameExtras& frame,
                                                   bool asked) const;
+
+  // Whether MEMORY frames may come; and they do if the other end says the same.
+  bool shares_memory() const { return borrowed_ != nullptr; }
+  // Once the other end has said so: from now on this one shares memory with it.
+  Sent BeginToShare(FrameSender& sender) const;
+  // The receiving thread's. Takes a MEMORY frame. INTERNAL: it breaks the protocol.
+  // RESOURCE_EXHAUSTED: this process has no room for it.
+  absl::Status TakeMemory(const FrameHeader& header, FrameSender& sender) const;
 
  private:
   absl::Status CheckDescriptors(absl::string_view call, const Descriptors& descriptors, bool asked,
                                 const Hello& theirs, Peer peer) const;
+  absl::StatusOr<std::unique_ptr<Descriptors>> TakeDescriptors(const FrameHeader& header,
+                                                               uint32_t count, Peer peer) const;
+  // Whether it may be read where it is.
+  bool TrustsPeer() const { return connection_.peer().uid == ::geteuid(); }
 
+  // Null: this side maps none.
+  static std::unique_ptr<BorrowedMemories> MakeBorrowed(const Limits& limits);
   // Keeps an attachment.
   Attachment Keep(ConstByteSpan attachment, FrameExtras& frame) const;
 
@@ -139,6 +168,7 @@ class SessionExtras {
   const Limits& limits_;
   const bool accepts_;
   const std::shared_ptr<DescriptorCount> count_;
+  const std::unique_ptr<BorrowedMemories> borrowed_;
 };
 
 }  // namespace nigh

@@ -36,7 +36,8 @@ absl::string_view CutText(absl::string_view text, size_t limit) {
 class Preamble {
  public:
   explicit Preamble(const FrameHeader& header)
-      : attachment_missing_((header.flags & kAttachment) != 0) {}
+      : has_message_((header.flags & kMessage) != 0),
+        attachment_missing_((header.flags & kAttachment) != 0) {}
 
   // Whether this section, the next of the block, is one of them.
   bool Takes(const Section& section) {
@@ -46,30 +47,42 @@ class Preamble {
       return descriptors_ = true;
     }
     over_ = true;
+    if (section.type == SectionType::kShared && section.key.empty() &&
+        section.value.size() == kSharedPartSize && !attachment_missing_) {
+      shared_ = DecodeSharedPart(AsBytes(section.value).data());
+      return shared_.size != 0;
+    }
     if (!number || section.type != SectionType::kAttachment || !attachment_missing_) return false;
     attachment_missing_ = false;
     attachment_ = LoadLittleOnce<uint32_t>(AsBytes(section.value).data());
-    return true;
+    return attachment_ != 0;
   }
 
   // Once the block has been read: what follows it is a message and an attachment.
   absl::Status Split(ConstByteSpan rest, PayloadParts& payload) const {
-    if (attachment_missing_)
+    if (!has_message_ && (attachment_missing_ || attachment_ + shared_.size != 0)) {
+      return absl::InternalError("an attachment without a message");
+    }
+    if (attachment_missing_) {
       return absl::InternalError("no section says how long the attachment is");
+    }
     if (attachment_ > rest.size()) {
       return absl::InternalError(absl::StrCat("an attachment of ", attachment_, " bytes, where ",
                                               rest.size(), " have come"));
     }
     payload = {.message = rest.first(rest.size() - attachment_),
-               .attachment = rest.last(attachment_)};
+               .attachment = rest.last(attachment_),
+               .shared = shared_};
     return absl::OkStatus();
   }
 
  private:
   bool over_ = false;
   bool descriptors_ = false;
+  const bool has_message_;
   bool attachment_missing_;
   size_t attachment_ = 0;
+  SharedPart shared_;
 };
 
 }  // namespace

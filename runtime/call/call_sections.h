@@ -34,9 +34,10 @@ absl::StatusCode StatusCodeFromWire(uint64_t code);
 struct PayloadParts {
   ConstByteSpan message;
   ConstByteSpan attachment = {};
+  SharedPart shared = {};  // where the attachment is instead; of no bytes: it is not
 
   PayloadSizes sizes() const {
-    return {.message = message.size(), .attachment = attachment.size()};
+    return {.message = message.size(), .attachment = attachment.size() + shared.size};
   }
 };
 

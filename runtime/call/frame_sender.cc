@@ -1,14 +1,12 @@
 #include "nigh/runtime/call/frame_sender.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <deque>
 #include <memory>
 #include <optional>
-#include <string>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -33,11 +31,6 @@ constexpr size_t kMaxWaitingControl = 65'536;
 // them.
 bool IsControl(FrameKind kind) {
   return kind != FrameKind::kRequest && kind != FrameKind::kMessage && kind != FrameKind::kResponse;
-}
-
-void WritePayload(absl::string_view sections, const MessageSource* message, std::byte* to) {
-  if (!sections.empty()) std::memcpy(to, sections.data(), sections.size());
-  if (message != nullptr) message->SerializeTo(to + sections.size());
 }
 
 bool IsRequest(const FrameHeader& header) { return header.kind == FrameKind::kRequest; }
@@ -80,47 +73,6 @@ Sent FrameSender::SendRequestLocked(FrameHeader&& header, const char* method_nam
   }
   if (extras != nullptr) return SendWithLocked(*extras, std::move(header), sections, message);
   return SendLocked(std::move(header), sections, message);
-}
-
-void FrameSender::Waiting::CopyTo(size_t from, ByteSpan to) const {
-  if (from < own_size()) {
-    const size_t own = std::min(own_size() - from, to.size());
-    std::memcpy(to.data(), payload.get() + from, own);
-    from += own;
-    to.remove_prefix(own);
-  }
-  if (to.empty()) return;
-  std::memcpy(to.data(), attachment.bytes().data() + (from - own_size()), to.size());
-}
-
-Sent FrameSender::SendWithLocked(const Extras& extras, FrameHeader&& header,
-                                 absl::string_view sections, const MessageSource* message) {
-  if (broken_) return Sent::kFailed;
-  const Attachment& attachment = extras.attachment;
-  header.flags |= attachment.empty() ? kSections : kSections | kAttachment;
-  const size_t size =
-      sections.size() + (message == nullptr ? 0 : message->size()) + attachment.size();
-  const bool fits = size <= max_payload_;
-  // It may lie where it is sent from.
-  const std::optional<ByteSpan> in_place =
-      fits || attachment.empty()
-          ? std::nullopt
-          : connection_.ExtendBulk(attachment.bytes(), size - attachment.size());
-  Waiting waiting;
-  if (fits || in_place.has_value()) {
-    waiting = Wait(header, size, in_place, attachment);
-    WritePayload(sections, message, waiting.bytes());
-  } else {
-    waiting =
-        Serialise(header, sections, message, attachment, size, connection_.AllocateBulk(size));
-  }
-  waiting.descriptors = extras.descriptors;
-  const bool others_waited = AnythingWaits();
-  if (broken_ || !Keep(std::move(waiting))) return Sent::kSome;
-  const Sent sent = ResumeLocked();
-  // As of a frame that is sent in place: nothing of it has had an effect.
-  if (sent == Sent::kFailed && fits && !others_waited) return Sent::kFailed;
-  return sent == Sent::kAll && !others_waited ? Sent::kAll : Sent::kSome;
 }
 
 Sent FrameSender::SendLocked(FrameHeader&& header, absl::string_view sections,
@@ -272,22 +224,6 @@ std::optional<FrameSender::Waiting> FrameSender::SendPieces(
   return std::nullopt;
 }
 
-absl::StatusOr<AttachmentBuffer> FrameSender::AllocateAttachment(size_t size) {
-  if (size <= max_payload_) return AttachmentBuffer(size);
-  MutexLock lock(mutex_);
-  if (broken_) return AttachmentBuffer(size);
-  if (std::optional<HeldBulk> held = connection_.HoldBulk(size)) {
-    if (on_long_message_) on_long_message_();
-    return AttachmentBuffer(held->bytes, std::move(held->owner));
-  }
-  const size_t all = connection_.bulk_size();
-  if (all == 0) return AttachmentBuffer(size);
-  return absl::ResourceExhaustedError(
-      absl::StrCat("no room for ", size, " bytes in the ", all,
-                   " of this side's shared memory (let go of attachments of before, or raise bulk= "
-                   "in its address)"));
-}
-
 Trimmed FrameSender::Trim() {
   MutexLock lock(mutex_);
   spare_.reset();
@@ -346,6 +282,7 @@ void FrameSender::Break(absl::Status error) {
   turns_.clear();
   waiting_bytes_.Subtract(waiting_bytes_.bytes());
   waiting_descriptors_.store(0, std::memory_order_relaxed);
+  lent_ = nullptr;
   unflushed_ = false;
   NoteBusy();
 }
@@ -388,6 +325,7 @@ bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
     connection_.Commit(header);
   }
   if (waiting.sent == 0 && IsRequest(waiting.header)) BeginRequest(waiting.order);
+  waiting.lent.Leave();
   waiting.sent += piece;
   return true;
 }

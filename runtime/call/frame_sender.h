@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -20,11 +21,15 @@
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/birth_process.h"
+#include "nigh/runtime/base/mapping.h"
 #include "nigh/runtime/call/byte_count.h"
 #include "nigh/runtime/call/call_extras.h"
+#include "nigh/runtime/call/shared_memory.h"
+#include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 
@@ -66,7 +71,7 @@ class FrameSender {
   Sent Send(FrameHeader&& header, absl::string_view sections, const MessageSource* message)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The same with extras, of which the sections say what they are (AddExtras).
+  // The same with extras. What they are is said ahead of `sections`.
   Sent SendWith(const Extras& extras, FrameHeader&& header, absl::string_view sections,
                 const MessageSource* message) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -85,6 +90,18 @@ class FrameSender {
   // Memory for an attachment of so many bytes: where they are sent from, if the connection has such
   // memory and they are longer than a frame. RESOURCE_EXHAUSTED: there is no room.
   absl::StatusOr<AttachmentBuffer> AllocateAttachment(size_t size) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The peer maps memory that this side shares, from now on. It gets `page`, in which this side
+  // counts what it has given back.
+  Sent BeginToLend(UniqueFd page) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The peer's page. False: it has said so before, or before it was asked.
+  bool TakeReturns(std::shared_ptr<const Mapping> page) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The connection is no more, as the receiving half knows: nothing is lent any more.
+  void EndLending() ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    lent_ = nullptr;
+  }
 
   // For who has more to do in one section with a send: decide that it is to be sent, say.
   Mutex& mutex() const ABSL_LOCK_RETURNED(mutex_) { return mutex_; }
@@ -157,6 +174,7 @@ class FrameSender {
     size_t sent = 0;                       // bytes of it that have been committed
     uint64_t order = 0;                    // of a REQUEST, among those that have waited
     SharedDescriptors descriptors = nullptr;
+    LentUse lent = {};  // of memory in which the attachment is
 
     std::byte* bytes() const { return bulk.empty() ? payload.get() : bulk.data(); }
     size_t own_size() const { return size - attachment.size(); }
@@ -175,6 +193,12 @@ class FrameSender {
   // of them.
   Sent SendWithLocked(const Extras& extras, FrameHeader&& header, absl::string_view sections,
                       const MessageSource* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // If an attachment may stay where it is for the peer to read: where that is, and one use of it. A
+  // memory that the peer does not know yet is made known to it.
+  std::optional<SharedPart> Lend(const Attachment& attachment, LentUse& use)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sends a MEMORY frame.
+  void SendMemory(uint32_t number, size_t size, UniqueFd fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Sent ResumeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether a frame may leave ahead of what waits.
   bool MayOvertake(const FrameHeader& header) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -202,6 +226,12 @@ class FrameSender {
   // Notes that the first part of a REQUEST leaves, and whether that is its turn.
   void BeginRequest(uint64_t order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (order != requests_begun_++) requests_are_in_order_ = false;
+  }
+  // Writes sections and message, which may be null.
+  static void WritePayload(absl::string_view sections, const MessageSource* message,
+                           std::byte* to) {
+    if (!sections.empty()) std::memcpy(to, sections.data(), sections.size());
+    if (message != nullptr) message->SerializeTo(to + sections.size());
   }
   // What a frame that waits takes.
   static size_t BytesOf(const Waiting& waiting) { return waiting.size + sizeof(Waiting); }
@@ -286,7 +316,8 @@ class FrameSender {
   uint64_t requests_kept_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t requests_begun_ ABSL_GUARDED_BY(mutex_) = 0;
   bool requests_are_in_order_ ABSL_GUARDED_BY(mutex_) = true;
-  std::vector<bool> declared_ ABSL_GUARDED_BY(mutex_);  // by method id
+  std::vector<bool> declared_ ABSL_GUARDED_BY(mutex_);          // by method id
+  std::unique_ptr<LentMemories> lent_ ABSL_GUARDED_BY(mutex_);  // null: the peer maps none
   std::function<void()> on_long_message_ ABSL_GUARDED_BY(mutex_);
   // The buffer of the last long message, for the next one. The C library would give its pages back
   // to the kernel, and getting new ones takes longer than filling them.

@@ -1,7 +1,6 @@
 #include "nigh/channel.h"
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -20,6 +19,7 @@
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/base/standard_descriptors.h"
 #include "nigh/runtime/call/call_errors.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/protobuf_log.h"
 #include "nigh/runtime/client/client_link.h"
 #include "nigh/runtime/client/client_session.h"
@@ -96,12 +96,8 @@ absl::StatusOr<AttachmentBuffer> Channel::AllocateAttachment(size_t size) {
       connector_->is_of_this_process() ? connector_->LeaseIfReady() : SessionLease();
   if (!lease) return AttachmentBuffer(size);
   ClientLink& link = (*lease).link();
-  const auto name = [&] { return absl::StrCat(link.name(), ": AllocateAttachment"); };
-  if (const uint64_t most = link.server().max_attachment; size > most) {
-    return TooLargeToSend(name(), "an attachment", size, Peer::kServer, most);
-  }
-  absl::StatusOr<AttachmentBuffer> buffer = link.sender().AllocateAttachment(size);
-  return buffer.ok() ? std::move(buffer) : Prefixed(name(), buffer.status());
+  return SessionExtras::Allocate(absl::StrCat(link.name(), ": AllocateAttachment"), size,
+                                 link.server(), Peer::kServer, link.sender());
 }
 
 BoundMethod Channel::Bind(absl::Span<const Method> methods) {

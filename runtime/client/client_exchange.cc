@@ -120,7 +120,6 @@ bool ClientExchange::SendRequest(uint16_t method_id) {
     attached_ = true;
   }
   SectionWriter sections;
-  AddExtras(extras.get(), sections);
   AddMetadata(context_.sent(), SectionType::kMetadata, sections);
   FrameHeader header{
       .kind = FrameKind::kRequest, .method = method_id, .aux = TimeLeft(context_.deadline())};
@@ -271,6 +270,7 @@ bool ClientExchange::WritesDone() {
 }
 
 bool ClientExchange::Read(MessageTarget target) {
+  CallExtras::DropReceived(context_.context());
   MutexLock lock(mutex_);
   target_ = target;
   if (inbox_.empty()) Await(Event::kMessage, Role::kReader);
@@ -414,7 +414,6 @@ void ClientExchange::Take(const FrameHeader& header, ConstByteSpan payload, Fram
 
 void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload,
                                FrameExtras* extras, bool in_place) {
-  std::string* const owned = extras == nullptr ? nullptr : extras->owned;
   const Limits& limits = link().limits();
   if (const PayloadSizes sizes = KeptSizes(header, payload, limits.max_metadata);
       !IsAccepted(sizes, limits)) {
@@ -429,20 +428,20 @@ void ClientExchange::TakeReply(const FrameHeader& header, ConstByteSpan payload,
   if (!reply.ends) {
     NoteReply();
     if (!reply.status.ok()) return Close(std::move(reply.status));
-    return reply.has_message ? Deliver(std::move(reply), owned, in_place) : Changed();
+    return reply.has_message ? Deliver(std::move(reply), extras, in_place) : Changed();
   }
   if (reply.has_message) {
     // From here on nobody sends for the call any more. The last message may still be parsed.
     NoteReply();
     status_ = std::move(reply.status);
     state_.Close();
-    Deliver(std::move(reply), owned, in_place);
+    Deliver(std::move(reply), extras, in_place);
     reply.status = status_;
   }
   EndAttempt(std::move(reply.status), /*answered=*/true, (header.flags & kNeverBegun) != 0);
 }
 
-void ClientExchange::Deliver(Reply reply, std::string* owned, bool in_place) {
+void ClientExchange::Deliver(Reply reply, const FrameExtras* extras, bool in_place) {
   const ConstByteSpan message = reply.message;
   if (discard_) return Consumed(SizeInWindow(message.size(), reply.extras.get()));
   // This is the reader's own thread, so the message can be parsed where it lies.
@@ -450,6 +449,7 @@ void ClientExchange::Deliver(Reply reply, std::string* owned, bool in_place) {
     return Parse(message, std::move(reply.extras));
   }
   // A string that holds nothing but the message is taken over; one with sections is copied from.
+  std::string* const owned = extras == nullptr ? nullptr : extras->owned;
   if (owned != nullptr && owned->size() == message.size()) {
     inbox_.push_back({std::move(*owned), std::move(reply.extras)});
   } else {

@@ -188,7 +188,7 @@ class ClientExchange {
     return sent == Sent::kFailed && sent_.complete() ? Sent::kAll : sent;
   }
   void DiscardNow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Deliver(Reply reply, std::string* owned, bool in_place)
+  void Deliver(Reply reply, const FrameExtras* extras, bool in_place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ParseInbox() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has protobuf parse a message into the target, without the mutex. The reader may take what came

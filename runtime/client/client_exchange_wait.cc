@@ -164,6 +164,8 @@ void ClientExchange::AwaitSessionNow() {
 }
 
 absl::AnyInvocable<void()> ClientExchange::When(Event event, absl::AnyInvocable<void()> callback) {
+  // As in Read, which comes once there is a message.
+  if (event == Event::kMessage) CallExtras::DropReceived(context_.context());
   MutexLock lock(mutex_);
   if (dropped_) return callback;
   absl::AnyInvocable<void()> replaced =

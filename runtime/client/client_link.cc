@@ -20,7 +20,6 @@
 #include "nigh/runtime/client/pump.h"
 #include "nigh/runtime/client/slot.h"
 #include "nigh/runtime/wire/sections.h"
-#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -94,9 +93,7 @@ Sent ClientLink::Send(FrameHeader&& header, const MessageSource* message) {
 
 Sent ClientLink::SendWith(const Extras& extras, FrameHeader&& header,
                           const MessageSource& message) {
-  SectionWriter sections;
-  AddExtras(&extras, sections);
-  const Sent sent = sender_.SendWith(extras, std::move(header), sections.block(), &message);
+  const Sent sent = sender_.SendWith(extras, std::move(header), "", &message);
   AfterSend(sent);
   return sent;
 }
@@ -178,6 +175,7 @@ void ClientLink::End(absl::Status status) {
                : absl::Status(status.code(),
                               absl::StrCat(status.message(), "; the server had said: ", farewell_));
   }
+  sender_.EndLending();
   MutexLock section(sender_.mutex());
   ended_ = true;
 }

@@ -59,6 +59,9 @@ class ClientLink {
   void set_server(const Hello& hello) {
     server_ = hello;
     peer_ = std::make_shared<const PeerIdentity>(connection_->peer());
+    if (extras_.shares_memory() && (hello.features & kSharesMemory) != 0) {
+      AfterSend(extras_.BeginToShare(sender_));
+    }
   }
 
   // A call's beginning.
@@ -80,8 +83,8 @@ class ClientLink {
     uint64_t ordinal = 0;  // the request is the connection's so many-th, from 0
   };
   // Claims a number, has `ready` prepare its slot, and sends the REQUEST, in one section. No
-  // slot, and not refused: there are too many calls; TooManyCalls says so. `extras` go with it, of
-  // which the sections say what they are; may be null.
+  // slot, and not refused: there are too many calls; TooManyCalls says so. `extras` go with
+  // it; may be null.
   Opening Open(FrameHeader&& header, const Method& method, absl::string_view sections,
                const MessageSource* first, const Extras* extras,
                absl::FunctionRef<void(Slot&)> ready);

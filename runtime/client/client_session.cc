@@ -26,7 +26,6 @@
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
-#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -125,11 +124,13 @@ bool ClientSession::TakeFrame(const Frame& frame, const void* own) {
     case FrameKind::kMessage:
     case FrameKind::kResponse: {
       if ((header.flags & kSections) == 0) return TakeReply(frame, nullptr, own);
-      absl::StatusOr<std::unique_ptr<Descriptors>> taken =
+      absl::StatusOr<FrameExtras> extras =
           link_.extras().Take(header, frame.payload, Peer::kServer);
-      if (!taken.ok()) return Violated(taken.status());
-      FrameExtras extras = {.descriptors = *std::move(taken)};
-      return TakeReply(frame, &extras, own);
+      return extras.ok() ? TakeReply(frame, &*extras, own) : Violated(extras.status());
+    }
+    case FrameKind::kMemory: {
+      absl::Status taken = link_.extras().TakeMemory(header, link_.sender());
+      return taken.ok() || Violated(std::move(taken));
     }
     case FrameKind::kPiece:
       return TakePiece(frame, own);
@@ -169,7 +170,7 @@ bool ClientSession::TakeReply(const Frame& frame, FrameExtras* extras, const voi
     return true;
   }
   absl::Status begun =
-      assembler_.Begin(frame, extras == nullptr ? nullptr : std::move(extras->descriptors));
+      assembler_.Begin(frame, extras == nullptr ? FrameExtras() : std::move(*extras));
   return begun.ok() || Violated(std::move(begun));
 }
 
@@ -180,7 +181,8 @@ bool ClientSession::TakePiece(const Frame& frame, const void* own) {
   const FrameHeader& header = (*whole)->header;
   std::string& payload = (*whole)->payload;
   if (Slot* const slot = link_.slots().Find(header.call)) {
-    FrameExtras extras = {.owned = &payload, .descriptors = std::move((*whole)->descriptors)};
+    FrameExtras& extras = (*whole)->extras;
+    extras.owned = &payload;
     Route(*slot, header, AsBytes(payload), &extras, own);
   }
   if (payload.capacity() <= link_.limits().max_message && assembler_.GiveBack(payload)) {
@@ -233,7 +235,7 @@ void ClientSession::KeepFor(Slot& slot, const FrameHeader& header, ConstByteSpan
   // One that is longer than a frame lies in memory that both sides share, or in a string.
   if (payload.size() > link_.connection().max_payload() &&
       (extras == nullptr || extras->owned == nullptr)) {
-    if (extras != nullptr) kept.descriptors = std::move(extras->descriptors);
+    if (extras != nullptr) kept = std::move(*extras);
     kept.kept = link_.connection().KeepBulk(payload);
     extras = &kept;
   }

@@ -20,7 +20,9 @@ namespace nigh {
 void Handshake::Begin(std::function<void()> done) {
   done_ = std::move(done);
   std::array<std::byte, kHelloSize> payload;
-  EncodeHello(OwnHello(link_.limits(), link_.extras().accepts_descriptors()), payload.data());
+  EncodeHello(OwnHello(link_.limits(), link_.extras().accepts_descriptors(),
+                       link_.extras().shares_memory()),
+              payload.data());
   const MessageSource hello(AsText(ConstByteSpan(payload)));
   // The medium may still be connecting; then the sender keeps the frame.
   (void)link_.Send({.kind = FrameKind::kHello}, &hello);

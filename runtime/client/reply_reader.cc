@@ -31,7 +31,7 @@ Reply ReplyReader::Read(const ClientLink& link, const FrameHeader& header, Const
   if (wrong.ok()) wrong = Check(reply, parts.sizes(), limits, !late.empty());
   if (extras != nullptr && reply.has_message && wrong.ok()) {
     absl::StatusOr<std::shared_ptr<Extras>> received =
-        link.extras().Receive(parts.attachment, *extras, InReplies(method_.fds));
+        link.extras().Receive(parts, *extras, InReplies(method_.fds));
     wrong = received.status();
     if (received.ok()) reply.extras = *std::move(received);
   }

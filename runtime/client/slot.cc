@@ -25,13 +25,12 @@ void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, FrameExt
   if (count_ == frames_.size()) frames_.emplace_back();
   Taken& taken = frames_[count_++];
   taken.header = header;
-  if (extras != nullptr) taken.descriptors = std::move(extras->descriptors);
-  if (extras != nullptr) taken.kept = std::move(extras->kept);
-  if (taken.kept != nullptr) {
+  std::string* const owned = extras == nullptr ? nullptr : extras->owned;
+  taken.extras = extras == nullptr ? FrameExtras() : std::move(*extras);
+  if (taken.extras.kept != nullptr) {
     taken.elsewhere = payload;
     return;
   }
-  std::string* const owned = extras == nullptr ? nullptr : extras->owned;
   if (owned != nullptr && owned->size() == payload.size()) {
     taken.payload = std::move(*owned);
   } else {
@@ -42,8 +41,7 @@ void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, FrameExt
 
 void TakenFrames::Clear() {
   for (size_t i = 0; i < count_; ++i) {
-    frames_[i].descriptors.reset();
-    frames_[i].kept.reset();
+    frames_[i].extras = {};
     // Which an assignment would not free.
     if (frames_[i].payload.capacity() > kKeptBytes) std::string().swap(frames_[i].payload);
   }

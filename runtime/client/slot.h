@@ -14,7 +14,6 @@
 #include "nigh/runtime/call/window.h"
 #include "nigh/runtime/wire/sections.h"
 #include "nigh/transport/bytes.h"
-#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -89,20 +88,14 @@ class TakenFrames {
   struct Taken {
     FrameHeader header;
     std::string payload;
-    ConstByteSpan elsewhere;                   // the payload, if that is kept where it is
-    std::shared_ptr<const void> kept;          // keeps it there; or null
-    std::unique_ptr<Descriptors> descriptors;  // that came with it; or null
+    ConstByteSpan elsewhere = {};  // the payload, if that is kept where it is
+    FrameExtras extras = {};       // that came with it
 
-    ConstByteSpan bytes() const { return kept == nullptr ? AsBytes(payload) : elsewhere; }
-    FrameExtras Extras() {
-      return {.owned = kept == nullptr ? &payload : nullptr,
-              .kept = std::move(kept),
-              .descriptors = std::move(descriptors)};
-    }
+    ConstByteSpan bytes() const { return extras.kept == nullptr ? AsBytes(payload) : elsewhere; }
   };
 
-  // Copies a frame, unless it is kept. `extras`, which is taken over, may be null. Of messages beyond those that break
-  // any unary call, it is only noted that there were some.
+  // Copies a frame, unless it is kept. `extras`, which is taken over, may be null. Of messages
+  // beyond those that break any unary call, it is only noted that there were some.
   void Add(const FrameHeader& header, ConstByteSpan payload, FrameExtras* extras);
   // A payload of such sizes has begun, which is longer than is accepted.
   void Refuse(const PayloadSizes& sizes) {

@@ -132,7 +132,6 @@ bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
       End(std::move(status));
       return true;
     }
-    AddExtras(extras.get(), sections);
   }
   AddMetadata(context_.sent(), SectionType::kMetadata, sections);
   FrameHeader header{.kind = FrameKind::kRequest,
@@ -249,7 +248,8 @@ void UnaryCall::TakeOver(const ClientLink& link, bool last) {
   for (size_t i = 0; i < taken.count() && !ended_; ++i) {
     if (taken.refused_before(i)) Refuse(link, taken.refused(), /*last=*/false);
     const ConstByteSpan payload = taken[i].bytes();
-    FrameExtras extras = taken[i].Extras();
+    FrameExtras& extras = taken[i].extras;
+    extras.owned = extras.kept == nullptr ? &taken[i].payload : nullptr;
     Take(link, taken[i].header, payload, &extras);
   }
   if (taken.refused_before(taken.count()) && !ended_) Refuse(link, taken.refused(), last);

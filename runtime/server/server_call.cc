@@ -47,7 +47,7 @@ ServerCall::ServerCall(ServerSession& session, RegisteredMethod& method, const M
 }
 
 ServerCall::~ServerCall() {
-  link_.account()->kept().Subtract(charged_);
+  link_.account()->kept().Subtract(charged_ + reading_);
   link_.account()->spare().Subtract(spare_bytes_);
   MutexLock lock(mutex_);
   ClearInbox();
@@ -66,7 +66,7 @@ void ServerCall::Open(uint32_t id) {
 
 bool ServerCall::Settle() {
   interception_ = nullptr;
-  CallExtras::DropReceived(context_);
+  DropReceived();
   CallExtras::DropAttached(context_);
   if (!is_unary()) {
     // What has come since the handler returned.
@@ -178,13 +178,20 @@ bool ServerCall::Read(MessageTarget target) {
          (interception_->Receive(CallExtras::Received(context_, target.view())) || EndRejected());
 }
 
+void ServerCall::DropReceivedNow() {
+  CallExtras::DropReceived(context_);
+  if (reading_ != 0) link_.account()->kept().Subtract(std::exchange(reading_, 0));
+}
+
 bool ServerCall::ReadMessage(MessageTarget target) {
+  DropReceived();
   MutexLock lock(mutex_);
   if (!Await(Event::kMessage) || !is_open() || inbox_.empty()) return false;
   Message received = std::move(inbox_.front());
   inbox_.pop_front();
   const std::string& message = received.bytes;
-  link_.account()->kept().Subtract(message.size() + received.attachment_size() + kEntry);
+  link_.account()->kept().Subtract(message.size() + kEntry);
+  reading_ = received.attachment_size();
   const size_t size = SizeInWindow(message.size(), received.extras.get());
   CallExtras::Receive(context_, std::move(received.extras));
   absl::Status parsed;
@@ -255,7 +262,6 @@ bool ServerCall::WriteNow(const MessageSource& message) {
   if (CallExtras::HasAttached(context_)) extras = CallExtras::TakeAttached(context_);
   window_.Sent(SizeInWindow(message.size(), extras.get()));
   SectionWriter sections;
-  AddExtras(extras.get(), sections);
   TakeInitialMetadata(sections);
   FrameHeader header{.kind = FrameKind::kMessage, .flags = kMessage, .call = id_};
   // Under the mutex: a response waits for it, and nothing of this call may be sent after its
@@ -280,12 +286,8 @@ absl::Status ServerCall::CheckAttached(size_t size) {
 }
 
 absl::StatusOr<AttachmentBuffer> ServerCall::AllocateAttachment(size_t size) {
-  const auto name = [&] { return absl::StrCat(context_.method(), ": AllocateAttachment"); };
-  if (const uint64_t most = link_.client().max_attachment; size > most) {
-    return TooLargeToSend(name(), "an attachment", size, Peer::kClient, most);
-  }
-  absl::StatusOr<AttachmentBuffer> buffer = link_.sender().AllocateAttachment(size);
-  return buffer.ok() ? std::move(buffer) : Prefixed(name(), buffer.status());
+  return SessionExtras::Allocate(absl::StrCat(context_.method(), ": AllocateAttachment"), size,
+                                 link_.client(), Peer::kClient, link_.sender());
 }
 
 bool ServerCall::Ready(Event event) const {
@@ -296,6 +298,7 @@ bool ServerCall::Ready(Event event) const {
 void ServerCall::When(Event event, absl::AnyInvocable<void()> callback) {
   // Before that, for a deadline that passes ends every wait.
   WatchDeadline();
+  if (event == Event::kMessage) DropReceived();
   // Once the callback is set and the mutex free, the handler may be resumed and end.
   MutexLock lock(mutex_);
   waiting_[static_cast<int>(event)] = std::move(callback);

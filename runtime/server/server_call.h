@@ -18,6 +18,7 @@
 #include "nigh/message_extras.h"
 #include "nigh/message_io.h"
 #include "nigh/mutex.h"
+#include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/call_state.h"
 #include "nigh/runtime/call/window.h"
 #include "nigh/runtime/loop/task_queue.h"
@@ -170,6 +171,9 @@ class ServerCall final : public HandlerCall {
   void Terminate(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Wakes or resumes the handler that waits for a change, so that it looks again.
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of a REQUEST: takes the sections off `message`, and what goes with it.
+  absl::Status TakeSections(const FrameHeader& header, FrameExtras& frame, ConstByteSpan& message,
+                            std::shared_ptr<Extras>& extras);
   // As TakeMessage; an error says why the call is to end.
   absl::Status Take(const FrameHeader& header, ConstByteSpan payload, FrameExtras& frame)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -222,6 +226,11 @@ class ServerCall final : public HandlerCall {
   static size_t SpaceOf(const google::protobuf::MessageLite& message, size_t serialised);
   // Charges it for `what`, "a request".
   absl::Status Charge(absl::string_view what, size_t bytes);
+  // Lets go of what has come with the message that was read last.
+  void DropReceived() {
+    if (CallExtras::HasReceived(context_)) DropReceivedNow();
+  }
+  void DropReceivedNow();
   // Lets go of the messages that wait for the handler.
   void ClearInbox() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Checks whether the handler's metadata may be sent.
@@ -250,6 +259,7 @@ class ServerCall final : public HandlerCall {
   size_t reply_size_ = 0;     // bytes that reply_ serialises to
   bool reply_sent_ = false;
   size_t charged_ = 0;      // bytes that the link is charged for the call
+  size_t reading_ = 0;      // and for the attachment of the message that was read last
   size_t spare_bytes_ = 0;  // that large messages of this call, or of one before, hold
   std::unique_ptr<google::protobuf::MessageLite> request_;
   std::unique_ptr<google::protobuf::MessageLite> reply_;

@@ -32,7 +32,7 @@ void ServerCall::Return(absl::Status status) {
   // Before the response is out: the client that has it may begin another call at once.
   if (!finished_.load(std::memory_order_relaxed)) session_.HandlerReturned();
   // Likewise: what the handler has not taken is closed, and soon counts no more.
-  CallExtras::DropReceived(context_);
+  DropReceived();
   if (!is_unary()) {
     MutexLock lock(mutex_);
     ClearInbox();

@@ -76,36 +76,47 @@ void ServerCall::ClearInbox() {
   inbox_.clear();
 }
 
+absl::Status ServerCall::TakeSections(const FrameHeader& header, FrameExtras& frame,
+                                      ConstByteSpan& message, std::shared_ptr<Extras>& extras) {
+  PayloadParts parts = {.message = message};
+  const absl::Status taken =
+      TakeMetadata(header, link_.limits().max_metadata, parts, context_.client_metadata_);
+  if (!taken.ok()) return Prefixed(context_.method(), taken);
+  // What the sections have left: a peer may have changed their size since it was looked at.
+  if (!IsAccepted(parts.sizes(), link_.limits())) {
+    return TooLargeToReceive(context_.method(), parts.sizes(), Peer::kClient, link_.limits());
+  }
+  absl::StatusOr<std::shared_ptr<Extras>> received =
+      link_.extras().Receive(parts, frame, InRequests(context_.method_->fds));
+  if (!received.ok()) return Prefixed(context_.method(), received.status());
+  extras = *std::move(received);
+  message = parts.message;
+  return absl::OkStatus();
+}
+
 absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan payload,
                                      FrameExtras& frame) {
-  const auto refuse = [this](const absl::Status& why) { return Prefixed(context_.method(), why); };
   if (header.aux != 0) {
     context_.deadline_ = Deadline::After(
         absl::Nanoseconds(static_cast<int64_t>(std::min<uint64_t>(header.aux, INT64_MAX))));
   }
   std::shared_ptr<Extras> extras;
-  PayloadParts parts = {.message = payload};
+  ConstByteSpan bytes = payload;
   if ((header.flags & (kSections | kAttachment)) != 0) {
-    const absl::Status taken =
-        TakeMetadata(header, link_.limits().max_metadata, parts, context_.client_metadata_);
-    if (!taken.ok()) return refuse(taken);
-    // What the sections have left: a peer may have changed their size since it was looked at.
-    if (!IsAccepted(parts.sizes(), link_.limits())) {
-      return refuse(TooLargeToReceive("a request", parts.sizes(), Peer::kClient, link_.limits()));
-    }
-    absl::StatusOr<std::shared_ptr<Extras>> received =
-        link_.extras().Receive(parts.attachment, frame, InRequests(context_.method_->fds));
-    if (!received.ok()) return refuse(received.status());
-    extras = *std::move(received);
+    if (absl::Status taken = TakeSections(header, frame, bytes, extras); !taken.ok()) return taken;
   }
   const bool message = (header.flags & kMessage) != 0;
   if (message && request_ != nullptr) {
-    request_size_ = parts.message.size();
-    const absl::Status parsed = MessageTarget(request_.get()).Parse(parts.message);
-    if (!parsed.ok()) return refuse(parsed);
+    request_size_ = bytes.size();
+    const absl::Status parsed = MessageTarget(request_.get()).Parse(bytes);
+    if (!parsed.ok()) return Prefixed(context_.method(), parsed);
   }
   if (IsCharged(header, payload.size())) {
-    if (absl::Status charged = ChargeRequest(parts.sizes()); !charged.ok()) return charged;
+    const size_t attachment = extras == nullptr ? 0 : extras->attachment.size();
+    if (absl::Status charged = ChargeRequest({.message = bytes.size(), .attachment = attachment});
+        !charged.ok()) {
+      return charged;
+    }
   }
   if (extras != nullptr && request_ != nullptr) CallExtras::Receive(context_, std::move(extras));
   if (is_unary()) return absl::OkStatus();
@@ -115,9 +126,9 @@ absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan pa
   window_ = Window(link_.limits().window, link_.client().window);
   (void)state_.Receive(message, (header.flags & kEnd) != 0);
   if (message && request_ == nullptr) {
-    (void)window_.Received(SizeInWindow(parts.message.size(), extras.get()));
-    inbox_.push_back({std::string(AsText(parts.message)), std::move(extras)});
-    link_.account()->kept().Add(parts.message.size() + parts.attachment.size() + kEntry);
+    (void)window_.Received(SizeInWindow(bytes.size(), extras.get()));
+    inbox_.push_back({std::string(AsText(bytes)), std::move(extras)});
+    link_.account()->kept().Add(bytes.size() + inbox_.back().attachment_size() + kEntry);
   }
   return absl::OkStatus();
 }
@@ -138,7 +149,7 @@ absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
     Metadata late;
     const absl::Status taken = TakeMetadata(header, link_.limits().max_metadata, parts, late);
     if (!taken.ok()) return fail(taken);
-    if (!late.empty() || (frame.descriptors == nullptr && parts.attachment.empty())) {
+    if (!late.empty() || (frame.descriptors == nullptr && parts.sizes().attachment == 0)) {
       return fail(absl::InternalError("metadata after the request"));
     }
   }
@@ -147,11 +158,11 @@ absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
   }
   if (has_sections) {
     absl::StatusOr<std::shared_ptr<Extras>> received =
-        link_.extras().Receive(parts.attachment, frame, InRequests(context_.method_->fds));
+        link_.extras().Receive(parts, frame, InRequests(context_.method_->fds));
     if (!received.ok()) return fail(received.status());
     extras = *std::move(received);
   }
-  const size_t size = parts.message.size() + parts.attachment.size();
+  const size_t size = parts.message.size() + parts.sizes().attachment;
   if (is_unary()) return fail(absl::InternalError("a message after the end of the requests"));
   if (message && !window_.Received(SizeInWindow(parts.message.size(), extras.get()))) {
     return fail(absl::InternalError("a message without the credit for it"));

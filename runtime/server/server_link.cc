@@ -17,7 +17,6 @@ void ServerLink::Respond(uint32_t id, const absl::Status& status, const Metadata
                          const Metadata& trailing, const MessageSource* reply,
                          const Extras* extras) {
   SectionWriter sections;
-  AddExtras(extras, sections);
   AddMetadata(initial, SectionType::kMetadata, sections);
   AddStatus(status, trailing, client_.max_metadata, sections);
   FrameHeader header{

@@ -51,7 +51,12 @@ class ServerLink {
 
   // What the client announced. Written once, before the first request.
   const Hello& client() const { return client_; }
-  void SetClient(const Hello& hello) { client_ = hello; }
+  void SetClient(const Hello& hello) {
+    client_ = hello;
+    if (extras_.shares_memory() && (hello.features & kSharesMemory) != 0) {
+      AfterSend(extras_.BeginToShare(sender_));
+    }
+  }
 
   // What the connection costs. Who has something of it to give back may outlive the link.
   const std::shared_ptr<Account>& account() const { return account_; }

@@ -24,7 +24,6 @@
 #include "nigh/runtime/server/server_call.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/runtime/wire/sections.h"
-#include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
@@ -62,7 +61,9 @@ ServerSession::~ServerSession() {
 
 void ServerSession::Open() {
   std::byte payload[kHelloSize];
-  EncodeHello(OwnHello(link_.limits(), link_.extras().accepts_descriptors()), payload);
+  EncodeHello(OwnHello(link_.limits(), link_.extras().accepts_descriptors(),
+                       link_.extras().shares_memory()),
+              payload);
   link_.SendText({.kind = FrameKind::kHello}, AsText(ConstByteSpan(payload)));
 }
 
@@ -128,12 +129,11 @@ bool ServerSession::Dispatch(const Frame& frame) {
     case FrameKind::kRequest:
     case FrameKind::kMessage: {
       if ((header.flags & kSections) == 0) return DispatchMessage(frame);
-      absl::StatusOr<std::unique_ptr<Descriptors>> taken =
-          link_.extras().Take(header, frame.payload, Peer::kClient);
+      absl::StatusOr<FrameExtras> taken = link_.extras().Take(header, frame.payload, Peer::kClient);
       if (!taken.ok()) return Violated(taken.status());
-      extras_.descriptors = *std::move(taken);
+      extras_ = *std::move(taken);
       const bool handled = DispatchMessage(frame);
-      extras_.descriptors = nullptr;
+      extras_ = {};
       return handled;
     }
     case FrameKind::kPiece:
@@ -143,6 +143,10 @@ bool ServerSession::Dispatch(const Frame& frame) {
       return true;
     case FrameKind::kCredit:
       return OnCredit(header);
+    case FrameKind::kMemory: {
+      absl::Status taken = link_.extras().TakeMemory(header, link_.sender());
+      return taken.ok() || Violated(std::move(taken));
+    }
     case FrameKind::kPing:
       if ((header.flags & kAck) == 0) {
         link_.Send({.kind = FrameKind::kPing, .flags = kAck, .aux = header.aux});
@@ -302,7 +306,7 @@ bool ServerSession::BeginPieces(const Frame& frame) {
       return true;
     }
   }
-  absl::Status begun = assembler_.Begin(frame, std::move(extras_.descriptors));
+  absl::Status begun = assembler_.Begin(frame, std::move(extras_));
   ChargeAssembler();
   return begun.ok() || Violated(std::move(begun));
 }
@@ -313,7 +317,8 @@ bool ServerSession::OnPiece(const Frame& frame) {
   if (!whole->has_value()) return true;
   ChargeAssembler();
   Assembler::Whole& finished = **whole;
-  extras_ = {.owned = &finished.payload, .descriptors = std::move(finished.descriptors)};
+  extras_ = std::move(finished.extras);
+  extras_.owned = &finished.payload;
   const ConstByteSpan payload = AsBytes(finished.payload);
   bool handled = false;
   if (finished.header.kind == FrameKind::kRequest) {
@@ -417,6 +422,7 @@ bool ServerSession::OnCredit(const FrameHeader& header) {
 }
 
 void ServerSession::Fail(const absl::Status& status, bool broken) {
+  link_.sender().EndLending();
   CancelAll(status);
   Close();
   // A client that has left is no error to report.

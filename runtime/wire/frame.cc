@@ -61,6 +61,7 @@ constexpr KindRules kRules[] = {
     {.name = "GO_AWAY", .bits = {.length = kAny<uint16_t>, .aux = kAny<uint64_t>}},
     {.name = "PIECE",
      .bits = {.length = kAny<uint32_t>, .call = kAny<uint32_t>, .rest = kAny<uint32_t>}},
+    {.name = "MEMORY", .bits = {.call = kAny<uint32_t>, .aux = kAny<uint64_t>}},
 };
 
 // Protobuf's own bound on a message. A cut payload is kept in one piece, so it is bounded, too.

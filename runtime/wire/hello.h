@@ -15,6 +15,7 @@ inline constexpr size_t kHelloSize = 44;
 
 // Bits of Hello::features.
 inline constexpr uint32_t kTakesAttachments = 1;  // behind messages
+inline constexpr uint32_t kSharesMemory = 2;      // whose descriptors come in MEMORY frames
 inline constexpr uint32_t kTakesDescriptors = 4;  // beside frames
 
 // The payload of a HELLO frame: the versions that its sender speaks, and what it accepts. Decoding

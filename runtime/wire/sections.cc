@@ -29,6 +29,28 @@ void SectionWriter::AddNumber(SectionType type, uint32_t value) {
   Add(type, "", AsText(bytes));
 }
 
+void SectionWriter::AddShared(const SharedPart& part) {
+  std::byte bytes[kSharedPartSize];
+  StoreLittle(part.memory, bytes);
+  StoreLittle(part.size, bytes + 4);
+  StoreLittle(part.offset, bytes + 8);
+  Add(SectionType::kShared, "", AsText(bytes));
+}
+
+void SectionWriter::Append(absl::string_view block) {
+  if (block.empty()) return;
+  if (block_.empty()) block_.resize(kSectionBlockHeader);
+  absl::StrAppend(&block_, block.substr(kSectionBlockHeader));
+  StoreLittle(static_cast<uint32_t>(block_.size() - kSectionBlockHeader),
+              reinterpret_cast<std::byte*>(block_.data()));
+}
+
+SharedPart DecodeSharedPart(const std::byte* from) {
+  return {.memory = LoadLittleOnce<uint32_t>(from),
+          .size = LoadLittleOnce<uint32_t>(from + 4),
+          .offset = LoadLittleOnce<uint64_t>(from + 8)};
+}
+
 SectionReader::SectionReader(ConstByteSpan payload) {
   if (payload.size() < kSectionBlockHeader) {
     status_ = absl::InternalError("payload too short for its sections");
@@ -71,19 +93,28 @@ Announced WhatIsAnnounced(const FrameHeader& header, ConstByteSpan first_piece) 
   if ((header.flags & kSections) == 0 || first_piece.size() < kSectionBlockHeader) return announced;
   ConstByteSpan block = first_piece.subspan(kSectionBlockHeader);
   block = block.first(std::min<size_t>(block.size(), LoadLittleOnce<uint32_t>(first_piece.data())));
-  const auto take = [&](SectionType type, uint32_t& value) {
+  // The value of the next section, if it has that type and size.
+  const auto take = [&](SectionType type, size_t size) -> const std::byte* {
     const std::byte* const section = block.data();
-    if (block.size() < kNumberSection ||
+    if (block.size() < kSectionHeader + size ||
         LoadLittleOnce<uint8_t>(section) != static_cast<uint8_t>(type) ||
         LoadLittleOnce<uint16_t>(section + 2) != 0 ||
-        LoadLittleOnce<uint32_t>(section + 4) != sizeof(value)) {
-      return;
+        LoadLittleOnce<uint32_t>(section + 4) != size) {
+      return nullptr;
     }
-    value = LoadLittleOnce<uint32_t>(section + kSectionHeader);
-    block.remove_prefix(kNumberSection);
+    block.remove_prefix(kSectionHeader + size);
+    return section + kSectionHeader;
   };
-  take(SectionType::kDescriptors, announced.descriptors);
-  if ((header.flags & kAttachment) != 0) take(SectionType::kAttachment, announced.attachment);
+  if (const std::byte* const at = take(SectionType::kDescriptors, sizeof(uint32_t))) {
+    announced.descriptors = LoadLittleOnce<uint32_t>(at);
+  }
+  if ((header.flags & kAttachment) != 0) {
+    if (const std::byte* const at = take(SectionType::kAttachment, sizeof(uint32_t))) {
+      announced.attachment = LoadLittleOnce<uint32_t>(at);
+    }
+  } else if (const std::byte* const at = take(SectionType::kShared, kSharedPartSize)) {
+    announced.shared = DecodeSharedPart(at);
+  }
   return announced;
 }
 
@@ -95,16 +126,18 @@ PayloadSizes SizesOf(const FrameHeader& header, ConstByteSpan first_piece) {
   // Only the count is read: the block itself may go on in later pieces.
   const size_t sections = kSectionBlockHeader + LoadLittleOnce<uint32_t>(first_piece.data());
   const size_t left = size - std::min(size, sections);
-  const size_t attachment = WhatIsAnnounced(header, first_piece).attachment;
-  if (attachment > left) return {.message = left};
-  return {.message = left - attachment, .attachment = attachment};
+  const Announced announced = WhatIsAnnounced(header, first_piece);
+  if (announced.shared.size != 0) return {.message = left, .attachment = announced.shared.size};
+  if (announced.attachment > left) return {.message = left};
+  return {.message = left - announced.attachment, .attachment = announced.attachment};
 }
 
 PayloadSizes KeptSizes(const FrameHeader& header, ConstByteSpan first_piece, size_t max_metadata) {
   // Entries may be as short as a key of one byte, and a status has metadata, text and details.
   const size_t longest = kSectionBlockHeader + 4 * (kSectionHeader + 1) * (max_metadata + 1);
   PayloadSizes sizes = SizesOf(header, first_piece);
-  const size_t sections = size_t{header.length} + header.rest - sizes.message - sizes.attachment;
+  const size_t in_payload = (header.flags & kAttachment) != 0 ? sizes.attachment : 0;
+  const size_t sections = size_t{header.length} + header.rest - sizes.message - in_payload;
   if (sections > longest) sizes.message += sections - longest;
   return sizes;
 }

@@ -27,7 +27,20 @@ enum class SectionType : uint8_t {
   kStatusDetail = 4,   // key: type URL, value: bytes; in a RESPONSE
   kAttachment = 5,     // value: how many bytes follow the message, 4 bytes
   kDescriptors = 7,    // value: how many travel with the frame, 4 bytes
+  kShared = 8,         // value: where the attachment is in memory of MEMORY frames, SharedPart
 };
+
+// A part of memory that one end has shared: an attachment that is not in the payload.
+struct SharedPart {
+  uint32_t memory = 0;  // its number, as a MEMORY frame has said it
+  uint32_t size = 0;    // bytes
+  uint64_t offset = 0;  // in that memory
+};
+
+inline constexpr size_t kSharedPartSize = 16;
+
+// Reads each of its kSharedPartSize bytes once.
+SharedPart DecodeSharedPart(const std::byte* from);
 
 struct Section {
   SectionType type = SectionType::kMetadata;
@@ -48,6 +61,9 @@ class SectionWriter {
   // Before all others, in this order.
   void AddDescriptors(uint32_t count) { AddNumber(SectionType::kDescriptors, count); }
   void AddAttachment(uint32_t size) { AddNumber(SectionType::kAttachment, size); }
+  void AddShared(const SharedPart& part);
+  // All of another block.
+  void Append(absl::string_view block);
 
   bool empty() const { return block_.empty(); }
   absl::string_view block() const { return block_; }
@@ -80,20 +96,20 @@ class SectionReader {
 };
 
 // What a frame says of what comes besides its message, by its first sections: one for descriptors,
-// if there are any, then one for the attachment, if it has the flag kAttachment. They have the size
-// kNumberSection each, and are whole in the first piece.
+// if there are any, then one for the attachment, which is in the payload if the frame has the flag
+// kAttachment, and else in shared memory. They are whole in the first piece.
 struct Announced {
   uint32_t descriptors = 0;
-  uint32_t attachment = 0;  // bytes
+  uint32_t attachment = 0;  // bytes in the payload
+  SharedPart shared = {};   // where it is instead; of no bytes: it is not
 };
 
 // Only `first_piece` of the payload need be here. What is malformed announces nothing, as the
 // reader of the block will find.
 Announced WhatIsAnnounced(const FrameHeader& header, ConstByteSpan first_piece);
-inline constexpr size_t kNumberSection = kSectionHeader + sizeof(uint32_t);
 
-// The bytes of a payload that are its message, and those that are its attachment: all but the
-// sections.
+// The bytes of a payload that are its message, and those that are its attachment, wherever that is:
+// all but the sections.
 struct PayloadSizes {
   size_t message = 0;
   size_t attachment = 0;

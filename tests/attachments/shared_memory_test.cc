@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -14,15 +13,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nigh/mutex.h"
 #include "nigh/nigh.h"
 #include "tests/attachments/album.nigh.h"
+#include "tests/attachments/place.h"
 #include "tests/support/temporary_folder.h"
 
 namespace nigh::testing {
@@ -31,27 +29,6 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr size_t kMiB = size_t{1} << 20;
-
-// What file of shared memory the byte is mapped from, as the kernel says, and at which offset in
-// it. Each region is mapped by both sides, which are one process here.
-std::string PlaceOf(const std::byte* byte) {
-  std::ifstream maps("/proc/self/maps");
-  const auto at = reinterpret_cast<uintptr_t>(byte);
-  for (std::string line; std::getline(maps, line);) {
-    const std::vector<std::string> fields = absl::StrSplit(line, ' ', absl::SkipEmpty());
-    const std::vector<std::string> range = absl::StrSplit(fields[0], '-');
-    uint64_t begin = 0, end = 0, offset = 0;
-    if (!absl::SimpleHexAtoi(range[0], &begin) || !absl::SimpleHexAtoi(range[1], &end) ||
-        !absl::SimpleHexAtoi(fields[2], &offset) || at < begin || at >= end) {
-      continue;
-    }
-    // Device and inode; private memory has none.
-    return absl::StrCat(fields[3], " ", fields[4], " ", at - begin + offset);
-  }
-  return "nowhere";
-}
-
-constexpr char kPrivate[] = "00:00 0 ";
 
 // What a server has met with.
 struct Met {
@@ -189,6 +166,8 @@ TEST_F(SharedMemory, TheOneThatReceivesForOthersDoesNotCopy) {
         Page reply;
         ASSERT_EQ(Album::Stub(channel_).Show(context, Page(), &reply), absl::OkStatus());
         ASSERT_EQ(context.attachment().text(), std::string(100'000, fill));
+        ASSERT_THAT(PlaceOf(context.attachment().bytes().data()),
+                    ::testing::Not(HasSubstr(kPrivate)));
       }
     });
   }

@@ -54,8 +54,11 @@ class AlbumService final : public Album::Service {
     return absl::OkStatus();
   }
   absl::Status Turn(ServerContext& context, ServerStream<Page, Page>& stream) override {
+    if (failures.fetch_sub(1) > 0) {
+      for (int i = 0; i < 2; ++i) (void)stream.Read();
+      return absl::UnavailableError("not yet");
+    }
     while (const std::optional<Page> page = stream.Read()) {
-      if (failures.fetch_sub(1) > 0) return absl::UnavailableError("not yet");
       context.SetAttachment(context.attachment());
       if (!stream.Write(*page)) break;
     }
@@ -308,6 +311,28 @@ TEST_P(Ways, ACallThatIsMadeAgainBringsItAgain) {
     EXPECT_EQ(context.attempts(), 3);
     EXPECT_TRUE(context.attachment().text() == Letters(size).text());
   }
+}
+
+TEST_P(Ways, AStreamThatIsMadeAgainBringsThemAgain) {
+  ChannelOptions options;
+  options.retry.codes = {absl::StatusCode::kUnavailable};
+  options.retry.min_backoff = absl::Milliseconds(1);
+  Album::Stub stub(Serve(service_, {}, options));
+  service_.failures = 2;
+  ClientContext context;
+  auto stream = stub.Turn(context);
+  for (int i = 0; i < 2; ++i) {
+    context.SetAttachment(Letters(50'000 * i + 100));
+    ASSERT_TRUE(stream.Write(PageOf(i)));
+  }
+  for (int i = 0; i < 2; ++i) {
+    const std::optional<Page> page = stream.Read();
+    ASSERT_TRUE(page.has_value());
+    EXPECT_EQ(page->number(), i);
+    EXPECT_TRUE(context.attachment().text() == Letters(50'000 * i + 100).text());
+  }
+  EXPECT_EQ(stream.Finish(), absl::OkStatus());
+  EXPECT_EQ(context.attempts(), 3);
 }
 
 }  // namespace

@@ -217,31 +217,33 @@ class Session {
     const uint32_t says = WhatIsAnnounced(frame.header, frame.payload).descriptors;
     AwaitClosings();
     const size_t open = count_->count();
-    absl::StatusOr<std::unique_ptr<Descriptors>> taken =
-        fds_->Take(frame.header, frame.payload, Peer::kClient);
-    if (!taken.ok()) {
-      Expect(absl::IsInternal(taken.status()) && says != 0, "a frame that lies is INTERNAL");
+    absl::StatusOr<FrameExtras> extras = fds_->Take(frame.header, frame.payload, Peer::kClient);
+    if (!extras.ok()) {
+      const bool shares = WhatIsAnnounced(frame.header, frame.payload).shared.size != 0;
+      Expect(absl::IsInternal(extras.status()) && (says != 0 || shares),
+             "a frame that lies is INTERNAL");
       Expect(!honest_ || !fds_->accepts_descriptors(), "an honest one is none");
       connection_->Close();
       return End();
     }
-    Expect((says != 0) == (*taken != nullptr), "what a frame says has come");
-    if (*taken == nullptr) return;
+    std::unique_ptr<Descriptors> taken = std::move(extras->descriptors);
+    Expect((says != 0) == (taken != nullptr), "what a frame says has come");
+    if (taken == nullptr) return;
     Expect((frame.header.flags & kMessage) != 0, "it has come with a message");
     Expect(!sets_.empty() && (!honest_ || sets_.front().fds.count == says), "it has been sent");
-    Expect((*taken)->complete() || tight_.has_value(), "it has come whole, where there is room");
-    const bool fits = (*taken)->complete() && says <= kLimits.max_descriptors &&
+    Expect(taken->complete() || tight_.has_value(), "it has come whole, where there is room");
+    const bool fits = taken->complete() && says <= kLimits.max_descriptors &&
                       open <= kLimits.max_untaken_descriptors;
-    Check(std::move(*taken), says, fits);
+    Check(std::move(taken), says, fits);
     sets_.pop_front();
   }
 
   void Check(std::unique_ptr<Descriptors> taken, uint32_t says, bool fits) {
     FrameExtras frame = {.descriptors = std::move(taken)};
-    Expect(absl::IsUnimplemented(fds_->Receive({}, frame, /*asked=*/false).status()),
+    Expect(absl::IsUnimplemented(fds_->Receive(PayloadParts(), frame, /*asked=*/false).status()),
            "who does not ask is not given any");
     const absl::StatusOr<std::shared_ptr<Extras>> received =
-        fds_->Receive({}, frame, /*asked=*/true);
+        fds_->Receive(PayloadParts(), frame, /*asked=*/true);
     Expect(fits ? received.ok() : absl::IsResourceExhausted(received.status()), "limits are kept");
     if (!received.ok()) {
       return Expect(frame.descriptors->size() == 0, "what is refused is closed");

@@ -29,7 +29,7 @@ FRAME = {
     "response_of_a_call_never_begun":
         struct.pack("<I", 256) + header(RESPONSE, 0, NEVER_BEGUN, call=1, aux=14),
     "request_never_begun": struct.pack("<I", 256) + header(REQUEST, 0, NEVER_BEGUN | ONE, call=1),
-    "unknown_kind": struct.pack("<I", 256) + header(11),
+    "unknown_kind": struct.pack("<I", 256) + header(12),
     "nothing": b"",
 }
 

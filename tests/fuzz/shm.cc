@@ -297,19 +297,19 @@ class Session {
     // What is being closed counts.
     AwaitClosings();
     const size_t open = Held() + Underway();
-    absl::StatusOr<std::unique_ptr<Descriptors>> taken =
-        fds_->Take(frame.header, frame.payload, Peer::kClient);
-    if (!taken.ok()) {
-      Expect(absl::IsInternal(taken.status()), "a frame that lies is INTERNAL");
+    absl::StatusOr<FrameExtras> extras = fds_->Take(frame.header, frame.payload, Peer::kClient);
+    if (!extras.ok()) {
+      Expect(absl::IsInternal(extras.status()), "a frame that lies is INTERNAL");
       Expect(!honest_, "an honest one is none");
       over_ = true;
       return connection_->Close();
     }
-    if (*taken == nullptr) return;
-    const bool good = (*taken)->refusal().ok();
+    std::unique_ptr<Descriptors> taken = std::move(extras->descriptors);
+    if (taken == nullptr) return;
+    const bool good = taken->refusal().ok();
     if (honest_) {
       Expect(!sets_.empty() && sets_.front().count == says, "a frame has its own descriptors");
-      Expect(!good || sets_.front().Are(**taken), "they are those that were sent");
+      Expect(!good || sets_.front().Are(*taken), "they are those that were sent");
       // Of what is under way, only what has been taken out of the socket counts.
       const bool must =
           says > kLimits.max_descriptors || Held() + says > kLimits.max_untaken_descriptors;
@@ -317,8 +317,8 @@ class Session {
       Expect(good ? !must : may, "limits are kept");
       sets_.pop_front();
     }
-    Expect(good || (*taken)->size() == 0, "what is refused is closed");
-    if (good) held_.push_back(*std::move(taken));
+    Expect(good || taken->size() == 0, "what is refused is closed");
+    if (good) held_.push_back(std::move(taken));
   }
   void CheckEnd(Interest interest) {
     const absl::Status end = connection_->End(interest);

@@ -121,11 +121,11 @@ std::string Frame(const FrameHeader& header, absl::string_view payload = "") {
 
 std::vector<Violation> WrongFrames() {
   constexpr auto kUnknown = static_cast<FrameKind>(77);
-  constexpr auto kNext = static_cast<FrameKind>(11);
+  constexpr auto kNext = static_cast<FrameKind>(12);
   return {
       {"SecondHello", HelloBytes(), "a second hello"},
       {"UnknownKind", Frame({.kind = kUnknown}), "frame of unknown kind 77"},
-      {"KindOfALaterVersion", Frame({.kind = kNext}), "frame of unknown kind 11"},
+      {"KindOfALaterVersion", Frame({.kind = kNext}), "frame of unknown kind 12"},
       {"ResponseFromAClient", ResponseBytes(0, ""), "a RESPONSE frame from a client"},
       {"FrameLongerThanAnyMayBe", std::string("\xe9\xff\0\0\4\2", 6) + std::string(18, '\0'),
        "receive: frame of 65513 bytes, more than the 65512 that a frame may have"},
@@ -140,8 +140,8 @@ std::vector<Violation> WrongFrames() {
        "CREDIT frame with illegal method"},
       {"MessageWithAux", Frame({.kind = FrameKind::kMessage, .flags = kMessage, .aux = 1}),
        "MESSAGE frame with illegal aux"},
-      {"MessageWithUnknownFlag", Frame({.kind = FrameKind::kMessage, .flags = 16}),
-       "MESSAGE frame with illegal flags 16"},
+      {"MessageWithUnknownFlag", Frame({.kind = FrameKind::kMessage, .flags = 32}),
+       "MESSAGE frame with illegal flags 32"},
       {"MessageWithBytesThatAreNone", Frame({.kind = FrameKind::kMessage, .flags = kEnd}, "x"),
        "MESSAGE frame with illegal flags"},
       {"RequestWithAck", Frame({.kind = FrameKind::kRequest, .flags = kAck}),

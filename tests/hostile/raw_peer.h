@@ -60,6 +60,8 @@ class RawPeer {
 
   // False: the other end has closed.
   bool Send(absl::string_view bytes);
+  // All at once, with descriptors.
+  bool SendWith(absl::string_view bytes, const std::vector<int>& fds);
   // Sends no more, but still receives.
   void FinishSending();
   void Close() { socket_.reset(); }

@@ -200,6 +200,20 @@ void HaveAttachmentsKept(RawPeer& peer) {
   }
 }
 
+// One byte, behind a message that is long until it has been parsed.
+void HaveShortAttachmentsKept(RawPeer& peer) {
+  SectionWriter sections;
+  sections.AddAttachment(1);
+  std::string payload(sections.block());
+  // The same field again and again: the last one counts.
+  while (payload.size() + 3 < kMiB) payload.append("\x12\x00", 2);
+  payload.append("x");
+  for (uint32_t call = 0; call < kCalls; ++call) {
+    SendLong(peer, {.flags = kOne | kSections | kAttachment, .method = kHold, .call = call},
+             payload);
+  }
+}
+
 void TakeNoReplies(RawPeer& peer) {
   for (uint32_t call = 0; call < kCalls; ++call) peer.Send(RequestBytes(call, kGrow, ""));
 }
@@ -224,6 +238,8 @@ const Hoard kHoards[] = {
     // Those that are refused are kept as calls for later ones.
     {"HasAttachmentsKept", &HaveAttachmentsKept,
      [](const WorstMemory& w) { return w.kept + w.spare_calls; }},
+    {"HasShortAttachmentsKept", &HaveShortAttachmentsKept,
+     [](const WorstMemory& w) { return w.kept + w.spare + w.spare_calls; }},
     {"TakesNoReplies", &TakeNoReplies,
      [](const WorstMemory& w) { return w.kept + w.replies + w.spare; }},
 };

@@ -320,6 +320,12 @@ TEST(CallSections, WhatIsNotSoOfAnAttachmentIsInternal) {
   refused(std::string(some.block()), kSections | kMessage, "a section of type 5");
   refused(Block(SectionType::kMetadata, "key", "v"), kAll, "no section says how long");
   refused("", kMessage | kAttachment, "no section says how long");
+  SectionWriter none;
+  none.AddAttachment(0);
+  refused(std::string(none.block()), kAll, "a section of type 5");
+  SectionWriter alone;
+  alone.AddAttachment(2);
+  refused(std::string(alone.block()), kSections | kAttachment, "an attachment without a message");
   // Not where it has to be, twice, or of another length.
   SectionWriter late;
   late.Add(SectionType::kMetadata, "key", "v");

@@ -207,8 +207,9 @@ TEST_F(BulkRegionTest, WhatIsHeldIsSentAgainWhenItHasComeBack) {
   }
   EXPECT_EQ(region_.Extend(held->bytes, kBulkHeadroom + 1, page_), std::nullopt);
   EXPECT_EQ(region_.Extend(ConstByteSpan(memory_).last(0), 1, page_), std::nullopt);
-  // A part of it, which has more in front of it.
-  EXPECT_TRUE(region_.Extend(held->bytes.subspan(1000, 10), kBulkHeadroom, page_).has_value());
+  // The beginning of it; what is in front of another part is the program's.
+  EXPECT_EQ(region_.Extend(held->bytes.subspan(20'000), 10, page_), std::nullopt);
+  EXPECT_TRUE(region_.Extend(held->bytes.first(1000), kBulkHeadroom, page_).has_value());
 }
 
 TEST_F(BulkRegionTest, OnlyMemoryOfTheRegionThatIsHeldIsSentSo) {
@@ -268,6 +269,15 @@ TEST_F(BulkRegionTest, NoMoreThanHalfOfItIsKept) {
   const BulkRecord one_more = Send(kPage);
   EXPECT_EQ(view_.Keep(one_more, kPage), nullptr);
   view_.GiveBack(one_more);
+}
+
+TEST_F(BulkRegionTest, WhereNothingIsKeptOneOfAnyLengthMayBe) {
+  std::shared_ptr<const void> kept = view_.Keep(Send(kSize - kPage), kSize - kPage);
+  EXPECT_NE(kept, nullptr);
+  const BulkRecord one_more = Send(kPage);
+  EXPECT_EQ(view_.Keep(one_more, kPage), nullptr);
+  kept.reset();
+  EXPECT_NE(view_.Keep(one_more, kPage), nullptr);
 }
 
 TEST_F(BulkRegionTest, NoMoreThanHalfOfTheChunksAreKept) {

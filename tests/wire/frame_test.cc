@@ -63,6 +63,7 @@ constexpr Rules kRules[] = {
     {FrameKind::kPing, kAck, false, false, false, false, true},
     {FrameKind::kGoAway, 0, false, false, true, false, true},
     {FrameKind::kPiece, 0, false, true, true, true, false},
+    {FrameKind::kMemory, 0, false, true, false, false, true},
 };
 
 // The plainest frame of that kind.
@@ -76,7 +77,7 @@ TEST(ValidateFrameHeader, EveryKindHasAPlainFrame) {
 
 TEST(ValidateFrameHeader, OtherKindsAreRefused) {
   for (int kind = 0; kind < 256; ++kind) {
-    const bool known = kind >= 1 && kind <= 10;
+    const bool known = kind >= 1 && kind <= 11;
     EXPECT_EQ(IsValid({.length = kind == 10 ? 1u : 0u, .kind = static_cast<FrameKind>(kind)}),
               known)
         << kind;

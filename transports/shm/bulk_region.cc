@@ -107,7 +107,8 @@ std::optional<ByteSpan> BulkRegion::Extend(ConstByteSpan held, size_t before,
   if (!broken_.ok() || !place.has_value() || before > kBulkHeadroom) return std::nullopt;
   Chunk& chunk = At(*place);
   const auto offset = static_cast<size_t>(held.data() - bytes_.data());
-  if (chunk.allocated || chunk.theirs || offset < chunk.offset + before ||
+  // What is in front of a part from its middle is the program's.
+  if (chunk.allocated || chunk.theirs || offset != chunk.offset + kBulkHeadroom ||
       !chunk.held.load(std::memory_order_relaxed)) {
     return std::nullopt;
   }
@@ -208,9 +209,10 @@ class BulkView::Kept {
 };
 
 std::shared_ptr<const void> BulkView::Keep(const BulkRecord& record, size_t length) {
-  // One thread adds at a time.
-  if (kept_bytes_.load(std::memory_order_relaxed) + length > bytes_.size() / 2 ||
-      kept_.load(std::memory_order_relaxed) >= kBulkChunks / 2) {
+  // One thread adds at a time. Where nothing is kept, one of any length may be.
+  const size_t kept = kept_.load(std::memory_order_relaxed);
+  if (kept != 0 && (kept_bytes_.load(std::memory_order_relaxed) + length > bytes_.size() / 2 ||
+                    kept >= kBulkChunks / 2)) {
     return nullptr;
   }
   kept_bytes_.fetch_add(length, std::memory_order_relaxed);

@@ -67,8 +67,9 @@ class BulkRegion : public std::enable_shared_from_this<BulkRegion> {
   std::optional<ByteSpan> Allocate(size_t size, const ControlPage& peer);
   // The same for whoever may send it several times, until the owner is no more.
   std::optional<HeldBulk> Hold(size_t size, const ControlPage& peer);
-  // Memory that was held, and `before` bytes in front of it, as if both had been allocated just
-  // now. Nothing: it is not held, or has been allocated or handed over, or that is too much.
+  // Memory that was held, from its beginning, and `before` bytes in front of it, as if both had
+  // been allocated just now. Nothing: it is no such memory, or has been allocated or handed over,
+  // or that is too much.
   std::optional<ByteSpan> Extend(ConstByteSpan held, size_t before, const ControlPage& peer);
   // Gives back memory that was allocated and not handed over.
   void Free(ByteSpan allocated);
@@ -124,8 +125,9 @@ class BulkView : public std::enable_shared_from_this<BulkView> {
     // Release: the payload has been read when the peer overwrites it.
     own_.returned[record.chunk].store(record.use, std::memory_order_release);
   }
-  // Gives it back, `length` bytes, when nobody keeps it any more. Null: half of the region, or of
-  // its chunks, is kept already, which only slows down whoever does not let go.
+  // Gives it back, `length` bytes, when nobody keeps it any more. Null: with it, more than half as
+  // many bytes as the region has would be kept, or half of its chunks are, which only slows down
+  // whoever does not let go.
   std::shared_ptr<const void> Keep(const BulkRecord& record, size_t length);
 
  private:

@@ -1,12 +1,10 @@
 #include "nigh/transports/shm/memory.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,9 +28,9 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "nigh/runtime/base/file_size_limit.h"
+#include "nigh/runtime/base/sealed_memory.h"
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
-#include "nigh/transport/errno_status.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/process_name.h"
 #include "nigh/transports/rendezvous/sysv_family.h"
@@ -40,24 +38,14 @@
 namespace nigh {
 namespace {
 
-// FUTURE_WRITE leaves this side's mapping writable and lets nobody make another; it keeps
-// fallocate(2) from punching holes as well.
-constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 // Changes of its size alone.
 constexpr int kSizeSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 constexpr char kPosixDirectory[] = "/dev/shm";
 constexpr absl::string_view kPosixPrefix = "nigh-";
 constexpr int kAttempts = 100;
-constexpr uint64_t kBlock = 512;  // bytes; what st_blocks counts, whatever the file system
 constexpr SysvFamily kSegments = {.prefix = 0x6e6d /* "nm" */, .table = "/proc/sysvipc/shm"};
 // A peer attaches memory as soon as it has the offer; after so many seconds nobody will.
 constexpr std::time_t kOrphaned = 60;
-
-absl::Status Failed(absl::string_view operation) {
-  return ErrnoStatus(absl::ErrnoToStatusCode(errno), errno, "shared memory", operation);
-}
-
-int SealsOf(Pages pages) { return pages == Pages::kAll ? kSeals : kSizeSeals; }
 
 // Makes the file `size` bytes long, and may have the system set all of them aside: a page that
 // turns out to be missing later would end the process by SIGBUS.
@@ -72,21 +60,28 @@ bool SetSize(int fd, size_t size, Pages pages) {
 absl::StatusOr<Mapping> Map(int fd, size_t size, int protection, Pages pages) {
   const int flags = MAP_SHARED | (pages == Pages::kAll ? MAP_POPULATE : 0);
   void* const at = ::mmap(nullptr, size, protection, flags, fd, 0);
-  if (at == MAP_FAILED) return Failed("mmap");
+  if (at == MAP_FAILED) return MemoryErrno("mmap");
   return Mapping(at, size);
 }
 
 absl::StatusOr<OwnMemory> CreateMemfd(size_t size, Pages pages) {
   OwnMemory memory;
-  memory.handle = {.kind = MemoryKind::kMemfd,
-                   .fd = UniqueFd(::memfd_create("nigh", MFD_CLOEXEC | MFD_ALLOW_SEALING))};
+  memory.handle.kind = MemoryKind::kMemfd;
+  if (pages == Pages::kAll) {
+    absl::StatusOr<SealedMemory> sealed = CreateSealedMemory(size);
+    if (!sealed.ok()) return sealed.status();
+    memory.mapping = std::move(sealed->mapping);
+    memory.handle.fd = std::move(sealed->fd);
+    return memory;
+  }
+  memory.handle.fd = UniqueFd(::memfd_create("nigh", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   const int fd = memory.handle.fd.get();
-  if (fd < 0) return Failed("memfd_create");
-  if (!SetSize(fd, size, pages)) return Failed("fallocate");
+  if (fd < 0) return MemoryErrno("memfd_create");
+  if (!SetSize(fd, size, pages)) return MemoryErrno("fallocate");
   absl::StatusOr<Mapping> mapping = Map(fd, size, PROT_READ | PROT_WRITE, pages);
   if (!mapping.ok()) return mapping.status();
   memory.mapping = *std::move(mapping);
-  if (::fcntl(fd, F_ADD_SEALS, SealsOf(pages)) != 0) return Failed("fcntl(F_ADD_SEALS)");
+  if (::fcntl(fd, F_ADD_SEALS, kSizeSeals) != 0) return MemoryErrno("fcntl(F_ADD_SEALS)");
   return memory;
 }
 
@@ -98,30 +93,30 @@ absl::StatusOr<OwnMemory> CreatePosix(size_t size, Pages pages) {
     const UniqueFd writable(
         Uninterrupted([&] { return ::shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600); }));
     if (!writable && errno == EEXIST) continue;
-    if (!writable) return Failed("shm_open");
+    if (!writable) return MemoryErrno("shm_open");
     OwnMemory memory;
     memory.handle = {
         .kind = MemoryKind::kPosix,
         .fd = UniqueFd(Uninterrupted([&] { return ::shm_open(name.c_str(), O_RDONLY, 0); }))};
     ::shm_unlink(name.c_str());
-    if (!memory.handle.fd) return Failed("shm_open");
-    if (!SetSize(writable.get(), size, pages)) return Failed("fallocate");
+    if (!memory.handle.fd) return MemoryErrno("shm_open");
+    if (!SetSize(writable.get(), size, pages)) return MemoryErrno("fallocate");
     absl::StatusOr<Mapping> mapping = Map(writable.get(), size, PROT_READ | PROT_WRITE, pages);
     if (!mapping.ok()) return mapping.status();
     memory.mapping = *std::move(mapping);
     return memory;
   }
-  return Failed("shm_open");
+  return MemoryErrno("shm_open");
 }
 
 absl::StatusOr<OwnMemory> CreateSysv(size_t size, Pages pages) {
   const int flags = IPC_CREAT | IPC_EXCL | 0600 | (pages == Pages::kAll ? 0 : SHM_NORESERVE);
   const int id = kSegments.Make([=](key_t key) { return ::shmget(key, size, flags); });
-  if (id < 0) return Failed("shmget");
+  if (id < 0) return MemoryErrno("shmget");
   void* const at = ::shmat(id, nullptr, 0);
   // NOLINTNEXTLINE(performance-no-int-to-ptr): shmat(2) says so
   if (at == reinterpret_cast<void*>(-1)) {
-    absl::Status failed = Failed("shmat");
+    absl::Status failed = MemoryErrno("shmat");
     ::shmctl(id, IPC_RMID, nullptr);
     return failed;
   }
@@ -133,7 +128,7 @@ absl::StatusOr<OwnMemory> CreateSysv(size_t size, Pages pages) {
   // advice, either; later ones say by it what a touch would say by SIGBUS.
   if (!Populate(memory.mapping.bytes())) {
     if (errno != EINVAL) {
-      absl::Status failed = Failed("madvise");
+      absl::Status failed = MemoryErrno("madvise");
       ::shmctl(id, IPC_RMID, nullptr);
       return failed;
     }
@@ -144,50 +139,29 @@ absl::StatusOr<OwnMemory> CreateSysv(size_t size, Pages pages) {
   return memory;
 }
 
-absl::Status Refused(absl::string_view what) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("the memory that the peer offers ", what, " (is it another version of nigh?)"));
-}
-
 absl::Status CheckFile(const MemoryHandle& handle, size_t size, Pages pages) {
   const int fd = handle.fd.get();
-  // The seals first: a descriptor that has some is of memory, and to look at it takes no time. To
-  // look at another one might, as long as the file system that its sender runs likes.
+  // The seals first, as AttachSealedMemory does.
   if (handle.kind == MemoryKind::kMemfd) {
     const int seals = ::fcntl(fd, F_GET_SEALS);
-    if (seals < 0) return Refused("is no memory");
-    if ((seals & SealsOf(pages)) != SealsOf(pages)) return Refused("is not sealed");
+    if (seals < 0) return MemoryRefused("is no memory");
+    if ((seals & kSizeSeals) != kSizeSeals) return MemoryRefused("is not sealed");
   } else if ((::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY) {
-    return Refused("is writable");
+    return MemoryRefused("is writable");
   }
-  struct stat file;
-  struct statfs system;
-  if (::fstat(fd, &file) != 0 || ::fstatfs(fd, &system) != 0) return Failed("fstat");
-  // f_type is signed on some machines and not on others.
-  if (!S_ISREG(file.st_mode) || static_cast<uint32_t>(system.f_type) != TMPFS_MAGIC) {
-    return Refused("is no memory");
-  }
-  if (file.st_size != static_cast<off_t>(size)) {
-    return Refused(absl::StrCat("has ", file.st_size, " bytes instead of ", size));
-  }
-  // Who maps a page that is not there makes it, at his own cost; a seal keeps those that are.
-  if (pages == Pages::kAll && static_cast<uint64_t>(file.st_blocks) * kBlock < size) {
-    return Refused(absl::StrCat("has holes: ", static_cast<uint64_t>(file.st_blocks) * kBlock,
-                                " of its ", size, " bytes are there"));
-  }
-  return absl::OkStatus();
+  return CheckMemoryFile(fd, size, /*whole=*/pages == Pages::kAll);
 }
 
 absl::StatusOr<Mapping> AttachSysv(int id, size_t size) {
   shmid_ds segment;
-  if (::shmctl(id, IPC_STAT, &segment) != 0) return Failed("shmctl");
+  if (::shmctl(id, IPC_STAT, &segment) != 0) return MemoryErrno("shmctl");
   if (segment.shm_segsz != size) {
-    return Refused(absl::StrCat("has ", segment.shm_segsz, " bytes instead of ", size));
+    return MemoryRefused(absl::StrCat("has ", segment.shm_segsz, " bytes instead of ", size));
   }
-  if (segment.shm_perm.cuid != ::geteuid()) return Refused("was made by another user");
+  if (segment.shm_perm.cuid != ::geteuid()) return MemoryRefused("was made by another user");
   void* const at = ::shmat(id, nullptr, SHM_RDONLY);
   // NOLINTNEXTLINE(performance-no-int-to-ptr): shmat(2) says so
-  if (at == reinterpret_cast<void*>(-1)) return Failed("shmat");
+  if (at == reinterpret_cast<void*>(-1)) return MemoryErrno("shmat");
   // From now on it lasts as long as somebody has it attached.
   ::shmctl(id, IPC_RMID, nullptr);
   return Mapping(at, size);
@@ -249,17 +223,6 @@ std::optional<MemoryKind> ParseMemoryKind(absl::string_view name) {
   return std::nullopt;
 }
 
-Mapping::Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, ByteSpan())) {}
-
-Mapping& Mapping::operator=(Mapping&& other) noexcept {
-  std::swap(bytes_, other.bytes_);
-  return *this;
-}
-
-Mapping::~Mapping() {
-  if (bytes_.data() != nullptr) ::munmap(bytes_.data(), bytes_.size());
-}
-
 absl::StatusOr<OwnMemory> CreateMemory(MemoryKind kind, size_t size, Pages pages) {
   switch (kind) {
     case MemoryKind::kMemfd:
@@ -280,7 +243,10 @@ void Depopulate(ByteSpan bytes) { (void)::madvise(bytes.data(), bytes.size(), MA
 
 absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size, Pages pages) {
   if (handle.kind == MemoryKind::kSysv) return AttachSysv(handle.id, size);
-  if (!handle.fd) return Refused("is missing");
+  if (!handle.fd) return MemoryRefused("is missing");
+  if (handle.kind == MemoryKind::kMemfd && pages == Pages::kAll) {
+    return AttachSealedMemory(handle.fd.get(), size);
+  }
   if (absl::Status checked = CheckFile(handle, size, pages); !checked.ok()) {
     return checked;
   }

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nigh/runtime/base/mapping.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
 
@@ -26,22 +27,6 @@ enum class MemoryKind : uint8_t {
 // "memfd", "posix" or "sysv", and back.
 absl::string_view MemoryKindName(MemoryKind kind);
 std::optional<MemoryKind> ParseMemoryKind(absl::string_view name);
-
-// Memory that is mapped into this process for as long as this lives.
-class Mapping {
- public:
-  Mapping() = default;
-  // `at` is from mmap(2) or shmat(2). munmap(2) detaches what the latter has attached, too.
-  Mapping(void* at, size_t size) : bytes_(static_cast<std::byte*>(at), size) {}
-  Mapping(Mapping&& other) noexcept;
-  Mapping& operator=(Mapping&& other) noexcept;
-  ~Mapping();
-
-  ByteSpan bytes() const { return bytes_; }
-
- private:
-  ByteSpan bytes_;
-};
 
 // Which pages of it are there from the beginning.
 enum class Pages : uint8_t {

@@ -107,8 +107,8 @@ class DescriptorLane {
 // never calls upward, and does not know what a frame means.
 //
 // Threads: at most one thread at a time sends (Claim, Commit, AllocateBulk, HoldBulk, ExtendBulk,
-// CommitBulk, FreeBulk, TrimBulk, Flush, Arm(kSend), End(kSend)), and at most one receives (Receive,
-// KeepBulk, Release, Arm(kReceive), End(kReceive)). The two may overlap.
+// CommitBulk, FreeBulk, TrimBulk, Flush, Arm(kSend), End(kSend)), and at most one receives
+// (Receive, KeepBulk, Release, Arm(kReceive), End(kReceive)). The two may overlap.
 //
 // The end of a direction is final. It concerns the whole connection, but what had arrived before is
 // still received.
@@ -138,9 +138,9 @@ class Connection {
   // bytes, longer than max_payload(). Any thread may let go of its owner, and may use the memory
   // until then, even if the connection is no more. nullopt: there is none now.
   virtual std::optional<HeldBulk> HoldBulk(size_t /*size*/) { return std::nullopt; }
-  // A payload that ends with what lies in such memory, and has room for `before` bytes ahead of it:
-  // to be filled there, and committed or freed. nullopt: it lies elsewhere, or the peer has it, or
-  // that is too much.
+  // A payload that ends with what lies at the beginning of such memory, and has room for `before`
+  // bytes ahead of it: to be filled there, and committed or freed. nullopt: it lies elsewhere, or
+  // the peer has it, or that is too much.
   virtual std::optional<ByteSpan> ExtendBulk(ConstByteSpan /*held*/, size_t /*before*/) {
     return std::nullopt;
   }

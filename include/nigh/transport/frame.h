@@ -30,8 +30,9 @@ enum class FrameKind : uint8_t {
   kCancel = 6,    // the client no longer wants the call
   kCredit = 7,    // aux: so many more bytes of messages may be sent on this call
   kPing = 8,      // aux comes back in a ping with kAck
-  kGoAway = 9,  // no new calls on this connection; aux: requests that were taken; the payload: why
-  kPiece = 10,  // continues the payload of the last frame of this call that had a `rest`
+  kGoAway = 9,   // no new calls on this connection; aux: requests that were taken; the payload: why
+  kPiece = 10,   // continues the payload of the last frame of this call that had a `rest`
+  kMemory = 11,  // a descriptor of memory comes along, of `aux` bytes; `call`: its number
 };
 
 enum FrameFlags : uint8_t {
