@@ -215,13 +215,16 @@ TEST_P(Attachments, AreSentFromWhereTheyWereFilled) {
 }
 
 TEST_P(Attachments, CostTheCreditOfAStream) {
+  ServerSettings settings;
+  settings.set_window(1000);
+  Serve(settings);
   ClientContext context;
   Play().Raise("runs").Await("read").ReadAll().Report().In(context);
   auto requests = stub().Requests(context);
   EXPECT_TRUE(requests.Write(BlobOf(1)));
   Await("runs");
   // The first takes all that there is, and another has to wait.
-  context.SetAttachment(AttachmentOf(Bytes(kMiB)));
+  context.SetAttachment(AttachmentOf(2000));
   EXPECT_TRUE(requests.Write(BlobOf(1)));
   std::thread writes([&] {
     EXPECT_TRUE(requests.Write(BlobOf(1)));
