@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "nigh/message_extras.h"
 #include "nigh/options.h"
+#include "nigh/peer_identity.h"
 #include "nigh/runtime/base/mapping.h"
 #include "nigh/runtime/base/sealed_memory.h"
 #include "nigh/runtime/call/call_errors.h"
@@ -29,9 +30,6 @@ namespace {
 
 // With a message and its sections, more would be more than a payload has (ValidateFrameHeader).
 constexpr size_t kMostTogether = (size_t{1} << 31) - (size_t{128} << 20);
-
-// No memory of the peer's is kept for an attachment of so many bytes and less.
-constexpr size_t kCopied = size_t{16} << 10;
 
 // Why an attachment of `size` bytes cannot go with a message of `bytes`, or OK.
 absl::Status CheckAttachment(absl::string_view call, size_t bytes, size_t size, const Hello& theirs,
@@ -182,16 +180,21 @@ absl::StatusOr<std::shared_ptr<Extras>> SessionExtras::Receive(const PayloadPart
     extras->descriptors = std::move(frame.descriptors);
   }
   // Once it is known that its size is accepted. What another user could still change is copied.
-  extras->attachment = frame.shared.empty() ? Keep(payload.attachment, frame)
-                       : TrustsPeer()       ? std::move(frame.shared)
-                                            : Attachment::Copy(frame.shared.bytes());
+  if (frame.shared.empty()) {
+    extras->attachment = Keep(payload.attachment, frame);
+  } else if (borrowed_->readable_in_place()) {
+    extras->attachment = std::move(frame.shared);
+  } else {
+    extras->attachment = Attachment::Copy(frame.shared.bytes());
+  }
   return extras;
 }
 
-std::unique_ptr<BorrowedMemories> SessionExtras::MakeBorrowed(const Limits& limits) {
+std::unique_ptr<BorrowedMemories> SessionExtras::MakeBorrowed(const Limits& limits,
+                                                              const PeerIdentity& owner) {
   if (!limits.shares_memory || limits.max_attachment == 0) return nullptr;
   // Where the system has no page for it, attachments are copied.
-  absl::StatusOr<std::unique_ptr<BorrowedMemories>> made = BorrowedMemories::Make();
+  absl::StatusOr<std::unique_ptr<BorrowedMemories>> made = BorrowedMemories::Make(owner);
   return made.ok() ? *std::move(made) : nullptr;
 }
 
@@ -223,7 +226,7 @@ absl::Status SessionExtras::TakeMemory(const FrameHeader& header, FrameSender& s
 Attachment SessionExtras::Keep(ConstByteSpan attachment, FrameExtras& frame) const {
   if (attachment.empty()) return Attachment();
   // A short one is copied: it would keep much else with it, or lie in its string's own object.
-  const bool is_most = frame.owned != nullptr && attachment.size() > kCopied &&
+  const bool is_most = frame.owned != nullptr && attachment.size() >= kLeastInPlace &&
                        frame.owned->capacity() - attachment.size() <= attachment.size() / 4;
   if (is_most) {
     auto owner = std::make_shared<const std::string>(std::move(*frame.owned));
@@ -233,7 +236,7 @@ Attachment SessionExtras::Keep(ConstByteSpan attachment, FrameExtras& frame) con
   if (frame.owned != nullptr) return Attachment::Copy(attachment);
   if (frame.kept != nullptr) return Attachment(attachment, std::move(frame.kept));
   std::shared_ptr<const void> kept;
-  if (attachment.size() > kCopied) kept = connection_.KeepBulk(attachment);
+  if (attachment.size() >= kLeastInPlace) kept = connection_.KeepBulk(attachment);
   return kept == nullptr ? Attachment::Copy(attachment) : Attachment(attachment, std::move(kept));
 }
 

@@ -1,8 +1,6 @@
 #ifndef NIGH_RUNTIME_CALL_CALL_EXTRAS_H_
 #define NIGH_RUNTIME_CALL_CALL_EXTRAS_H_
 
-#include <unistd.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,6 +13,7 @@
 #include "nigh/message_extras.h"
 #include "nigh/message_io.h"
 #include "nigh/options.h"
+#include "nigh/peer_identity.h"
 #include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/call_sections.h"
 #include "nigh/runtime/call/shared_memory.h"
@@ -33,6 +32,10 @@ class FrameSender;
 enum class Sent : uint8_t;
 
 using SharedDescriptors = std::shared_ptr<const Descriptors>;
+
+// An attachment of fewer bytes is copied: that takes less than it takes to keep what it lies in, and
+// to give that back.
+inline constexpr size_t kLeastInPlace = size_t{16} << 10;
 
 // What goes with one message besides its bytes. What has none of it has no Extras.
 struct Extras {
@@ -113,7 +116,7 @@ class SessionExtras {
         limits_(limits),
         accepts_(asks && limits.max_descriptors != 0 && lane_ != nullptr),
         count_(std::move(count)),
-        borrowed_(lane_ == nullptr ? nullptr : MakeBorrowed(limits)) {
+        borrowed_(lane_ == nullptr ? nullptr : MakeBorrowed(limits, connection.peer())) {
     if (accepts_ || borrowed_ != nullptr) lane_->Accept(count_);
   }
 
@@ -155,11 +158,9 @@ class SessionExtras {
                                 const Hello& theirs, Peer peer) const;
   absl::StatusOr<std::unique_ptr<Descriptors>> TakeDescriptors(const FrameHeader& header,
                                                                uint32_t count, Peer peer) const;
-  // Whether it may be read where it is.
-  bool TrustsPeer() const { return connection_.peer().uid == ::geteuid(); }
-
   // Null: this side maps none.
-  static std::unique_ptr<BorrowedMemories> MakeBorrowed(const Limits& limits);
+  static std::unique_ptr<BorrowedMemories> MakeBorrowed(const Limits& limits,
+                                                        const PeerIdentity& owner);
   // Keeps an attachment.
   Attachment Keep(ConstByteSpan attachment, FrameExtras& frame) const;
 

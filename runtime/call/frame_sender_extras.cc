@@ -28,12 +28,6 @@
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
-namespace {
-
-// An attachment of fewer bytes is copied: that takes less than what it takes to give it back.
-constexpr size_t kLeastLent = size_t{16} << 10;
-
-}  // namespace
 
 void FrameSender::Waiting::CopyTo(size_t from, ByteSpan to) const {
   if (from < own_size()) {
@@ -117,7 +111,7 @@ void FrameSender::SendMemory(uint32_t number, size_t size, UniqueFd fd) {
 std::optional<SharedPart> FrameSender::Lend(const Attachment& attachment, LentUse& use) {
   SharedMemory* const memory = attachment.shared_memory();
   if (memory == nullptr || lent_ == nullptr || !lent_->may_lend() ||
-      attachment.size() < kLeastLent) {
+      attachment.size() < kLeastInPlace) {
     return std::nullopt;
   }
   std::shared_ptr<Lent> lent = lent_->Find(*memory);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "nigh/message_extras.h"
 #include "nigh/mutex.h"
+#include "nigh/peer_identity.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/runtime/base/mapping.h"
 #include "nigh/runtime/base/sealed_memory.h"
@@ -156,12 +157,13 @@ class BorrowedMemories::Loan {
   const uint32_t number_;
 };
 
-absl::StatusOr<std::unique_ptr<BorrowedMemories>> BorrowedMemories::Make() {
+absl::StatusOr<std::unique_ptr<BorrowedMemories>> BorrowedMemories::Make(
+    const PeerIdentity& owner) {
   absl::StatusOr<SealedMemory> page = CreateSealedMemory(kReturnsSize);
   if (!page.ok()) return page.status();
   new (page->mapping.bytes().data()) ReturnsPage();
   return std::unique_ptr<BorrowedMemories>(new BorrowedMemories(
-      std::make_shared<const Mapping>(std::move(page->mapping)), std::move(page->fd)));
+      owner, std::make_shared<const Mapping>(std::move(page->mapping)), std::move(page->fd)));
 }
 
 absl::Status BorrowedMemories::Take(uint32_t number, uint64_t size, int fd) {
@@ -169,6 +171,7 @@ absl::Status BorrowedMemories::Take(uint32_t number, uint64_t size, int fd) {
     return absl::InternalError(
         absl::StrCat("MEMORY frame of memory ", number, " of ", size, " bytes"));
   }
+  if (!of_same_user_.has_value()) of_same_user_ = IsSameUser(owner_);
   Memory& memory = memories_[number];
   if (memory.mapping != nullptr) mapped_ -= memory.size;
   memory = {.mapping = nullptr, .size = size};

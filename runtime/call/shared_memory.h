@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "nigh/message_extras.h"
 #include "nigh/mutex.h"
+#include "nigh/peer_identity.h"
 #include "nigh/runtime/base/mapping.h"
 #include "nigh/runtime/base/sealed_memory.h"
 #include "nigh/runtime/wire/sections.h"
@@ -145,8 +147,9 @@ class LentMemories {
 // go of what has been borrowed.
 class BorrowedMemories {
  public:
-  // Makes the page in which this side counts.
-  static absl::StatusOr<std::unique_ptr<BorrowedMemories>> Make();
+  // Makes the page in which this side counts. `owner`, whose they are, outlives them; who that is
+  // is asked once a memory comes.
+  static absl::StatusOr<std::unique_ptr<BorrowedMemories>> Make(const PeerIdentity& owner);
 
   // For the peer, once.
   UniqueFd TakePageFd() { return std::move(page_fd_); }
@@ -157,13 +160,17 @@ class BorrowedMemories {
   // A part of it, where it is. INTERNAL: there is no such part. RESOURCE_EXHAUSTED: the memory
   // could not be mapped; the use is given back.
   absl::StatusOr<Attachment> Borrow(const SharedPart& part);
+  // Whether what has been borrowed may be read where it is: the owner is as good as this process.
+  bool readable_in_place() const { return of_same_user_.value_or(false); }
 
  private:
   class Loan;
 
-  BorrowedMemories(std::shared_ptr<const Mapping> page, UniqueFd page_fd)
-      : page_(std::move(page)), page_fd_(std::move(page_fd)) {}
+  BorrowedMemories(const PeerIdentity& owner, std::shared_ptr<const Mapping> page, UniqueFd page_fd)
+      : owner_(owner), page_(std::move(page)), page_fd_(std::move(page_fd)) {}
 
+  const PeerIdentity& owner_;
+  std::optional<bool> of_same_user_;  // IsSameUser(owner_), once a memory has come
   const std::shared_ptr<const Mapping> page_;
   UniqueFd page_fd_;
   size_t mapped_ = 0;  // bytes

@@ -269,6 +269,20 @@ TEST_F(HostileSharing, ALongerPartThanIsAcceptedEndsItsCall) {
             absl::StatusCode::kResourceExhausted);
 }
 
+// The number alone is not enough: it may be that of root in a container.
+TEST(BorrowedMemories, AreReadInPlaceFromTheSameUserAlone) {
+  const SealedMemory memory = CreateSealedMemory(kMemory).value();
+  const PeerIdentity self = {.address = "", .uid = ::geteuid(), .pid = ::getpid()};
+  const PeerIdentity same_number = {.address = "", .uid = ::geteuid()};
+  const PeerIdentity other = {.address = "", .uid = ::geteuid() + 1, .pid = ::getpid()};
+  for (const PeerIdentity* const owner : {&self, &same_number, &other}) {
+    const std::unique_ptr<BorrowedMemories> borrowed = BorrowedMemories::Make(*owner).value();
+    EXPECT_FALSE(borrowed->readable_in_place()) << "before it is known whose they are";
+    ASSERT_EQ(borrowed->Take(0, kMemory, memory.fd.get()), absl::OkStatus());
+    EXPECT_EQ(borrowed->readable_in_place(), owner == &self);
+  }
+}
+
 class HostileServersAttachments : public ChannelFixture {
  protected:
   HostileServersAttachments()
