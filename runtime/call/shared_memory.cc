@@ -56,17 +56,10 @@ Attachment SharedBuffer::Share(size_t size) const {
 
 bool SharedBuffer::IsFree() const { return memory_->IsFree(); }
 
-void Lent::SetReturns(std::shared_ptr<const Mapping> page) {
-  page_ = std::move(page);
-  returns_.store(reinterpret_cast<const ReturnsPage*>(page_->bytes().data()),
-                 std::memory_order_release);
-}
-
 bool Lent::IsBack() const {
   if (over_.load(std::memory_order_acquire)) return true;
   const uint32_t used = used_.load(std::memory_order_relaxed);
-  const ReturnsPage* const returns = returns_.load(std::memory_order_acquire);
-  if (returns == nullptr) return used == 0;
+  const auto* const returns = reinterpret_cast<const ReturnsPage*>(page_->bytes().data());
   // Acquire pairs with the store of a Loan: whoever gave it back has read what is now overwritten.
   return returns->returned[number_].load(std::memory_order_acquire) == used;
 }
@@ -111,10 +104,9 @@ std::shared_ptr<Lent> LentMemories::Add(SharedMemory& memory) {
   });
   if (free == lent_.end()) return nullptr;
   const std::shared_ptr<Lent> former = *free;
-  *free =
-      std::make_shared<Lent>(memory.weak_from_this(), static_cast<uint32_t>(free - lent_.begin()));
+  *free = std::make_shared<Lent>(memory.weak_from_this(),
+                                 static_cast<uint32_t>(free - lent_.begin()), page_);
   if (former != nullptr) (*free)->GoOnAfter(*former);
-  if (page_ != nullptr) (*free)->SetReturns(page_);
   memory.Add(*free);
   return *free;
 }
@@ -122,9 +114,6 @@ std::shared_ptr<Lent> LentMemories::Add(SharedMemory& memory) {
 bool LentMemories::SetReturns(std::shared_ptr<const Mapping> page) {
   if (page_ != nullptr) return false;
   page_ = std::move(page);
-  for (const std::shared_ptr<Lent>& lent : lent_) {
-    if (lent != nullptr) lent->SetReturns(page_);
-  }
   return true;
 }
 

@@ -47,8 +47,9 @@ class SharedMemory;
 // A memory of this side's as one connection knows it. Thread-safe.
 class Lent {
  public:
-  Lent(std::weak_ptr<SharedMemory> memory, uint32_t number)
-      : memory_(std::move(memory)), number_(number) {}
+  // `page`: where the peer counts.
+  Lent(std::weak_ptr<SharedMemory> memory, uint32_t number, std::shared_ptr<const Mapping> page)
+      : memory_(std::move(memory)), number_(number), page_(std::move(page)) {}
 
   uint32_t number() const { return number_; }
   bool Is(const std::weak_ptr<const SharedMemory>& memory) const {
@@ -59,8 +60,6 @@ class Lent {
   void GoOnAfter(const Lent& former) {
     used_.store(former.used_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   }
-  // Once: where the peer counts.
-  void SetReturns(std::shared_ptr<const Mapping> page);
   // The connection is no more.
   void End() { over_.store(true, std::memory_order_release); }
 
@@ -72,10 +71,9 @@ class Lent {
  private:
   const std::weak_ptr<SharedMemory> memory_;
   const uint32_t number_;
+  const std::shared_ptr<const Mapping> page_;
   std::atomic<uint32_t> used_ = 0;
   std::atomic<bool> over_ = false;
-  std::shared_ptr<const Mapping> page_;  // keeps the next
-  std::atomic<const ReturnsPage*> returns_ = nullptr;
 };
 
 // One use of it, by a message. If that never leaves, the use is taken back.
@@ -92,7 +90,6 @@ class LentUse {
     if (lent_ != nullptr) lent_->TakeBack();
   }
 
-  explicit operator bool() const { return lent_ != nullptr; }
   // The message has left.
   void Leave() { lent_ = nullptr; }
 
@@ -131,10 +128,12 @@ class LentMemories {
 
   // As the connection knows `memory`; null: not yet.
   std::shared_ptr<Lent> Find(const SharedMemory& memory) const;
-  // Has it known under a number, which is to be said to the peer. Null: there is none left.
+  // Has it known under a number, which is to be said to the peer. Null: there is none left. Once
+  // it may lend.
   std::shared_ptr<Lent> Add(SharedMemory& memory);
-  // Where the peer counts. False: that has been said before. Nothing is lent before.
+  // Where the peer counts. False: that has been said before.
   bool SetReturns(std::shared_ptr<const Mapping> page);
+  // Whether it has been said.
   bool may_lend() const { return page_ != nullptr; }
   void End();
 
