@@ -242,19 +242,24 @@ TEST_P(SharedBufferTest, IsFreeWhenTheConnectionHasEnded) {
 }
 
 TEST_P(SharedBufferTest, IsGivenBackByWhoeverDoesNotTakeIt) {
-  const std::unique_ptr<Screen> screen =
-      Open({.limits = {.max_message = 1000, .max_attachment = 1 << 20, .shares_memory = true}});
+  const std::unique_ptr<Screen> screen = Open();
   const SharedBuffer buffer = Filled('a');
-  // No such method.
-  {
+  struct Refused {
+    const char* method;
+    const char* request;
+    absl::StatusCode code;
+  };
+  for (const Refused& call :
+       {Refused{"/nigh.testing.Album/Burn", "", absl::StatusCode::kUnimplemented},
+        Refused{"/nigh.testing.Album/Show", "no message", absl::StatusCode::kInternal}}) {
     ClientContext context;
     context.SetAttachment(buffer.Share());
     std::string reply;
-    EXPECT_EQ(
-        GenericStub(screen->channel).Call(context, "/nigh.testing.Album/Burn", "", &reply).code(),
-        absl::StatusCode::kUnimplemented);
+    EXPECT_EQ(GenericStub(screen->channel).Call(context, call.method, call.request, &reply).code(),
+              call.code);
+    context.SetAttachment(Attachment());
+    EXPECT_TRUE(BecomesFree(buffer));
   }
-  EXPECT_TRUE(BecomesFree(buffer));
 }
 
 TEST_P(SharedBufferTest, ThoseThatAreNoMoreMakeRoomForOthers) {
