@@ -109,7 +109,9 @@ class CameraService final : public Camera::Service {
     }
   }
 
-  // Waits for a buffer that nobody looks at any more, and fills it.
+  // Waits for a buffer that nobody looks at any more, and fills it. Nothing tells of one that has
+  // become free: the viewers give it back by a store, so the camera looks now and then, as it would
+  // at the time of its next frame.
   nigh::Attachment Grab(int64_t number) {
     for (;; absl::SleepFor(absl::Microseconds(20))) {
       for (nigh::SharedBuffer& buffer : buffers_) {

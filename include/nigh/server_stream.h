@@ -37,7 +37,7 @@ class HandlerCall {
   virtual void Abort(const absl::Status& status) = 0;
   // Sets a timer, so that a deadline that passes cancels the call even if nobody asks.
   virtual void WatchDeadline() = 0;
-  // As the context's.
+  // As ServerContext's.
   virtual absl::StatusOr<AttachmentBuffer> AllocateAttachment(size_t size) = 0;
 
   // For coroutines, whose reads and writes are made of these.

@@ -127,14 +127,14 @@ class Connection {
   // claimed. Makes no system call. Only after Flush is the peer sure to see the frame.
   virtual void Commit(const FrameHeader& header) = 0;
 
+  // Bytes of memory that both sides share, in which longer payloads lie; 0: the peer reads none.
+  virtual size_t bulk_size() const { return 0; }
   // Memory for a payload that is longer than max_payload(), in one piece, which the peer reads
   // where it lies; of media that share memory. nullopt: there is none now, so the payload is to be
   // cut.
   // It may be filled by any thread meanwhile, and is then committed, or freed, by the sending one.
   virtual std::optional<ByteSpan> AllocateBulk(size_t /*payload*/) { return std::nullopt; }
-  // How much memory of this kind there is, for a peer that may read it.
-  virtual size_t bulk_size() const { return 0; }
-  // The same for what the program fills when it likes, and sends as often as it likes: of `size`
+  // Such memory for what the program fills when it likes, and sends as often as it likes: of `size`
   // bytes, longer than max_payload(). Any thread may let go of its owner, and may use the memory
   // until then, even if the connection is no more. nullopt: there is none now.
   virtual std::optional<HeldBulk> HoldBulk(size_t /*size*/) { return std::nullopt; }
@@ -144,8 +144,8 @@ class Connection {
   virtual std::optional<ByteSpan> ExtendBulk(ConstByteSpan /*held*/, size_t /*before*/) {
     return std::nullopt;
   }
-  // Makes a frame of all of it, header.length bytes. False: there is no room for the frame now, and
-  // the memory is still the caller's; Arm(kSend) tells when to try again.
+  // Makes a frame of all that was allocated, header.length bytes. False: there is no room for the
+  // frame now, and the memory is still the caller's; Arm(kSend) tells when to try again.
   virtual bool CommitBulk(const FrameHeader& /*header*/, ByteSpan /*allocated*/) { return false; }
   virtual void FreeBulk(ByteSpan /*allocated*/) {}
   // Gives memory of AllocateBulk that is free now back to the system: a part of it, so that it
