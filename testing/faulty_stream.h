@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/types/span.h"
 #include "nigh/testing/fault_lane.h"
 #include "nigh/testing/fault_script.h"
 #include "nigh/testing/gate.h"
@@ -25,6 +26,10 @@ class FaultyStream final : public ForwardingStream {
 
   ssize_t Read(ByteSpan to) override;
   ssize_t Write(ConstByteSpan from) override { return WriteMaybeWith(from, nullptr); }
+  ssize_t ReadScattered(absl::Span<const ByteSpan> to) override { return Read(to.front()); }
+  ssize_t WriteGathered(absl::Span<const ConstByteSpan> from) override {
+    return Write(from.front());
+  }
   ssize_t WriteWith(ConstByteSpan from, const Descriptors& descriptors) override {
     return WriteMaybeWith(from, &descriptors);
   }

@@ -16,7 +16,9 @@ class Fifo {
   bool empty() const { return front_ == items_.size(); }
   size_t size() const { return items_.size() - front_; }
   T& front() { return items_[front_]; }
+  const T& front() const { return items_[front_]; }
   T& operator[](size_t i) { return items_[front_ + i]; }  // counted from the front
+  const T& operator[](size_t i) const { return items_[front_ + i]; }
   void push_back(T item) { items_.push_back(std::move(item)); }
 
   void pop_front() {

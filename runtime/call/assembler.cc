@@ -9,17 +9,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "nigh/runtime/call/payload_buffer.h"
 #include "nigh/transport/frame.h"
 
 namespace nigh {
 namespace {
 
-// A peer announces a size before it sends the bytes. No more than this is reserved in advance: a
-// header alone must not cost memory.
-constexpr size_t kMaxReserve = size_t{64} << 10;
-// The memory grows by this factor, up to the announced size. Doubling would copy a long message
-// twice as often.
-constexpr size_t kGrowth = 4;
 // Memory serves a payload if it has no more than this part of it too much.
 constexpr size_t kMostSlack = 4;
 
@@ -44,18 +39,27 @@ std::optional<FrameKind> Assembler::Unfinished(uint32_t call) const {
 
 absl::Status Assembler::Begin(const Frame& first, FrameExtras extras) {
   if (absl::Status status = Interrupt(first.header); !status.ok()) return status;
+  const size_t size = size_t{first.header.length} + first.header.rest;
+  PayloadBuffer payload;
+  // Not much more than is needed: it may be kept for long.
+  if (spare_.capacity() >= size && spare_.capacity() <= size + size / kMostSlack) {
+    payload = std::exchange(spare_, PayloadBuffer());
+  } else if (spare_.capacity() < size) {
+    Trim();
+  }
+  // A header alone costs no memory: pages are made of what has come.
+  if (!payload.Reset(size)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no memory for a payload of ", size, " bytes"));
+  }
+  payload.Append(first.payload);
   Whole& whole = unfinished_[first.header.call];
   whole.header = first.header;
   whole.extras = std::move(extras);
-  const size_t size = size_t{first.header.length} + first.header.rest;
-  // Not much more than is needed: it may be kept for long.
-  if (spare_.capacity() <= size + size / kMostSlack) {
-    whole.payload = std::exchange(spare_, std::string());
-  }
-  whole.announced = std::max(size, whole.payload.capacity());
+  whole.payload = std::move(payload);
+  whole.announced = whole.payload.capacity();
   announced_ += whole.announced;
-  whole.payload.reserve(std::min(size, kMaxReserve));
-  whole.payload.append(AsText(first.payload).data(), first.payload.size());
+  AnnouncePlace(first.header.call, whole.payload.room().first(first.header.rest));
   return absl::OkStatus();
 }
 
@@ -68,14 +72,17 @@ absl::StatusOr<std::optional<Assembler::Whole>> Assembler::Add(const Frame& piec
         "PIECE frame of call ", piece.header.call, ": ", piece.header.length, " bytes and ",
         piece.header.rest, " to come, where ", whole.header.rest, " were missing"));
   }
-  const size_t size = whole.payload.size() + piece.payload.size();
-  if (size > whole.payload.capacity()) {
-    // In proportion to what has really been sent.
-    whole.payload.reserve(std::min(size + piece.header.rest, kGrowth * size));
+  if (piece.payload.data() == whole.payload.room().data()) {
+    whole.payload.Extend(piece.payload.size());
+  } else {
+    whole.payload.Append(piece.payload);
   }
-  whole.payload.append(AsText(piece.payload).data(), piece.payload.size());
   whole.header.rest = piece.header.rest;
-  if (whole.header.rest != 0) return std::nullopt;
+  if (whole.header.rest != 0) {
+    AnnouncePlace(piece.header.call, whole.payload.room().first(whole.header.rest));
+    return std::nullopt;
+  }
+  WithdrawPlace();
   whole.header.length = static_cast<uint32_t>(whole.payload.size());
   std::optional<Whole> finished = std::move(whole);
   announced_ -= finished->announced;
@@ -86,14 +93,15 @@ absl::StatusOr<std::optional<Assembler::Whole>> Assembler::Add(const Frame& piec
 void Assembler::Erase(uint32_t call) {
   const auto entry = unfinished_.find(call);
   if (entry == unfinished_.end()) return;
+  WithdrawPlace();
   announced_ -= entry->second.announced;
   unfinished_.erase(entry);
 }
 
-bool Assembler::GiveBack(std::string& payload) {
+bool Assembler::GiveBack(PayloadBuffer& payload) {
   if (payload.capacity() <= spare_.capacity()) return false;
   spare_ = std::move(payload);
-  spare_.clear();
+  (void)spare_.Reset(0);
   return true;
 }
 

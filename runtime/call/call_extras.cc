@@ -225,11 +225,11 @@ absl::Status SessionExtras::TakeMemory(const FrameHeader& header, FrameSender& s
 
 Attachment SessionExtras::Keep(ConstByteSpan attachment, FrameExtras& frame) const {
   if (attachment.empty()) return Attachment();
-  // A short one is copied: it would keep much else with it, or lie in its string's own object.
+  // A short one is copied: it would keep much else with it.
   const bool is_most = frame.owned != nullptr && attachment.size() >= kLeastInPlace &&
                        frame.owned->capacity() - attachment.size() <= attachment.size() / 4;
   if (is_most) {
-    auto owner = std::make_shared<const std::string>(std::move(*frame.owned));
+    auto owner = std::make_shared<const PayloadBuffer>(std::move(*frame.owned));
     frame.owned = nullptr;
     return Attachment(attachment, std::move(owner));
   }

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -16,6 +15,7 @@
 #include "nigh/peer_identity.h"
 #include "nigh/runtime/call/call_errors.h"
 #include "nigh/runtime/call/call_sections.h"
+#include "nigh/runtime/call/payload_buffer.h"
 #include "nigh/runtime/call/shared_memory.h"
 #include "nigh/runtime/call/window.h"
 #include "nigh/runtime/wire/hello.h"
@@ -96,7 +96,7 @@ absl::string_view WhyNotPassed(const UniqueFd& fd);
 // What comes with a payload besides its bytes.
 struct FrameExtras {
   // Holds the payload, and may be taken over; or null.
-  std::string* owned = nullptr;
+  PayloadBuffer* owned = nullptr;
   // Keeps the payload where it is; or null.
   std::shared_ptr<const void> kept = nullptr;
   std::unique_ptr<Descriptors> descriptors = nullptr;

@@ -255,12 +255,12 @@ FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::str
   return whole;
 }
 
-std::unique_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
-  if (size > spare_size_ || size <= max_payload_) {
-    return std::unique_ptr<std::byte[]>(new std::byte[size]);
+std::shared_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
+  if (size > max_payload_ && size <= spare_size_ && spare_.use_count() == 1) {
+    spare_size_ = 0;
+    return std::move(spare_);
   }
-  spare_size_ = 0;
-  return std::move(spare_);
+  return std::make_shared_for_overwrite<std::byte[]>(size);
 }
 
 void FrameSender::GiveBack(Waiting& waiting) {
@@ -304,30 +304,46 @@ void FrameSender::DiscountDescriptors(const Waiting& waiting) {
 }
 
 bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
-  if (waiting.descriptors != nullptr && !connection_.descriptors()->HasRoom()) return false;
-  const size_t left = waiting.size - waiting.sent;
-  const bool in_bulk = !waiting.bulk.empty();
-  const size_t piece = in_bulk ? left : std::min({left, most, max_payload_});
-  const auto attach = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (waiting.descriptors == nullptr) return;
-    DiscountDescriptors(waiting);
-    connection_.descriptors()->Attach(std::move(waiting.descriptors));
-  };
-  const FrameHeader header = PieceHeader(waiting.header, waiting.sent, piece, waiting.size);
-  if (in_bulk) {
-    if (!connection_.CommitBulk(header, waiting.bulk)) return false;
-    attach();
+  const bool has_descriptors = waiting.descriptors != nullptr;
+  if (has_descriptors && !connection_.descriptors()->HasRoom()) return false;
+  size_t piece = waiting.size - waiting.sent;
+  if (!waiting.bulk.empty()) {
+    if (!connection_.CommitBulk(PieceHeader(waiting.header, waiting.sent, piece, waiting.size),
+                                waiting.bulk))
+      return false;
+    AttachDescriptors(waiting);
   } else {
-    const std::optional<ByteSpan> claim = connection_.Claim(piece);
-    if (!claim.has_value()) return false;
-    waiting.CopyTo(waiting.sent, claim->first(piece));
-    attach();
-    connection_.Commit(header);
+    piece = std::min({piece, most, max_payload_});
+    const bool from_memory = sends_from_memory_ && waiting.size > max_payload_;
+    const ConstByteSpan part = waiting.NextPart();
+    if (from_memory) piece = std::min(piece, part.size());
+    if (!from_memory || has_descriptors || piece < kLeastFromMemory) {
+      if (!CommitCopied(waiting, piece)) return false;
+    } else if (!connection_.CommitFrom(
+                   PieceHeader(waiting.header, waiting.sent, piece, waiting.size),
+                   part.first(piece), waiting.NextOwner())) {
+      return false;
+    }
   }
   if (waiting.sent == 0 && IsRequest(waiting.header)) BeginRequest(waiting.order);
   waiting.lent.Leave();
   waiting.sent += piece;
   return true;
+}
+
+bool FrameSender::CommitCopied(Waiting& waiting, size_t piece) {
+  const std::optional<ByteSpan> claim = connection_.Claim(piece);
+  if (!claim.has_value()) return false;
+  waiting.CopyTo(waiting.sent, claim->first(piece));
+  AttachDescriptors(waiting);
+  connection_.Commit(PieceHeader(waiting.header, waiting.sent, piece, waiting.size));
+  return true;
+}
+
+void FrameSender::AttachDescriptors(Waiting& waiting) {
+  if (waiting.descriptors == nullptr) return;
+  DiscountDescriptors(waiting);
+  connection_.descriptors()->Attach(std::move(waiting.descriptors));
 }
 
 Sent FrameSender::Resume() {

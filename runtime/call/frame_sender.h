@@ -63,7 +63,10 @@ class FrameSender {
   // `connection` must outlive the sender. So must `kept`, to which the bytes of frames that wait
   // are added; it may be null.
   explicit FrameSender(Connection& connection, ByteCount* kept = nullptr)
-      : connection_(connection), max_payload_(connection.max_payload()), waiting_bytes_(kept) {}
+      : connection_(connection),
+        max_payload_(connection.max_payload()),
+        sends_from_memory_(connection.sends_from_memory()),
+        waiting_bytes_(kept) {}
 
   // Sends one frame, or queues it. Fills in header.length and header.rest. `message` may be null,
   // otherwise it has been measured. The header is filled in where it is: a copy of fields that have
@@ -167,7 +170,7 @@ class FrameSender {
  private:
   struct Waiting {
     FrameHeader header = {};
-    std::unique_ptr<std::byte[]> payload;  // not zeroed: a long message is written once
+    std::shared_ptr<std::byte[]> payload;  // not zeroed: a long message is written once
     ByteSpan bulk = {};                    // where the payload is instead, if not empty
     Attachment attachment = {};            // ends the payload, beyond the bytes that are there
     size_t size = 0;                       // bytes of payload, with that
@@ -180,6 +183,9 @@ class FrameSender {
     size_t own_size() const { return size - attachment.size(); }
     // Copies bytes of the payload, from `from` on.
     void CopyTo(size_t from, ByteSpan to) const;
+    // What is to be committed next, up to where it goes on elsewhere, and what keeps that.
+    ConstByteSpan NextPart() const;
+    std::shared_ptr<const void> NextOwner() const;
   };
 
   // So many frames that overtake take a piece of what is held back along.
@@ -188,6 +194,8 @@ class FrameSender {
   static constexpr int64_t kQuietNanos = 30'000;
   // A longer buffer is not kept for the next message.
   static constexpr size_t kMaxSpareBuffer = size_t{2} << 20;
+  // A shorter piece is copied into the connection: that takes less than to send it where it is.
+  static constexpr size_t kLeastFromMemory = size_t{8} << 10;
 
   // A frame with extras always waits its turn, which may be now: what sends in place knows nothing
   // of them.
@@ -242,14 +250,18 @@ class FrameSender {
   // Keeps what waits. False: too much waits already, and the connection is given up.
   bool Keep(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a buffer of `size` bytes for what waits, and gives it back.
-  std::unique_ptr<std::byte[]> TakeBuffer(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<std::byte[]> TakeBuffer(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveBack(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether it leaves in one frame that is short to the medium.
   bool IsShort(const Waiting& waiting) const {
     return waiting.size <= max_payload_ || !waiting.bulk.empty();
   }
-  // Commits the next piece of `waiting`, of `most` bytes. False: no room.
+  // Commits the next piece of `waiting`, of up to `most` bytes. False: no room.
   bool CommitPiece(Waiting& waiting, size_t most) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of CommitPiece: so many bytes of it, by the connection's memory.
+  bool CommitCopied(Waiting& waiting, size_t piece) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has the frame that is about to leave, or in bulk memory has left, take its descriptors along.
+  void AttachDescriptors(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether the frame of some call may leave once there is room.
   bool MayTakeTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !short_turns_.empty() || (!turns_.empty() && !overtaken_);
@@ -282,6 +294,7 @@ class FrameSender {
   const BirthProcess birth_;
   Connection& connection_;
   const size_t max_payload_;
+  const bool sends_from_memory_;
   // Set before anything that stays behind can have an effect: whoever receives an answer to the
   // part that has left sees it.
   std::atomic<bool> busy_ = false;
@@ -321,7 +334,8 @@ class FrameSender {
   std::function<void()> on_long_message_ ABSL_GUARDED_BY(mutex_);
   // The buffer of the last long message, for the next one. The C library would give its pages back
   // to the kernel, and getting new ones takes longer than filling them.
-  std::unique_ptr<std::byte[]> spare_ ABSL_GUARDED_BY(mutex_);
+  // The connection may have some of it still to send.
+  std::shared_ptr<std::byte[]> spare_ ABSL_GUARDED_BY(mutex_);
   size_t spare_size_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -40,6 +40,16 @@ void FrameSender::Waiting::CopyTo(size_t from, ByteSpan to) const {
   std::memcpy(to.data(), attachment.bytes().data() + (from - own_size()), to.size());
 }
 
+ConstByteSpan FrameSender::Waiting::NextPart() const {
+  if (sent < own_size()) return {payload.get() + sent, own_size() - sent};
+  return attachment.bytes().subspan(sent - own_size());
+}
+
+std::shared_ptr<const void> FrameSender::Waiting::NextOwner() const {
+  if (sent < own_size()) return payload;
+  return attachment.owner();
+}
+
 Sent FrameSender::SendWithLocked(const Extras& extras, FrameHeader&& header,
                                  absl::string_view others, const MessageSource* message) {
   if (broken_) return Sent::kFailed;

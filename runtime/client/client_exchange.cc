@@ -283,7 +283,7 @@ bool ClientExchange::Read(MessageTarget target) {
 void ClientExchange::ParseInbox() {
   Message message = std::move(inbox_.front());
   inbox_.pop_front();
-  Parse(AsBytes(message.bytes), std::move(message.extras));
+  Parse(message.bytes.bytes(), std::move(message.extras));
 }
 
 void ClientExchange::Parse(ConstByteSpan message, std::shared_ptr<Extras> extras) {
@@ -448,12 +448,12 @@ void ClientExchange::Deliver(Reply reply, const FrameExtras* extras, bool in_pla
   if (in_place && target_ && !target_filled_ && inbox_.empty()) {
     return Parse(message, std::move(reply.extras));
   }
-  // A string that holds nothing but the message is taken over; one with sections is copied from.
-  std::string* const owned = extras == nullptr ? nullptr : extras->owned;
+  // What holds nothing but the message is taken over; what has sections, too, is copied from.
+  PayloadBuffer* const owned = extras == nullptr ? nullptr : extras->owned;
   if (owned != nullptr && owned->size() == message.size()) {
     inbox_.push_back({std::move(*owned), std::move(reply.extras)});
   } else {
-    inbox_.push_back({std::string(AsText(message)), std::move(reply.extras)});
+    inbox_.push_back({PayloadBuffer(message), std::move(reply.extras)});
   }
   Changed();
 }

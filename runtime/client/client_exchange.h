@@ -151,7 +151,7 @@ class ClientExchange {
 
  private:
   struct Message {
-    std::string bytes;
+    PayloadBuffer bytes;
     std::shared_ptr<Extras> extras;  // that came with it; or null
   };
   // Who waits. Only the reader, whose target it is, may parse messages in place.

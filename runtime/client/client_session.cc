@@ -74,7 +74,8 @@ ClientSession::ClientSession(std::unique_ptr<Connection> connection, std::string
     : link_(std::move(connection), std::move(name), options.limits, pump_, takes_fds),
       pump_(link_.connection(), link_.sender(), *this, options),
       cooling_(OwnPoller(options), [this] { return Cool(); }),
-      handshake_(link_, std::move(expected)) {
+      handshake_(link_, std::move(expected)),
+      assembler_(link_.connection()) {
   link_.sender().OnLongMessage([this] { cooling_.Use(weak_from_this()); });
 }
 
@@ -179,11 +180,11 @@ bool ClientSession::TakePiece(const Frame& frame, const void* own) {
   if (!whole.ok()) return Violated(whole.status());
   if (!whole->has_value()) return true;
   const FrameHeader& header = (*whole)->header;
-  std::string& payload = (*whole)->payload;
+  PayloadBuffer& payload = (*whole)->payload;
   if (Slot* const slot = link_.slots().Find(header.call)) {
     FrameExtras& extras = (*whole)->extras;
     extras.owned = &payload;
-    Route(*slot, header, AsBytes(payload), &extras, own);
+    Route(*slot, header, payload.bytes(), &extras, own);
   }
   if (payload.capacity() <= link_.limits().max_message && assembler_.GiveBack(payload)) {
     cooling_.Use(weak_from_this());

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <utility>
 
 #include "nigh/runtime/call/call_extras.h"
@@ -25,7 +24,7 @@ void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, FrameExt
   if (count_ == frames_.size()) frames_.emplace_back();
   Taken& taken = frames_[count_++];
   taken.header = header;
-  std::string* const owned = extras == nullptr ? nullptr : extras->owned;
+  PayloadBuffer* const owned = extras == nullptr ? nullptr : extras->owned;
   taken.extras = extras == nullptr ? FrameExtras() : std::move(*extras);
   if (taken.extras.kept != nullptr) {
     taken.elsewhere = payload;
@@ -34,16 +33,14 @@ void TakenFrames::Add(const FrameHeader& header, ConstByteSpan payload, FrameExt
   if (owned != nullptr && owned->size() == payload.size()) {
     taken.payload = std::move(*owned);
   } else {
-    const absl::string_view text = AsText(payload);
-    taken.payload.assign(text.data(), text.size());
+    taken.payload.Assign(payload);
   }
 }
 
 void TakenFrames::Clear() {
   for (size_t i = 0; i < count_; ++i) {
     frames_[i].extras = {};
-    // Which an assignment would not free.
-    if (frames_[i].payload.capacity() > kKeptBytes) std::string().swap(frames_[i].payload);
+    if (frames_[i].payload.capacity() > kKeptBytes) frames_[i].payload = PayloadBuffer();
   }
   count_ = 0;
   refused_.reset();

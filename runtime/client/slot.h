@@ -87,11 +87,11 @@ class TakenFrames {
  public:
   struct Taken {
     FrameHeader header;
-    std::string payload;
+    PayloadBuffer payload;
     ConstByteSpan elsewhere = {};  // the payload, if that is kept where it is
     FrameExtras extras = {};       // that came with it
 
-    ConstByteSpan bytes() const { return extras.kept == nullptr ? AsBytes(payload) : elsewhere; }
+    ConstByteSpan bytes() const { return extras.kept == nullptr ? payload.bytes() : elsewhere; }
   };
 
   // Copies a frame, unless it is kept. `extras`, which is taken over, may be null. Of messages

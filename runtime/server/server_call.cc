@@ -189,7 +189,7 @@ bool ServerCall::ReadMessage(MessageTarget target) {
   if (!Await(Event::kMessage) || !is_open() || inbox_.empty()) return false;
   Message received = std::move(inbox_.front());
   inbox_.pop_front();
-  const std::string& message = received.bytes;
+  const PayloadBuffer& message = received.bytes;
   link_.account()->kept().Subtract(message.size() + kEntry);
   reading_ = received.attachment_size();
   const size_t size = SizeInWindow(message.size(), received.extras.get());
@@ -197,7 +197,7 @@ bool ServerCall::ReadMessage(MessageTarget target) {
   absl::Status parsed;
   {
     MutexUnlock unlock(mutex_);
-    parsed = target.Parse(AsBytes(message));
+    parsed = target.Parse(message.bytes());
   }
   // The call may have been ended while the mutex was free.
   if (parsed.ok()) {

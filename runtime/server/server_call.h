@@ -160,7 +160,7 @@ class ServerCall final : public HandlerCall {
 
   // A message that waits for the handler.
   struct Message {
-    std::string bytes;
+    PayloadBuffer bytes;
     std::shared_ptr<Extras> extras;  // that came with it; or null
 
     size_t attachment_size() const { return extras == nullptr ? 0 : extras->attachment.size(); }

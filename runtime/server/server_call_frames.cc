@@ -127,7 +127,7 @@ absl::Status ServerCall::TakeRequest(const FrameHeader& header, ConstByteSpan pa
   (void)state_.Receive(message, (header.flags & kEnd) != 0);
   if (message && request_ == nullptr) {
     (void)window_.Received(SizeInWindow(bytes.size(), extras.get()));
-    inbox_.push_back({std::string(AsText(bytes)), std::move(extras)});
+    inbox_.push_back({PayloadBuffer(bytes), std::move(extras)});
     link_.account()->kept().Add(bytes.size() + inbox_.back().attachment_size() + kEntry);
   }
   return absl::OkStatus();
@@ -184,7 +184,7 @@ absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
   if (message && !has_sections && frame.owned != nullptr) {
     inbox_.push_back({std::move(*frame.owned), nullptr});
   } else if (message) {
-    inbox_.push_back({std::string(AsText(parts.message)), std::move(extras)});
+    inbox_.push_back({PayloadBuffer(parts.message), std::move(extras)});
   }
   Changed();
   return absl::OkStatus();

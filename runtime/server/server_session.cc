@@ -48,7 +48,8 @@ ServerSession::ServerSession(std::unique_ptr<Connection> connection, Reach reach
       dispatcher_(dispatcher),
       rules_(rules),
       poll_cost_(link_.connection().poll_cost()),
-      receiver_(link_.connection()) {
+      receiver_(link_.connection()),
+      assembler_(link_.connection()) {
   link_.sender().OnLongMessage([this] { cooling_.Use(weak_from_this()); });
 }
 
@@ -319,7 +320,7 @@ bool ServerSession::OnPiece(const Frame& frame) {
   Assembler::Whole& finished = **whole;
   extras_ = std::move(finished.extras);
   extras_.owned = &finished.payload;
-  const ConstByteSpan payload = AsBytes(finished.payload);
+  const ConstByteSpan payload = finished.payload.bytes();
   bool handled = false;
   if (finished.header.kind == FrameKind::kRequest) {
     --unfinished_requests_;

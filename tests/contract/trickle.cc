@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
@@ -25,6 +26,10 @@ class TrickleStream final : public ForwardingStream {
 
   ssize_t Read(ByteSpan to) override { return ForwardingStream::Read(to.first(1)); }
   ssize_t Write(ConstByteSpan from) override { return ForwardingStream::Write(from.first(1)); }
+  ssize_t ReadScattered(absl::Span<const ByteSpan> to) override { return Read(to.front()); }
+  ssize_t WriteGathered(absl::Span<const ConstByteSpan> from) override {
+    return Write(from.front());
+  }
   ssize_t WriteWith(ConstByteSpan from, const Descriptors& descriptors) override {
     return ForwardingStream::WriteWith(from.first(1), descriptors);
   }

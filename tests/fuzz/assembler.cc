@@ -11,8 +11,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "nigh/peer_identity.h"
 #include "nigh/transport/bytes.h"
+#include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
+#include "nigh/transport/waiter.h"
 #include "tests/fuzz/input.h"
 
 namespace nigh::testing {
@@ -31,6 +35,33 @@ std::string Payload(uint32_t length, uint8_t step) {
   return payload;
 }
 
+// A connection that does nothing but remember where pieces are to go.
+class Medium final : public Connection {
+ public:
+  void ReceiveInto(uint32_t call, ByteSpan to) override {
+    place_call = call;
+    place = to;
+  }
+
+  std::optional<ByteSpan> Claim(size_t) override { return std::nullopt; }
+  void Commit(const FrameHeader&) override {}
+  Flushed Flush() override { return Flushed::kAll; }
+  Received Receive(absl::Span<Frame>) override { return {}; }
+  void Release(size_t) override {}
+  absl::Status End(Interest) const override { return absl::OkStatus(); }
+  Wake Arm(Interest) override { return Wake::Ready(); }
+  Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }
+  void Close() override {}
+  size_t max_payload() const override { return UINT8_MAX; }
+  const PeerIdentity& peer() const override { return peer_; }
+
+  uint32_t place_call = 0;
+  ByteSpan place;
+
+ private:
+  const PeerIdentity peer_;
+};
+
 class Steps {
  public:
   // False: the session would end the connection here.
@@ -48,9 +79,14 @@ class Steps {
     return begun.ok();
   }
 
-  bool Add(const FrameHeader& header, const std::string& payload) {
-    const absl::StatusOr<std::optional<Assembler::Whole>> whole =
-        assembler_.Add({header, AsBytes(payload)});
+  // `in_place`: the piece is received where the assembler wants it, if it wants it anywhere.
+  bool Add(const FrameHeader& header, const std::string& payload, bool in_place) {
+    ConstByteSpan bytes = AsBytes(payload);
+    if (in_place && medium_.place_call == header.call && bytes.size() <= medium_.place.size()) {
+      std::copy(bytes.begin(), bytes.end(), medium_.place.begin());
+      bytes = medium_.place.first(bytes.size());
+    }
+    const absl::StatusOr<std::optional<Assembler::Whole>> whole = assembler_.Add({header, bytes});
     const auto entry = model_.find(header.call);
     if (entry == model_.end()) {
       Expect(whole.ok() && !whole->has_value(), "a piece of nothing yields nothing");
@@ -66,7 +102,7 @@ class Steps {
     expected.payload += payload;
     expected.missing = header.rest;
     if (header.rest != 0) return true;
-    Expect((*whole)->payload == expected.payload, "the whole is its pieces");
+    Expect(AsText((*whole)->payload.bytes()) == expected.payload, "the whole is its pieces");
     expected.first.length = static_cast<uint32_t>(expected.payload.size());
     expected.first.rest = 0;
     Expect((*whole)->header == expected.first, "its header is the first piece's");
@@ -101,7 +137,8 @@ class Steps {
     return true;
   }
 
-  Assembler assembler_;
+  Medium medium_;
+  Assembler assembler_{medium_};
   std::map<uint32_t, Expected> model_;
 };
 
@@ -136,9 +173,10 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     // The session has validated every header.
     if (!ValidateFrameHeader(header, UINT8_MAX).ok()) continue;
     const std::string payload = Payload(header.length, step);
-    const bool in_order = header.kind == FrameKind::kPiece ? steps.Add(header, payload)
-                          : header.rest == 0               ? steps.Interrupt(header)
-                                                           : steps.Begin(header, payload);
+    const bool in_order = header.kind == FrameKind::kPiece
+                              ? steps.Add(header, payload, what % 16 >= 8)
+                          : header.rest == 0 ? steps.Interrupt(header)
+                                             : steps.Begin(header, payload);
     if (!in_order) return 0;
     steps.CheckUnfinished(header.call);
   }

@@ -5,14 +5,19 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/frame.h"
@@ -58,6 +63,27 @@ class MemoryStream final : public ByteStream {
   // Never polled: the target looks at what Arm returns only.
   int read_fd() const override { return 1000; }
   int write_fd() const override { return 1001; }
+  bool is_vectored() const override { return true; }
+  ssize_t ReadScattered(absl::Span<const ByteSpan> to) override {
+    ssize_t count = 0;
+    for (const ByteSpan part : to) {
+      const ssize_t here = Read(part);
+      if (here <= 0) return count == 0 ? here : count;
+      count += here;
+      if (here < static_cast<ssize_t>(part.size())) break;
+    }
+    return count;
+  }
+  ssize_t WriteGathered(absl::Span<const ConstByteSpan> from) override {
+    ssize_t count = 0;
+    for (const ConstByteSpan part : from) {
+      const ssize_t here = Write(part);
+      if (here <= 0) return count == 0 ? here : count;
+      count += here;
+      if (here < static_cast<ssize_t>(part.size())) break;
+    }
+    return count;
+  }
   void Shutdown() override { medium_.shut = true; }
 
  private:
@@ -94,8 +120,21 @@ class Session {
     Expect(!ended_, "nothing comes after the end");
     for (const Frame& frame : absl::MakeSpan(frames).subspan(0, received.frames)) {
       ExpectFrame(frame);
+      if (frame.payload.data() == place_.data() && !frame.payload.empty()) {
+        place_.remove_prefix(frame.payload.size());
+        connection_.ReceiveInto(place_call_, place_);
+      }
       connection_.Release(1);
     }
+  }
+
+  // Has pieces of a call received into memory of that many bytes, or nowhere.
+  void Place(uint32_t call, size_t size) {
+    std::vector<std::byte> memory(size);
+    place_ = absl::MakeSpan(memory);
+    place_call_ = call;
+    connection_.ReceiveInto(call, place_);
+    memory_ = std::move(memory);  // what there was is wanted until then
   }
 
   void ExpectFrame(const Frame& frame) {
@@ -123,6 +162,15 @@ class Session {
     committed_ += frame;
   }
 
+  void SendFromMemory(FrameHeader header, size_t size) {
+    header.length = static_cast<uint32_t>(size);
+    const auto payload = std::make_shared<const std::string>(size, static_cast<char>(header.call));
+    if (!connection_.CommitFrom(header, AsBytes(*payload), payload)) return;
+    std::string frame(kFrameHeaderSize, '\0');
+    EncodeFrameHeader(header, reinterpret_cast<std::byte*>(frame.data()));
+    committed_ += frame + *payload;
+  }
+
   void Flush() {
     const Flushed flushed = connection_.Flush();
     if (flushed == Flushed::kEnded) {
@@ -148,6 +196,9 @@ class Session {
 
  private:
   Medium medium_;
+  std::vector<std::byte> memory_;
+  ByteSpan place_;  // in it
+  uint32_t place_call_ = 0;
   StreamConnection connection_;
   std::string unread_;  // fed and not received yet
   std::string committed_;
@@ -155,7 +206,7 @@ class Session {
 };
 
 void Step(Session& session, Input& input) {
-  switch (input.Take() % 10) {
+  switch (input.Take() % 13) {
     case 0:
       return session.Feed(input.TakeText(input.Take()));
     case 1: {  // a frame of any length, without its bytes in the input
@@ -183,6 +234,19 @@ void Step(Session& session, Input& input) {
       return;
     case 8:
       return session.Arm(input.Take() % 2 == 0 ? Interest::kReceive : Interest::kSend);
+    case 10: {  // a piece of any length
+      const auto length = input.Take<uint16_t>();
+      std::string frame(kFrameHeaderSize, '\0');
+      EncodeFrameHeader({.length = length, .kind = FrameKind::kPiece, .call = input.Take() % 2u},
+                        reinterpret_cast<std::byte*>(frame.data()));
+      return session.Feed(frame.append(length, static_cast<char>(length)));
+    }
+    case 11:
+      return session.Place(input.Take() % 2, input.Take<uint16_t>() * size_t{input.Take()} / 8);
+    case 12:
+      return session.SendFromMemory(
+          {.call = input.Take()},
+          std::min<size_t>(input.Take<uint16_t>(), StreamConnection::kMaxPayload));
     case 9:
       switch (input.Take() % 4) {
         case 0:

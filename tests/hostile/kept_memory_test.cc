@@ -30,6 +30,8 @@ namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
 constexpr size_t kLong = 3 * kMiB;
+// What else comes and goes: timers, tasks, what was allocated for the first calls.
+constexpr size_t kSmall = size_t{64} << 10;
 
 class EchoService final : public Hoarder::Service {
  public:
@@ -126,7 +128,7 @@ TEST_P(KeptMemoryTest, StaysWhileItIsUsedAndThenGoes) {
   for (int round = 0; round < 2; ++round) {
     for (int call = 0; call < 3; ++call) Echo(kLong);
     // The server's request and reply.
-    EXPECT_GE(Allocated(), allocated + 2 * kLong);
+    EXPECT_GE(Allocated(), allocated + 2 * kLong - kSmall);
     // Short messages in the same calls do not hide it.
     Echo(1);
     EXPECT_TRUE(BecomesTrue(has_gone)) << Allocated() - allocated << ", " << Shared() - shared;
@@ -139,10 +141,10 @@ TEST_P(KeptMemoryTest, GoesWithACallThatWasAway) {
   Echo(kLong);
   std::thread holds = Hold(1);
   Echo(kLong);
-  EXPECT_GE(Allocated(), allocated + 4 * kLong);
+  EXPECT_GE(Allocated(), allocated + 4 * kLong - kSmall);
   const auto is_alone = [&] { return Allocated() < allocated + 2 * kLong + kMiB; };
   EXPECT_TRUE(BecomesTrue(is_alone)) << Allocated() - allocated;
-  EXPECT_GE(Allocated(), allocated + 2 * kLong);
+  EXPECT_GE(Allocated(), allocated + 2 * kLong - kSmall);
   service_.Release();
   holds.join();
   const auto has_gone = [&] { return Allocated() < allocated + kMiB; };

@@ -2,9 +2,11 @@
 #define NIGH_TESTS_RUNTIME_FAKE_CONNECTION_H_
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <limits>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,9 +34,15 @@ class FakeConnection final : public Connection {
   bool flushes = true;          // whether Flush finds that everything has left
   absl::Status error;           // why Flush finds the end from now on
   std::function<void()> on_flush;
-  size_t bulk = 0;  // bytes of bulk memory that are left
+  size_t bulk = 0;           // bytes of bulk memory that are left
+  bool from_memory = false;  // whether frames leave from where they lie; before there is a sender
+  // What has left so, and is kept as a medium keeps it that has not sent it yet.
+  std::vector<std::pair<const std::byte*, std::shared_ptr<const void>>> kept;
   std::vector<OwnedFrame> frames;
   Received received;
+  // Where the next pieces of which call are to go.
+  uint32_t place_call = 0;
+  ByteSpan place;
 
   void set_max_payload(size_t size) { max_payload_ = size; }
   int arms() const { return arms_; }
@@ -73,6 +81,15 @@ class FakeConnection final : public Connection {
     }),
               1u);
   }
+  bool sends_from_memory() const override { return from_memory; }
+  bool CommitFrom(const FrameHeader& header, ConstByteSpan payload,
+                  std::shared_ptr<const void> owner) override {
+    if (room == 0) return false;
+    if (room != kEndless) --room;
+    frames.push_back({header, std::string(AsText(payload))});
+    kept.emplace_back(payload.data(), std::move(owner));
+    return true;
+  }
   Flushed Flush() override {
     if (!error.ok()) return Flushed::kEnded;
     // A copy: it may forget itself.
@@ -87,6 +104,10 @@ class FakeConnection final : public Connection {
   size_t max_payload() const override { return max_payload_; }
 
   Received Receive(absl::Span<Frame>) override { return std::exchange(received, {}); }
+  void ReceiveInto(uint32_t call, ByteSpan to) override {
+    place_call = call;
+    place = to;
+  }
   void Release(size_t) override {}
   absl::Status End(Interest) const override { return error; }
   Waiter::PollCost poll_cost() const override { return Waiter::PollCost::kCheap; }

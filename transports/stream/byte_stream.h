@@ -4,10 +4,12 @@
 #include <poll.h>
 #include <sys/types.h>
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transports/process/peer_credentials.h"
@@ -19,6 +21,8 @@ namespace nigh {
 // blocks. One thread reads and one writes at a time; the two may overlap.
 class ByteStream {
  public:
+  static constexpr size_t kMostParts = 16;
+
   virtual ~ByteStream() = default;
 
   // Reads into `to`, which is not empty. More than 0: so many bytes; 0: the peer has closed;
@@ -29,6 +33,18 @@ class ByteStream {
   // Writes from `from`, which is not empty. More than 0: so many bytes; -EAGAIN: no room now;
   // another negative number: -errno, and the stream is of no more use. Raises no signal.
   virtual ssize_t Write(ConstByteSpan from) = 0;
+
+  // Whether long payloads are best moved from and to where they belong, several parts of memory in
+  // one system call; the next two are for streams of which this is so. Of pipes it is not: a pipe
+  // is locked while it is read or written, and memory outside the cache would keep it so for
+  // longer.
+  virtual bool is_vectored() const { return false; }
+  // As Read and Write, with up to kMostParts parts, none of them empty, one after the other. It may
+  // leave it at the first.
+  virtual ssize_t ReadScattered(absl::Span<const ByteSpan> to) { return Read(to.front()); }
+  virtual ssize_t WriteGathered(absl::Span<const ConstByteSpan> from) {
+    return Write(from.front());
+  }
 
   // False until the stream has been established: an error is then one of connecting.
   virtual bool connected() const { return true; }

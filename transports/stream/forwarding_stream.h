@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/unique_fd.h"
@@ -22,6 +23,13 @@ class ForwardingStream : public ByteStream {
 
   ssize_t Read(ByteSpan to) override { return stream_->Read(to); }
   ssize_t Write(ConstByteSpan from) override { return stream_->Write(from); }
+  bool is_vectored() const override { return stream_->is_vectored(); }
+  ssize_t ReadScattered(absl::Span<const ByteSpan> to) override {
+    return stream_->ReadScattered(to);
+  }
+  ssize_t WriteGathered(absl::Span<const ConstByteSpan> from) override {
+    return stream_->WriteGathered(from);
+  }
   bool connected() const override { return stream_->connected(); }
   int read_fd() const override { return stream_->read_fd(); }
   int write_fd() const override { return stream_->write_fd(); }

@@ -19,6 +19,7 @@
 #include "nigh/transport/frame.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
+#include "nigh/transports/stream/vectors.h"
 
 namespace nigh {
 namespace {
@@ -83,11 +84,15 @@ ssize_t SendWithDescriptors(int socket, ConstByteSpan from, const Descriptors& d
 }
 
 ReceivedMessage ReceiveMessage(int socket, ByteSpan to, int flags) {
-  iovec part = {.iov_base = to.data(), .iov_len = to.size()};
+  return ReceiveMessage(socket, absl::MakeConstSpan(&to, 1), flags);
+}
+
+ReceivedMessage ReceiveMessage(int socket, absl::Span<const ByteSpan> to, int flags) {
+  Vectors<ByteSpan> parts(to);
   alignas(cmsghdr) std::array<std::byte, kSenderSpace + kDescriptorSpace> control;
   msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   const ssize_t size = Uninterrupted(

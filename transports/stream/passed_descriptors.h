@@ -38,6 +38,8 @@ struct ReceivedMessage {
 };
 // Receives into `to`, as ByteStream::Read. `flags` of recvmsg(2), besides those that never wait.
 ReceivedMessage ReceiveMessage(int socket, ByteSpan to, int flags = 0);
+// As ByteStream::ReadScattered.
+ReceivedMessage ReceiveMessage(int socket, absl::Span<const ByteSpan> to, int flags = 0);
 
 }  // namespace nigh
 

@@ -10,11 +10,13 @@
 #include <memory>
 #include <utility>
 
+#include "absl/types/span.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/stream/passed_descriptors.h"
+#include "nigh/transports/stream/vectors.h"
 
 namespace nigh {
 
@@ -39,11 +41,51 @@ ssize_t WriteSocket(int socket, ConstByteSpan from) {
   }
 }
 
+ssize_t ReadSocketScattered(int socket, absl::Span<const ByteSpan> to) {
+  Vectors<ByteSpan> parts(to);
+  for (;;) {
+    const ssize_t count = ::syscall(SYS_readv, socket, parts.data(), parts.size());
+    if (count >= 0) return count;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+ssize_t WriteSocketGathered(int socket, absl::Span<const ConstByteSpan> from) {
+  Vectors<ConstByteSpan> parts(from);
+  msghdr message = {};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  for (;;) {
+    const ssize_t count = ::syscall(SYS_sendmsg, socket, &message, MSG_NOSIGNAL);
+    if (count >= 0) return count;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+namespace {
+
+// As much as a process may have that has no privileges, where nobody has raised that; the kernel
+// doubles it. That is twice what a socket has by default, which a long message fills while the
+// other side takes 64 KiB out: then both sleep and wake by turns, and 1 MiB takes 1.25 times as
+// long.
+void EnlargeSendBuffer(int socket) {
+  constexpr int kSize = 212'992;
+  int size = 0;
+  socklen_t length = sizeof(size);
+  if (::getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, &length) == 0 && size < 2 * kSize) {
+    (void)::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kSize, sizeof(kSize));
+  }
+}
+
+}  // namespace
+
 SocketStream::SocketStream(UniqueFd socket, bool asked_for_senders)
     : socket_(std::move(socket).KeptFromChildren()),
       refuses_(PassDescriptors(socket_.get(), false)),
       asks_(asked_for_senders),
-      plain_(refuses_ && !asks_) {}
+      plain_(refuses_ && !asks_) {
+  EnlargeSendBuffer(socket_.get());
+}
 
 SocketStream::~SocketStream() {
   // A fork's copy closes nothing that its parent has open.
@@ -53,10 +95,14 @@ SocketStream::~SocketStream() {
 }
 
 ssize_t SocketStream::Read(ByteSpan to) {
-  return plain_ ? ReadSocket(socket_.get(), to) : ReadMessage(to);
+  return plain_ ? ReadSocket(socket_.get(), to) : ReadMessage(absl::MakeConstSpan(&to, 1));
 }
 
-ssize_t SocketStream::ReadMessage(ByteSpan to) {
+ssize_t SocketStream::ReadScattered(absl::Span<const ByteSpan> to) {
+  return plain_ ? ReadSocketScattered(socket_.get(), to) : ReadMessage(to);
+}
+
+ssize_t SocketStream::ReadMessage(absl::Span<const ByteSpan> to) {
   ReceivedMessage received = ReceiveMessage(socket_.get(), to);
   if (received.size < 0) return received.size;
   descriptors_ = std::move(received.descriptors);
@@ -83,6 +129,10 @@ ssize_t SocketStream::WriteWith(ConstByteSpan from, const Descriptors& descripto
 }
 
 ssize_t SocketStream::Write(ConstByteSpan from) { return WriteSocket(socket_.get(), from); }
+
+ssize_t SocketStream::WriteGathered(absl::Span<const ConstByteSpan> from) {
+  return WriteSocketGathered(socket_.get(), from);
+}
 
 void SocketStream::Shutdown() { ::shutdown(socket_.get(), SHUT_RDWR); }
 

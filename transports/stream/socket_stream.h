@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/types/span.h"
 #include "nigh/runtime/base/birth_process.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
@@ -25,6 +26,9 @@ class SocketStream final : public ByteStream {
 
   ssize_t Read(ByteSpan to) override;
   ssize_t Write(ConstByteSpan from) override;
+  bool is_vectored() const override { return true; }
+  ssize_t ReadScattered(absl::Span<const ByteSpan> to) override;
+  ssize_t WriteGathered(absl::Span<const ConstByteSpan> from) override;
   int read_fd() const override { return socket_.get(); }
   int write_fd() const override { return socket_.get(); }
   Sender TakeSender() override { return std::exchange(sender_, Sender()); }
@@ -36,7 +40,7 @@ class SocketStream final : public ByteStream {
 
  private:
   // Reads, and takes what comes besides: at first who has sent it, and descriptors.
-  ssize_t ReadMessage(ByteSpan to);
+  ssize_t ReadMessage(absl::Span<const ByteSpan> to);
 
   const BirthProcess birth_;
   UniqueFd socket_;
@@ -52,6 +56,8 @@ class SocketStream final : public ByteStream {
 // recv(2) and send(2) with ByteStream's results.
 ssize_t ReadSocket(int socket, ByteSpan to);
 ssize_t WriteSocket(int socket, ConstByteSpan from);
+ssize_t ReadSocketScattered(int socket, absl::Span<const ByteSpan> to);
+ssize_t WriteSocketGathered(int socket, absl::Span<const ConstByteSpan> from);
 
 }  // namespace nigh
 

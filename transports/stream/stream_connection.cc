@@ -33,28 +33,6 @@
 #include "nigh/transports/stream/stream_filter.h"
 
 namespace nigh {
-namespace {
-
-// Two of the largest frames: one on its way out while the next is filled; one being read while the
-// next comes in. Larger buffers leave the second-level cache and gain nothing.
-constexpr size_t kBufferSize = 2 * StreamConnection::kMaxFrame;
-
-// The length comes first in a header, so that a stranger who never sends 24 bytes is recognised by
-// four.
-constexpr size_t kLengthSize = sizeof(uint32_t);
-
-}  // namespace
-
-// Not zeroed: pages that are never used are never touched.
-StreamConnection::Buffer::Buffer() : bytes(new std::byte[kBufferSize]) {}
-
-void StreamConnection::Buffer::Compact() {
-  if (begin == 0) return;
-  if (begin != end) std::memmove(bytes.get(), bytes.get() + begin, size());
-  end -= begin;
-  begin = 0;
-}
-
 StreamConnection::StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdentity peer, Side side,
                                    PeerProcess process)
     : stream_(ScopedStreamFilter::Apply(std::move(stream))),
@@ -76,27 +54,17 @@ StreamConnection::~StreamConnection() { Close(); }
 
 std::optional<ByteSpan> StreamConnection::Claim(size_t payload) {
   assert(payload <= kMaxPayload);
-  const size_t size = kFrameHeaderSize + payload;
-  if (size > kBufferSize - out_.end) {
-    if (size > kBufferSize - out_.size()) return std::nullopt;
-    for (size_t i = 0; i < attached_.size(); ++i) attached_[i].at -= out_.begin;
-    out_.Compact();
-  }
-  return ByteSpan(out_.bytes.get() + out_.end + kFrameHeaderSize, payload);
+  return out_.Claim(payload);
 }
 
-void StreamConnection::Commit(const FrameHeader& header) {
-  assert(kFrameHeaderSize + header.length <= kBufferSize - out_.end);
-  EncodeFrameHeader(header, out_.bytes.get() + out_.end);
-  out_.end += kFrameHeaderSize + header.length;
-}
+void StreamConnection::Commit(const FrameHeader& header) { out_.Commit(header); }
 
 Flushed StreamConnection::Flush() {
   if (!send_end_.ok()) return Flushed::kEnded;
-  while (out_.begin != out_.end) {
-    const ssize_t count = attached_.empty() ? stream_->Write(out_.bytes_in_use()) : WriteOnce();
+  while (!out_.empty()) {
+    const ssize_t count = WriteOnce();
     if (count > 0) {
-      out_.begin += static_cast<size_t>(count);
+      out_.Written(static_cast<size_t>(count));
     } else if (count == -EAGAIN && !(std::exchange(slept_for_room_, false) && process_.HasDied())) {
       return Flushed::kSome;
     } else {
@@ -106,27 +74,21 @@ Flushed StreamConnection::Flush() {
       return Flushed::kEnded;
     }
   }
-  out_.begin = out_.end = 0;
   return Flushed::kAll;
 }
 
 ssize_t StreamConnection::WriteOnce() {
-  const ConstByteSpan all = out_.bytes_in_use();
-  const Attached& next = attached_.front();
-  if (next.at > out_.begin) return stream_->Write(all.first(next.at - out_.begin));
-  const size_t end = attached_.size() > 1 ? attached_[1].at : out_.end;
-  const ssize_t count = stream_->WriteWith(all.first(end - out_.begin), *next.descriptors);
-  if (count > 0) attached_.pop_front();
-  return count;
+  if (out_.is_plain()) return stream_->Write(out_.plain());
+  const OutBuffer::Parts parts = out_.Next();
+  if (const Descriptors* const descriptors = out_.NextDescriptors()) {
+    return stream_->WriteWith(parts.front(), *descriptors);
+  }
+  return stream_->WriteGathered(parts);
 }
 
 void StreamConnection::Accept(std::shared_ptr<DescriptorCount> count) {
   count_ = std::move(count);
   stream_->AcceptDescriptors(peer_.uid);
-}
-
-void StreamConnection::Attach(std::shared_ptr<const Descriptors> descriptors) {
-  attached_.push_back({out_.end, std::move(descriptors)});
 }
 
 std::unique_ptr<Descriptors> StreamConnection::Take() {
@@ -148,7 +110,7 @@ void StreamConnection::Keep(std::unique_ptr<Descriptors> descriptors) {
 }
 
 bool StreamConnection::DescriptorsBelong() {
-  const size_t frames = in_.size() == 0 ? 0 : 1;
+  const size_t frames = in_.empty() ? 0 : 1;
   if (received_.size() <= frames) return true;
   receive_end_.status = absl::InternalError(
       absl::StrCat(peer_.address, ": receive: descriptors that belong to no frame"));
@@ -157,11 +119,11 @@ bool StreamConnection::DescriptorsBelong() {
 }
 
 bool StreamConnection::HasWholeFrame() {
-  if (in_.size() < kLengthSize) return false;
-  const size_t length = LoadLittle<uint32_t>(in_.bytes.get() + in_.begin);
-  if (length <= kMaxPayload) return in_.size() >= kFrameHeaderSize + length;
-  receive_end_.status = BrokenFraming(length);
-  in_.begin = in_.end = 0;
+  const std::optional<size_t> length = in_.NextLength();
+  if (!length.has_value()) return false;
+  if (*length <= kMaxPayload) return in_.HasWhole(*length);
+  receive_end_.status = BrokenFraming(*length);
+  in_.Clear();
   Break(receive_end_.status);
   return false;
 }
@@ -184,8 +146,6 @@ void StreamConnection::ReadMore() {
     return;
   }
   if (!received_.empty() && !DescriptorsBelong()) return;
-  // What is left is the beginning of one frame at most, and one move of it a read.
-  in_.Compact();
   ssize_t count = ReadOnce();
   if (count == -EAGAIN && std::exchange(slept_, false) && process_.HasDied()) {
     // What it had sent is there by now.
@@ -194,7 +154,7 @@ void StreamConnection::ReadMore() {
   }
   if (count > 0) {
     slept_ = false;
-    in_.end += static_cast<size_t>(count);
+    in_.Filled(static_cast<size_t>(count));
     if (count_ != nullptr) {
       if (std::unique_ptr<Descriptors> descriptors = stream_->TakeDescriptors()) {
         Keep(std::move(descriptors));
@@ -217,9 +177,16 @@ void StreamConnection::TakeSender() {
 }
 
 ssize_t StreamConnection::ReadOnce() {
-  const size_t room = kBufferSize - in_.end;
-  const ssize_t count = stream_->Read(ByteSpan(in_.bytes.get() + in_.end, room));
-  drained_ = count < static_cast<ssize_t>(room);
+  const InBuffer::Parts parts = in_.Room();
+  if (parts.size() == 1) {
+    const ssize_t count = stream_->Read(parts.front());
+    drained_ = count < static_cast<ssize_t>(parts.front().size());
+    return count;
+  }
+  const ssize_t count = stream_->ReadScattered(parts);
+  ssize_t room = 0;
+  for (const ByteSpan part : parts) room += static_cast<ssize_t>(part.size());
+  drained_ = count < room;
   return count;
 }
 
@@ -237,19 +204,16 @@ Received StreamConnection::Receive(absl::Span<Frame> frames) {
   uint32_t count = 0;
   bool more = true;
   do {
-    const std::byte* const at = in_.bytes.get() + in_.begin;
-    Frame& frame = frames[count++];
-    frame.header = DecodeFrameHeader(at);
-    frame.payload = ConstByteSpan(at + kFrameHeaderSize, frame.header.length);
-    in_.begin += kFrameHeaderSize + frame.header.length;
+    frames[count++] = in_.Take();
     more = HasWholeFrame();
-  } while (more && count < frames.size());
+    // Whoever receives says where the next payload is to be once it has seen this one.
+  } while (more && !in_.next_is_in_place() && count < frames.size());
   return {.frames = count, .all = drained_ && !more};
 }
 
 Wake StreamConnection::Arm(Interest interest) {
   if (interest == Interest::kSend) {
-    if (!send_end_.ok() || out_.size() == 0) return Wake::Ready();
+    if (!send_end_.ok() || out_.empty()) return Wake::Ready();
     slept_for_room_ = true;
     if (!CanTellDeath()) return Wake::Ready();
     return Wake{.fd = stream_->write_fd(),
@@ -289,7 +253,7 @@ StreamConnection::Ending StreamConnection::Ended(absl::string_view operation, in
   return {
       .status = absl::UnavailableError(absl::StrCat(
           peer_.address, ": ", operation, ": ", known.value_or("the peer closed the connection"),
-          operation == "receive" && in_.size() != 0 ? " in the middle of a frame" : "")),
+          operation == "receive" && !in_.empty() ? " in the middle of a frame" : "")),
       .by_peer = !known.has_value()};
 }
 
@@ -307,7 +271,7 @@ absl::Status StreamConnection::BrokenFraming(size_t length) const {
                                             " bytes, more than the ", kMaxPayload,
                                             " that a frame may have"));
   }
-  const ConstByteSpan sample(in_.bytes.get() + in_.begin, std::min(in_.size(), kFrameHeaderSize));
+  const ConstByteSpan sample = in_.bytes().first(std::min(in_.bytes().size(), kFrameHeaderSize));
   return absl::InternalError(
       absl::StrCat(peer_.address, ": receive: the peer does not speak nigh's protocol (it began \"",
                    absl::CHexEscape(AsText(sample)), "\")"));

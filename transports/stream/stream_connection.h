@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@
 #include "nigh/transport/waiter.h"
 #include "nigh/transports/process/peer_process.h"
 #include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/stream/in_buffer.h"
+#include "nigh/transports/stream/out_buffer.h"
+#include "nigh/transports/stream/stream_frame.h"
 
 namespace nigh {
 
@@ -31,15 +35,17 @@ namespace nigh {
 //
 // A claim is a part of the out-buffer, right behind where the header goes, so that a message is
 // serialised where send(2) takes it from. A received frame is a part of the in-buffer, where
-// recv(2) put it. One recv(2) takes in whatever is there, however many frames that is.
+// recv(2) put it. One recv(2) takes in whatever is there, however many frames that is. Over
+// sockets, payloads that are cut into pieces leave from where they lie, several pieces in one
+// sendmsg(2), and arrive where the receiver puts them together.
 //
 // The end of the stream is the end of the connection, and so is the death of the peer's process,
 // whoever else may have the stream open. Whether it has died is asked after a sleep in vain, so it
 // costs nothing while frames come.
 class StreamConnection final : public Connection, private DescriptorLane {
  public:
-  static constexpr size_t kMaxFrame = 64 * 1024;
-  static constexpr size_t kMaxPayload = kMaxFrame - kFrameHeaderSize;
+  static constexpr size_t kMaxFrame = kMaxStreamFrame;
+  static constexpr size_t kMaxPayload = kMaxStreamPayload;
 
   StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdentity peer)
       : StreamConnection(std::move(stream), std::move(peer), Side::kServer, PeerProcess()) {}
@@ -51,8 +57,16 @@ class StreamConnection final : public Connection, private DescriptorLane {
 
   std::optional<ByteSpan> Claim(size_t payload) override;
   void Commit(const FrameHeader& header) override;
+  bool sends_from_memory() const override { return stream_->is_vectored(); }
+  bool CommitFrom(const FrameHeader& header, ConstByteSpan payload,
+                  std::shared_ptr<const void> owner) override {
+    return out_.CommitFrom(header, payload, std::move(owner));
+  }
   Flushed Flush() override;
   Received Receive(absl::Span<Frame> frames) override;
+  void ReceiveInto(uint32_t call, ByteSpan place) override {
+    if (stream_->is_vectored()) in_.Place(call, place);
+  }
   // Nothing to do: the next read from the stream overwrites them.
   void Release(size_t /*count*/) override {}
   absl::Status End(Interest direction) const override;
@@ -66,24 +80,11 @@ class StreamConnection final : public Connection, private DescriptorLane {
  private:
   // As DescriptorLane.
   void Accept(std::shared_ptr<DescriptorCount> count) override;
-  void Attach(std::shared_ptr<const Descriptors> descriptors) override;
-  bool HasRoom() override { return attached_.size() < kMostAttached; }
+  void Attach(std::shared_ptr<const Descriptors> descriptors) override {
+    out_.Attach(std::move(descriptors));
+  }
+  bool HasRoom() override { return out_.HasRoomToAttach(); }
   std::unique_ptr<Descriptors> Take() override;
-
-  // Bytes [begin, end) are in use. Starts over at 0 whenever it has run empty: a connection that
-  // carries small frames touches the first page alone, and the rest of the buffer never becomes
-  // resident.
-  struct Buffer {
-    Buffer();
-    size_t size() const { return end - begin; }
-    ConstByteSpan bytes_in_use() const { return {bytes.get() + begin, size()}; }
-    // Makes [end, kBufferSize) as long as it can be.
-    void Compact();
-
-    std::unique_ptr<std::byte[]> bytes;
-    size_t begin = 0;
-    size_t end = 0;
-  };
 
   // How a direction has ended.
   struct Ending {
@@ -91,14 +92,6 @@ class StreamConnection final : public Connection, private DescriptorLane {
 
     absl::Status status;   // final once it is not OK
     bool by_peer = false;  // and nothing is known but that
-  };
-
-  // What waits in the out-buffer with more frames is not seen to wait.
-  static constexpr size_t kMostAttached = 64;
-  // What goes with the frame that begins at `at` in the out-buffer.
-  struct Attached {
-    size_t at;
-    std::shared_ptr<const Descriptors> descriptors;
   };
 
   // Writes once, from what is next in the out-buffer, which is not empty.
@@ -133,13 +126,12 @@ class StreamConnection final : public Connection, private DescriptorLane {
   UniqueFd ends_;  // an epoll set, where the end has more than one descriptor, or may get another
 
   // The sending thread's.
-  Buffer out_;
-  Fifo<Attached> attached_;  // in order
+  OutBuffer out_;
   bool slept_for_room_ = false;
   Ending send_end_;
 
   // The receiving thread's.
-  Buffer in_;                                    // begins behind the frames that have been received
+  InBuffer in_;                                  // begins behind the frames that have been received
   std::shared_ptr<DescriptorCount> count_;       // null: descriptors are not accepted
   Fifo<std::unique_ptr<Descriptors>> received_;  // in order
   bool drained_ = false;                         // the last read found less than there was room for

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/bytes.h"
@@ -87,7 +88,18 @@ ssize_t TcpStream::Write(ConstByteSpan from) {
   if (!connected()) {
     if (const int result = Advance(); result != 0) return result;
   }
-  const ssize_t result = WriteSocket(socket_.get(), from);
+  return Written(WriteSocket(socket_.get(), from));
+}
+
+ssize_t TcpStream::ReadScattered(absl::Span<const ByteSpan> to) {
+  return connected() ? ReadSocketScattered(socket_.get(), to) : Read(to.front());
+}
+
+ssize_t TcpStream::WriteGathered(absl::Span<const ConstByteSpan> from) {
+  return connected() ? Written(WriteSocketGathered(socket_.get(), from)) : Write(from.front());
+}
+
+ssize_t TcpStream::Written(ssize_t result) const {
   return result == -EAGAIN && PeerHasClosed(socket_.get()) ? -EPIPE : result;
 }
 

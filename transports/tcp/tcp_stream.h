@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/types/span.h"
 #include "nigh/mutex.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
@@ -30,6 +31,9 @@ class TcpStream final : public ByteStream {
 
   ssize_t Read(ByteSpan to) override;
   ssize_t Write(ConstByteSpan from) override;
+  bool is_vectored() const override { return true; }
+  ssize_t ReadScattered(absl::Span<const ByteSpan> to) override;
+  ssize_t WriteGathered(absl::Span<const ConstByteSpan> from) override;
   bool connected() const override { return connected_.load(std::memory_order_acquire); }
   int read_fd() const override { return socket_.get(); }
   int write_fd() const override { return socket_.get(); }
@@ -41,6 +45,9 @@ class TcpStream final : public ByteStream {
   int Advance();
 
  private:
+  // What came of a write, as ByteStream says it.
+  ssize_t Written(ssize_t result) const;
+
   const UniqueFd socket_;
   std::atomic<bool> connected_;
   Mutex mutex_;

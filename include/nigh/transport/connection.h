@@ -106,9 +106,10 @@ class DescriptorLane {
 // A Connection carries whole frames, in order, both ways, between two endpoints. It never blocks,
 // never calls upward, and does not know what a frame means.
 //
-// Threads: at most one thread at a time sends (Claim, Commit, AllocateBulk, HoldBulk, ExtendBulk,
-// CommitBulk, FreeBulk, TrimBulk, Flush, Arm(kSend), End(kSend)), and at most one receives
-// (Receive, KeepBulk, Release, Arm(kReceive), End(kReceive)). The two may overlap.
+// Threads: at most one thread at a time sends (Claim, Commit, CommitFrom, AllocateBulk, HoldBulk,
+// ExtendBulk, CommitBulk, FreeBulk, TrimBulk, Flush, Arm(kSend), End(kSend)), and at most one
+// receives (Receive, ReceiveInto, KeepBulk, Release, Arm(kReceive), End(kReceive)). The two may
+// overlap.
 //
 // The end of a direction is final. It concerns the whole connection, but what had arrived before is
 // still received.
@@ -126,6 +127,16 @@ class Connection {
   // Makes a frame of the first header.length bytes of the claim; header.length is at most what was
   // claimed. Makes no system call. Only after Flush is the peer sure to see the frame.
   virtual void Commit(const FrameHeader& header) = 0;
+
+  // Whether frames can leave from where their payloads lie: of media that copy them to the system.
+  virtual bool sends_from_memory() const { return false; }
+  // Makes a frame of `payload`, header.length bytes, max_payload() at most, as Commit does. They
+  // stay what they are as long as `owner` is kept: until the medium has taken them all, or the
+  // connection goes. False: there is no room now; Arm(kSend) tells when. No descriptors go with it.
+  virtual bool CommitFrom(const FrameHeader& /*header*/, ConstByteSpan /*payload*/,
+                          std::shared_ptr<const void> /*owner*/) {
+    return false;
+  }
 
   // Bytes of memory that both sides share, in which longer payloads lie; 0: the peer reads none.
   virtual size_t bulk_size() const { return 0; }
@@ -159,6 +170,14 @@ class Connection {
   // not empty, in order. Headers are decoded but not validated. To be called when all frames of
   // before have been released. Frames that arrived before the peer closed come before the end.
   virtual Received Receive(absl::Span<Frame> frames) = 0;
+
+  // Where the payloads of the PIECE frames of `call` that come next had best lie, one behind the
+  // other, all of them. A medium that can receives each of them there: its payload then begins
+  // where the place does, and the place goes on behind it. A payload that begins elsewhere, for it
+  // had arrived already, say, leaves the place as it was: the receiver copies it there and says
+  // where the next one is to be. The place stays writable until another one is said, for this or
+  // another call, or none; what is in it until then is not to be read but from frames.
+  virtual void ReceiveInto(uint32_t /*call*/, ByteSpan /*place*/) {}
 
   // Keeps `bytes`, which are of the payload of a frame that has not been given back, in the peer's
   // bulk memory, for as long as there is a copy of what this returns. Any thread may let go of it,
