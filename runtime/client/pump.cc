@@ -100,7 +100,9 @@ void Pump::NoticeDeath(bool waits) {
   const int64_t now = Ticks();
   const bool stale = now - last_looked_.load(std::memory_order_relaxed) >= kStaleTicks;
   if (waits) last_looked_.store(now, std::memory_order_relaxed);
-  if (!stale || !token_.TryTake()) return;
+  if (!stale) return;
+  // Whoever leads may wait for long itself. It will wake for what this thread is about to wait for.
+  if (!token_.TryTake()) return pause_wanted_.store(true, std::memory_order_release);
   // In shared memory, Receive alone does not notice that the peer is gone; arming does. Over a
   // socket it does, unless another process has the socket, too: that is not worth a system call.
   if (poll_cost_ == Waiter::PollCost::kCheap) (void)receiver_.Arm();
