@@ -89,8 +89,9 @@ absl::Status Dispatcher::NoSuchMethod(absl::string_view name) const {
 bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
   RegisteredMethod& method = call->method();
   const Dispatch dispatch = method.method().dispatch;
+  Pace& pace = method.pace(call->has_long_request());
   // A slow coroutine would be slow in pieces, most of which run on the poller anyway.
-  const bool slow = method.IsSlow() && method.handler().co_run == nullptr;
+  const bool slow = pace.IsSlow() && method.handler().co_run == nullptr;
   const bool here =
       !has_pool_ || (IsPrompt(method.handler()) &&
                      (dispatch == Dispatch::kInline || (dispatch == Dispatch::kAdaptive && !slow)));
@@ -108,14 +109,14 @@ bool Dispatcher::Run(std::unique_ptr<ServerCall> call, InlineMark& mark) {
   // Between Enter and Leave the watchdog may take the role and give it to another thread. Only
   // Leave tells. The call is served to its end all the same.
   const uint64_t entered =
-      mark.Enter(method.IsQuick() ? InlineMark::Usual::kQuick : InlineMark::Usual::kUnknown);
-  const bool sample = method.TakesSample();
+      mark.Enter(pace.IsQuick() ? InlineMark::Usual::kQuick : InlineMark::Usual::kUnknown);
+  const bool sample = pace.TakesSample();
   const int64_t start = sample ? SteadyNanos() : 0;
   call = ServerCall::Serve(std::move(call));
   const bool kept = mark.Leave(entered);
-  if (sample) method.Learn(SteadyNanos() - start);
+  if (sample) pace.Learn(SteadyNanos() - start);
   // The watchdog has found the run slow, whether it was sampled or not.
-  if (!kept) method.Learn(INT64_MAX);
+  if (!kept) pace.Learn(INT64_MAX);
   if (call != nullptr) {
     ServerSession& session = call->session();
     session.TakeBack(std::move(call), kept);
@@ -132,13 +133,14 @@ bool Dispatcher::RunInPool(std::unique_ptr<ServerCall> call, InlineMark& mark, b
   // Whoever calls this owns the call. The method is the dispatcher's.
   WorkerPool::Task task = [this, account, call = std::move(call)](WorkerPool::Fate fate) mutable {
     RegisteredMethod& method = call->method();
+    Pace& pace = method.pace(call->has_long_request());
     const bool overdue = fate == WorkerPool::Fate::kOverdue;
     if (overdue) call->Abort(Refusal(method.method().name));
     const int64_t start = SteadyNanos();
     // One that is over by now gets as far as its interceptors.
     call = ServerCall::Serve(std::move(call));
     account->GiveThreadBack();
-    if (!overdue) method.Learn(SteadyNanos() - start);
+    if (!overdue) pace.Learn(SteadyNanos() - start);
     if (call == nullptr) return;
     ServerSession& session = call->session();
     session.TakeBack(std::move(call), /*in_role=*/false);

@@ -30,16 +30,11 @@ namespace nigh {
 
 class Poller;
 
-// A method that a server serves, and what the server has learnt about how long its handler takes.
-// Thread-safe. What is learnt is an estimate that guards no other data, so relaxed order will do.
-class RegisteredMethod {
+// What a server has learnt about how long the runs of a handler take. Thread-safe. It is an estimate
+// that guards no other data, so relaxed order will do.
+class Pace {
  public:
-  explicit RegisteredMethod(const MethodHandler& handler) : handler_(handler) {}
-
-  const MethodHandler& handler() const { return handler_; }
-  const Method& method() const { return *handler_.method; }
-
-  // Whether the next call should run away from the poller.
+  // Whether the next run should be away from the poller.
   bool IsSlow() const { return slow_.load(std::memory_order_relaxed) > 0; }
   // Whether the next inline run should be timed.
   bool TakesSample() {
@@ -65,21 +60,39 @@ class RegisteredMethod {
   // A run that lasts longer than this is slow. It is longer than waking another thread takes.
   static constexpr int64_t kSlowNanos = 100'000;
   static constexpr uint32_t kSampleEvery = 16;
-  // After so many quick runs on another thread, the method is tried inline again.
+  // After so many quick runs on another thread, the next one is tried inline again.
   static constexpr int kForget = 16;
   // So many quick runs that were timed, and none that was not, make it quick.
   static constexpr int kProven = 4;
 
-  const MethodHandler handler_;
   std::atomic<int> slow_ = 0;
   std::atomic<int> quick_ = 0;
   std::atomic<uint32_t> runs_ = 0;
 };
 
+// A method that a server serves.
+class RegisteredMethod {
+ public:
+  explicit RegisteredMethod(const MethodHandler& handler) : handler_(handler) {}
+
+  const MethodHandler& handler() const { return handler_; }
+  const Method& method() const { return *handler_.method; }
+
+  // Of calls with long requests, or of the others: a method that is quick with short ones and takes
+  // its time with long ones is both, and neither makes the other run elsewhere.
+  Pace& pace(bool is_long) { return is_long ? long_pace_ : short_pace_; }
+
+ private:
+  const MethodHandler handler_;
+  Pace short_pace_;
+  Pace long_pace_;
+};
+
 // Finds the handler of a call and the thread that runs it.
 //
 // A unary handler runs inline: on the poller that read its request, which saves a hand-off. It runs
-// in the pool if its method has turned out to be slow, or says so (Dispatch). A coroutine runs on
+// in the pool if its method has turned out to be slow, with requests as long as this one's, or says
+// so (Dispatch). A coroutine runs on
 // the poller up to its first wait, and from each wait to the next. A synchronous stream handler
 // waits for its client by nature, so it has a thread of the pool.
 //

@@ -99,6 +99,8 @@ class ServerCall final : public HandlerCall {
   // come with it. An error says why it is refused.
   absl::Status TakeRequest(const FrameHeader& header, ConstByteSpan payload, FrameExtras& frame);
   // Whether such a request is charged as it is taken, and not only when its call lasts.
+  // Whether the message of its REQUEST is so long that a handler takes its time with it.
+  bool has_long_request() const { return request_size_ > kLargeMessage; }
   static bool IsCharged(const FrameHeader& header, size_t payload) {
     return payload > kShortRequest || (header.flags & kSections) != 0;
   }

@@ -152,41 +152,49 @@ TEST_F(DispatcherTest, AHandlerThatIsToRunHereDoesEvenIfItOverstays) {
 }
 
 TEST_F(DispatcherTest, AMethodThatIsQuickAgainComesBack) {
-  dispatcher_.Find(kUsual.name)->Learn(INT64_MAX);
+  dispatcher_.Find(kUsual.name)->pace(/*is_long=*/false).Learn(INT64_MAX);
   int elsewhere = 0;
   while (!RunsHere(0)) ++elsewhere;
   // At least so many quick runs; a slow machine may see a slow one among them.
   EXPECT_GE(elsewhere, 16);
 }
 
-TEST(RegisteredMethod, TimesOneRunInSixteen) {
-  RegisteredMethod method(HandlerOf(kUsual));
+TEST(Pace, TimesOneRunInSixteen) {
+  Pace pace;
   int samples = 0;
-  for (int run = 0; run < 160; ++run) samples += method.TakesSample() ? 1 : 0;
+  for (int run = 0; run < 160; ++run) samples += pace.TakesSample() ? 1 : 0;
   EXPECT_EQ(samples, 10);
 }
 
-TEST(RegisteredMethod, OneSlowRunMakesItSlowAndSixteenQuickOnesDoNot) {
-  RegisteredMethod method(HandlerOf(kUsual));
-  method.Learn(1000);
-  EXPECT_FALSE(method.IsSlow());
-  method.Learn(1'000'000);
+TEST(Pace, OneSlowRunMakesItSlowAndSixteenQuickOnesDoNot) {
+  Pace pace;
+  pace.Learn(1000);
+  EXPECT_FALSE(pace.IsSlow());
+  pace.Learn(1'000'000);
   for (int quick = 0; quick < 16; ++quick) {
-    EXPECT_TRUE(method.IsSlow());
-    method.Learn(1000);
+    EXPECT_TRUE(pace.IsSlow());
+    pace.Learn(1000);
   }
-  EXPECT_FALSE(method.IsSlow());
+  EXPECT_FALSE(pace.IsSlow());
 }
 
-TEST(RegisteredMethod, FourQuickRunsProveItAndOneSlowOneDoesNot) {
-  RegisteredMethod method(HandlerOf(kUsual));
+TEST(Pace, FourQuickRunsProveItAndOneSlowOneDoesNot) {
+  Pace pace;
   for (int quick = 0; quick < 4; ++quick) {
-    EXPECT_FALSE(method.IsQuick());
-    method.Learn(1000);
+    EXPECT_FALSE(pace.IsQuick());
+    pace.Learn(1000);
   }
-  EXPECT_TRUE(method.IsQuick());
-  method.Learn(1'000'000);
-  EXPECT_FALSE(method.IsQuick());
+  EXPECT_TRUE(pace.IsQuick());
+  pace.Learn(1'000'000);
+  EXPECT_FALSE(pace.IsQuick());
+}
+
+// A file that is uploaded does not make everybody's short calls run elsewhere.
+TEST(RegisteredMethod, LongRequestsHaveAPaceOfTheirOwn) {
+  RegisteredMethod method(HandlerOf(kUsual));
+  method.pace(/*is_long=*/true).Learn(INT64_MAX);
+  EXPECT_TRUE(method.pace(/*is_long=*/true).IsSlow());
+  EXPECT_FALSE(method.pace(/*is_long=*/false).IsSlow());
 }
 
 // All on the poller.
@@ -196,7 +204,7 @@ class WithoutPool : public DispatcherTest {
 };
 
 TEST_F(WithoutPool, EveryHandlerRunsHere) {
-  dispatcher_.Find(kUsual.name)->Learn(INT64_MAX);
+  dispatcher_.Find(kUsual.name)->pace(/*is_long=*/false).Learn(INT64_MAX);
   for (uint16_t method : {0, 1, 2}) EXPECT_TRUE(RunsHere(method));
 }
 

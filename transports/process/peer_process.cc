@@ -30,6 +30,7 @@
 #include "absl/time/time.h"
 #include "nigh/mutex.h"
 #include "nigh/runtime/base/epoll_set.h"
+#include "nigh/runtime/base/pidfd.h"
 #include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
@@ -191,7 +192,7 @@ PeerProcess PeerProcess::OfParent() {
 }
 
 bool PeerProcess::Become(UniqueFd pidfd, int ends) {
-  if (!pidfd || second_) return true;
+  if (!pidfd || second_ || AreOfOneProcess(pidfd.get(), fd())) return true;
   // Before the former one is forgotten, which nobody polls from then on.
   if (!AddToEpollSet(ends, pidfd.get())) return false;
   if (fd() >= 0) ::epoll_ctl(ends, EPOLL_CTL_DEL, fd(), nullptr);

@@ -175,13 +175,16 @@ bool ShmConnection::Joined() {
 
 absl::Status ShmConnection::TakeSender(Sender& sender) {
   AskForSenders(socket_.get(), false);
+  const std::optional<uid_t> user = peer_.uid;
+  const std::shared_ptr<const UniqueFd> process = process_.pidfd();
   IdentifySender(sender, peer_);
   const bool named = sender.process && sender.credentials.has_value();
   if (!process_.Become(std::move(sender.process), ends_.get())) {
     return absl::UnavailableError(
         absl::StrCat("epoll_ctl: ", std::generic_category().message(errno)));
   }
-  if (!named) return absl::OkStatus();
+  // Who listened has been asked about a moment ago.
+  if (!named || (process_.pidfd() == process && peer_.uid == user)) return absl::OkStatus();
   peer_.pidfd = process_.pidfd();
   // It has been sent a bell, which it does not ring: to a server it is what connected that counts.
   same_user_ = same_user_ && IsSameUser(peer_);
