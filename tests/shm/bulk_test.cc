@@ -153,6 +153,22 @@ TEST_F(BulkTest, ThePeerIsWokenWhileALongPayloadIsMade) {
   client_->FreeBulk(*longer);
 }
 
+TEST_F(BulkTest, ThePeerIsWokenWhileAProgramFillsItsMemory) {
+  Meet("", "");
+  Frame frame;
+  const auto look = [&] { return server_->Receive(absl::MakeSpan(&frame, 1)); };
+  ASSERT_EQ(look().frames, 0u);
+  const Wake wake = server_->Arm(Interest::kReceive);
+  ASSERT_FALSE(wake.ready());
+  const std::optional<HeldBulk> held = client_->HoldBulk(kLong);
+  ASSERT_TRUE(held.has_value());
+  EXPECT_TRUE(IsReadable(wake.fd));
+  const Received received = look();
+  EXPECT_TRUE(received.frames == 0 && received.soon);
+  ASSERT_TRUE(client_->HoldBulk(4 * kLong).has_value());
+  EXPECT_FALSE(look().soon) << "that takes longer than anybody looks out";
+}
+
 // Memory that cannot be sealed lies in a file system that may be full.
 TEST_F(BulkTest, AFullSystemIsNoMemoryAndNoSignal) {
   enum : int { kGood, kNoNamespace, kNeverFull, kLost, kNotAgain };

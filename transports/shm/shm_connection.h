@@ -100,6 +100,8 @@ class ShmConnection final : public Connection, private DescriptorLane {
 
   // Makes a bulk region, for a peer that may read one. One that cannot be had is none.
   void MakeBulk(size_t size);
+  // Says that a payload of so many bytes is about to be made there.
+  void AnnounceBulk(size_t payload);
   // Whether the peer reads it. The sending thread's, once joined.
   bool MayUseBulk() const {
     return bulk_ != nullptr && sender_joined_ && same_user_ &&

@@ -66,9 +66,13 @@ std::optional<ByteSpan> ShmConnection::AllocateBulk(size_t payload) {
   }
   const std::optional<ByteSpan> allocated = bulk_->Allocate(payload, *peer_page_);
   if (!bulk_->broken().ok()) GiveUp(bulk_->broken());
-  // The peer wakes up while the payload is made.
-  if (allocated.has_value() && payload <= kMostAnnounced && sender_.CommitNotice()) (void)Flush();
+  if (allocated.has_value()) AnnounceBulk(payload);
   return allocated;
+}
+
+void ShmConnection::AnnounceBulk(size_t payload) {
+  // The peer wakes up while the payload is made.
+  if (payload <= kMostAnnounced && sender_.CommitNotice()) (void)Flush();
 }
 
 std::optional<HeldBulk> ShmConnection::HoldBulk(size_t size) {
@@ -76,6 +80,8 @@ std::optional<HeldBulk> ShmConnection::HoldBulk(size_t size) {
   if (bulk_size() == 0 || size <= kMaxRecordPayload || !SenderJoined()) return std::nullopt;
   std::optional<HeldBulk> held = bulk_->Hold(size, *peer_page_);
   if (!bulk_->broken().ok()) GiveUp(bulk_->broken());
+  // As a rule it is filled now, and sent.
+  if (held.has_value()) AnnounceBulk(size);
   return held;
 }
 
