@@ -25,9 +25,8 @@ namespace {
 
 constexpr uint64_t kBlock = 512;  // bytes; what st_blocks counts, whatever the file system
 
-absl::StatusOr<Mapping> Map(int fd, size_t size, int protection, bool touch) {
-  const int flags = MAP_SHARED | (touch ? MAP_POPULATE : 0);
-  void* const at = ::mmap(nullptr, size, protection, flags, fd, 0);
+absl::StatusOr<Mapping> Map(int fd, size_t size, int protection) {
+  void* const at = ::mmap(nullptr, size, protection, MAP_SHARED, fd, 0);
   if (at == MAP_FAILED) return MemoryErrno("mmap");
   return Mapping(at, size);
 }
@@ -70,13 +69,13 @@ absl::StatusOr<SealedMemory> CreateSealedMemory(size_t size) {
       Uninterrupted([&] { return ::fallocate(fd.get(), 0, 0, static_cast<off_t>(size)); }) != 0) {
     return MemoryErrno("fallocate");
   }
-  absl::StatusOr<Mapping> mapping = Map(fd.get(), size, PROT_READ | PROT_WRITE, /*touch=*/true);
+  absl::StatusOr<Mapping> mapping = Map(fd.get(), size, PROT_READ | PROT_WRITE);
   if (!mapping.ok()) return mapping.status();
   if (::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return MemoryErrno("fcntl(F_ADD_SEALS)");
   return SealedMemory{.mapping = *std::move(mapping), .fd = std::move(fd)};
 }
 
-absl::StatusOr<Mapping> AttachSealedMemory(int fd, size_t size, bool touch) {
+absl::StatusOr<Mapping> AttachSealedMemory(int fd, size_t size) {
   // The seals first: a descriptor that has some is of memory, and to look at it takes no time. To
   // look at another one might, as long as the file system that its sender runs likes.
   const int seals = ::fcntl(fd, F_GET_SEALS);
@@ -85,7 +84,7 @@ absl::StatusOr<Mapping> AttachSealedMemory(int fd, size_t size, bool touch) {
   if (absl::Status checked = CheckMemoryFile(fd, size, /*whole=*/true); !checked.ok()) {
     return checked;
   }
-  return Map(fd, size, PROT_READ, touch);
+  return Map(fd, size, PROT_READ);
 }
 
 }  // namespace nigh

@@ -15,6 +15,8 @@ namespace nigh {
 
 // Memory that other processes may read and its maker alone can write, whoever they are: it has no
 // name, all of its pages are there, and it can neither shrink nor be punched (memfd_create(2)).
+// They are mapped as they are touched: to have all of a ring's mapped at once takes two processes
+// as long as a third of all that a new connection does.
 struct SealedMemory {
   Mapping mapping;  // writable
   UniqueFd fd;      // for the others
@@ -28,9 +30,8 @@ inline constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE 
 // system says.
 absl::StatusOr<SealedMemory> CreateSealedMemory(size_t size);
 
-// Maps such memory of somebody else's, to be read only. `touch`: all at once, for who will read all
-// of it. INVALID_ARGUMENT: that is not what it is.
-absl::StatusOr<Mapping> AttachSealedMemory(int fd, size_t size, bool touch = true);
+// Maps such memory of somebody else's, to be read only. INVALID_ARGUMENT: that is not what it is.
+absl::StatusOr<Mapping> AttachSealedMemory(int fd, size_t size);
 
 // For whoever makes or attaches memory of other kinds: what the system says of `operation`; and
 // INVALID_ARGUMENT for what is not what it should be.

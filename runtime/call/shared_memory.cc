@@ -165,7 +165,7 @@ absl::Status BorrowedMemories::Take(uint32_t number, uint64_t size, int fd) {
   if (memory.mapping != nullptr) mapped_ -= memory.size;
   memory = {.mapping = nullptr, .size = size};
   if (fd < 0 || mapped_ + size > kMostTogether) return absl::OkStatus();
-  absl::StatusOr<Mapping> mapping = AttachSealedMemory(fd, size, /*touch=*/false);
+  absl::StatusOr<Mapping> mapping = AttachSealedMemory(fd, size);
   if (absl::IsInvalidArgument(mapping.status())) {
     return absl::InternalError(mapping.status().message());
   }

@@ -185,7 +185,14 @@ size_t Resident() {
   return resident * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kIsSanitized = true;
+#else
+constexpr bool kIsSanitized = false;
+#endif
+
 TEST(Assembler, AnnouncedSizeTakesNoMemoryInAdvance) {
+  if (kIsSanitized) GTEST_SKIP() << "the sanitizer takes memory for each byte that is allocated";
   constexpr uint32_t kCalls = 100;
   constexpr size_t kSize = size_t{4} << 20;
   FakeConnection connection;
@@ -199,6 +206,7 @@ TEST(Assembler, AnnouncedSizeTakesNoMemoryInAdvance) {
 }
 
 TEST(Assembler, SizeThatTheSystemHasNotIsRefused) {
+  if (kIsSanitized) GTEST_SKIP() << "the sanitizer takes memory for each byte that is allocated";
   // 2 GiB each: having them would end many a process.
   FakeConnection connection;
   Assembler assembler(connection);

@@ -57,9 +57,8 @@ bool SetSize(int fd, size_t size, Pages pages) {
                                 }) == 0;
 }
 
-absl::StatusOr<Mapping> Map(int fd, size_t size, int protection, Pages pages) {
-  const int flags = MAP_SHARED | (pages == Pages::kAll ? MAP_POPULATE : 0);
-  void* const at = ::mmap(nullptr, size, protection, flags, fd, 0);
+absl::StatusOr<Mapping> Map(int fd, size_t size, int protection) {
+  void* const at = ::mmap(nullptr, size, protection, MAP_SHARED, fd, 0);
   if (at == MAP_FAILED) return MemoryErrno("mmap");
   return Mapping(at, size);
 }
@@ -78,7 +77,7 @@ absl::StatusOr<OwnMemory> CreateMemfd(size_t size, Pages pages) {
   const int fd = memory.handle.fd.get();
   if (fd < 0) return MemoryErrno("memfd_create");
   if (!SetSize(fd, size, pages)) return MemoryErrno("fallocate");
-  absl::StatusOr<Mapping> mapping = Map(fd, size, PROT_READ | PROT_WRITE, pages);
+  absl::StatusOr<Mapping> mapping = Map(fd, size, PROT_READ | PROT_WRITE);
   if (!mapping.ok()) return mapping.status();
   memory.mapping = *std::move(mapping);
   if (::fcntl(fd, F_ADD_SEALS, kSizeSeals) != 0) return MemoryErrno("fcntl(F_ADD_SEALS)");
@@ -101,7 +100,7 @@ absl::StatusOr<OwnMemory> CreatePosix(size_t size, Pages pages) {
     ::shm_unlink(name.c_str());
     if (!memory.handle.fd) return MemoryErrno("shm_open");
     if (!SetSize(writable.get(), size, pages)) return MemoryErrno("fallocate");
-    absl::StatusOr<Mapping> mapping = Map(writable.get(), size, PROT_READ | PROT_WRITE, pages);
+    absl::StatusOr<Mapping> mapping = Map(writable.get(), size, PROT_READ | PROT_WRITE);
     if (!mapping.ok()) return mapping.status();
     memory.mapping = *std::move(mapping);
     return memory;
@@ -124,8 +123,8 @@ absl::StatusOr<OwnMemory> CreateSysv(size_t size, Pages pages) {
   memory.mapping = Mapping(at, size);
   memory.handle = {.kind = MemoryKind::kSysv, .fd = UniqueFd(), .id = id};
   if (pages == Pages::kOnDemand) return memory;
-  // shmat(2) has no flag that does what MAP_POPULATE does. Kernels before 5.14 do not know this
-  // advice, either; later ones say by it what a touch would say by SIGBUS.
+  // There is no fallocate(2) for it. Kernels before 5.14 do not know this advice, either; later ones
+  // say by it what a touch would say by SIGBUS.
   if (!Populate(memory.mapping.bytes())) {
     if (errno != EINVAL) {
       absl::Status failed = MemoryErrno("madvise");
@@ -250,7 +249,7 @@ absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size, Pa
   if (absl::Status checked = CheckFile(handle, size, pages); !checked.ok()) {
     return checked;
   }
-  return Map(handle.fd.get(), size, PROT_READ, pages);
+  return Map(handle.fd.get(), size, PROT_READ);
 }
 
 void DiscardMemory(const MemoryHandle& handle, pid_t maker) {
