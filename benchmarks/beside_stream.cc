@@ -3,9 +3,9 @@
 //   bazel run -c opt //benchmarks:beside_stream
 //
 // The server is a process of its own. One thread of the client makes 64-byte unary calls, back to
-// back: alone; then while another thread reads messages of 4 MiB, one after the other, over a
-// channel of its own, which tells what the machine itself makes of so many busy threads; and then
-// over the same channel.
+// back: alone; then while another thread reads messages of 4 MiB, or sends them, one after the
+// other, over a channel of its own, which tells what the machine itself makes of so many busy
+// threads; and then over the same channel.
 
 #include <unistd.h>
 
@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
@@ -59,27 +60,41 @@ double MedianCall(const Echo::Stub& stub) {
   return samples.Percentile(0.5);
 }
 
-// The same, while a thread reads a stream from `streaming`.
-Row MedianBeside(const Echo::Stub& stub, const Echo::Stub& streaming) {
+// Long messages until `over`, counted.
+using LongMessages = void (*)(const Echo::Stub&, std::atomic<bool>& over, std::atomic<int>&);
+
+void ReadLongMessages(const Echo::Stub& stub, std::atomic<bool>& over, std::atomic<int>& messages) {
+  ClientContext context;
+  StreamRequest request;
+  request.set_messages(UINT64_MAX);
+  request.set_size(absl::GetFlag(FLAGS_size));
+  auto replies = stub.Stream(context, request);
+  Payload reply;
+  while (!over && replies.Read(&reply)) ++messages;
+  context.TryCancel();
+  (void)replies.Finish();
+}
+
+void SendLongMessages(const Echo::Stub& stub, std::atomic<bool>& over, std::atomic<int>& messages) {
+  ClientContext context;
+  Payload request;
+  request.set_data(std::string(absl::GetFlag(FLAGS_size), 'x'));
+  auto requests = stub.Sink(context);
+  while (!over && requests.Write(request)) ++messages;
+  Check(requests.Finish().status());
+}
+
+// The same as MedianCall, beside a thread with long messages over `streaming`.
+Row MedianBeside(const Echo::Stub& stub, const Echo::Stub& streaming, LongMessages move) {
   std::atomic<bool> over = false;
   std::atomic<int> messages = 0;
-  std::thread reader([&] {
-    ClientContext context;
-    StreamRequest request;
-    request.set_messages(UINT64_MAX);
-    request.set_size(absl::GetFlag(FLAGS_size));
-    auto replies = streaming.Stream(context, request);
-    Payload reply;
-    while (!over && replies.Read(&reply)) ++messages;
-    context.TryCancel();
-    (void)replies.Finish();
-  });
+  std::thread mover([&] { move(streaming, over, messages); });
   while (messages < 3) std::this_thread::yield();
   messages = 0;
   Row row{.median = MedianCall(stub)};
   row.streamed = messages * (absl::GetFlag(FLAGS_size) / 1048576.0) / absl::GetFlag(FLAGS_seconds);
   over = true;
-  reader.join();
+  mover.join();
   return row;
 }
 
@@ -93,12 +108,15 @@ void Measure(const std::string& address) {
   const Echo::Stub own(*other);
   for (int round = 0; round < absl::GetFlag(FLAGS_rounds); ++round) {
     const double alone = MedianCall(stub);
-    const Row apart = MedianBeside(own, stub);
-    const Row beside = MedianBeside(stub, stub);
-    std::printf("| %s | %.2f | %.2f | %.0f | %.2f | %.0f | %.1f | %.1f |\n", address.c_str(), alone,
-                apart.median, apart.streamed, beside.median, beside.streamed, beside.median / alone,
-                beside.median / apart.median);
-    std::fflush(stdout);
+    for (const auto& [what, move] :
+         {std::pair("reads", &ReadLongMessages), std::pair("sends", &SendLongMessages)}) {
+      const Row apart = MedianBeside(own, stub, move);
+      const Row beside = MedianBeside(stub, stub, move);
+      std::printf("| %s, %s | %.2f | %.2f | %.0f | %.2f | %.0f | %.1f | %.1f |\n", address.c_str(),
+                  what, alone, apart.median, apart.streamed, beside.median, beside.streamed,
+                  beside.median / alone, beside.median / apart.median);
+      std::fflush(stdout);
+    }
   }
 }
 

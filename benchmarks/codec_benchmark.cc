@@ -29,14 +29,23 @@ void EchoCodec(benchmark::State& state) {
   Payload received;
   Payload reply;
   Payload answer;
-  while (state.KeepRunning()) {
+  const auto echo = [&] {
     Carry(request, bytes, received);
     reply.set_data(received.data());
     Carry(reply, bytes, answer);
     benchmark::DoNotOptimize(answer.data().data());
-  }
+  };
+  echo();  // the memory is there from then on
+  while (state.KeepRunning()) echo();
 }
-BENCHMARK(EchoCodec)->Arg(0)->Arg(64)->Arg(4 << 10)->Arg(64 << 10)->Arg(1 << 20)->Arg(16 << 20);
+BENCHMARK(EchoCodec)
+    ->Arg(0)
+    ->Arg(64)
+    ->Arg(4 << 10)
+    ->Arg(64 << 10)
+    ->Arg(1 << 20)
+    ->Arg(16 << 20)
+    ->Arg(64 << 20);
 
 // A message's bytes from one place to another, both of which the caches have.
 void CachedCopy(benchmark::State& state) {

@@ -47,6 +47,13 @@ class EchoService : public Echo::Service {
     return absl::OkStatus();
   }
 
+  absl::Status Sink(ServerContext&, ServerReader<Payload>& requests, Payload*) override {
+    Payload request;
+    while (requests.Read(&request)) {
+    }
+    return absl::OkStatus();
+  }
+
   const absl::Duration delay_;
 };
 

@@ -29,6 +29,7 @@ ABSL_FLAG(int, spins, -1, "WaitPolicy::spins of both ends; -1: the default.");
 ABSL_FLAG(int, yields, -1, "WaitPolicy::yields of both ends; -1: the default.");
 ABSL_FLAG(absl::Duration, delay, absl::ZeroDuration(), "How long each handler sleeps.");
 ABSL_FLAG(int, pollers, 0, "ServerOptions::pollers.");
+ABSL_FLAG(uint32_t, window, nigh::Limits().window, "Limits::window of both ends.");
 ABSL_FLAG(bool, attachment, false,
           "The payload is an attachment, which each end fills, and reads byte by byte.");
 
@@ -42,7 +43,9 @@ WaitPolicy Policy() {
   return policy;
 }
 
-constexpr Limits kLimits = {.max_message = size_t{64} << 20};
+Limits BenchLimits() {
+  return {.max_message = size_t{128} << 20, .window = absl::GetFlag(FLAGS_window)};
+}
 
 class NighCaller final : public Caller {
  public:
@@ -174,7 +177,8 @@ class NighSubject final : public Subject {
 
   absl::Status Serve(const std::string& address, const Ready& ready) override {
     EchoService echo(absl::GetFlag(FLAGS_delay));
-    Server server({.limits = kLimits, .wait = Policy(), .pollers = absl::GetFlag(FLAGS_pollers)});
+    Server server(
+        {.limits = BenchLimits(), .wait = Policy(), .pollers = absl::GetFlag(FLAGS_pollers)});
     server.Register(echo);
     if (absl::Status status = server.Listen(address); !status.ok()) return status;
     if (absl::Status status = server.Start(); !status.ok()) return status;
@@ -186,7 +190,8 @@ class NighSubject final : public Subject {
   absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& address) override {
     their_pipes_ = {};
     absl::StatusOr<std::shared_ptr<Channel>> channel =
-        Dial(our_pipes_.in ? our_pipes_.Release() : address, {.limits = kLimits, .wait = Policy()});
+        Dial(our_pipes_.in ? our_pipes_.Release() : address,
+             {.limits = BenchLimits(), .wait = Policy()});
     if (!channel.ok()) return channel.status();
     return std::make_unique<NighLink>(*std::move(channel));
   }

@@ -15,6 +15,7 @@ ZEROMQ = "peers/zeromq_bench"
 SUBJECTS = {
     "cache lines": (RAW, "cache-lines"),
     "raw ring": (RAW, "ring"),
+    "raw memory": (RAW, "memory"),
     "raw socketpair": (RAW, "socketpair"),
     "raw pipe": (RAW, "pipe"),
     "raw mqueue": (RAW, "mqueue"),
@@ -22,7 +23,7 @@ SUBJECTS = {
     "nigh shm": (NIGH, "shm:{scratch}/{pid}"),
     "nigh shm posix": (NIGH, "shm:{scratch}/{pid}?memory=posix"),
     "nigh shm sysv": (NIGH, "shm:{scratch}/{pid}?memory=sysv"),
-    "nigh shm 1 MiB ring": (NIGH, "shm:{scratch}/{pid}?ring=1MiB"),
+    "nigh shm 1 GiB region": (NIGH, "shm:{scratch}/{pid}?bulk=1024MiB"),
     "nigh shm futex": (NIGH, "shm:{scratch}/{pid}?doorbell=futex"),
     "nigh shm posix-sem": (NIGH, "shm:{scratch}/{pid}?doorbell=posix-sem"),
     "nigh shm sysv-sem": (NIGH, "shm:{scratch}/{pid}?doorbell=sysv-sem"),
@@ -47,6 +48,20 @@ OPEN_LOOP_RATES = (1000, 5000, 20000)
 # Calls a second of one thread. The latter is what no framework over a socket keeps up with.
 RATES = (100, 1000, 5000, 20000, 100000)
 THREADS = (1, 4, 16)
+
+KIB = 1 << 10
+MIB = 1 << 20
+SIZES = (0, KIB, 4 * KIB, 64 * KIB, MIB, 16 * MIB, 64 * MIB)
+STREAM_SIZES = (64, 64 * KIB, MIB, 16 * MIB)
+ATTACHMENT_SIZES = (64 * KIB, MIB, 16 * MIB)
+MEMORY_SIZES = (MIB, 16 * MIB, 64 * MIB)
+# Of the calls that another thread makes on the same channel.
+BESIDE_SIZE = 4 * MIB
+# Limits::window, several of most messages.
+WIDE_WINDOW = 8 * MIB
+WIDE = "with a window of 8 MiB"
+# What cannot be undercut, or has nothing to do with size.
+SPINNING = ("cache lines", "raw ring", "raw memory")
 
 DOORBELLS = ("futex", "posix-sem", "sysv-sem", "signal")
 
@@ -114,18 +129,29 @@ def make_plan(quick):
     def add(group, subjects, placements, *flags, **more):
         for placement in placements:
             for subject in subjects:
-                if subject in ("cache lines", "raw ring") and placement == "stacked":
+                if subject in SPINNING and placement == "stacked":
                     continue  # each burns its whole time slice: that is known
                 plan.append(Measurement(group, subject, placement, flags, **more))
 
-    add("unary 64 B", SUBJECTS, PLACEMENTS)
-    sizes = (0, 4096, 1 << 20) if quick else (0, 1024, 4096, 65536, 1 << 20, 16 << 20)
-    for size in sizes:
+    add("unary 64 B", [s for s in SUBJECTS if s not in ("raw memory", "nigh shm 1 GiB region")],
+        PLACEMENTS)
+    for size in (0, 4 * KIB, MIB) if quick else SIZES:
         add("unary " + size_name(size),
-            ("raw socketpair", "nigh shm", "nigh shm 1 MiB ring", "nigh unix", "nigh pipe", "nigh fifo", "nigh mqueue",
+            ("raw socketpair", "nigh shm", "nigh unix", "nigh pipe", "nigh fifo", "nigh mqueue",
              "nigh sysvmq", "nigh tcp", "gRPC unix", "gRPC tcp", "Cap'n Proto unix", "Thrift unix",
              "ZeroMQ ipc"),
             ("split", "stacked"), "--payload=%d" % size)
+    for size in (MIB,) if quick else ATTACHMENT_SIZES:
+        group = "attachment " + size_name(size)
+        add(group, ("raw memory",), ("split", "stacked"), "--payload=%d" % size)
+        add(group, ("nigh shm", "nigh unix", "nigh tcp"), ("split", "stacked"), "--attachment",
+            "--payload=%d" % size)
+    add("64 B beside %s" % size_name(BESIDE_SIZE), ("nigh shm", "nigh unix", "gRPC unix"),
+        ("split", "free"), "--beside=%d" % BESIDE_SIZE)
+    for size in () if quick else MEMORY_SIZES:
+        add("memory, " + size_name(size),
+            ("nigh shm", "nigh unix", "gRPC unix", "Cap'n Proto unix", "Thrift unix", "ZeroMQ ipc"),
+            ("free",), "--workload=memory", "--payload=%d" % size)
     # When a call begins, both sides are asleep.
     add(NOW_AND_THEN, ("raw socketpair", "raw pipe", "nigh shm", "nigh unix", "nigh pipe", "nigh fifo",
                        "nigh mqueue", "nigh tcp", "gRPC unix", "Cap'n Proto unix", "Thrift unix",
@@ -146,13 +172,17 @@ def make_plan(quick):
     for calls in (1, 4, 16, 64):
         add("%d in flight, 1 thread" % calls, ("nigh shm", "nigh unix", "nigh tcp", "gRPC unix"),
             ("split", "free"), "--workload=flight", "--in_flight=%d" % calls)
-    add("stream of 64 B", ("nigh shm", "nigh unix", "nigh pipe", "nigh fifo", "nigh mqueue",
-                           "nigh sysvmq", "nigh tcp", "gRPC unix", "gRPC tcp"),
-        ("split", "stacked", "free"), "--workload=stream")
-    add("stream of 1 MiB", ("nigh shm", "nigh shm 1 MiB ring", "nigh unix", "gRPC unix"), ("split", "stacked"),
-        "--workload=stream", "--payload=%d" % (1 << 20))
-    add("connect and first call", ("nigh shm", "nigh shm 1 MiB ring", "nigh unix", "gRPC unix"), ("split", "free"),
-        "--workload=connect")
+    for size in (64, MIB) if quick else STREAM_SIZES:
+        add("stream of " + size_name(size),
+            ("raw socketpair", "raw pipe", "nigh shm", "nigh unix", "nigh pipe", "nigh fifo",
+             "nigh mqueue", "nigh sysvmq", "nigh tcp", "gRPC unix", "gRPC tcp", "ZeroMQ ipc"),
+            ("split", "stacked"), "--workload=stream", "--payload=%d" % size)
+        # gRPC's window grows by itself, as far as a stream needs it.
+        add("stream of " + size_name(size), ("nigh shm", "nigh unix", "nigh tcp"),
+            ("split", "stacked"), "--workload=stream", "--payload=%d" % size,
+            "--window=%d" % WIDE_WINDOW, label=WIDE)
+    add("connect and first call", ("nigh shm", "nigh shm 1 GiB region", "nigh unix", "gRPC unix"),
+        ("split", "free"), "--workload=connect")
     for idle in (0, 64):
         add("1 active, %d idle" % idle, ("nigh shm", "nigh unix", "gRPC unix"), ("split", "stacked"),
             "--idle=%d" % idle)

@@ -17,6 +17,7 @@ matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "nigh", "fon
 import matplotlib.pyplot as plt  # noqa: E402: after the backend is chosen
 
 from plan import RATES, THREADS, rate_name, threads_name
+from plan import SIZES as SIZES_IN_BYTES
 from tables import SIZES, load
 
 # What is drawn, from the fastest on; nigh's own in one colour, by shade.
@@ -57,7 +58,7 @@ def plot_latencies(results, path):
 def plot_sizes(results, path):
     """Echo by size, p50, split."""
     figure, axis = plt.subplots(figsize=(6, 3.6))
-    sizes = (1, 1 << 10, 4 << 10, 64 << 10, 1 << 20, 16 << 20)  # 0 B stands at 1
+    sizes = [max(1, size) for size in SIZES_IN_BYTES]  # 0 B stands at 1
     for name, colour in COLOURS.items():
         values = [results.median(("unary " + size, name, "split"), "p50") for size in SIZES]
         points = [(s, v) for s, v in zip(sizes, values) if v]

@@ -4,6 +4,8 @@
 //
 // --address=cache-lines: a cache line each way in shared memory, both sides spinning
 //           ring: the rings of shm:, one each way, both sides spinning
+//           memory: memory that both share, filled by one side and read by the other where it is,
+//           each way, both sides spinning: what no echo with attachments can undercut
 //           socketpair: a Unix stream socket pair, both sides blocking
 //           pipe: two pipes, both sides blocking
 //           mqueue, sysvmq: two POSIX or System V message queues, both sides blocking
@@ -41,6 +43,13 @@ namespace {
 
 // A message is its size, then so many bytes.
 using Size = uint64_t;
+// Of one that is an order, for a stream instead of an echo.
+constexpr Size kIsOrder = Size{1} << 63;
+struct StreamOrder {
+  Size size = kIsOrder | (2 * sizeof(uint64_t));
+  uint64_t messages = 0;
+  uint64_t payload = 0;
+};
 
 bool ReadAll(int fd, char* to, size_t size) {
   while (size > 0) {
@@ -72,7 +81,7 @@ bool ReadMessage(int fd, std::vector<char>& buffer) {
     if (got < sizeof(Size)) continue;
     Size size;
     std::memcpy(&size, buffer.data(), sizeof(size));
-    const size_t whole = sizeof(Size) + size;
+    const size_t whole = sizeof(Size) + (size & ~kIsOrder);
     if (buffer.size() < whole) buffer.resize(whole);
     if (!ReadAll(fd, buffer.data() + got, whole - std::min(whole, got))) return false;
     return true;
@@ -108,20 +117,45 @@ class ByteLink final : public Link {
   // One of the two may be none: the other then serves both ways.
   ByteLink(UniqueFd in, UniqueFd out) : in_(std::move(in)), out_(std::move(out)) {}
   std::unique_ptr<Caller> NewCaller(size_t payload) override {
-    return std::make_unique<ByteCaller>(in_.get(), out_ ? out_.get() : in_.get(), payload);
+    return std::make_unique<ByteCaller>(in_.get(), out_fd(), payload);
+  }
+  absl::Status ReadStream(uint64_t messages, size_t payload) override {
+    const StreamOrder order = {.messages = messages, .payload = payload};
+    std::vector<char> message(sizeof(Size) + payload);
+    bool good = WriteAll(out_fd(), reinterpret_cast<const char*>(&order), sizeof(order));
+    for (uint64_t i = 0; good && i < messages; ++i) {
+      good = ReadAll(in_.get(), message.data(), message.size());
+    }
+    return good ? absl::OkStatus() : absl::UnavailableError("the server is gone");
   }
 
  private:
+  int out_fd() const { return out_ ? out_.get() : in_.get(); }
+
   const UniqueFd in_;
   const UniqueFd out_;
 };
+
+bool SendStream(int out, const StreamOrder& order) {
+  std::vector<char> message(sizeof(Size) + order.payload, 'x');
+  for (uint64_t i = 0; i < order.messages; ++i) {
+    if (!WriteAll(out, message.data(), message.size())) return false;
+  }
+  return true;
+}
 
 void EchoBytes(int in, int out) {
   std::vector<char> buffer(kFirstBuffer);
   while (ReadMessage(in, buffer)) {
     Size size;
     std::memcpy(&size, buffer.data(), sizeof(size));
-    if (!WriteAll(out, buffer.data(), sizeof(Size) + size)) return;
+    if ((size & kIsOrder) != 0) {
+      StreamOrder order;
+      std::memcpy(&order, buffer.data(), sizeof(order));
+      if (!SendStream(out, order)) return;
+    } else if (!WriteAll(out, buffer.data(), sizeof(Size) + size)) {
+      return;
+    }
   }
 }
 
@@ -167,6 +201,66 @@ class CacheLineLink final : public Link {
   CacheLines& lines_;
 };
 
+// Memory for a message each way, and a number for each that says that it has come, with its size.
+// Pages that are never used are never there.
+struct SharedMessages {
+  static constexpr size_t kMost = size_t{128} << 20;
+
+  struct Message {
+    alignas(64) std::atomic<uint64_t> number;
+    uint64_t size;
+    alignas(64) char bytes[kMost];
+  };
+  Message request;
+  Message reply;
+};
+
+SharedMessages* MapMessages(int fd) {
+  void* const memory =
+      ::mmap(nullptr, sizeof(SharedMessages), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<SharedMessages*>(memory);
+}
+
+// Copies so many bytes into a message, and says so.
+void Fill(SharedMessages::Message& message, const char* from, size_t size, uint64_t number) {
+  std::memcpy(message.bytes, from, size);
+  message.size = size;
+  message.number.store(number, std::memory_order_release);
+}
+
+class MemoryCaller final : public Caller {
+ public:
+  MemoryCaller(SharedMessages& messages, size_t payload)
+      : messages_(messages), bytes_(payload, 'x'), last_(messages.request.number) {}
+
+  void Call() override {
+    Fill(messages_.request, bytes_.data(), bytes_.size(), ++last_);
+    while (messages_.reply.number.load(std::memory_order_acquire) != last_) {
+    }
+    // Reads all of it, as fast as the C library does.
+    if (std::memchr(messages_.reply.bytes, 'y', messages_.reply.size) != nullptr) {
+      Check(absl::DataLossError("wrong reply"));
+    }
+  }
+
+ private:
+  SharedMessages& messages_;
+  const std::string bytes_;
+  uint64_t last_;
+};
+
+class MemoryLink final : public Link {
+ public:
+  explicit MemoryLink(SharedMessages& messages) : messages_(messages) {}
+  ~MemoryLink() override { messages_.request.number = kStop; }
+  std::unique_ptr<Caller> NewCaller(size_t payload) override {
+    return std::make_unique<MemoryCaller>(messages_, payload);
+  }
+
+ private:
+  SharedMessages& messages_;
+};
+
 class RawSubject final : public Subject {
  public:
   // MEDIUM:IN:OUT, of what the server inherits.
@@ -197,13 +291,19 @@ class RawSubject final : public Subject {
       if (!in_ || ::ftruncate(in_.get(), sizeof(CacheLines)) != 0) return Errno(medium);
       return absl::StrCat(medium, ":", in_.get(), ":", in_.get());
     }
+    if (medium == "memory") {
+      in_ = UniqueFd(::memfd_create("memory", 0));
+      if (!in_ || ::ftruncate(in_.get(), sizeof(SharedMessages)) != 0) return Errno(medium);
+      return absl::StrCat(medium, ":", in_.get(), ":", in_.get());
+    }
     if (medium == "ring") {
       in_ = UniqueFd(MakeRings());
       if (!in_) return Errno(medium);
       return absl::StrCat(medium, ":", in_.get(), ":", in_.get());
     }
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--address=", medium, ": not socketpair, pipe, mqueue, sysvmq, ring or cache-lines"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--address=", medium,
+                     ": not socketpair, pipe, mqueue, sysvmq, ring, cache-lines or memory"));
   }
 
   absl::Status Serve(const std::string& address, const Ready& ready) override {
@@ -218,6 +318,8 @@ class RawSubject final : public Subject {
     std::thread([=] {
       if (parts[0] == "cache-lines") {
         EchoCacheLines(in);
+      } else if (parts[0] == "memory") {
+        EchoMemory(in);
       } else if (parts[0] == "ring") {
         EchoFrames(in);
       } else if (IsQueue(parts[0])) {
@@ -239,6 +341,11 @@ class RawSubject final : public Subject {
       if (lines == nullptr) return Errno("mmap");
       return std::make_unique<CacheLineLink>(*lines);
     }
+    if (medium == "memory") {
+      SharedMessages* const messages = MapMessages(in_.get());
+      if (messages == nullptr) return Errno("mmap");
+      return std::make_unique<MemoryLink>(*messages);
+    }
     return std::make_unique<ByteLink>(std::move(in_), std::move(out_));
   }
 
@@ -257,6 +364,17 @@ class RawSubject final : public Subject {
       if (request == last) continue;
       if (request == kStop) return;
       lines->reply.store(last = request, std::memory_order_release);
+    }
+  }
+
+  static void EchoMemory(int fd) {
+    SharedMessages* const messages = MapMessages(fd);
+    if (messages == nullptr) Check(Errno("mmap"));
+    for (uint64_t last = 0;;) {
+      const uint64_t number = messages->request.number.load(std::memory_order_acquire);
+      if (number == last) continue;
+      if (number == kStop) return;
+      Fill(messages->reply, messages->request.bytes, messages->request.size, last = number);
     }
   }
 

@@ -3,7 +3,9 @@
 import statistics
 
 from plan import (HAND_TUNED_SPINS, HAND_TUNED_YIELDS, NOW_AND_THEN, OPEN_LOOP_RATES, PLACEMENTS,
-                  SLOW_SERVERS, WAIT_POLICY, threads_name)
+                  SLOW_SERVERS, WAIT_POLICY, WIDE, threads_name)
+
+PEERS = ("gRPC unix", "gRPC tcp", "Cap'n Proto unix", "Thrift unix", "ZeroMQ ipc")
 
 COLUMNS = (("p50", "p50 us"), ("p90", "p90"), ("p99", "p99"), ("p999", "p99.9"),
            ("per_s", "a second"), ("client_cpu", "client CPU us"), ("server_cpu", "server CPU us"))
@@ -68,13 +70,26 @@ def print_table(results):
     rows = [("what", "placement", "over") + tuple(title for _, title in COLUMNS) + ("spread",)]
     for key in results.rounds:
         group, name, placement = key
-        if group.startswith("100 idle"):
-            continue  # has no calls; see the targets
+        if group.startswith(("100 idle", "memory")):
+            continue  # has no latency; see the targets and print_memory
         spread = results.spread(key, "p50" if results.median(key, "p50") else "per_s")
         rows.append((group, placement, name)
                     + tuple(number(results.median(key, field)) for field, _ in COLUMNS)
                     + ("failed" if spread is None else "x %.2f" % spread,))
     print_aligned(rows)
+
+
+def print_memory(results):
+    """What both processes have of memory before, during and after large messages."""
+    sides = [(side, when) for side in ("client", "server") for when in ("before", "during", "after")]
+    rows = [("MiB resident", "over", "") + tuple(" ".join(each) for each in sides)]
+    for key in results.rounds:
+        if key[0].startswith("memory"):
+            rows.append((key[0], key[1], "")
+                        + tuple(number(results.median(key, "_".join(each))) for each in sides))
+    if len(rows) > 1:
+        print_aligned(rows)
+        print()
 
 
 def hand_tuned(subject):
@@ -114,7 +129,7 @@ def shm_over_floor(results):
 
 def one_way_over_copy(results):
     """How much of a cached memcpy's rate a stream of 1 MiB messages has."""
-    messages = results.median(("stream of 1 MiB", "nigh shm", "split"), "per_s")
+    messages = results.median(("stream of 1 MiB", "nigh shm " + WIDE, "split"), "per_s")
     copy = results.median(("unary 1 MiB", "cached copy", "one thread"), "p50")
     return messages * copy / 1e6 if messages and copy else None
 
@@ -144,16 +159,53 @@ def shm_targets(results):
         ("system calls a call, shm, asleep", results.system_calls("shm_system_calls_asleep"),
          "<=", 4),
         ("heap allocations a call, shm, 64 B", results.costs.get("shm_allocations_64"), "<=", 0),
-        ("1 MiB echo, split: gRPC unix / nigh shm", over_grpc("unary 1 MiB", "split"), ">=", 10),
-        ("1 MiB echo, split: gRPC unix / nigh shm with a ring of 1 MiB",
-         results.ratio(("unary 1 MiB", "gRPC unix", "split"),
-                       ("unary 1 MiB", "nigh shm 1 MiB ring", "split")), ">=", 10),
-        ("1 MiB one way, split: nigh shm / cached memcpy", one_way_over_copy(results), ">=", 0.5),
         ("64 B stream, split: nigh shm / gRPC unix", over_grpc("stream of 64 B", "split", "per_s"),
          ">=", 20),
         ("16 threads, 1 channel: nigh shm / gRPC unix",
          over_grpc("16 threads, 1 channel", "free", "per_s"), ">=", 20),
     ]
+
+
+def large_targets(results):
+    """Large messages, over shared memory."""
+    def ours(size, placement="split"):
+        return ("unary " + size, "nigh shm", placement)
+
+    def codec(size):
+        return ("unary " + size, "codec alone", "one thread")
+
+    def attachment(name="nigh shm", placement="split"):
+        return ("attachment 1 MiB", name, placement)
+
+    def peers(size):
+        ratios = [results.ratio(("unary " + size, name, "split"), ours(size)) for name in PEERS]
+        return min((ratio for ratio in ratios if ratio), default=None)
+
+    copies = results.median(("unary 1 MiB", "cached copy", "one thread"), "p50")
+    for size in ("1 MiB", "16 MiB"):
+        yield ("%s echo, split: nigh shm / codec alone" % size,
+               results.ratio(ours(size), codec(size)), "<=", 1.3)
+    yield ("1 MiB echo, split: gRPC unix / nigh shm",
+           results.ratio(("unary 1 MiB", "gRPC unix", "split"), ours("1 MiB")), ">=", 4)
+    yield ("1 MiB echo, split: Cap'n Proto unix / nigh shm",
+           results.ratio(("unary 1 MiB", "Cap'n Proto unix", "split"), ours("1 MiB")), ">=", 2.5)
+    yield ("16 MiB echo, split: fastest of the others / nigh shm", peers("16 MiB"), ">=", 1)
+    yield ("1 MiB attachment echo, split: gRPC unix's 1 MiB echo / nigh shm",
+           results.ratio(("unary 1 MiB", "gRPC unix", "split"), attachment()), ">=", 20)
+    for placement in ("split", "stacked"):
+        took = results.median(attachment(placement=placement), "p50")
+        yield ("1 MiB attachment echo, %s: nigh shm / two cached memcpy" % placement,
+               took / (2 * copies) if took and copies else None, "<=", 1.5)
+    yield ("1 MiB one way, split: nigh shm %s / cached memcpy" % WIDE, one_way_over_copy(results), ">=", 0.5)
+    yield ("64 B beside 4 MiB echoes on the same channel / alone, shm, free",
+           results.ratio(("64 B beside 4 MiB", "nigh shm", "free"),
+                         ("unary 64 B", "nigh shm", "free")), "<=", 2)
+    for name in ("nigh shm", "nigh shm 1 GiB region"):
+        yield ("a new connection and its first call, %s, us" % name,
+               results.median(("connect and first call", name, "split"), "p50"), "<=", 200)
+    yield ("1 MiB echo, stacked: nigh shm / nigh unix",
+           results.ratio(ours("1 MiB", "stacked"), ("unary 1 MiB", "nigh unix", "stacked")),
+           "<=", 1)
 
 
 def unix_targets(results):
@@ -246,7 +298,8 @@ def shared_targets(results):
 
 def targets(results):
     """(what, value, limit, verdict) of each of nigh's targets."""
-    for what, value, relation, limit in (*shm_targets(results), *unix_targets(results),
+    for what, value, relation, limit in (*shm_targets(results), *large_targets(results),
+                                         *unix_targets(results),
                                          *other_media_targets(results), *waiting_targets(results),
                                          *shared_targets(results)):
         if value is None:

@@ -1,6 +1,6 @@
 """Measures nigh beside its floors and gRPC, and prints one table. ./dev bench builds and runs it.
 
-usage: run.py --programs DIR [--quick] [--rounds N] [--seconds S] [--only TEXT] [--json FILE]
+usage: run.py --programs DIR [--quick] [--rounds N] [--seconds S] [--only TEXT]... [--json FILE]
 
 Rounds are interleaved (A B C A B C): whatever else the machine does meets all of them alike. A
 number of the table is the median of the rounds; a ratio is the median of the rounds' ratios.
@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 from plan import BESIDE, SUBJECTS, make_plan, size_name
-from report import Results, print_table, print_targets
+from report import Results, print_memory, print_table, print_targets
 
 
 def start_beside(what):
@@ -93,13 +93,16 @@ def main():
     parser.add_argument("--quick", action="store_true", help="a minute or two, less exact")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each measurement in each round")
-    parser.add_argument("--only", default="", help="measurements whose row contains this text")
+    parser.add_argument("--only", action="append", metavar="TEXT",
+                        help="measurements whose row contains this text; may be repeated")
     parser.add_argument("--json", metavar="FILE", help="every round's values go there, too")
     arguments = parser.parse_args()
     rounds = arguments.rounds or (1 if arguments.quick else 5)
     seconds = arguments.seconds or (0.2 if arguments.quick else 0.5)
 
-    plan = [m for m in make_plan(arguments.quick) if arguments.only in " ".join(m.key)]
+    only = arguments.only or [""]
+    plan = [m for m in make_plan(arguments.quick)
+            if any(text in " ".join(m.key) for text in only)]
     results = Results()
     before = load_average()
     with tempfile.TemporaryDirectory() as scratch:
@@ -121,6 +124,7 @@ def main():
     print("Latencies in microseconds, medians of the rounds; spread: slowest over fastest round.\n")
     print_table(results)
     print()
+    print_memory(results)
     print_targets(results)
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps(results.as_json(), indent=1) + "\n")

@@ -6,11 +6,12 @@ usage: tables.py FILE
 import json
 import sys
 
-from plan import (NOW_AND_THEN, OPEN_LOOP_RATES, PLACEMENTS, SLOW_SERVERS, SUBJECTS, WAIT_POLICY,
-                  threads_name)
+from plan import (ATTACHMENT_SIZES, MEMORY_SIZES, NOW_AND_THEN, OPEN_LOOP_RATES, PLACEMENTS,
+                  SLOW_SERVERS, STREAM_SIZES, SUBJECTS, WAIT_POLICY, WIDE, size_name, threads_name)
+from plan import SIZES as SIZES_IN_BYTES
 from report import Results, hand_tuned, number
 
-SIZES = ("0 B", "1 KiB", "4 KiB", "64 KiB", "1 MiB", "16 MiB")
+SIZES = tuple(size_name(size) for size in SIZES_IN_BYTES)
 
 
 def load(path):
@@ -70,11 +71,25 @@ def print_now_and_then(results):
                rows)
 
 
-def print_grid(results, title, columns, field):
+def print_grid(results, title, columns, field, names=tuple(SUBJECTS)):
     """Subjects by columns; a column is its title, the measurement's group and the placement."""
     print_rows(title, [column[0] for column in columns],
                [[name] + [number(results.median((group, name, placement), field))
-                          for _, group, placement in columns] for name in SUBJECTS])
+                          for _, group, placement in columns] for name in names])
+
+
+def print_memory(results):
+    """Rows in which a side's memory before, during and after is one cell."""
+    def cell(size, name, side):
+        values = [results.median(("memory, " + size_name(size), name, "free"), side + "_" + when)
+                  for when in ("before", "during", "after")]
+        return " ".join(map(number, values)) if None not in values else "-"
+
+    print_rows("Resident memory, MiB: before, during, 3 s after echoes of a size",
+               ["%s, %s" % (size_name(size), side) for size in MEMORY_SIZES
+                for side in ("client", "server")],
+               [[name] + [cell(size, name, side) for size in MEMORY_SIZES
+                          for side in ("client", "server")] for name in SUBJECTS])
 
 
 def print_open_loop(results):
@@ -134,12 +149,19 @@ def main():
     print_grid(results, "A new connection and its first call, p50",
                [(placement, "connect and first call", placement)
                 for placement in ("split", "free")], "p50")
-    print_grid(results, "Server stream of 64-byte messages, messages a second",
-               [(placement, "stream of 64 B", placement)
-                for placement in ("split", "stacked", "free")], "per_s")
-    print_grid(results, "Server stream of 1 MiB messages, messages a second",
-               [(placement, "stream of 1 MiB", placement) for placement in ("split", "stacked")],
-               "per_s")
+    for placement in ("split", "stacked"):
+        print_grid(results, "One way: a server's stream by size, messages a second, " + placement,
+                   [(size_name(size), "stream of " + size_name(size), placement)
+                    for size in STREAM_SIZES], "per_s",
+                   [each for name in SUBJECTS for each in (name, "%s %s" % (name, WIDE))])
+    for placement in ("split", "stacked"):
+        print_grid(results, "Attachments: echo by size, filled and read by both, p50, " + placement,
+                   [(size_name(size), "attachment " + size_name(size), placement)
+                    for size in ATTACHMENT_SIZES], "p50")
+    print_grid(results, "64-byte echo beside a thread that echoes 4 MiB on the same channel, p50",
+               [(placement, "64 B beside 4 MiB", placement) for placement in ("split", "free")],
+               "p50")
+    print_memory(results)
     print_grid(results, "Doorbells: 64-byte unary echo of two sides that sleep before each message, p50",
                [(placement, "asleep, 64 B", placement) for placement in ("split", "stacked")], "p50")
     print_open_loop(results)

@@ -25,7 +25,7 @@
 namespace nigh::benchmarks {
 namespace {
 
-constexpr int kMaxMessage = 64 << 20;
+constexpr int kMaxMessage = 128 << 20;
 
 absl::Status FromGrpc(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());

@@ -24,7 +24,7 @@
 #include "benchmarks/harness/workload.h"
 
 ABSL_FLAG(std::string, address, "", "What to measure; {pid} stands for this process's id.");
-ABSL_FLAG(std::string, workload, "calls", "calls, flight, connect, stream, or idle.");
+ABSL_FLAG(std::string, workload, "calls", "calls, flight, connect, stream, memory, or idle.");
 ABSL_FLAG(std::string, placement, "free", "split, stacked, or free.");
 ABSL_FLAG(size_t, payload, 64, "Bytes of a message.");
 ABSL_FLAG(double, seconds, 1, "How long to measure.");
@@ -32,6 +32,8 @@ ABSL_FLAG(int, threads, 1, "Threads that call.");
 ABSL_FLAG(int, channels, 1, "Connections that they share.");
 ABSL_FLAG(int, in_flight, 1, "Calls at once of one thread, with --workload=flight.");
 ABSL_FLAG(int, idle, 0, "Further connections on which nothing happens.");
+ABSL_FLAG(size_t, beside, 0,
+          "Bytes of the calls that another thread makes on the first channel; 0: none.");
 ABSL_FLAG(double, rate, 0, "Calls a second, whatever the answers take; 0: as fast as answered.");
 ABSL_FLAG(bool, serve, false, "Be the server; done by the program itself.");
 
@@ -88,15 +90,17 @@ absl::StatusOr<Results> Measure(std::unique_ptr<Subject> (*make_subject)(),
                      .channels = absl::GetFlag(FLAGS_channels),
                      .idle = absl::GetFlag(FLAGS_idle),
                      .in_flight = absl::GetFlag(FLAGS_in_flight),
+                     .beside = absl::GetFlag(FLAGS_beside),
                      .rate = absl::GetFlag(FLAGS_rate)};
   const std::string workload = absl::GetFlag(FLAGS_workload);
   if (workload == "calls") return MeasureCalls(*subject, *address, server.get(), load);
   if (workload == "flight") return MeasureFlight(*subject, *address, server.get(), load);
   if (workload == "connect") return MeasureConnect(*subject, *address, server.get(), load);
   if (workload == "stream") return MeasureStream(*subject, *address, server.get(), load);
+  if (workload == "memory") return MeasureMemory(*subject, *address, server.get(), load);
   if (workload == "idle") return MeasureIdle(*subject, *address, server.get(), load);
-  return absl::InvalidArgumentError(
-      absl::StrCat("--workload=", workload, ": not calls, flight, connect, stream or idle"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--workload=", workload, ": not calls, flight, connect, stream, memory or idle"));
 }
 
 }  // namespace

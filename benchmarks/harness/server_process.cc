@@ -58,6 +58,13 @@ absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(
   return server;
 }
 
+int64_t ResidentBytes(absl::string_view process) {
+  int64_t total = 0;
+  int64_t resident = 0;
+  std::ifstream(absl::StrCat("/proc/", process, "/statm")) >> total >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
+
 ServerProcess::~ServerProcess() {
   input_.reset();
   if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
@@ -69,6 +76,10 @@ int64_t ServerProcess::CpuNanos() const {
   if (::clock_getcpuclockid(pid_, &clock) != 0) return 0;
   ::clock_gettime(clock, &time);
   return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
+
+int64_t ServerProcess::ResidentBytes() const {
+  return benchmarks::ResidentBytes(absl::StrCat(pid_));
 }
 
 int64_t ServerProcess::VoluntarySwitches() const {

@@ -9,9 +9,13 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh::benchmarks {
+
+// As ServerProcess::ResidentBytes, of a process by its number, or of "self".
+int64_t ResidentBytes(absl::string_view process);
 
 // A second process of this program, which is the server.
 class ServerProcess {
@@ -28,6 +32,8 @@ class ServerProcess {
 
   // CPU time of all its threads so far, in nanoseconds.
   int64_t CpuNanos() const;
+  // Bytes of memory that it has and that are there, with what it shares with others.
+  int64_t ResidentBytes() const;
   // How often its threads have gone to sleep so far.
   int64_t VoluntarySwitches() const;
 

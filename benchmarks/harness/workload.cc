@@ -8,6 +8,9 @@
 #include <barrier>
 #include <cmath>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,6 +20,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "benchmarks/harness/samples.h"
@@ -26,6 +31,7 @@ namespace nigh::benchmarks {
 namespace {
 
 constexpr size_t kMaxSamples = 1'000'000;  // a thread
+constexpr size_t kMostConnections = 32;    // of MeasureConnect
 constexpr int kWarmUpCalls = 200;          // at most, a thread; large messages take fewer
 
 int64_t OwnCpuNanos() {
@@ -115,6 +121,32 @@ Results Summary(std::vector<Samples>& samples, int round_trips, double seconds,
   return results;
 }
 
+// A thread that makes calls of `size` bytes, one after the other, from when the first is over.
+class Beside {
+ public:
+  Beside(Link& link, size_t size) {
+    std::promise<void> begun;
+    thread_ = std::thread([this, &link, size, &begun] {
+      const std::unique_ptr<Caller> caller = link.NewCaller(size);
+      caller->Call();
+      begun.set_value();
+      for (; !over_; ++calls_) caller->Call();
+    });
+    begun.get_future().wait();
+  }
+  // How many there have been.
+  double End() {
+    over_ = true;
+    thread_.join();
+    return static_cast<double>(calls_);
+  }
+
+ private:
+  std::thread thread_;
+  std::atomic<bool> over_ = false;
+  std::atomic<int64_t> calls_ = 0;
+};
+
 // Calls at once: whoever learns that one is over begins the next in its slot, until time is up.
 struct Flight {
   explicit Flight(const Load& load)
@@ -184,6 +216,8 @@ absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& addres
   };
   for (int i = 0; i < load.threads; ++i) threads.emplace_back(work, i);
   ready.arrive_and_wait();
+  const std::unique_ptr<Beside> beside =
+      load.beside == 0 ? nullptr : std::make_unique<Beside>(*links[0], load.beside);
   const CpuMeter meter(server);
   const int64_t start = SteadyNanos();
   begin = start;
@@ -191,7 +225,9 @@ absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& addres
   for (std::thread& thread : threads) thread.join();
   const double seconds = static_cast<double>(SteadyNanos() - start) / 1e9;
 
-  return Summary(samples, round_trips, seconds, meter);
+  Results results = Summary(samples, round_trips, seconds, meter);
+  if (beside != nullptr) results.emplace_back("beside_per_s", beside->End() / seconds);
+  return results;
 }
 
 absl::StatusOr<Results> MeasureFlight(Subject& subject, const std::string& address,
@@ -218,11 +254,17 @@ absl::StatusOr<Results> MeasureConnect(Subject& subject, const std::string& addr
   const CpuMeter meter(server);
   const int64_t start = SteadyNanos();
   const int64_t end = start + static_cast<int64_t>(load.seconds * 1e9);
+  // What it takes the server to get rid of one is not in the time of the next.
+  std::vector<std::unique_ptr<Link>> links;
   for (int64_t begun = start; begun < end; begun = SteadyNanos()) {
-    const absl::StatusOr<std::unique_ptr<Link>> link = subject.Connect(address);
+    absl::StatusOr<std::unique_ptr<Link>> link = subject.Connect(address);
     if (!link.ok()) return link.status();
     (*link)->NewCaller(load.payload)->Call();
     samples[0].Add(SteadyNanos() - begun);
+    links.push_back(*std::move(link));
+    if (links.size() < kMostConnections) continue;
+    links.clear();
+    absl::SleepFor(absl::Milliseconds(20));
   }
   return Summary(samples, 1, static_cast<double>(SteadyNanos() - start) / 1e9, meter);
 }
@@ -249,6 +291,38 @@ absl::StatusOr<Results> MeasureStream(Subject& subject, const std::string& addre
   if (!status.ok()) return status;
   Results results = {{"per_s", static_cast<double>(messages) / seconds}};
   meter.Report(static_cast<double>(messages), results);
+  return results;
+}
+
+absl::StatusOr<Results> MeasureMemory(Subject& subject, const std::string& address,
+                                      const ServerProcess* server, const Load& load) {
+  if (server == nullptr) return absl::UnimplementedError("the server is this process");
+  absl::StatusOr<std::unique_ptr<Link>> link = subject.Connect(address);
+  if (!link.ok()) return link.status();
+  const std::unique_ptr<Caller> small = (*link)->NewCaller(0);
+  Results results;
+  const auto note = [&](absl::string_view when, int64_t client, int64_t server_bytes) {
+    constexpr double kMiB = 1 << 20;
+    results.emplace_back(absl::StrCat("client_", when), static_cast<double>(client) / kMiB);
+    results.emplace_back(absl::StrCat("server_", when), static_cast<double>(server_bytes) / kMiB);
+  };
+  small->Call();
+  note("before", ResidentBytes("self"), server->ResidentBytes());
+  int64_t client = 0;
+  int64_t served = 0;
+  {
+    const std::unique_ptr<Caller> large = (*link)->NewCaller(load.payload);
+    const int64_t end = SteadyNanos() + static_cast<int64_t>(load.seconds * 1e9);
+    do {
+      large->Call();
+      client = std::max(client, ResidentBytes("self"));
+      served = std::max(served, server->ResidentBytes());
+    } while (SteadyNanos() < end);
+  }
+  note("during", client, served);
+  absl::SleepFor(absl::Seconds(3));
+  small->Call();
+  note("after", ResidentBytes("self"), server->ResidentBytes());
   return results;
 }
 

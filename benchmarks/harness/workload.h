@@ -20,6 +20,7 @@ struct Load {
   int channels = 1;     // channels that these threads share
   int idle = 0;         // further connections on which nothing happens
   int in_flight = 1;    // calls under way at once (MeasureFlight)
+  size_t beside = 0;    // bytes of the calls that another thread makes meanwhile; 0: none does
   double rate = 0;      // calls a second, however long replies take; 0: one call after the other
 };
 
@@ -31,6 +32,9 @@ using Results = std::vector<std::pair<std::string, double>>;
 // server_cpu). With a rate, latency counts from the time at which the call should have begun (open
 // loop): it includes the time for which the call had to queue.
 //
+// With `beside`, another thread makes calls of so many bytes over the first channel, one after the
+// other; their number a second is beside_per_s.
+//
 // `server` is null where the server lives in this process. client_cpu is then that of both ends.
 absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& address,
                                      const ServerProcess* server, const Load& load);
@@ -40,13 +44,19 @@ absl::StatusOr<Results> MeasureCalls(Subject& subject, const std::string& addres
 absl::StatusOr<Results> MeasureFlight(Subject& subject, const std::string& address,
                                       const ServerProcess* server, const Load& load);
 
-// Makes one new connection after the other. A latency counts from the beginning of a connection to
-// the reply to its first call.
+// Makes one new connection after the other, and drops them by the dozen. A latency counts from the
+// beginning of a connection to the reply to its first call.
 absl::StatusOr<Results> MeasureConnect(Subject& subject, const std::string& address,
                                        const ServerProcess* server, const Load& load);
 
 // Measures how many messages a second the server can stream to one client.
 absl::StatusOr<Results> MeasureStream(Subject& subject, const std::string& address,
+                                      const ServerProcess* server, const Load& load);
+
+// Measures the memory of both processes, in MiB: before any call of load.payload, at most while such
+// calls follow each other for load.seconds, and 3 s after that (client_before, client_during,
+// client_after; server_...). Before the last one there is a short call.
+absl::StatusOr<Results> MeasureMemory(Subject& subject, const std::string& address,
                                       const ServerProcess* server, const Load& load);
 
 // Measures how often a second a server wakes that has load.idle connections and nothing to do, over

@@ -12,7 +12,7 @@ namespace nigh::benchmarks {
 
 // A link for media whose connections belong to one thread each: every caller connects by itself.
 template <class C>
-class LinkPerCaller final : public Link {
+class LinkPerCaller : public Link {
  public:
   explicit LinkPerCaller(std::string address) : address_(std::move(address)) {}
 

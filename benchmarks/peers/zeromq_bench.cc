@@ -1,11 +1,14 @@
-// Measures ZeroMQ: a REQ and a REP socket, which carry the same protobuf messages as nigh and gRPC.
+// Measures ZeroMQ: a REQ and a REP socket, which carry the same protobuf messages as nigh and gRPC;
+// and, for streams, a PUSH and a PULL socket.
 //
 //   bazel run -c opt //benchmarks/peers:zeromq_bench -- --address=ipc:///tmp/bench-{pid}
 
 #include <zmq.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <thread>
@@ -93,31 +96,82 @@ class ZeroMqCaller final : public Caller {
   Payload reply_;
 };
 
+// As many wait at each end. Each of 1,000 by default, which is a gigabyte of long messages.
+constexpr int kMostWaiting = 8;
+
+std::string StreamAddress(const std::string& address) { return absl::StrCat(address, "-stream"); }
+
+void Limit(const Socket& socket) {
+  for (const int option : {ZMQ_SNDHWM, ZMQ_RCVHWM}) {
+    zmq_setsockopt(socket.get(), option, &kMostWaiting, sizeof(kMostWaiting));
+  }
+}
+
+class ZeroMqLink final : public LinkPerCaller<ZeroMqCaller> {
+ public:
+  explicit ZeroMqLink(const std::string& address) : LinkPerCaller(address), address_(address) {}
+
+  // The server pushes messages as long as somebody pulls, as long as the last REQ was.
+  absl::Status ReadStream(uint64_t messages, size_t payload) override {
+    const Context context;
+    Socket socket(context, ZMQ_PULL);
+    Limit(socket);
+    ZeroMqCaller(address_, payload).Call();
+    if (zmq_connect(socket.get(), StreamAddress(address_).c_str()) != 0) {
+      return Failed("zmq_connect");
+    }
+    Payload message;
+    for (uint64_t i = 0; i < messages; ++i) {
+      if (!socket.Receive(message)) return Failed("zmq_msg_recv");
+      if (message.data().size() != payload) --i;  // of a stream before
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::string address_;
+};
+
 class ZeroMqSubject final : public Subject {
  public:
   absl::Status Serve(const std::string& address, const Ready& ready) override {
     Context context;
+    std::atomic<size_t> payload = 0;
     std::thread server;
+    std::thread streamer;
     {
       auto socket = std::make_shared<Socket>(context, ZMQ_REP);
       if (zmq_bind(socket->get(), address.c_str()) != 0) return Failed("zmq_bind");
-      server = std::thread([socket = std::move(socket)] {
+      server = std::thread([socket = std::move(socket), &payload] {
         Payload request;
         Payload reply;
         while (socket->Receive(request)) {
+          payload = request.data().size();
           reply.set_data(request.data());
           if (!socket->Send(reply)) break;
         }
       });
     }
+    {
+      auto socket = std::make_shared<Socket>(context, ZMQ_PUSH);
+      Limit(*socket);
+      if (zmq_bind(socket->get(), StreamAddress(address).c_str()) != 0) return Failed("zmq_bind");
+      streamer = std::thread([socket = std::move(socket), &payload] {
+        Payload message;
+        do {
+          if (message.data().size() != payload) message.set_data(std::string(payload, 'x'));
+        } while (socket->Send(message));  // waits until somebody pulls
+      });
+    }
     ready(address);
     context.Shutdown();
     server.join();
+    streamer.join();
     return absl::OkStatus();
   }
 
   absl::StatusOr<std::unique_ptr<Link>> Connect(const std::string& address) override {
-    return std::make_unique<LinkPerCaller<ZeroMqCaller>>(address);
+    return std::make_unique<ZeroMqLink>(address);
   }
 };
 
