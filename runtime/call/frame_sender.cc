@@ -273,6 +273,26 @@ void FrameSender::GiveBack(Waiting& waiting) {
   spare_size_ = size;
 }
 
+void FrameSender::Leave(Waiting waiting) {
+  DiscountDescriptors(waiting);
+  waiting.descriptors = nullptr;
+  waiting.lent = LentUse();
+  if (sends_from_memory_ && waiting.sent != 0 && waiting.size > max_payload_) {
+    leaving_.push_back(std::move(waiting));
+    return;
+  }
+  Discount(waiting);
+  GiveBack(waiting);
+}
+
+void FrameSender::Settle() {
+  for (Waiting& waiting : leaving_) {
+    Discount(waiting);
+    GiveBack(waiting);
+  }
+  leaving_.clear();
+}
+
 void FrameSender::Break(absl::Status error) {
   broken_ = true;
   error_ = std::move(error);
@@ -280,6 +300,7 @@ void FrameSender::Break(absl::Status error) {
   queues_.clear();
   short_turns_.clear();
   turns_.clear();
+  leaving_.clear();
   waiting_bytes_.Subtract(waiting_bytes_.bytes());
   waiting_descriptors_.store(0, std::memory_order_relaxed);
   lent_ = nullptr;
@@ -309,8 +330,9 @@ bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
   size_t piece = waiting.size - waiting.sent;
   if (!waiting.bulk.empty()) {
     if (!connection_.CommitBulk(PieceHeader(waiting.header, waiting.sent, piece, waiting.size),
-                                waiting.bulk))
+                                waiting.bulk)) {
       return false;
+    }
     AttachDescriptors(waiting);
   } else {
     piece = std::min({piece, most, max_payload_});
@@ -393,8 +415,7 @@ bool FrameSender::TakeTurn() {
   frames_since_piece_ = is_short ? std::min(frames_since_piece_ + 1, kFramesAPiece) : 0;
   turns.pop_front();
   if (waiting.front().sent == waiting.front().size) {
-    Discount(waiting.front());
-    GiveBack(waiting.front());
+    Leave(std::move(waiting.front()));
     waiting.pop_front();
   }
   if (waiting.empty()) {
@@ -409,6 +430,7 @@ Sent FrameSender::FlushLocked() {
   const Flushed flushed = connection_.Flush();
   // Nearly always nothing waits, and nothing did.
   if (flushed == Flushed::kAll && idle()) return Sent::kAll;
+  if (flushed == Flushed::kAll) Settle();
   if (flushed == Flushed::kEnded) {
     Break(connection_.End(Interest::kSend));
     return Sent::kFailed;
@@ -429,11 +451,12 @@ bool FrameSender::DropLocked(uint32_t call) {
   if (queue == queues_.end()) return false;
   const Waiting& first = queue->second.front();
   const bool untouched = first.header.kind == FrameKind::kRequest && first.sent == 0;
-  for (const Waiting& waiting : queue->second) {
+  for (Waiting& waiting : queue->second) {
     if (!waiting.bulk.empty()) connection_.FreeBulk(waiting.bulk);
-    Discount(waiting);
+    Leave(std::move(waiting));
   }
   queues_.erase(queue);
+  if (!unflushed_) Settle();
   for (std::deque<uint32_t>* const turns : {&short_turns_, &turns_}) {
     const auto turn = absl::c_find(*turns, call);
     if (turn != turns->end()) turns->erase(turn);

@@ -249,6 +249,11 @@ class FrameSender {
   void DiscountDescriptors(const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Keeps what waits. False: too much waits already, and the connection is given up.
   bool Keep(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nothing more of `waiting` is to be committed. The connection may still send what has been, from
+  // memory that counts until it has left.
+  void Leave(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // All that was committed has left.
+  void Settle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a buffer of `size` bytes for what waits, and gives it back.
   std::shared_ptr<std::byte[]> TakeBuffer(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveBack(Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -318,6 +323,8 @@ class FrameSender {
   absl::flat_hash_map<uint32_t, std::deque<Waiting>> queues_ ABSL_GUARDED_BY(mutex_);
   std::deque<uint32_t> short_turns_ ABSL_GUARDED_BY(mutex_);
   std::deque<uint32_t> turns_ ABSL_GUARDED_BY(mutex_);
+  // Messages that do not wait any more, and of which the connection may have some to send.
+  std::vector<Waiting> leaving_ ABSL_GUARDED_BY(mutex_);
   // Frames have overtaken long messages lately, so these are held back.
   bool overtaken_ ABSL_GUARDED_BY(mutex_) = false;
   int frames_since_piece_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -334,7 +341,6 @@ class FrameSender {
   std::function<void()> on_long_message_ ABSL_GUARDED_BY(mutex_);
   // The buffer of the last long message, for the next one. The C library would give its pages back
   // to the kernel, and getting new ones takes longer than filling them.
-  // The connection may have some of it still to send.
   std::shared_ptr<std::byte[]> spare_ ABSL_GUARDED_BY(mutex_);
   size_t spare_size_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -66,8 +66,38 @@ TEST_F(FrameSenderMemoryTest, WhatIsDroppedStaysForTheConnection) {
   EXPECT_EQ(Message(1, std::string(3 * kPiece, 'x')), Sent::kSome);
   EXPECT_THAT(connection_.kept, SizeIs(1));
   sender_->Drop(1);
-  EXPECT_EQ(connection_.kept[0].second.use_count(), 1);
   EXPECT_EQ(connection_.kept[0].first[kPiece - 1], std::byte{'x'});
+}
+
+// A peer that takes nothing more must not have memory that nobody counts.
+TEST_F(FrameSenderMemoryTest, MemoryCountsUntilItHasLeft) {
+  connection_.room = 0;
+  EXPECT_EQ(Message(1, std::string(3 * kPiece, 'x')), Sent::kSome);
+  EXPECT_EQ(Message(2, std::string(3 * kPiece, 'x')), Sent::kSome);
+  connection_.flushes = false;
+  // All of the first, and a piece of the second.
+  connection_.room = 6;
+  EXPECT_EQ(sender_->Resume(), Sent::kSome);
+  sender_->Drop(2);
+  EXPECT_GE(sender_->waiting_bytes(), 3 * kPiece);
+  EXPECT_FALSE(sender_->idle());
+  connection_.flushes = true;
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  EXPECT_EQ(sender_->waiting_bytes(), 0u);
+  EXPECT_TRUE(sender_->idle());
+}
+
+TEST_F(FrameSenderMemoryTest, MemoryOfWhatIsDroppedCountsUntilItHasLeft) {
+  connection_.room = 0;
+  EXPECT_EQ(Message(1, std::string(3 * kPiece, 'x')), Sent::kSome);
+  connection_.flushes = false;
+  connection_.room = 1;
+  EXPECT_EQ(sender_->Resume(), Sent::kSome);
+  sender_->Drop(1);
+  EXPECT_GE(sender_->waiting_bytes(), 3 * kPiece);
+  connection_.flushes = true;
+  EXPECT_EQ(ResumeWithRoom(), Sent::kAll);
+  EXPECT_EQ(sender_->waiting_bytes(), 0u);
 }
 
 TEST_F(FrameSenderMemoryTest, AttachmentLeavesFromWhereItIs) {
