@@ -53,8 +53,8 @@ absl::StatusOr<Results> MeasureConnect(Subject& subject, const std::string& addr
 absl::StatusOr<Results> MeasureStream(Subject& subject, const std::string& address,
                                       const ServerProcess* server, const Load& load);
 
-// Measures the memory of both processes, in MiB: before any call of load.payload, at most while such
-// calls follow each other for load.seconds, and 3 s after that (client_before, client_during,
+// Measures the memory of both processes, in MiB: before any call of load.payload, at most while
+// such calls follow each other for load.seconds, and 3 s after that (client_before, client_during,
 // client_after; server_...). Before the last one there is a short call.
 absl::StatusOr<Results> MeasureMemory(Subject& subject, const std::string& address,
                                       const ServerProcess* server, const Load& load);

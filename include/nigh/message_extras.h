@@ -96,8 +96,7 @@ class Attachment {
   size_t size() const { return bytes_.size(); }
   bool empty() const { return bytes_.empty(); }
 
-  // For the runtime: what keeps its bytes; and the SharedBuffer that it is of, or null.
-  const std::shared_ptr<const void>& owner() const { return owner_; }
+  // For the runtime: the SharedBuffer that it is of; null: none.
   SharedMemory* shared_memory() const { return shared_; }
 
  private:

@@ -22,6 +22,8 @@ class Fifo {
   void push_back(T item) { items_.push_back(std::move(item)); }
 
   void pop_front() {
+    // What it owns goes now, though its place stays for a while.
+    [[maybe_unused]] const T popped = std::move(items_[front_]);
     ++front_;
     if (front_ * 2 < items_.size()) return;
     items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(front_));

@@ -256,7 +256,8 @@ FrameSender::Waiting FrameSender::Serialise(const FrameHeader& header, absl::str
 }
 
 std::shared_ptr<std::byte[]> FrameSender::TakeBuffer(size_t size) {
-  if (size > max_payload_ && size <= spare_size_ && spare_.use_count() == 1) {
+  if (size > max_payload_ && !leaving_.empty()) Settle();
+  if (size > max_payload_ && size <= spare_size_) {
     spare_size_ = 0;
     return std::move(spare_);
   }
@@ -269,6 +270,7 @@ void FrameSender::GiveBack(Waiting& waiting) {
       size <= max_payload_) {
     return;
   }
+  waiting.leaving = nullptr;
   spare_ = std::move(waiting.payload);
   spare_size_ = size;
 }
@@ -277,7 +279,7 @@ void FrameSender::Leave(Waiting waiting) {
   DiscountDescriptors(waiting);
   waiting.descriptors = nullptr;
   waiting.lent = LentUse();
-  if (sends_from_memory_ && waiting.sent != 0 && waiting.size > max_payload_) {
+  if (!waiting.has_left()) {
     leaving_.push_back(std::move(waiting));
     return;
   }
@@ -286,11 +288,12 @@ void FrameSender::Leave(Waiting waiting) {
 }
 
 void FrameSender::Settle() {
-  for (Waiting& waiting : leaving_) {
+  std::erase_if(leaving_, [this](Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!waiting.has_left()) return false;
     Discount(waiting);
     GiveBack(waiting);
-  }
-  leaving_.clear();
+    return true;
+  });
 }
 
 void FrameSender::Break(absl::Status error) {
@@ -343,7 +346,7 @@ bool FrameSender::CommitPiece(Waiting& waiting, size_t most) {
       if (!CommitCopied(waiting, piece)) return false;
     } else if (!connection_.CommitFrom(
                    PieceHeader(waiting.header, waiting.sent, piece, waiting.size),
-                   part.first(piece), waiting.NextOwner())) {
+                   part.first(piece), waiting.Owner())) {
       return false;
     }
   }
@@ -430,11 +433,11 @@ Sent FrameSender::FlushLocked() {
   const Flushed flushed = connection_.Flush();
   // Nearly always nothing waits, and nothing did.
   if (flushed == Flushed::kAll && idle()) return Sent::kAll;
-  if (flushed == Flushed::kAll) Settle();
   if (flushed == Flushed::kEnded) {
     Break(connection_.End(Interest::kSend));
     return Sent::kFailed;
   }
+  if (!leaving_.empty()) Settle();
   unflushed_ = flushed == Flushed::kSome;
   NoteBusy();
   return unflushed_ ? Sent::kSome : Sent::kAll;
@@ -456,7 +459,6 @@ bool FrameSender::DropLocked(uint32_t call) {
     Leave(std::move(waiting));
   }
   queues_.erase(queue);
-  if (!unflushed_) Settle();
   for (std::deque<uint32_t>* const turns : {&short_turns_, &turns_}) {
     const auto turn = absl::c_find(*turns, call);
     if (turn != turns->end()) turns->erase(turn);

@@ -178,14 +178,18 @@ class FrameSender {
     uint64_t order = 0;                    // of a REQUEST, among those that have waited
     SharedDescriptors descriptors = nullptr;
     LentUse lent = {};  // of memory in which the attachment is
+    // Owns payload and attachment for as long as the connection has some of them to send; or null.
+    std::shared_ptr<const void> leaving = nullptr;
 
     std::byte* bytes() const { return bulk.empty() ? payload.get() : bulk.data(); }
     size_t own_size() const { return size - attachment.size(); }
     // Copies bytes of the payload, from `from` on.
     void CopyTo(size_t from, ByteSpan to) const;
-    // What is to be committed next, up to where it goes on elsewhere, and what keeps that.
+    // What is to be committed next, up to where it goes on elsewhere.
     ConstByteSpan NextPart() const;
-    std::shared_ptr<const void> NextOwner() const;
+    // What the connection keeps while it has some of this to send.
+    const std::shared_ptr<const void>& Owner();
+    bool has_left() const { return leaving.use_count() <= 1; }
   };
 
   // So many frames that overtake take a piece of what is held back along.
@@ -249,10 +253,10 @@ class FrameSender {
   void DiscountDescriptors(const Waiting& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Keeps what waits. False: too much waits already, and the connection is given up.
   bool Keep(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Nothing more of `waiting` is to be committed. The connection may still send what has been, from
+  // Nothing more of `waiting` is to be committed. The connection may still have some to send, from
   // memory that counts until it has left.
   void Leave(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // All that was committed has left.
+  // Lets go of what has left.
   void Settle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a buffer of `size` bytes for what waits, and gives it back.
   std::shared_ptr<std::byte[]> TakeBuffer(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -45,9 +45,12 @@ ConstByteSpan FrameSender::Waiting::NextPart() const {
   return attachment.bytes().subspan(sent - own_size());
 }
 
-std::shared_ptr<const void> FrameSender::Waiting::NextOwner() const {
-  if (sent < own_size()) return payload;
-  return attachment.owner();
+const std::shared_ptr<const void>& FrameSender::Waiting::Owner() {
+  if (leaving == nullptr) {
+    leaving = std::make_shared<const std::pair<std::shared_ptr<const std::byte[]>, Attachment>>(
+        payload, attachment);
+  }
+  return leaving;
 }
 
 Sent FrameSender::SendWithLocked(const Extras& extras, FrameHeader&& header,

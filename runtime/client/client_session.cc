@@ -233,7 +233,7 @@ void ClientSession::Route(Slot& slot, const FrameHeader& header, ConstByteSpan p
 void ClientSession::KeepFor(Slot& slot, const FrameHeader& header, ConstByteSpan payload,
                             FrameExtras* extras) {
   FrameExtras kept;
-  // One that is longer than a frame lies in memory that both sides share, or in a string.
+  // One that is longer than a frame lies in memory that both sides share, or in a buffer.
   if (payload.size() > link_.connection().max_payload() &&
       (extras == nullptr || extras->owned == nullptr)) {
     if (extras != nullptr) kept = std::move(*extras);

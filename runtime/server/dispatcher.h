@@ -30,8 +30,8 @@ namespace nigh {
 
 class Poller;
 
-// What a server has learnt about how long the runs of a handler take. Thread-safe. It is an estimate
-// that guards no other data, so relaxed order will do.
+// What a server has learnt about how long the runs of a handler take. Thread-safe. It is an
+// estimate that guards no other data, so relaxed order will do.
 class Pace {
  public:
   // Whether the next run should be away from the poller.
@@ -92,9 +92,9 @@ class RegisteredMethod {
 //
 // A unary handler runs inline: on the poller that read its request, which saves a hand-off. It runs
 // in the pool if its method has turned out to be slow, with requests as long as this one's, or says
-// so (Dispatch). A coroutine runs on
-// the poller up to its first wait, and from each wait to the next. A synchronous stream handler
-// waits for its client by nature, so it has a thread of the pool.
+// so (Dispatch). A coroutine runs on the poller up to its first wait, and from each wait to the
+// next. A synchronous stream handler waits for its client by nature, so it has a thread of the
+// pool.
 //
 // Two things are handed from thread to thread. The role of polling belongs to one thread at a time.
 // The call is a unique_ptr<ServerCall>; whoever has it runs the handler. Below, `role` and `call`

@@ -98,9 +98,12 @@ class ServerCall final : public HandlerCall {
   // Takes a REQUEST of `payload`: its deadline, metadata and message, and what it needs of what has
   // come with it. An error says why it is refused.
   absl::Status TakeRequest(const FrameHeader& header, ConstByteSpan payload, FrameExtras& frame);
+  // Whether the request, or what is attached to it, is so long that a handler takes its time.
+  bool has_long_request() const {
+    return request_size_ > kLargeMessage ||
+           (CallExtras::HasReceived(context_) && context_.attachment().size() > kLargeMessage);
+  }
   // Whether such a request is charged as it is taken, and not only when its call lasts.
-  // Whether the message of its REQUEST is so long that a handler takes its time with it.
-  bool has_long_request() const { return request_size_ > kLargeMessage; }
   static bool IsCharged(const FrameHeader& header, size_t payload) {
     return payload > kShortRequest || (header.flags & kSections) != 0;
   }

@@ -309,7 +309,16 @@ bool ServerSession::BeginPieces(const Frame& frame) {
   }
   absl::Status begun = assembler_.Begin(frame, std::move(extras_));
   ChargeAssembler();
-  return begun.ok() || Violated(std::move(begun));
+  if (!absl::IsResourceExhausted(begun)) return begun.ok() || Violated(std::move(begun));
+  // The system has no memory for it: that is no fault of the client's.
+  if (header.kind == FrameKind::kRequest) {
+    link_.Refuse(header.call, begun);
+    --unfinished_requests_;
+    Uncount();
+  } else if (ServerCall* const call = FindCall(header.call)) {
+    call->Abort(begun);
+  }
+  return true;
 }
 
 bool ServerSession::OnPiece(const Frame& frame) {

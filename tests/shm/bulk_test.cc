@@ -169,6 +169,22 @@ TEST_F(BulkTest, ThePeerIsWokenWhileAProgramFillsItsMemory) {
   EXPECT_FALSE(look().soon) << "that takes longer than anybody looks out";
 }
 
+// A peer that has not mapped the memory, or cannot, takes a notice of it for nonsense.
+TEST_F(BulkTest, WhoDoesNotReadTheMemoryIsToldNothing) {
+  const std::string path = folder_.PathOf("server");
+  listener_ = ListenShm(MakeAddress(absl::StrCat("shm:", path))).value();
+  client_ = DialShm(MakeAddress(absl::StrCat("shm:", path))).value();
+  server_ = Accept(*listener_).value();
+  Frame frame;
+  // The client has joined, and the server, which has looked for nothing yet, has not.
+  ASSERT_EQ(client_->Receive(absl::MakeSpan(&frame, 1)).frames, 0u);
+  const std::optional<HeldBulk> held = client_->HoldBulk(kLong);
+  ASSERT_TRUE(held.has_value());
+  const Received received = server_->Receive(absl::MakeSpan(&frame, 1));
+  EXPECT_FALSE(received.ended) << server_->End(Interest::kReceive);
+  EXPECT_FALSE(received.soon);
+}
+
 // Memory that cannot be sealed lies in a file system that may be full.
 TEST_F(BulkTest, AFullSystemIsNoMemoryAndNoSignal) {
   enum : int { kGood, kNoNamespace, kNeverFull, kLost, kNotAgain };

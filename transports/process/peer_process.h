@@ -41,7 +41,8 @@ class PeerProcess {
   static PeerProcess OfParent();
 
   // It may be another one than it seemed to be: who listened need not be who serves. Once. Null, or
-  // of the same process: it stays, and so does pidfd(). `ends`, an epoll set that has fd(), gets the new one. False: it cannot; errno says why.
+  // of the same process: it stays, and so does pidfd(). `ends`, an epoll set that has fd(), gets
+  // the new one. False: it cannot; errno says why.
   bool Become(UniqueFd pidfd, int ends);
 
   // Its pidfd, for whoever keeps it longer; null if there is none. By the thread that calls Become.

@@ -123,8 +123,8 @@ absl::StatusOr<OwnMemory> CreateSysv(size_t size, Pages pages) {
   memory.mapping = Mapping(at, size);
   memory.handle = {.kind = MemoryKind::kSysv, .fd = UniqueFd(), .id = id};
   if (pages == Pages::kOnDemand) return memory;
-  // There is no fallocate(2) for it. Kernels before 5.14 do not know this advice, either; later ones
-  // say by it what a touch would say by SIGBUS.
+  // There is no fallocate(2) for it. Kernels before 5.14 do not know this advice, either; later
+  // ones say by it what a touch would say by SIGBUS.
   if (!Populate(memory.mapping.bytes())) {
     if (errno != EINVAL) {
       absl::Status failed = MemoryErrno("madvise");

@@ -80,8 +80,8 @@ std::optional<HeldBulk> ShmConnection::HoldBulk(size_t size) {
   if (bulk_size() == 0 || size <= kMaxRecordPayload || !SenderJoined()) return std::nullopt;
   std::optional<HeldBulk> held = bulk_->Hold(size, *peer_page_);
   if (!bulk_->broken().ok()) GiveUp(bulk_->broken());
-  // As a rule it is filled now, and sent.
-  if (held.has_value()) AnnounceBulk(size);
+  // As a rule it is filled now, and sent. To who does not read it, a notice makes no sense.
+  if (held.has_value() && MayUseBulk()) AnnounceBulk(size);
   return held;
 }
 

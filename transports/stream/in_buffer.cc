@@ -13,44 +13,19 @@
 #include "nigh/transports/stream/stream_frame.h"
 
 namespace nigh {
-namespace {
-
-// The length comes first in a header, so that a stranger who never sends 24 bytes is recognised by
-// four.
-constexpr size_t kLengthSize = sizeof(uint32_t);
-
-}  // namespace
 
 // Not zeroed: pages that are never used are never touched.
 InBuffer::InBuffer() : bytes_(new std::byte[kStreamBuffer]) {}
 
-std::optional<size_t> InBuffer::NextLength() const {
-  if (end_ - begin_ < kLengthSize) return std::nullopt;
-  return LoadLittle<uint32_t>(bytes_.get() + begin_);
-}
-
-Frame InBuffer::Take() {
-  Frame frame;
-  frame.header = DecodeFrameHeader(bytes_.get() + begin_);
+Frame InBuffer::TakeInPlace() {
+  const FrameHeader header = DecodeFrameHeader(bytes_.get() + begin_);
+  const Frame frame = {.header = header, .payload = place_.first(header.length)};
   begin_ += kFrameHeaderSize;
-  if (!in_place_) {
-    frame.payload = ConstByteSpan(bytes_.get() + begin_, frame.header.length);
-    begin_ += frame.header.length;
-    return frame;
-  }
-  frame.payload = place_.first(frame.header.length);
-  place_.remove_prefix(frame.header.length);
+  place_.remove_prefix(header.length);
   in_place_ = false;
   placed_ = 0;
   SettleAhead(std::exchange(ahead_, 0));
   return frame;
-}
-
-void InBuffer::Compact() {
-  if (begin_ == 0) return;
-  if (begin_ != end_) std::memmove(bytes_.get(), bytes_.get() + begin_, end_ - begin_);
-  end_ -= begin_;
-  begin_ = 0;
 }
 
 bool InBuffer::NextBelongsInPlace() const {
@@ -61,7 +36,6 @@ bool InBuffer::NextBelongsInPlace() const {
 }
 
 InBuffer::Parts InBuffer::Room() {
-  // What is left is the beginning of one frame at most, and one move of it a read.
   Compact();
   const auto tail = [this](size_t size) { return ByteSpan(bytes_.get() + end_, size); };
   if (place_.empty()) return {tail(kStreamBuffer - end_)};
@@ -88,7 +62,7 @@ InBuffer::Parts InBuffer::Room() {
   return parts;
 }
 
-void InBuffer::Filled(size_t count) {
+void InBuffer::FillParts(size_t count) {
   if (in_place_) {
     const size_t length = *NextLength();
     const size_t here = std::min(count, length - placed_);

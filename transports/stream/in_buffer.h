@@ -3,12 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 
 #include "absl/container/inlined_vector.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/frame.h"
+#include "nigh/transports/stream/stream_frame.h"
 
 namespace nigh {
 
@@ -37,7 +39,10 @@ class InBuffer {
   }
 
   // How long the payload of the next frame is, as soon as that is known. It may be too long.
-  std::optional<size_t> NextLength() const;
+  std::optional<size_t> NextLength() const {
+    if (end_ - begin_ < kLengthSize) return std::nullopt;
+    return LoadLittle<uint32_t>(bytes_.get() + begin_);
+  }
   // Whether the next frame is there, whose payload has `length` bytes.
   bool HasWhole(size_t length) const {
     return in_place_ ? placed_ == length : end_ - begin_ >= kFrameHeaderSize + length;
@@ -46,20 +51,44 @@ class InBuffer {
   // taken before the receiver says where the next is to be.
   bool next_is_in_place() const { return in_place_; }
   // Takes the next frame, which is there. Its payload stays as it is until the next Room.
-  Frame Take();
+  Frame Take() {
+    if (in_place_) return TakeInPlace();
+    const FrameHeader header = DecodeFrameHeader(bytes_.get() + begin_);
+    const std::byte* const payload = bytes_.get() + begin_ + kFrameHeaderSize;
+    begin_ += kFrameHeaderSize + header.length;
+    return {.header = header, .payload = ConstByteSpan(payload, header.length)};
+  }
 
   // Where the next bytes of the stream are to go, in this order; none of the parts is empty. Frames
-  // that have been taken are forgotten, and there is no whole one.
+  // that have been taken are forgotten, and there is no whole one. Without a place there is one
+  // part, Tail.
   Parts Room();
-  // So many bytes have been read into what Room has returned.
-  void Filled(size_t count);
+  bool has_place() const { return !place_.empty(); }
+  ByteSpan Tail() {
+    Compact();
+    return {bytes_.get() + end_, kStreamBuffer - end_};
+  }
+  // So many bytes have been read into that.
+  void Filled(size_t count) { has_place() ? FillParts(count) : void(end_ += count); }
 
   // As Connection::ReceiveInto.
   void Place(uint32_t call, ByteSpan place);
 
  private:
-  // Makes [end_, kStreamBuffer) as long as it can be.
-  void Compact();
+  // The length comes first in a header, so that a stranger who never sends 24 bytes is recognised
+  // by four.
+  static constexpr size_t kLengthSize = sizeof(uint32_t);
+
+  // Makes [end_, kStreamBuffer) as long as it can be. What is left is the beginning of one frame at
+  // most, and one move of it a read.
+  void Compact() {
+    if (begin_ == 0) return;
+    if (begin_ != end_) std::memmove(bytes_.get(), bytes_.get() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  Frame TakeInPlace();
+  void FillParts(size_t count);
   // Whether the header is there of a frame that belongs into the place.
   bool NextBelongsInPlace() const;
   // The next frame, of which `ahead` bytes of payload, and of what follows, have been read into the

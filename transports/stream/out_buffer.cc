@@ -1,11 +1,9 @@
 #include "nigh/transports/stream/out_buffer.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cstddef>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "nigh/transport/bytes.h"
@@ -18,25 +16,13 @@ namespace nigh {
 // Not zeroed: pages that are never used are never touched.
 OutBuffer::OutBuffer() : bytes_(new std::byte[kStreamBuffer]) {}
 
-bool OutBuffer::MakeRoom(size_t size) {
-  if (size <= kStreamBuffer - end_) return true;
+bool OutBuffer::Compact(size_t size) {
   if (size > kStreamBuffer - (end_ - begin_)) return false;
   for (size_t i = 0; i < attached_.size(); ++i) attached_[i].at -= begin_;
   for (size_t i = 0; i < elsewhere_.size(); ++i) elsewhere_[i].at -= begin_;
   if (begin_ != end_) std::memmove(bytes_.get(), bytes_.get() + begin_, end_ - begin_);
   end_ -= std::exchange(begin_, 0);
   return true;
-}
-
-std::optional<ByteSpan> OutBuffer::Claim(size_t payload) {
-  if (!MakeRoom(kFrameHeaderSize + payload)) return std::nullopt;
-  return ByteSpan(bytes_.get() + end_ + kFrameHeaderSize, payload);
-}
-
-void OutBuffer::Commit(const FrameHeader& header) {
-  assert(kFrameHeaderSize + header.length <= kStreamBuffer - end_);
-  EncodeFrameHeader(header, bytes_.get() + end_);
-  end_ += kFrameHeaderSize + header.length;
 }
 
 bool OutBuffer::CommitFrom(const FrameHeader& header, ConstByteSpan payload,
@@ -78,7 +64,7 @@ OutBuffer::Parts OutBuffer::Next() const {
   return parts;
 }
 
-void OutBuffer::Written(size_t count) {
+void OutBuffer::WriteParts(size_t count) {
   if (count != 0 && NextDescriptors() != nullptr) attached_.pop_front();
   while (count != 0) {
     if (!elsewhere_.empty() && elsewhere_.front().at == begin_) {
@@ -95,7 +81,6 @@ void OutBuffer::Written(size_t count) {
       count -= here;
     }
   }
-  if (empty()) begin_ = end_ = 0;
 }
 
 }  // namespace nigh

@@ -1,6 +1,7 @@
 #ifndef NIGH_TRANSPORTS_STREAM_OUT_BUFFER_H_
 #define NIGH_TRANSPORTS_STREAM_OUT_BUFFER_H_
 
+#include <cassert>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "nigh/transport/descriptors.h"
 #include "nigh/transport/frame.h"
 #include "nigh/transports/stream/byte_stream.h"
+#include "nigh/transports/stream/stream_frame.h"
 
 namespace nigh {
 
@@ -26,8 +28,15 @@ class OutBuffer {
   OutBuffer();
 
   // As Connection's functions.
-  std::optional<ByteSpan> Claim(size_t payload);
-  void Commit(const FrameHeader& header);
+  std::optional<ByteSpan> Claim(size_t payload) {
+    if (!MakeRoom(kFrameHeaderSize + payload)) return std::nullopt;
+    return ByteSpan(bytes_.get() + end_ + kFrameHeaderSize, payload);
+  }
+  void Commit(const FrameHeader& header) {
+    assert(kFrameHeaderSize + header.length <= kStreamBuffer - end_);
+    EncodeFrameHeader(header, bytes_.get() + end_);
+    end_ += kFrameHeaderSize + header.length;
+  }
   bool CommitFrom(const FrameHeader& header, ConstByteSpan payload,
                   std::shared_ptr<const void> owner);
   // As DescriptorLane's. Not with CommitFrom.
@@ -46,7 +55,10 @@ class OutBuffer {
   Parts Next() const;
   // So many bytes have been written, of the next part or parts, with the descriptors that belong to
   // the first.
-  void Written(size_t count);
+  void Written(size_t count) {
+    is_plain() ? void(begin_ += count) : WriteParts(count);
+    if (empty()) begin_ = end_ = 0;
+  }
 
  private:
   // What waits in the buffer with more frames is not seen to wait.
@@ -67,7 +79,9 @@ class OutBuffer {
   };
 
   // Makes room for `size` bytes at the end, if there can be.
-  bool MakeRoom(size_t size);
+  bool MakeRoom(size_t size) { return size <= kStreamBuffer - end_ || Compact(size); }
+  bool Compact(size_t size);
+  void WriteParts(size_t count);
 
   // [begin_, end_) are in use. Starts over at 0 whenever it has run empty; see InBuffer.
   std::unique_ptr<std::byte[]> bytes_;

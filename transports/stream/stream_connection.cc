@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +32,7 @@
 #include "nigh/transports/stream/stream_filter.h"
 
 namespace nigh {
+
 StreamConnection::StreamConnection(std::unique_ptr<ByteStream> stream, PeerIdentity peer, Side side,
                                    PeerProcess process)
     : stream_(ScopedStreamFilter::Apply(std::move(stream))),
@@ -177,16 +177,18 @@ void StreamConnection::TakeSender() {
 }
 
 ssize_t StreamConnection::ReadOnce() {
-  const InBuffer::Parts parts = in_.Room();
-  if (parts.size() == 1) {
-    const ssize_t count = stream_->Read(parts.front());
-    drained_ = count < static_cast<ssize_t>(parts.front().size());
+  if (!in_.has_place()) {
+    const ByteSpan room = in_.Tail();
+    const ssize_t count = stream_->Read(room);
+    drained_ = count < static_cast<ssize_t>(room.size());
     return count;
   }
+  const InBuffer::Parts parts = in_.Room();
   const ssize_t count = stream_->ReadScattered(parts);
   ssize_t room = 0;
   for (const ByteSpan part : parts) room += static_cast<ssize_t>(part.size());
-  drained_ = count < room;
+  // It may have left it at the first.
+  drained_ = count < room && count != static_cast<ssize_t>(parts.front().size());
   return count;
 }
 
