@@ -59,7 +59,7 @@ class Medium final : public Connection {
   ByteSpan place;
 
  private:
-  const PeerIdentity peer_;
+  const PeerIdentity peer_ = {};
 };
 
 class Steps {

@@ -75,6 +75,7 @@ class MemoryStream final : public ByteStream {
     return count;
   }
   ssize_t WriteGathered(absl::Span<const ConstByteSpan> from) override {
+    Expect(from.size() <= kMostParts, "one write has so many parts and no more");
     ssize_t count = 0;
     for (const ConstByteSpan part : from) {
       const ssize_t here = Write(part);

@@ -63,6 +63,7 @@ class MemoryStream final : public ByteStream {
     return static_cast<ssize_t>(count);
   }
   ssize_t WriteGathered(absl::Span<const ConstByteSpan> from) override {
+    EXPECT_LE(from.size(), ByteStream::kMostParts);
     if (medium_.room == 0) return -EAGAIN;
     ++medium_.writes;
     size_t left = std::min(medium_.slice, medium_.room);
@@ -326,6 +327,26 @@ TEST(StreamPieces, WhatHasNotLeftGoesWithTheConnection) {
   EXPECT_EQ(bytes.use_count(), 2);
   sender.reset();
   EXPECT_EQ(bytes.use_count(), 1);
+}
+
+// Short payloads that lie elsewhere, with short frames between, are more parts than one write takes.
+TEST(StreamPieces, OneWriteTakesSoManyPartsAndNoMore) {
+  constexpr size_t kShort = 100;
+  for (size_t frames = 1; frames < 40; ++frames) {
+    std::minstd_rand random(frames);
+    Medium medium;
+    Sender sender(medium);
+    Receiver receiver(medium);
+    std::vector<std::pair<uint32_t, std::string>> sent;
+    for (uint32_t call = 0; call < frames; ++call) {
+      sent.emplace_back(call, *sender.Begin(call, Bytes(kShort, random)));
+      ASSERT_TRUE(sender.Commit(call, kShort, /*from_memory=*/call % 3 != 2));
+    }
+    ASSERT_EQ(sender.connection().Flush(), Flushed::kAll);
+    while (receiver.Receive()) {
+    }
+    EXPECT_EQ(receiver.whole, sent) << frames;
+  }
 }
 
 // Toward a peer that does not receive, there is room for so much and no more.

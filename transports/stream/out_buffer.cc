@@ -55,7 +55,8 @@ OutBuffer::Parts OutBuffer::Next() const {
   size_t at = begin_;
   for (const Elsewhere& elsewhere : elsewhere_) {
     if (elsewhere.at > end) break;
-    if (parts.size() + 2 > ByteStream::kMostParts) return parts;
+    // With one more behind the loop.
+    if (parts.size() + 2 >= ByteStream::kMostParts) return parts;
     if (elsewhere.at != at) parts.emplace_back(bytes_.get() + at, elsewhere.at - at);
     parts.push_back(elsewhere.bytes);
     at = elsewhere.at;
