@@ -25,12 +25,6 @@ namespace {
 
 constexpr uint64_t kBlock = 512;  // bytes; what st_blocks counts, whatever the file system
 
-absl::StatusOr<Mapping> Map(int fd, size_t size, int protection) {
-  void* const at = ::mmap(nullptr, size, protection, MAP_SHARED, fd, 0);
-  if (at == MAP_FAILED) return MemoryErrno("mmap");
-  return Mapping(at, size);
-}
-
 }  // namespace
 
 absl::Status MemoryErrno(absl::string_view operation) {
@@ -40,6 +34,12 @@ absl::Status MemoryErrno(absl::string_view operation) {
 absl::Status MemoryRefused(absl::string_view what) {
   return absl::InvalidArgumentError(
       absl::StrCat("the memory that the peer offers ", what, " (is it another version of nigh?)"));
+}
+
+absl::StatusOr<Mapping> MapMemory(int fd, size_t size, int protection) {
+  void* const at = ::mmap(nullptr, size, protection, MAP_SHARED, fd, 0);
+  if (at == MAP_FAILED) return MemoryErrno("mmap");
+  return Mapping(at, size);
 }
 
 absl::Status CheckMemoryFile(int fd, size_t size, bool whole) {
@@ -69,7 +69,7 @@ absl::StatusOr<SealedMemory> CreateSealedMemory(size_t size) {
       Uninterrupted([&] { return ::fallocate(fd.get(), 0, 0, static_cast<off_t>(size)); }) != 0) {
     return MemoryErrno("fallocate");
   }
-  absl::StatusOr<Mapping> mapping = Map(fd.get(), size, PROT_READ | PROT_WRITE);
+  absl::StatusOr<Mapping> mapping = MapMemory(fd.get(), size, PROT_READ | PROT_WRITE);
   if (!mapping.ok()) return mapping.status();
   if (::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return MemoryErrno("fcntl(F_ADD_SEALS)");
   return SealedMemory{.mapping = *std::move(mapping), .fd = std::move(fd)};
@@ -84,7 +84,7 @@ absl::StatusOr<Mapping> AttachSealedMemory(int fd, size_t size) {
   if (absl::Status checked = CheckMemoryFile(fd, size, /*whole=*/true); !checked.ok()) {
     return checked;
   }
-  return Map(fd, size, PROT_READ);
+  return MapMemory(fd, size, PROT_READ);
 }
 
 }  // namespace nigh

@@ -38,6 +38,9 @@ absl::StatusOr<Mapping> AttachSealedMemory(int fd, size_t size);
 absl::Status MemoryErrno(absl::string_view operation);
 absl::Status MemoryRefused(absl::string_view what);
 
+// Shares `size` bytes of `fd` from their beginning. `protection` as mmap(2) has it.
+absl::StatusOr<Mapping> MapMemory(int fd, size_t size, int protection);
+
 // Whether `fd` is a file of memory of `size` bytes and, with `whole`, all of its pages are there.
 absl::Status CheckMemoryFile(int fd, size_t size, bool whole);
 

@@ -57,12 +57,6 @@ bool SetSize(int fd, size_t size, Pages pages) {
                                 }) == 0;
 }
 
-absl::StatusOr<Mapping> Map(int fd, size_t size, int protection) {
-  void* const at = ::mmap(nullptr, size, protection, MAP_SHARED, fd, 0);
-  if (at == MAP_FAILED) return MemoryErrno("mmap");
-  return Mapping(at, size);
-}
-
 absl::StatusOr<OwnMemory> CreateMemfd(size_t size, Pages pages) {
   OwnMemory memory;
   memory.handle.kind = MemoryKind::kMemfd;
@@ -77,7 +71,7 @@ absl::StatusOr<OwnMemory> CreateMemfd(size_t size, Pages pages) {
   const int fd = memory.handle.fd.get();
   if (fd < 0) return MemoryErrno("memfd_create");
   if (!SetSize(fd, size, pages)) return MemoryErrno("fallocate");
-  absl::StatusOr<Mapping> mapping = Map(fd, size, PROT_READ | PROT_WRITE);
+  absl::StatusOr<Mapping> mapping = MapMemory(fd, size, PROT_READ | PROT_WRITE);
   if (!mapping.ok()) return mapping.status();
   memory.mapping = *std::move(mapping);
   if (::fcntl(fd, F_ADD_SEALS, kSizeSeals) != 0) return MemoryErrno("fcntl(F_ADD_SEALS)");
@@ -100,7 +94,7 @@ absl::StatusOr<OwnMemory> CreatePosix(size_t size, Pages pages) {
     ::shm_unlink(name.c_str());
     if (!memory.handle.fd) return MemoryErrno("shm_open");
     if (!SetSize(writable.get(), size, pages)) return MemoryErrno("fallocate");
-    absl::StatusOr<Mapping> mapping = Map(writable.get(), size, PROT_READ | PROT_WRITE);
+    absl::StatusOr<Mapping> mapping = MapMemory(writable.get(), size, PROT_READ | PROT_WRITE);
     if (!mapping.ok()) return mapping.status();
     memory.mapping = *std::move(mapping);
     return memory;
@@ -249,7 +243,7 @@ absl::StatusOr<Mapping> AttachMemory(const MemoryHandle& handle, size_t size, Pa
   if (absl::Status checked = CheckFile(handle, size, pages); !checked.ok()) {
     return checked;
   }
-  return Map(handle.fd.get(), size, PROT_READ);
+  return MapMemory(handle.fd.get(), size, PROT_READ);
 }
 
 void DiscardMemory(const MemoryHandle& handle, pid_t maker) {
