@@ -4,12 +4,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,6 +24,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "nigh/runtime/base/pidfd.h"
+#include "nigh/runtime/base/uninterrupted.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/process/proc.h"
@@ -112,6 +115,19 @@ std::optional<std::string> LabelOfSocket(int socket) {
   }
 }
 
+// Whether the system may label processes. Where it does, this one has a label, too.
+bool MayLabelProcesses() {
+  static std::atomic<bool> does_not = false;
+  if (does_not.load(std::memory_order_relaxed)) return false;
+  const UniqueFd own(
+      Uninterrupted([] { return ::open("/proc/self/attr/current", O_RDONLY | O_CLOEXEC); }));
+  char first = '\0';
+  // That it cannot be opened may pass.
+  if (!own || Uninterrupted([&] { return ::read(own.get(), &first, 1); }) > 0) return true;
+  does_not.store(true, std::memory_order_relaxed);
+  return false;
+}
+
 std::optional<std::vector<gid_t>> GroupsOfProcess(pid_t pid) {
   const std::string text = ReadProc(absl::StrCat("/proc/", pid, "/status"));
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
@@ -185,8 +201,15 @@ Sender SenderOf(const msghdr& message) {
   return sender;
 }
 
-void IdentifySender(const Sender& sender, PeerIdentity& peer) {
+void IdentifySender(const Sender& sender, Side side, PeerIdentity& peer) {
   if (!sender.credentials.has_value()) return;
+  // A client connected a moment ago. If it has sent this itself, all that the socket has told of it
+  // stands; to ask the process takes a tenth of all that a new connection does.
+  if (side == Side::kServer && sender.credentials->uid == peer.uid &&
+      sender.credentials->gid == peer.gid && sender.process) {
+    const std::shared_ptr<const UniqueFd> connected = peer.pidfd.lock();
+    if (connected != nullptr && AreOfOneProcess(sender.process.get(), connected->get())) return;
+  }
   peer.uid = KnownUser(sender.credentials->uid);
   peer.gid = KnownGroup(sender.credentials->gid);
   peer.pid = KnownProcess(sender.credentials->pid);
@@ -196,8 +219,10 @@ void IdentifySender(const Sender& sender, PeerIdentity& peer) {
   // own.
   if (!peer.pid.has_value() || !sender.process) return;
   std::optional<std::vector<gid_t>> groups = GroupsOfProcess(*peer.pid);
-  std::optional<std::string> label =
-      Label(ReadProc(absl::StrCat("/proc/", *peer.pid, "/attr/current")));
+  std::optional<std::string> label;
+  if (MayLabelProcesses()) {
+    label = Label(ReadProc(absl::StrCat("/proc/", *peer.pid, "/attr/current")));
+  }
   if (!Lives(sender.process.get())) return;
   peer.groups = std::move(groups);
   peer.label = std::move(label);

@@ -10,6 +10,7 @@
 
 #include "nigh/transport/connection.h"
 #include "nigh/transport/unique_fd.h"
+#include "nigh/transports/process/peer_process.h"
 
 namespace nigh {
 
@@ -40,9 +41,10 @@ Sender SenderOf(const msghdr& message);
 // The room that this takes among a message's control data.
 inline constexpr size_t kSenderSpace = CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int));
 
-// `peer` is who has sent that, if the kernel has told: the rest of what is known of the process
-// with it. Address and medium stay.
-void IdentifySender(const Sender& sender, PeerIdentity& peer);
+// `peer`, who has connected or listened, is who has sent that to `side`, if the kernel has told:
+// the rest of what is known of the process with it. Address and medium stay. Groups and label of a
+// client that has not changed are those that it had at connect(2).
+void IdentifySender(const Sender& sender, Side side, PeerIdentity& peer);
 
 }  // namespace nigh
 

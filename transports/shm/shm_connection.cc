@@ -177,7 +177,7 @@ absl::Status ShmConnection::TakeSender(Sender& sender) {
   AskForSenders(socket_.get(), false);
   const std::optional<uid_t> user = peer_.uid;
   const std::shared_ptr<const UniqueFd> process = process_.pidfd();
-  IdentifySender(sender, peer_);
+  IdentifySender(sender, side_, peer_);
   const bool named = sender.process && sender.credentials.has_value();
   if (!process_.Become(std::move(sender.process), ends_.get())) {
     return absl::UnavailableError(

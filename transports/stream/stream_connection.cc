@@ -170,7 +170,7 @@ void StreamConnection::ReadMore() {
 
 void StreamConnection::TakeSender() {
   Sender sender = stream_->TakeSender();
-  IdentifySender(sender, peer_);
+  IdentifySender(sender, side_, peer_);
   const bool named = sender.process && sender.credentials.has_value();
   if (!process_.Become(std::move(sender.process), ends_.get())) return BreakUnwatched();
   if (named) peer_.pidfd = process_.pidfd();
