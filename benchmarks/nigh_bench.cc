@@ -30,6 +30,8 @@ ABSL_FLAG(int, yields, -1, "WaitPolicy::yields of both ends; -1: the default.");
 ABSL_FLAG(absl::Duration, delay, absl::ZeroDuration(), "How long each handler sleeps.");
 ABSL_FLAG(int, pollers, 0, "ServerOptions::pollers.");
 ABSL_FLAG(uint32_t, window, nigh::Limits().window, "Limits::window of both ends.");
+ABSL_FLAG(uint32_t, max_window, nigh::Limits().max_window,
+          "Limits::max_window of both ends: that to which the window grows by itself.");
 ABSL_FLAG(bool, attachment, false,
           "The payload is an attachment, which each end fills, and reads byte by byte.");
 
@@ -44,7 +46,9 @@ WaitPolicy Policy() {
 }
 
 Limits BenchLimits() {
-  return {.max_message = size_t{128} << 20, .window = absl::GetFlag(FLAGS_window)};
+  return {.max_message = size_t{128} << 20,
+          .window = absl::GetFlag(FLAGS_window),
+          .max_window = absl::GetFlag(FLAGS_max_window)};
 }
 
 class NighCaller final : public Caller {

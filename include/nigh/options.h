@@ -42,6 +42,10 @@ struct Limits {
   size_t max_metadata = 8192;   // bytes of keys and values of one call and direction
   uint32_t max_calls = 1024;    // in flight on one connection; at most 1'048'576
   uint32_t window = 256 << 10;  // bytes that a stream's writer may be ahead of its reader
+  // Bytes to which that grows by itself for a stream of long messages whose reader keeps up. The
+  // windows of one connection grow by a bounded sum; where that is spent, `window` stays. At most
+  // `window`: none ever grows.
+  uint32_t max_window = 4 << 20;
   // Descriptors of one message (nigh/message_extras.h), at most 253; more: RESOURCE_EXHAUSTED. 0:
   // none is ever received, whatever the methods say.
   uint32_t max_descriptors = 16;

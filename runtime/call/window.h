@@ -1,6 +1,7 @@
 #ifndef NIGH_RUNTIME_CALL_WINDOW_H_
 #define NIGH_RUNTIME_CALL_WINDOW_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -13,6 +14,10 @@ namespace nigh {
 // receiver keeps a window and one message at most, and a message longer than the window gets
 // through.
 //
+// A window that is short for the messages that come, so that the writer waits for a reader who
+// waits for it, grows while its reader keeps up: kMessagesAhead of them may be ahead then. The peer
+// just finds more granted than was consumed.
+//
 //                 Sent(message) ------- MESSAGE ------->  Received(message)
 //   may_send()                                            Consumed(message), by the reader
 //                 Granted(bytes) <------ CREDIT --------  ... says what to grant anew
@@ -23,6 +28,10 @@ class Window {
   // What a message costs for each descriptor that comes with it, besides its bytes: so few may be
   // ahead that none of them is refused.
   static constexpr size_t kDescriptor = 4096;
+
+  // So many long messages may be ahead. Each time that one side waits for the other costs a wake-up;
+  // with fewer, 1 MiB takes 1.1 (8 of them) to 1.3 times (4) as long over shared memory.
+  static constexpr size_t kMessagesAhead = 16;
 
   // More than any window. A peer that grants this much miscounts.
   static constexpr uint64_t kMaxCredit = uint64_t{1} << 40;
@@ -57,11 +66,27 @@ class Window {
     return std::exchange(consumed_, 0);
   }
 
+  // By how many bytes this end's window is to grow, to `most` bytes in all, if its reader has
+  // nothing left to read after such a message.
+  size_t Lacks(size_t message, size_t most) const {
+    const size_t wanted = std::min(kMessagesAhead * static_cast<size_t>(Cost(message)), most);
+    return wanted > own_ ? wanted - own_ : 0;
+  }
+  // Grows by so many bytes, which are granted with the next that Consumed says.
+  void Grow(size_t bytes) {
+    own_ += bytes;
+    grown_ += bytes;
+    consumed_ += bytes;
+  }
+  // The call is over. Returns by how much its window had grown.
+  size_t TakeGrown() { return std::exchange(grown_, 0); }
+
  private:
   // The constant stands for the memory that any message takes, however short it is.
   static constexpr int64_t Cost(size_t message) { return static_cast<int64_t>(message) + 64; }
 
-  uint32_t own_ = 0;
+  size_t own_ = 0;
+  size_t grown_ = 0;       // of own_
   int64_t credit_ = 0;     // bytes that may be sent
   int64_t allowance_ = 0;  // bytes that the peer may send
   uint64_t consumed_ = 0;  // bytes that have been read and not been granted again

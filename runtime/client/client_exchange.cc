@@ -310,6 +310,9 @@ void ClientExchange::Parse(ConstByteSpan message, std::shared_ptr<Extras> extras
 
 void ClientExchange::Consumed(size_t size) {
   if (!ServerStreams(method_.kind) || state_.closed()) return;
+  if (inbox_.empty() && !discard_) {
+    window_.Grow(link().TakeForWindow(window_.Lacks(size, link().limits().max_window)));
+  }
   const uint64_t grant = window_.Consumed(size);
   if (grant == 0) return;
   (void)link().Send({.kind = FrameKind::kCredit, .call = slot_->id, .aux = grant});
@@ -401,6 +404,7 @@ void ClientExchange::LetGoOfPump() {
 }
 
 void ClientExchange::LoseSlot() {
+  link().GiveBackOfWindow(window_.TakeGrown());
   slot_ = nullptr;
   slot_lost_.SignalAll();
 }

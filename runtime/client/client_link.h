@@ -2,6 +2,7 @@
 #define NIGH_RUNTIME_CLIENT_CLIENT_LINK_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "nigh/mutex.h"
 #include "nigh/options.h"
 #include "nigh/peer_identity.h"
+#include "nigh/runtime/call/byte_count.h"
 #include "nigh/runtime/call/call_extras.h"
 #include "nigh/runtime/call/frame_sender.h"
 #include "nigh/runtime/call/used_context.h"
@@ -43,6 +45,14 @@ class ClientLink {
   SlotTable& slots() { return slots_; }
   const Limits& limits() const { return limits_; }
   const SessionExtras& extras() const { return extras_; }
+  // A call's window is to grow by so many bytes. Returns by how many it does: by none where those
+  // of all calls have grown as far as they may.
+  size_t TakeForWindow(size_t bytes) {
+    if (windows_.bytes() + bytes > kWindowsGrowth) return 0;
+    windows_.Add(bytes);
+    return bytes;
+  }
+  void GiveBackOfWindow(size_t bytes) { windows_.Subtract(bytes); }
   const std::string& name() const { return name_; }
   // Whether the server has said that it goes.
   bool has_farewell() const ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -126,6 +136,9 @@ class ClientLink {
   bool proven() const { return proven_; }
 
  private:
+  // A client trusts its server; this is what it may spend on being quick.
+  static constexpr size_t kWindowsGrowth = size_t{64} << 20;
+
   // `leave` makes the slot left, under the sender's lock, or says that the receiver was quicker.
   bool GiveUpOnce(Slot& slot, absl::FunctionRef<bool()> leave);
   void AfterSend(Sent sent);
@@ -139,6 +152,7 @@ class ClientLink {
   FrameSender sender_;
   const SessionExtras extras_;
   SlotTable slots_;
+  ByteCount windows_;
   std::atomic<bool> proven_ = false;
   std::atomic<bool> going_away_ = false;
   bool ended_ ABSL_GUARDED_BY(sender_.mutex()) = false;

@@ -18,6 +18,7 @@ Account::Account(Limits limits, std::shared_ptr<Account> user,
       user_(std::move(user)),
       kept_(user_ == nullptr ? nullptr : &user_->kept_),
       spare_(user_ == nullptr ? nullptr : &user_->spare_),
+      windows_(user_ == nullptr ? nullptr : &user_->windows_),
       descriptors_(std::make_shared<DescriptorCount>(
           DescriptorCount::Limit{.whose = limits_.whose,
                                  .most = limits_.descriptors,

@@ -21,8 +21,8 @@ namespace nigh {
 // Thread-safe. No locks: two that ask at the same moment may both be told that there is room.
 class Account {
  public:
-  // Spare memory may be one in so many parts of what may be kept.
-  static constexpr size_t kSpareShare = 4;
+  // Spare memory may be one in so many parts of what may be kept; and the windows' growth, too.
+  static constexpr size_t kShare = 4;
 
   struct Limits {
     std::string whose = {};  // "this connection", "user 1000"
@@ -50,12 +50,16 @@ class Account {
   // Large memory that nothing needs any more but what may come next. It is apart from what is kept.
   ByteCount& spare() { return spare_; }
   // Whether there may be so many bytes more of that: a quarter of what may be kept, at most.
-  bool MayKeepSpare(size_t bytes) const {
-    for (const Account* account = this; account != nullptr; account = account->user_.get()) {
-      if (account->spare_.bytes() + bytes > account->limits_.bytes / kSpareShare) return false;
-    }
-    return true;
+  bool MayKeepSpare(size_t bytes) const { return HasShareFor(bytes, &Account::spare_); }
+  // The window of a stream is to grow by so many bytes, of what may come then and be kept. Returns
+  // by how many it does: by none where those of all streams have grown by a quarter of what may be
+  // kept.
+  size_t TakeForWindow(size_t bytes) {
+    if (!HasShareFor(bytes, &Account::windows_)) return 0;
+    windows_.Add(bytes);
+    return bytes;
   }
+  void GiveBackOfWindow(size_t bytes) { windows_.Subtract(bytes); }
   // RESOURCE_EXHAUSTED for what MayKeep refuses: `what`, "a reply", of `method`.
   absl::Status TooMuchToKeep(absl::string_view method, absl::string_view what, size_t bytes) const;
 
@@ -71,6 +75,13 @@ class Account {
  private:
   Account(Limits limits, std::shared_ptr<Account> user, std::shared_ptr<DescriptorCount> whole);
 
+  // Whether `count` may be so many bytes more, for a connection and for its user.
+  bool HasShareFor(size_t bytes, ByteCount Account::*count) const {
+    for (const Account* account = this; account != nullptr; account = account->user_.get()) {
+      if ((account->*count).bytes() + bytes > account->limits_.bytes / kShare) return false;
+    }
+    return true;
+  }
   const Account* WhoMayNotKeep(size_t bytes) const {
     for (const Account* account = this; account != nullptr; account = account->user_.get()) {
       const size_t kept = account->kept_.bytes();
@@ -83,6 +94,7 @@ class Account {
   const std::shared_ptr<Account> user_;
   ByteCount kept_;
   ByteCount spare_;
+  ByteCount windows_;
   const std::shared_ptr<DescriptorCount> descriptors_;
   const std::shared_ptr<DescriptorCount> departing_;
   std::atomic<int> threads_ = 0;

@@ -50,7 +50,7 @@ ServerCall::~ServerCall() {
   link_.account()->kept().Subtract(charged_ + reading_);
   link_.account()->spare().Subtract(spare_bytes_);
   MutexLock lock(mutex_);
-  ClearInbox();
+  EndReading();
 }
 
 void ServerCall::MakeMessages() {
@@ -71,7 +71,7 @@ bool ServerCall::Settle() {
   if (!is_unary()) {
     // What has come since the handler returned.
     MutexLock lock(mutex_);
-    ClearInbox();
+    EndReading();
   }
   // A timer that is due is a task already. RemoveTimer is too late for it, and Revoke takes it
   // back.
@@ -131,7 +131,7 @@ void ServerCall::Renew() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   context_.trailing_.Clear();
   context_.cancellation_.Reset();
   orphaned_ = false;
-  if (!inbox_.empty()) ClearInbox();
+  if (!inbox_.empty()) EndReading();
 }
 
 void ServerCall::LookForRoom() {
@@ -210,6 +210,10 @@ bool ServerCall::ReadMessage(MessageTarget target) {
 
 void ServerCall::Consumed(size_t size) {
   if (!is_open() || !state_.can_receive()) return;
+  if (inbox_.empty()) {
+    const size_t lacks = window_.Lacks(size, link_.limits().max_window);
+    window_.Grow(link_.account()->TakeForWindow(lacks));
+  }
   const uint64_t grant = window_.Consumed(size);
   if (grant != 0) link_.Send({.kind = FrameKind::kCredit, .call = id_, .aux = grant});
 }

@@ -236,8 +236,8 @@ class ServerCall final : public HandlerCall {
     if (CallExtras::HasReceived(context_)) DropReceivedNow();
   }
   void DropReceivedNow();
-  // Lets go of the messages that wait for the handler.
-  void ClearInbox() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The handler reads no more: lets go of what waits for it, and of what the window has grown by.
+  void EndReading() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Checks whether the handler's metadata may be sent.
   absl::Status CheckMetadata() const;
   // Adds the initial metadata to the first message, or to a frame of their own.

@@ -35,7 +35,7 @@ void ServerCall::Return(absl::Status status) {
   DropReceived();
   if (!is_unary()) {
     MutexLock lock(mutex_);
-    ClearInbox();
+    EndReading();
   }
   Conclude(std::move(status));
 }

@@ -69,11 +69,12 @@ absl::Status ServerCall::Charge(absl::string_view what, size_t bytes) {
   return absl::OkStatus();
 }
 
-void ServerCall::ClearInbox() {
+void ServerCall::EndReading() {
   for (const Message& message : inbox_) {
     link_.account()->kept().Subtract(message.bytes.size() + message.attachment_size() + kEntry);
   }
   inbox_.clear();
+  link_.account()->GiveBackOfWindow(window_.TakeGrown());
 }
 
 absl::Status ServerCall::TakeSections(const FrameHeader& header, FrameExtras& frame,

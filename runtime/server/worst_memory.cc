@@ -39,7 +39,7 @@ WorstMemory WorstMemoryOfConnection(const ServerOptions& options, size_t ring_si
       .kept = KeptAtMost(ConnectionLimits::BytesOfConnection(options), options.limits),
       .parsing = ServerCall::kParsedPerByte * message,
       .replies = kForms * threads * message,
-      .spare = ConnectionLimits::BytesOfConnection(options) / Account::kSpareShare,
+      .spare = ConnectionLimits::BytesOfConnection(options) / Account::kShare,
       .spare_calls =
           ServerSession::kSpareCalls * (ServerCall::kOwnBytes + 2 * ServerCall::kLargeMessage),
       .methods = kMaxMethods * (kMaxMethodName + kMethod),
@@ -65,7 +65,7 @@ WorstMemory WorstMemoryOfUser(const ServerOptions& options, size_t ring_size) {
       .parsing = std::min(connections, pollers) * one.parsing,
       .replies = kForms * threads * options.limits.max_message,
       .spare = std::min(connections * one.spare,
-                        ConnectionLimits::BytesOfUser(options) / Account::kSpareShare),
+                        ConnectionLimits::BytesOfUser(options) / Account::kShare),
       .spare_calls = connections * one.spare_calls,
       .methods = connections * one.methods,
       .ring = connections * one.ring,

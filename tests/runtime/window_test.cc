@@ -55,6 +55,43 @@ TEST(Window, MoreCreditThanAnyWindowIsRefused) {
   EXPECT_FALSE(window.Granted(1)) << "in two steps";
 }
 
+constexpr uint32_t kWide = 10'000;
+constexpr size_t kMost = 100'000;
+
+TEST(Window, GrowsSoThatSeveralLongMessagesMayBeAhead) {
+  Window window(kWide, kWide);
+  EXPECT_EQ(window.Lacks(100, kMost), 0u) << "a short message";
+  EXPECT_EQ(window.Lacks(2000, kMost), Window::kMessagesAhead * 2064 - kWide);
+  window.Grow(window.Lacks(2000, kMost));
+  EXPECT_EQ(window.Lacks(2000, kMost), 0u) << "it has grown";
+  EXPECT_EQ(window.Lacks(kMost, kMost), kMost - Window::kMessagesAhead * 2064) << "beyond the most";
+  EXPECT_EQ(window.TakeGrown(), Window::kMessagesAhead * 2064 - kWide);
+  EXPECT_EQ(window.TakeGrown(), 0u) << "given back twice";
+}
+
+TEST(Window, DoesNotGrowWhereNoneMay) {
+  const Window window(kWide, kWide);
+  EXPECT_EQ(window.Lacks(kMost, kWide), 0u);
+  EXPECT_EQ(window.Lacks(kMost, 0), 0u);
+}
+
+TEST(Window, WhatItHasGrownByMayBeSent) {
+  Window writer(0, kWide);
+  Window reader(kWide, 0);
+  writer.Sent(2000);
+  ASSERT_TRUE(reader.Received(2000));
+  reader.Grow(reader.Lacks(2000, kMost));
+  const uint64_t granted = reader.Consumed(2000);
+  ASSERT_GT(granted, 2064u);
+  ASSERT_TRUE(writer.Granted(granted));
+  for (size_t i = 0; i < Window::kMessagesAhead; ++i) {
+    ASSERT_TRUE(writer.may_send()) << i;
+    writer.Sent(2000);
+    EXPECT_TRUE(reader.Received(2000)) << i;
+  }
+  EXPECT_FALSE(writer.may_send());
+}
+
 // A writer and a reader that keep to it: nobody waits for ever, and the reader keeps a window and
 // one message at most.
 TEST(Window, BothEndsOfACallAgree) {
