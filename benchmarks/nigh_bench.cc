@@ -23,7 +23,7 @@
 #include "benchmarks/harness/main.h"
 #include "benchmarks/harness/subject.h"
 #include "nigh/nigh.h"
-#include "nigh/transports/pipe/pipe.h"
+#include "nigh/transport/pipe_ends.h"
 
 ABSL_FLAG(int, spins, -1, "WaitPolicy::spins of both ends; -1: the default.");
 ABSL_FLAG(int, yields, -1, "WaitPolicy::yields of both ends; -1: the default.");

@@ -5,6 +5,7 @@
 #include "nigh/transports/exec/exec.h"
 #include "nigh/transports/exec/stdio.h"
 #include "nigh/transports/fifo/fifo.h"
+#include "nigh/transports/handed/handed.h"
 #include "nigh/transports/inproc/inproc.h"
 #include "nigh/transports/local/local.h"
 #include "nigh/transports/mqueue/mqueue.h"
@@ -31,8 +32,10 @@ constexpr Transport kTransports[] = {
     kPipeTransport,
     kExecTransport,
     kStdioTransport,
+    kSystemdTransport,
+    kFdTransport,
 };
-constexpr size_t kHarmless = std::size(kTransports) - 3;
+constexpr size_t kHarmless = std::size(kTransports) - 5;
 static_assert(kTransports[kHarmless].dial == kPipeTransport.dial);
 
 }  // namespace

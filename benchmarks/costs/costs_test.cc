@@ -16,7 +16,7 @@
 #include "benchmarks/echo_service.h"
 #include "nigh/deadline.h"
 #include "nigh/nigh.h"
-#include "nigh/transports/pipe/pipe.h"
+#include "nigh/transport/pipe_ends.h"
 
 namespace nigh::benchmarks {
 namespace {

@@ -25,9 +25,9 @@
 #include "examples/greeter/greeter.h"
 #include "nigh/channel.h"
 #include "nigh/server.h"
+#include "nigh/transport/pipe_ends.h"
 #include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
-#include "nigh/transports/pipe/pipe.h"
 
 namespace {
 
@@ -144,6 +144,8 @@ absl::StatusOr<Places> ChoosePlaces() {
       places.child = true;
     } else if (transport.scheme == "stdio") {
       // Where the child listens.
+    } else if (transport.handed != nullptr) {
+      // It stands for sockets of others.
     } else if (std::string address = ExampleAddress(transport.scheme); address.empty()) {
       return absl::InternalError(absl::StrCat("no example address for ", transport.scheme, ":"));
     } else {

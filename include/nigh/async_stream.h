@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/api.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
@@ -28,7 +29,7 @@ inline constexpr int kCallEvents = 5;
 // never runs inside the function that it was given to. It may do anything, but should not block for
 // long. There may be one operation of each kind at a time: a read, a write, a wait for initial
 // metadata, a wait for the end.
-class AsyncCall {
+class NIGH_API AsyncCall {
  public:
   using Event = CallEvent;
   using Done = absl::AnyInvocable<void(bool ok)>;
@@ -78,8 +79,8 @@ class AsyncCall {
 
 // Returns a call that has not begun. `context` must outlive it: until Finish has called back or
 // Abandon has returned.
-std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, ClientContext& context);
-std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, const CallOptions& options);
+NIGH_API std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, ClientContext& context);
+NIGH_API std::shared_ptr<AsyncCall> NewAsyncCall(BoundMethod method, const CallOptions& options);
 
 // Called with the status with which a call has ended.
 using DoneCallback = absl::AnyInvocable<void(absl::Status)>;

@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "nigh/api.h"
 #include "nigh/mutex.h"
 
 namespace nigh {
 
 // A request to stop, which is made at most once, and the callbacks that hear of it. Thread-safe.
 // The role of std::stop_source, without its allocation.
-class Cancellation {
+class NIGH_API Cancellation {
  public:
   using Callback = absl::AnyInvocable<void()>;
   using Id = uint64_t;

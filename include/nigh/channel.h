@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/api.h"
 #include "nigh/client_context.h"
 #include "nigh/message_extras.h"
 #include "nigh/method.h"
@@ -33,7 +34,7 @@ enum class ChannelState {
                       // due
 };
 
-absl::string_view ChannelStateName(ChannelState state);
+NIGH_API absl::string_view ChannelStateName(ChannelState state);
 
 // A server's address and the connection to it. The channel connects when the first call needs it.
 // When the connection is lost, the channel connects again; the pause between attempts grows and is
@@ -46,7 +47,7 @@ absl::string_view ChannelStateName(ChannelState state);
 // ChannelOptions::event_loop; without it, one thread of the process serves them. If the system has
 // no thread to give for that, they fail with RESOURCE_EXHAUSTED, and their callbacks run at once,
 // in the thread that leaves them.
-class Channel {
+class NIGH_API Channel {
  public:
   // As nigh::Dial, below.
   static absl::StatusOr<std::shared_ptr<Channel>> Create(absl::string_view address,
@@ -128,9 +129,9 @@ namespace internal {
 
 // What a stub's unary method does: sends `request`, waits for the call to end, and parses the reply
 // into `reply`.
-absl::Status CallUnary(BoundMethod method, ClientContext& context,
-                       const google::protobuf::MessageLite& request,
-                       google::protobuf::MessageLite* reply);
+NIGH_API absl::Status CallUnary(BoundMethod method, ClientContext& context,
+                                const google::protobuf::MessageLite& request,
+                                google::protobuf::MessageLite* reply);
 
 template <class Reply>
 absl::StatusOr<Reply> CallUnary(BoundMethod method, const google::protobuf::MessageLite& request,

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "nigh/api.h"
 #include "nigh/cancellation.h"
 #include "nigh/deadline.h"
 #include "nigh/message_extras.h"
@@ -24,7 +25,7 @@ class ServerContext;
 // Set what is to be set before the call begins. Any thread may call TryCancel at any time.
 // Everything else belongs to the thread that makes the call. MessageExtras says how attachments and
 // descriptors go with messages.
-class ClientContext : public MessageExtras {
+class NIGH_API ClientContext : public MessageExtras {
  public:
   ClientContext() = default;
   explicit ClientContext(const CallOptions& options);

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nigh/api.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"
@@ -17,7 +18,7 @@ namespace nigh {
 // What the three kinds of client streams have in common. A stream can be moved. Destroying one that
 // is not finished cancels its call. One thread may read while another writes. A message is a
 // protobuf message; for GenericStub's streams it is a string with the bytes of one.
-class ClientStreamBase {
+class NIGH_API ClientStreamBase {
  public:
   // Ends the call with CANCELLED. Any thread.
   void TryCancel();

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "absl/time/time.h"
+#include "nigh/api.h"
 
 namespace nigh {
 
@@ -22,7 +23,7 @@ inline int64_t SteadyNanos() {
 // A moment on this process's steady clock, or never. On the wire it is the time that is left.
 //
 // A test may have deadlines pass without waiting for them: nigh/testing/virtual_clock.h.
-class Deadline {
+class NIGH_API Deadline {
  public:
   // The time by which deadlines are measured: SteadyNanos(), or a virtual clock's.
   static int64_t NowNanos() {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
+#include "nigh/api.h"
 #include "nigh/deadline.h"
 
 namespace nigh {
@@ -25,7 +26,7 @@ class Poller;
 // handler must not call its own server synchronously. The program must go on polling until the
 // calls that it has begun are over, for a call that is outstanding keeps itself alive.
 // Server::Shutdown polls by itself.
-class EventLoop {
+class NIGH_API EventLoop {
  public:
   EventLoop();
   ~EventLoop();
@@ -56,7 +57,7 @@ class EventLoop {
 
 // The poller of all channels without an event loop. One thread drives it, and ends when nobody
 // holds the poller any more. Null: the system has no thread to give, or no descriptor.
-std::shared_ptr<Poller> SharedPoller();
+NIGH_API std::shared_ptr<Poller> SharedPoller();
 
 }  // namespace nigh
 

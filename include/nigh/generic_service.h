@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/api.h"
 #include "nigh/method.h"
 #include "nigh/server_context.h"
 #include "nigh/server_stream.h"
@@ -17,7 +18,7 @@ namespace nigh {
 // client serialised; each reply is one message that the handler's program serialises. One thread
 // may read while another writes. The stream belongs to the call's handler: all threads that use it
 // must be done when the handler returns.
-class GenericServerStream final {
+class NIGH_API GenericServerStream final {
  public:
   explicit GenericServerStream(HandlerCall& call) : call_(call) {}
 
@@ -55,7 +56,7 @@ class GenericServerStream final {
 // Only the client and the .proto know the kind of a method. To the server, each method is a stream
 // of requests and a stream of replies. A client that gets too few or too many replies ends its call
 // with UNIMPLEMENTED. Each call has a thread of its own while its handler runs.
-class GenericService : public Service {
+class NIGH_API GenericService : public Service {
  public:
   // Handles one call. `context.method()` is the method that is called. Many threads call this at
   // once.

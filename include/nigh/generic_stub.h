@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nigh/api.h"
 #include "nigh/channel.h"
 #include "nigh/client_context.h"
 #include "nigh/client_stream.h"
@@ -27,7 +28,7 @@ namespace nigh {
 // a method that has a single message in its place: CallServerStreaming can call unary methods, and
 // CallBidiStreaming can call client streaming ones. If the name is no method's name, the call fails
 // with INTERNAL. A channel remembers the names that it is given, at most 4096 different ones.
-class GenericStub final {
+class NIGH_API GenericStub final {
  public:
   using Reader = ClientReader<std::string>;
   using Writer = ClientWriter<std::string, std::string>;

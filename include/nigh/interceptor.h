@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "nigh/api.h"
 #include "nigh/cancellation.h"
 #include "nigh/client_context.h"
 #include "nigh/deadline.h"
@@ -185,7 +186,7 @@ class InterceptedClientCall final : public InterceptedCall {
   ClientContext& context_;
 };
 
-class InterceptedServerCall final : public InterceptedCall {
+class NIGH_API InterceptedServerCall final : public InterceptedCall {
  public:
   ServerContext& context() const { return context_; }
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nigh/api.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/unique_fd.h"
 
@@ -26,7 +27,7 @@ class Fd;  // nigh/fd.pb.h, of nigh/fd.proto
 //   if (!pixels.ok()) return pixels.status();
 //   camera.Grab(pixels->bytes());
 //   context.SetAttachment(*std::move(pixels));
-class AttachmentBuffer {
+class NIGH_API AttachmentBuffer {
  public:
   // Plain memory of this process, of so many bytes, which are not set.
   explicit AttachmentBuffer(size_t size);
@@ -63,7 +64,7 @@ class AttachmentBuffer {
 // The idea is that of Apache brpc's attachments.
 //
 // Different handles to the same bytes may be used by different threads.
-class Attachment {
+class NIGH_API Attachment {
  public:
   // None.
   Attachment() = default;
@@ -122,7 +123,7 @@ class Attachment {
 //   }
 //
 // One thread fills it and asks whether it is free; any may have its attachments.
-class SharedBuffer {
+class NIGH_API SharedBuffer {
  public:
   // `size` bytes of zeroes. RESOURCE_EXHAUSTED: the system has none; the message says which limit.
   static absl::StatusOr<SharedBuffer> Create(size_t size);
@@ -207,7 +208,7 @@ inline constexpr FdKinds kAllFds = {FdKind::kFile,   FdKind::kPipe,           Fd
 // order.
 //
 // Of the threads of a stream, the one that writes attaches, and the one that reads takes.
-class MessageExtras {
+class NIGH_API MessageExtras {
  public:
   // Has `attachment` travel with the message of this call that is sent next: a request, a reply. A
   // request's is kept until the call is over, as one that is made again needs it still. Replaces

@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/io/zero_copy_stream.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/api.h"
 #include "nigh/transport/bytes.h"
 
 namespace nigh {
@@ -22,7 +23,7 @@ struct MessageView {
 // A message to send. It is a protobuf message, which is serialised straight into the connection's
 // memory, or bytes that somebody else has serialised. This is a view: what it points to must
 // outlive it.
-class MessageSource {
+class NIGH_API MessageSource {
  public:
   explicit MessageSource(const google::protobuf::MessageLite& message) : message_(&message) {}
   explicit MessageSource(absl::string_view bytes) : bytes_(bytes), size_(bytes.size()) {}
@@ -48,7 +49,7 @@ class MessageSource {
 
 // Where a received message goes. It is a protobuf message, which is parsed in place from the
 // connection's memory, or a string that takes the bytes. This is a view, as above.
-class MessageTarget {
+class NIGH_API MessageTarget {
  public:
   MessageTarget() = default;
   explicit MessageTarget(google::protobuf::MessageLite* message) : message_(message) {}

@@ -9,13 +9,14 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/api.h"
 
 namespace nigh {
 
 // Keys and values that travel beside a call's messages, in the order in which they were added. A
 // key may occur more than once. Keys match [0-9a-z_.-]+ and do not begin with "nigh-" or "grpc-".
 // Values are printable ASCII; if the key ends in "-bin", they are any bytes. Not thread-safe.
-class Metadata {
+class NIGH_API Metadata {
  public:
   using Entry = std::pair<std::string, std::string>;
 
@@ -55,7 +56,7 @@ class Metadata {
 };
 
 // Checks a key and a value by the rules of Metadata. INTERNAL: one of them is illegal.
-absl::Status CheckMetadata(absl::string_view key, absl::string_view value);
+NIGH_API absl::Status CheckMetadata(absl::string_view key, absl::string_view value);
 
 }  // namespace nigh
 

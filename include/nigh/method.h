@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/api.h"
 
 namespace nigh {
 
@@ -93,13 +94,13 @@ inline constexpr size_t kMaxMethods = 4096;
 
 // Whether `name` has the form "/package.Service/Method". A method called by name needs such a name:
 // it can travel, be part of an error message and be kept as a C string.
-bool IsMethodName(absl::string_view name);
+NIGH_API bool IsMethodName(absl::string_view name);
 
 // "/package.Service/Method" -> "package.Service".
-absl::string_view ServiceOf(absl::string_view method);
+NIGH_API absl::string_view ServiceOf(absl::string_view method);
 
 // Returns UNIMPLEMENTED, naming the method: the answer of a service that does not override it.
-absl::Status Unimplemented(const Method& method);
+NIGH_API absl::Status Unimplemented(const Method& method);
 
 }  // namespace nigh
 

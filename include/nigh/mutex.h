@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/base/thread_annotations.h"
+#include "nigh/api.h"
 #include "nigh/deadline.h"
 
 namespace nigh {
@@ -20,7 +21,7 @@ inline std::atomic<int64_t> locks_taken = 0;
 //
 // Why not absl::Mutex: the distribution's Abseil is not instrumented. ThreadSanitizer cannot see
 // its hand-offs and reports races that do not exist.
-class ABSL_LOCKABLE Mutex {
+class NIGH_API ABSL_LOCKABLE Mutex {
  public:
   Mutex() = default;
   Mutex(const Mutex&) = delete;
@@ -93,7 +94,7 @@ class ABSL_SCOPED_LOCKABLE MutexUnlock {
 
 // A condition variable for Mutex. Waiters hold the mutex, and may wake for no reason. A signal that
 // nobody waits for costs a few instructions.
-class CondVar {
+class NIGH_API CondVar {
  public:
   CondVar() = default;
   CondVar(const CondVar&) = delete;

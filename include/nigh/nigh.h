@@ -20,6 +20,8 @@
 #include "nigh/server_context.h"
 #include "nigh/server_stream.h"
 #include "nigh/service.h"
+#include "nigh/service_manager.h"
 #include "nigh/task.h"
+#include "nigh/version.h"
 
 #endif  // NIGH_NIGH_H_

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "nigh/api.h"
 #include "nigh/metadata.h"
 #include "nigh/method.h"
 #include "nigh/transport/waiter.h"
@@ -214,8 +215,8 @@ struct ServerOptions {
 };
 
 // Returns OK, or INVALID_ARGUMENT naming the first option whose value makes no sense.
-absl::Status CheckOptions(const ChannelOptions& options);
-absl::Status CheckOptions(const ServerOptions& options);
+NIGH_API absl::Status CheckOptions(const ChannelOptions& options);
+NIGH_API absl::Status CheckOptions(const ServerOptions& options);
 
 }  // namespace nigh
 

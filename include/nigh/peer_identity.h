@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "nigh/api.h"
+
 namespace nigh {
 
 class UniqueFd;
@@ -44,7 +46,7 @@ struct PeerIdentity {
 //
 // What such a peer does wrong, it could do to this process anyway. So it is taken at its word where
 // checking would cost: memory is read in place, doorbells are shared.
-bool IsSameUser(const PeerIdentity& peer);
+NIGH_API bool IsSameUser(const PeerIdentity& peer);
 
 }  // namespace nigh
 

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "nigh/api.h"
 #include "nigh/generic_service.h"
 #include "nigh/options.h"
 #include "nigh/service.h"
@@ -23,7 +24,7 @@ namespace nigh {
 //   server.Run();
 //
 // Thread-safe, except for Register, which comes before Start, and the destructor.
-class Server {
+class NIGH_API Server {
  public:
   explicit Server(ServerOptions options = {});
   // As Shutdown(absl::ZeroDuration()).
@@ -57,7 +58,8 @@ class Server {
   // the process. Run replaces the handlers of both signals while it runs, and that of SIGHUP where
   // it is the default; ServerOptions::interrupt says what SIGINT and SIGHUP do. Some addresses
   // (pipe:, stdio:) only ever bring one connection: if all addresses are such, Run returns when
-  // those connections have ended. An error is Start's, or says which address was lost
+  // those connections have ended. A service manager is told once calls are served, and once they are
+  // not any more (nigh/service_manager.h). An error is Start's, or says which address was lost
   // (ServerOptions::lost_address).
   absl::Status Run();
 

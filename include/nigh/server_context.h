@@ -7,6 +7,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nigh/api.h"
 #include "nigh/cancellation.h"
 #include "nigh/deadline.h"
 #include "nigh/message_extras.h"
@@ -21,7 +22,7 @@ class HandlerCall;
 // What a handler knows of the call that it serves, and what it can send besides messages. Valid
 // until the handler returns. Any thread may call IsCancelled and TryCancel; everything else belongs
 // to the handler's thread. MessageExtras says how attachments and descriptors go with messages.
-class ServerContext : public MessageExtras {
+class NIGH_API ServerContext : public MessageExtras {
  public:
   // "/package.Service/Method".
   absl::string_view method() const { return method_->name; }

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "google/protobuf/message_lite.h"
+#include "nigh/api.h"
 #include "nigh/message_extras.h"
 #include "nigh/message_io.h"
 
@@ -16,7 +17,7 @@ namespace nigh {
 // A call as its handler sees it, without the types of its messages. The streams of handlers and
 // their contexts are made of it. The runtime implements it. Any thread of the handler may use it;
 // one may read while one writes.
-class HandlerCall {
+class NIGH_API HandlerCall {
  public:
   // What a handler can wait for. The end of the call ends every wait.
   enum class Event { kMessage, kRoom };

@@ -16,6 +16,9 @@
 #include "absl/algorithm/container.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "nigh/deadline.h"
 #include "nigh/event_loop.h"
 #include "nigh/mutex.h"
@@ -27,6 +30,7 @@
 #include "nigh/runtime/server/dispatcher.h"
 #include "nigh/runtime/server/listener_source.h"
 #include "nigh/runtime/server/server_session.h"
+#include "nigh/service_manager.h"
 
 namespace nigh {
 namespace {
@@ -99,6 +103,10 @@ void Server::State::CloseSessions(const std::vector<std::shared_ptr<ServerSessio
   WaitUntil(Deadline::Infinite(), [&] { return left == 0; });
 }
 
+void Server::State::Notify(absl::string_view state) {
+  if (absl::Status notified = NotifyServiceManager(state); !notified.ok()) Report(notified);
+}
+
 absl::Status Server::State::Run() {
   StopSignals signals(heeds_terminal_);
   if (absl::Status started = Start(); !started.ok()) return started;
@@ -106,6 +114,7 @@ absl::Status Server::State::Run() {
     MutexLock lock(mutex_);
     runner_ = std::this_thread::get_id();
   }
+  Notify(absl::StrCat("READY=1\nSTATUS=serving at ", absl::StrJoin(addresses(), ", ")));
   EventLoop* const loop = options_.event_loop.get();
   pollfd fds[] = {{.fd = stopped_.get(), .events = POLLIN, .revents = 0},
                   {.fd = signals.fd(), .events = POLLIN, .revents = 0},
@@ -113,6 +122,7 @@ absl::Status Server::State::Run() {
   while (fds[0].revents == 0 && fds[1].revents == 0) {
     if (::poll(fds, std::size(fds), -1) > 0 && fds[2].revents != 0) loop->Poll();
   }
+  Notify("STOPPING=1\nSTATUS=letting running calls end");
   Shutdown(options_.grace, [&signals] { return signals.count() > 1; });
   MutexLock lock(mutex_);
   return failure_;

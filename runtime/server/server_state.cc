@@ -67,15 +67,45 @@ absl::Status Server::State::Listen(absl::string_view text) {
   FillStandardDescriptors();
   ListenToProtobufsLog();
   absl::StatusOr<Address> address = Address::Parse(text);
-  return address.ok() ? ListenAt(*address, /*again=*/false) : address.status();
+  if (!address.ok()) return address.status();
+  absl::StatusOr<const Transport*> transport = FindTransport(options_.transports, *address);
+  if (!transport.ok()) return transport.status();
+  if ((*transport)->handed == nullptr) return ListenAt(*address, /*again=*/false);
+  absl::StatusOr<std::vector<ListeningSocket>> sockets = (*transport)->handed(*address);
+  if (!sockets.ok()) return sockets.status();
+  for (ListeningSocket& socket : *sockets) {
+    if (absl::Status listens = ListenOn(std::move(socket)); !listens.ok()) {
+      return Prefixed(absl::StrCat(text, ": listen"), listens);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::State::ListenOn(ListeningSocket socket) {
+  absl::StatusOr<const Transport*> transport = FindTransport(options_.transports, socket.address);
+  if (!transport.ok()) return transport.status();
+  if ((*transport)->listen_on == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", socket.address.ToString(), "\": ", socket.address.scheme,
+                     ": does not listen on a socket that is handed over"));
+  }
+  const Address address = socket.address;
+  return Add(**transport, address, /*again=*/false,
+             [&] { return (*transport)->listen_on(std::move(socket)); });
 }
 
 absl::Status Server::State::ListenAt(const Address& address, bool again) {
   absl::StatusOr<const Transport*> transport = FindTransport(options_.transports, address);
   if (!transport.ok()) return transport.status();
-  const Reach reach = (*transport)->reach;
+  return Add(**transport, address, again, [&] { return (*transport)->listen(address); });
+}
+
+absl::Status Server::State::Add(
+    const Transport& transport, const Address& address, bool again,
+    absl::FunctionRef<absl::StatusOr<std::unique_ptr<Listener>>()> listen) {
+  const Reach reach = transport.reach;
   if (absl::Status good = gatekeeper_.Check(address, reach); !good.ok()) return good;
-  absl::StatusOr<std::unique_ptr<Listener>> listener = (*transport)->listen(address);
+  absl::StatusOr<std::unique_ptr<Listener>> listener = listen();
   if (!listener.ok()) return listener.status();
   const Address bound = (*listener)->address();
   (*listener)->SetGate(gatekeeper_.GateOf(bound, reach));
@@ -85,14 +115,14 @@ absl::Status Server::State::ListenAt(const Address& address, bool again) {
         absl::StrCat(bound.ToString(), ": listen: the server is shut down"));
   }
   if (!again) {
-    NoteTransport(**transport);
+    NoteTransport(transport);
     addresses_.push_back(bound.ToString());
     // There can be connections again.
     eventfd_t ignored;
     if (open_listeners_++ == 0) (void)::eventfd_read(stopped_.get(), &ignored);
   }
   listeners_.push_back(std::make_shared<ListenerSource>(
-      *std::move(listener), [this, bound, &made_by = **transport](auto connection) {
+      *std::move(listener), [this, bound, &made_by = transport](auto connection) {
         Accept(bound, made_by, std::move(connection));
       }));
   if (phase_ == Phase::kServing) pollers_.front()->Add(listeners_.back());

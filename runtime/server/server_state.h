@@ -59,8 +59,6 @@ class Server::State {
     rules_.AddFallback();
   }
   absl::Status Listen(absl::string_view text) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The same; `again`: the address is among addresses_ already, and has been lost.
-  absl::Status ListenAt(const Address& address, bool again) ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<std::string> addresses() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Start() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Run() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -70,6 +68,17 @@ class Server::State {
 
  private:
   enum class Phase { kNew, kServing, kDraining, kStopped };
+
+  // At an address that stands for itself; `again`: it is among addresses_ already, and has been
+  // lost.
+  absl::Status ListenAt(const Address& address, bool again) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status ListenOn(ListeningSocket socket) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Tells the service manager, if there is one.
+  void Notify(absl::string_view state);
+  // Whatever listens at `address`: adds what `listen` makes.
+  absl::Status Add(const Transport& transport, const Address& address, bool again,
+                   absl::FunctionRef<absl::StatusOr<std::unique_ptr<Listener>>()> listen)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Has a thread of the pool take the poller's role. False: it has to wait for one, for the system
   // has no other to give.

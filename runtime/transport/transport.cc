@@ -8,8 +8,13 @@
 namespace nigh {
 
 // Weak here only: null in programs that do not link //transports:all. The declaration that users
-// see is not weak, so they get an error of the linker instead.
-[[gnu::weak]] TransportTable AllTransports();
+// see is not weak, so they get an error of the linker instead. In a library that has all of nigh it
+// is no question, and a weak reference would not bring the table into a program.
+#ifndef NIGH_HAS_ALL_TRANSPORTS
+[[gnu::weak]]
+#endif
+TransportTable
+AllTransports();
 
 absl::StatusOr<const Transport*> FindTransport(TransportTable table, const Address& address) {
   if (table.empty()) {

@@ -9,7 +9,7 @@ import re
 import sys
 
 PUBLIC = pathlib.Path("include")
-MOST = 25  # headers, those for authors of transports aside
+MOST = 28  # headers, those for authors of transports aside
 INCLUDE = re.compile(r'^#include "(nigh/[^"]+)"', re.MULTILINE)
 
 

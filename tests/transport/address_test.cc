@@ -91,8 +91,8 @@ TEST(FindTransport, FindsEachByItsScheme) {
 
 TEST(FindTransport, AnUntrustedAddressOnlySaysWhereToConnect) {
   const TransportTable table = TransportsForUntrustedAddresses();
-  EXPECT_EQ(table.size(), AllTransports().size() - 3);
-  for (const char* text : {"exec:rm -r x", "pipe:3,4", "stdio:"}) {
+  EXPECT_EQ(table.size(), AllTransports().size() - 5);
+  for (const char* text : {"exec:rm -r x", "pipe:3,4", "stdio:", "systemd:", "fd:3"}) {
     const absl::Status status = FindTransport(table, Address::Parse(text).value()).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
   }

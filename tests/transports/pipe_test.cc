@@ -20,6 +20,7 @@
 #include "nigh/event_loop.h"
 #include "nigh/server.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/pipe_ends.h"
 #include "nigh/transport/unique_fd.h"
 #include "tests/contract/frames.h"
 

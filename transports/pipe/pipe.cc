@@ -24,6 +24,7 @@
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
+#include "nigh/transport/pipe_ends.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/stream/inherited_stream.h"
 #include "nigh/transports/stream/pipe_stream.h"

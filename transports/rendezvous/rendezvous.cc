@@ -241,6 +241,12 @@ Wake MeetingPlace::Arm() const {
           .end_events = POLLIN};
 }
 
+MeetingPlace MeetingPlace::Adopt(ListeningSocket socket) {
+  const std::string where = socket.address.ToString();
+  return MeetingPlace(socket.address.name, where, SocketAcceptor(std::move(socket.socket), where),
+                      std::nullopt);
+}
+
 absl::StatusOr<MeetingPlace> MeetingPlace::Open(const MeetingPoint& point) {
   absl::StatusOr<std::string> name = point.name;
   if (!point.others.empty()) name = ChoosePath(point);

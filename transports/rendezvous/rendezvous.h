@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "nigh/peer_identity.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/transport.h"
 #include "nigh/transport/unique_fd.h"
 #include "nigh/transports/rendezvous/access.h"
 #include "nigh/transports/rendezvous/name_watch.h"
@@ -52,6 +53,9 @@ class MeetingPlace {
   // live server is at one of the places. Another code: what MakeDirectoryOf says of the first one,
   // if none can be had; what SocketFile::Bind or the system says.
   static absl::StatusOr<MeetingPlace> Open(const MeetingPoint& point);
+
+  // On a socket that listens already. Its file, if it has one, is its maker's.
+  static MeetingPlace Adopt(ListeningSocket socket);
 
   // As SocketAcceptor's. Who only asks whether a live server is there (SocketFile) is passed over.
   // NOT_FOUND: the socket's file is no longer there, so nobody can come any more.

@@ -105,4 +105,13 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address) {
   return std::make_unique<ShmListener>(address, *options, *std::move(place));
 }
 
+absl::StatusOr<std::unique_ptr<Listener>> ListenOnShm(ListeningSocket socket) {
+  Address address = socket.address;
+  absl::StatusOr<ShmOptions> options = ParseShmOptions(address);
+  if (!options.ok()) return options.status();
+  SweepMemory(options->memory);
+  return std::make_unique<ShmListener>(std::move(address), *options,
+                                       MeetingPlace::Adopt(std::move(socket)));
+}
+
 }  // namespace nigh

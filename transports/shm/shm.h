@@ -24,12 +24,14 @@ namespace nigh {
 // and what a peer that means harm can do.
 absl::StatusOr<std::unique_ptr<Connection>> DialShm(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Address& address);
+absl::StatusOr<std::unique_ptr<Listener>> ListenOnShm(ListeningSocket socket);
 
 inline constexpr Transport kShmTransport = {.scheme = "shm",
                                             .dial = &DialShm,
                                             .listen = &ListenShm,
                                             .reach = Reach::kUsers,
-                                            .owner = &OwnerOfMeetingPath};
+                                            .owner = &OwnerOfMeetingPath,
+                                            .listen_on = &ListenOnShm};
 
 }  // namespace nigh
 

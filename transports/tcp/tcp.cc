@@ -145,4 +145,8 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenTcp(const Address& address) {
   return std::make_unique<TcpListener>(std::move(listening), *std::move(socket));
 }
 
+absl::StatusOr<std::unique_ptr<Listener>> ListenOnTcp(ListeningSocket socket) {
+  return std::make_unique<TcpListener>(std::move(socket.address), std::move(socket.socket));
+}
+
 }  // namespace nigh

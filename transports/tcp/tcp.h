@@ -23,8 +23,10 @@ namespace nigh {
 // drop what the closing side had flushed and the peer had no room for yet.
 absl::StatusOr<std::unique_ptr<Connection>> DialTcp(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenTcp(const Address& address);
+absl::StatusOr<std::unique_ptr<Listener>> ListenOnTcp(ListeningSocket socket);
 
-inline constexpr Transport kTcpTransport = {"tcp", &DialTcp, &ListenTcp};
+inline constexpr Transport kTcpTransport = {
+    .scheme = "tcp", .dial = &DialTcp, .listen = &ListenTcp, .listen_on = &ListenOnTcp};
 
 }  // namespace nigh
 

@@ -93,6 +93,11 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenUnix(const Address& address) {
   return Listen(address, SocketNameKind::kPath);
 }
 
+absl::StatusOr<std::unique_ptr<Listener>> ListenOnUnix(ListeningSocket socket) {
+  Address address = socket.address;
+  return std::make_unique<UnixListener>(std::move(address), MeetingPlace::Adopt(std::move(socket)));
+}
+
 absl::StatusOr<std::unique_ptr<Connection>> DialUnixAbstract(const Address& address) {
   return Dial(address, SocketNameKind::kAbstract);
 }

@@ -22,6 +22,7 @@ namespace nigh {
 // connections is full.
 absl::StatusOr<std::unique_ptr<Connection>> DialUnix(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenUnix(const Address& address);
+absl::StatusOr<std::unique_ptr<Listener>> ListenOnUnix(ListeningSocket socket);
 absl::StatusOr<std::unique_ptr<Connection>> DialUnixAbstract(const Address& address);
 absl::StatusOr<std::unique_ptr<Listener>> ListenUnixAbstract(const Address& address);
 
@@ -29,11 +30,13 @@ inline constexpr Transport kUnixTransport = {.scheme = "unix",
                                              .dial = &DialUnix,
                                              .listen = &ListenUnix,
                                              .reach = Reach::kUsers,
-                                             .owner = &OwnerOfPath};
+                                             .owner = &OwnerOfPath,
+                                             .listen_on = &ListenOnUnix};
 inline constexpr Transport kUnixAbstractTransport = {.scheme = "unix-abstract",
                                                      .dial = &DialUnixAbstract,
                                                      .listen = &ListenUnixAbstract,
-                                                     .reach = Reach::kUsers};
+                                                     .reach = Reach::kUsers,
+                                                     .listen_on = &ListenOnUnix};
 
 }  // namespace nigh
 

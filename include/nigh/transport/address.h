@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nigh/api.h"
 
 namespace nigh {
 
@@ -14,7 +15,7 @@ namespace nigh {
 // "shm:greeter?ring=1MiB". The transport defines what NAME and the parameters may be, and whether
 // NAME may be empty, as in "stdio:". A question mark in it is written %3F, and a percent sign that
 // would be read as the beginning of that, or of itself, %25.
-struct Address {
+struct NIGH_API Address {
   std::string scheme;
   std::string name;  // what stands between the colon and the question mark
   std::vector<std::pair<std::string, std::string>> parameters;

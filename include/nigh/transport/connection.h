@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "nigh/api.h"
 #include "nigh/peer_identity.h"
 #include "nigh/transport/bytes.h"
 #include "nigh/transport/descriptors.h"
@@ -77,7 +78,7 @@ struct Received {
 // How descriptors travel beside the frames of a connection, in a medium that can carry them. What
 // belongs together, up to kMostDescriptors, goes with one frame, and what goes with one comes with
 // it.
-class DescriptorLane {
+class NIGH_API DescriptorLane {
  public:
   // Before the first frame of this side: the peer's descriptors are received from now on, and are
   // counted in `count` when they come. A peer of whom far too many are there (kFarTooMany) loses
@@ -115,7 +116,7 @@ class DescriptorLane {
 // still received.
 //
 // transports/README.md numbers the promises; tests/contract holds every transport to them.
-class Connection {
+class NIGH_API Connection {
  public:
   virtual ~Connection() = default;
 

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/api.h"
 #include "nigh/transport/unique_fd.h"
 
 namespace nigh {
@@ -20,7 +21,7 @@ namespace nigh {
 // How many descriptors this process has on a peer's account: from when one has come until it is
 // taken out of its message, or until close(2) of it has returned, which may be long after. They
 // count for the whole that this is a part of, too. Thread-safe.
-class DescriptorCount {
+class NIGH_API DescriptorCount {
  public:
   struct Limit {
     std::string whose = {};  // "this connection", "user 1000"
@@ -62,7 +63,7 @@ inline constexpr size_t kFarTooMany = 2;
 // The descriptors that travel with one frame, in order. Those that nobody has taken out by its end
 // are closed: elsewhere (CloseElsewhere) where that may take long, for they may be a stranger's.
 // Not thread-safe.
-class Descriptors {
+class NIGH_API Descriptors {
  public:
   // This side's own, to be added.
   Descriptors() : whose_(OwnUser()) {}
@@ -110,15 +111,15 @@ class Descriptors {
 // who has sent some, `whose`, has a few such threads, which end when there is nothing to do for a
 // while. Returns at once, and has the descriptors closed in this thread only if the system has no
 // other to give. `count`, which may be null, is told when they have been. Any thread.
-void CloseElsewhere(std::optional<uid_t> whose, std::vector<UniqueFd> fds,
-                    std::shared_ptr<DescriptorCount> count = nullptr);
-void CloseElsewhere(std::optional<uid_t> whose, UniqueFd fd);
+NIGH_API void CloseElsewhere(std::optional<uid_t> whose, std::vector<UniqueFd> fds,
+                             std::shared_ptr<DescriptorCount> count = nullptr);
+NIGH_API void CloseElsewhere(std::optional<uid_t> whose, UniqueFd fd);
 
 // How many of that user's descriptors are still to be closed elsewhere. Any thread.
-size_t ClosingsOf(std::optional<uid_t> whose);
+NIGH_API size_t ClosingsOf(std::optional<uid_t> whose);
 
 // Waits until everything that was to be closed elsewhere has been. For tests that count.
-void AwaitClosings();
+NIGH_API void AwaitClosings();
 
 }  // namespace nigh
 

@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/api.h"
 
 namespace nigh {
 
@@ -12,8 +13,8 @@ namespace nigh {
 //   unix:/run/x.sock: connect: Connection refused (is the server running?)
 //
 // Whoever dials says "connect" or "connect: /PATH", and whoever listens "listen".
-absl::Status ErrnoStatus(absl::StatusCode code, int error_number, absl::string_view where,
-                         absl::string_view operation);
+NIGH_API absl::Status ErrnoStatus(absl::StatusCode code, int error_number, absl::string_view where,
+                                  absl::string_view operation);
 
 // The same with UNAVAILABLE, which the caller of a remote method sees when the medium fails.
 inline absl::Status UnavailableErrno(int error_number, absl::string_view where,

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nigh/api.h"
 #include "nigh/transport/bytes.h"
 
 namespace nigh {
@@ -101,15 +102,15 @@ inline FrameHeader DecodeFrameHeader(const std::byte* from) {
 }
 
 // Whether a received header may be acted upon, as ValidateFrameHeader checks it.
-bool IsLegalFrameHeader(const FrameHeader& header, size_t max_payload);
+NIGH_API bool IsLegalFrameHeader(const FrameHeader& header, size_t max_payload);
 
 // Checks that a received header may be acted upon: its kind is known, only flags and fields that
 // the kind uses are set, and its length is at most `max_payload`. INTERNAL: the message says which
 // field is wrong.
-absl::Status ValidateFrameHeader(const FrameHeader& header, size_t max_payload);
+NIGH_API absl::Status ValidateFrameHeader(const FrameHeader& header, size_t max_payload);
 
 // The kind's name, such as "REQUEST"; "unknown" for a number that is no kind.
-absl::string_view FrameKindName(FrameKind kind);
+NIGH_API absl::string_view FrameKindName(FrameKind kind);
 
 }  // namespace nigh
 

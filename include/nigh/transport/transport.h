@@ -7,12 +7,15 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "nigh/api.h"
 #include "nigh/transport/address.h"
 #include "nigh/transport/connection.h"
+#include "nigh/transport/unique_fd.h"
 
 namespace nigh {
 
@@ -21,7 +24,7 @@ namespace nigh {
 using Gate = std::function<absl::Status(const PeerIdentity& client)>;
 
 // Accepts new connections at one address. Used by one thread at a time.
-class Listener {
+class NIGH_API Listener {
  public:
   virtual ~Listener() = default;  // removes the name from the system
 
@@ -60,6 +63,13 @@ enum class Reach {
   kInvited,  // nobody but this process, its relatives, and whom they have handed a descriptor
 };
 
+// A socket that listens already, of a medium of this address: from a service manager, say, which
+// holds it while no server runs.
+struct ListeningSocket {
+  Address address;  // that others dial
+  UniqueFd socket;
+};
+
 // A medium: a scheme and two functions. Neither function blocks longer than a name look-up. A
 // connection may still be in progress when `dial` returns; then its Receive tells how that went.
 struct Transport {
@@ -87,23 +97,32 @@ struct Transport {
   // Of Reach::kUsers: the one user who can have put there, root aside, what clients find at
   // `address`. Nothing, or null: there is none.
   std::optional<uid_t> (*owner)(const Address& address) = nullptr;
+
+  // As `listen`, on a socket that listens already. Null: the medium has no such socket.
+  absl::StatusOr<std::unique_ptr<Listener>> (*listen_on)(ListeningSocket socket) = nullptr;
+
+  // Of an address that stands for sockets which have been handed to this process, each of another
+  // medium: to listen there is to listen on all of them. Null: the address is one itself.
+  absl::StatusOr<std::vector<ListeningSocket>> (*handed)(const Address& address) = nullptr;
 };
 
 using TransportTable = absl::Span<const Transport>;
 
 // All transports of nigh. Defined in //transports:all, which //:nigh links.
-TransportTable AllTransports();
+NIGH_API TransportTable AllTransports();
 
 // Those of them whose addresses only say where to connect or listen: for options where an address
 // comes from elsewhere, a file that others write, a peer. An address of exec: runs a program, and
-// those of pipe: and stdio: take over descriptors that may be anybody's. Defined there, too.
-TransportTable TransportsForUntrustedAddresses();
+// those of pipe:, stdio:, systemd: and fd: take over descriptors that may be anybody's. Defined
+// there, too.
+NIGH_API TransportTable TransportsForUntrustedAddresses();
 
 // Returns the transport that has the scheme of `address`. An empty table stands for
 // AllTransports(); a program that only passes tables of its own need not link those.
 // INVALID_ARGUMENT: the scheme is unknown, and the message lists those in the table; or the name is
 // missing.
-absl::StatusOr<const Transport*> FindTransport(TransportTable table, const Address& address);
+NIGH_API absl::StatusOr<const Transport*> FindTransport(TransportTable table,
+                                                        const Address& address);
 
 }  // namespace nigh
 

@@ -3,17 +3,19 @@
 
 #include <utility>
 
+#include "nigh/api.h"
+
 namespace nigh {
 
 // In children that fork(3) makes from now on, `fd` is not what it is here, but stands for
 // /dev/null: its being open means something to others (that this side is there, that a name is
 // taken), and what a child does with it would be taken for this process's doing. It is to be
 // forgotten before it is closed. Any thread.
-void KeepFromChildren(int fd);
-void ForgetKeptFromChildren(int fd);
+NIGH_API void KeepFromChildren(int fd);
+NIGH_API void ForgetKeptFromChildren(int fd);
 
 // Owns one file descriptor and closes it. Not thread-safe.
-class UniqueFd {
+class NIGH_API UniqueFd {
  public:
   UniqueFd() = default;
   explicit UniqueFd(int fd) : fd_(fd) {}

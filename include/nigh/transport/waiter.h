@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "nigh/api.h"
+
 namespace nigh {
 
 // How long a thread polls before it goes to sleep. The defaults suit every placement that was
@@ -39,7 +41,7 @@ struct WaitPolicy {
 // have found nothing for long, as on a CPU that both sides share, it yields at once.
 //
 // Used by one thread at a time.
-class Waiter {
+class NIGH_API Waiter {
  public:
   enum class PollCost {
     kCheap,       // a poll reads memory
