@@ -1,0 +1,162 @@
+#!/bin/bash
+# Installs nigh by CMake into a fresh prefix and builds programs against it, outside the tree, as its
+# users do. Each case is a function below.
+#
+# usage: run.sh RESULTS [CASE...]: writes a line "CASE EXIT_CODE" for each into RESULTS
+set -euo pipefail
+tree=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
+readonly tree
+here=$tree/tests/install
+readonly here
+# The build stays, for the next time; all else is made anew.
+readonly build=$tree/.cache/cmake
+scratch=$(mktemp -d)
+readonly scratch prefix=$scratch/prefix
+trap 'rm -rf "$scratch"' EXIT
+# FetchContent compiles the same sources once more, elsewhere. Where that is makes no difference.
+export CCACHE_NOHASHDIR=1
+
+configure() { # SOURCE BUILD [ARGS]
+  cmake -S "$1" -B "$2" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "${@:3}"
+}
+
+# The file NAME of the README's quick start.
+readme_file() {
+  awk -v mark="<!-- file: $1 -->" '
+    $0 == mark {found = 1; next}
+    found && /^```/ {if (++fences == 2) exit; next}
+    found' "$tree/README.md"
+}
+
+# A folder with the README's program.
+quick_start() {
+  mkdir -p "$1"
+  local file
+  for file in hello.proto server.cc client.cc; do readme_file "$file" >"$1/$file"; done
+}
+
+# try_quick_start FOLDER: its server and its client, two processes, meet over local:.
+try_quick_start() {
+  local server said
+  # A name of its own: others may run the same test.
+  export XDG_RUNTIME_DIR=$scratch/run
+  mkdir -p "$XDG_RUNTIME_DIR"
+  "$1/server" &
+  server=$!
+  said=$("$1/client") || true
+  kill "$server"
+  wait "$server" || {
+    echo "the server ended with $?"
+    return 1
+  }
+  [[ "$said" == "hello world" ]] || {
+    echo "the client said \"$said\""
+    return 1
+  }
+}
+
+# Everything is built, and installed where nothing was.
+case_install() {
+  configure "$tree" "$build" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "-DCMAKE_INSTALL_PREFIX=$prefix" &&
+    cmake --build "$build" && cmake --install "$build" >"$scratch/installed"
+}
+
+# What Bazel compiles into nigh and CMake does not, or the other way round.
+case_sources() {
+  python3 "$here/sources.py" "$build/compile_commands.json"
+}
+
+# What the shared library lets others see is what cmake/exported_symbols.txt lists.
+case_symbols() {
+  "$tree/cmake/exported_symbols.sh" "$build/libnigh.so" >"$scratch/symbols"
+  diff -u "$tree/cmake/exported_symbols.txt" "$scratch/symbols" || {
+    echo "exported symbols: additions are listed by cmake/exported_symbols.sh; what goes breaks programs"
+    return 1
+  }
+}
+
+# by_cmake NAME [ARGS]: the README's program by its CMakeLists.txt, against what is installed.
+by_cmake() {
+  local folder=$scratch/$1
+  quick_start "$folder"
+  readme_file CMakeLists.txt >"$folder/CMakeLists.txt"
+  configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror" "${@:2}" &&
+    cmake --build "$folder/build" && try_quick_start "$folder/build"
+}
+
+case_cmake() { by_cmake cmake; }
+case_cmake_cxx23() { by_cmake cmake_cxx23 -DCMAKE_CXX_STANDARD=23; }
+case_cmake_clang14() { by_cmake cmake_clang14 -DCMAKE_CXX_COMPILER=clang++-14; }
+case_cmake_clang19() { by_cmake cmake_clang19 -DCMAKE_CXX_COMPILER=clang++-19; }
+case_cmake_clang19_cxx23() { by_cmake cmake_clang19_cxx23 -DCMAKE_CXX_COMPILER=clang++-19 -DCMAKE_CXX_STANDARD=23; }
+
+# A project of several folders, with imports and mocks; and what an import says is generated anew
+# once it has changed.
+case_cmake_project() {
+  local folder=$scratch/project
+  cp -r "$tree/examples/consumer" "$folder"
+  configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" && cmake --build "$folder/build" &&
+    ctest --test-dir "$folder/build" --output-on-failure || return
+  sed -i 's/^message Item {/&\n  int32 weight = 99;/' "$folder/catalogue/item.proto"
+  sed -i 's/item.set_name("pencil");/& item.set_weight(7);/' "$folder/shop.cc"
+  cmake --build "$folder/build" && ctest --test-dir "$folder/build" --output-on-failure || return
+  # Nothing has changed since, and nothing is done.
+  cmake --build "$folder/build" | grep 'no work to do'
+}
+
+# A test of a program, on media on which things go wrong: nigh::testing, with the static library.
+case_cmake_testing() {
+  local folder=$scratch/testing
+  cp -r "$here/testing" "$folder"
+  configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" && cmake --build "$folder/build" &&
+    ctest --test-dir "$folder/build" --output-on-failure
+}
+
+# A component that is not there, and a version that is not this one, are said to be.
+case_cmake_refusals() {
+  local folder=$scratch/refusals version=$scratch/version
+  mkdir -p "$folder" "$version"
+  printf 'cmake_minimum_required(VERSION 3.22)\nproject(p CXX)\nfind_package(nigh REQUIRED COMPONENTS gateway)\n' \
+    >"$folder/CMakeLists.txt"
+  printf 'cmake_minimum_required(VERSION 3.22)\nproject(p CXX)\nfind_package(nigh 9.0 REQUIRED)\n' \
+    >"$version/CMakeLists.txt"
+  ! configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" >"$scratch/refused" 2>&1 &&
+    grep gateway "$scratch/refused" || return
+  ! configure "$version" "$version/build" "-DCMAKE_PREFIX_PATH=$prefix" >"$scratch/refused" 2>&1 &&
+    grep 'requested version "9.0"' "$scratch/refused"
+}
+
+# The program with nigh's tree as a part of its own build.
+case_fetch_content() {
+  local folder=$scratch/fetch
+  quick_start "$folder"
+  {
+    printf 'cmake_minimum_required(VERSION 3.22)\nproject(hello CXX)\ninclude(FetchContent)\n'
+    printf 'FetchContent_Declare(nigh SOURCE_DIR "%s")\nFetchContent_MakeAvailable(nigh)\n' "$tree"
+    readme_file CMakeLists.txt | sed '/^cmake_minimum\|^project\|^find_package/d'
+  } >"$folder/CMakeLists.txt"
+  configure "$folder" "$folder/build" && cmake --build "$folder/build" && try_quick_start "$folder/build"
+}
+
+# With pkg-config and make, shared and static.
+case_make() {
+  local folder=$scratch/make
+  quick_start "$folder"
+  cp "$here/Makefile" "$folder/"
+  export PKG_CONFIG_PATH=$prefix/lib/pkgconfig:$prefix/lib/x86_64-linux-gnu/pkgconfig
+  make -C "$folder" server client && LD_LIBRARY_PATH=$prefix/lib try_quick_start "$folder" &&
+    make -C "$folder" clean && make -C "$folder" STATIC=1 server client && try_quick_start "$folder"
+}
+
+mapfile -t cases < <(sed -n 's/^case_\([a-z0-9_]*\)() .*/\1/p' "${BASH_SOURCE[0]}")
+results=${1:?usage: run.sh RESULTS [CASE...]}
+shift
+(($#)) && cases=(install "$@")
+: >"$results"
+for name in "${cases[@]}"; do
+  code=0
+  (set -e && "case_$name") >"$scratch/$name.log" 2>&1 </dev/null || code=$?
+  ((code == 0)) || tail -n 60 "$scratch/$name.log"
+  echo "install: $name: $( ((code == 0)) && echo passed || echo FAILED)"
+  echo "$name $code" >>"$results"
+done
