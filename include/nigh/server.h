@@ -58,8 +58,8 @@ class NIGH_API Server {
   // the process. Run replaces the handlers of both signals while it runs, and that of SIGHUP where
   // it is the default; ServerOptions::interrupt says what SIGINT and SIGHUP do. Some addresses
   // (pipe:, stdio:) only ever bring one connection: if all addresses are such, Run returns when
-  // those connections have ended. A service manager is told once calls are served, and once they are
-  // not any more (nigh/service_manager.h). An error is Start's, or says which address was lost
+  // those connections have ended. A service manager is told once calls are served, and when that
+  // ends (nigh/service_manager.h). An error is Start's, or says which address was lost
   // (ServerOptions::lost_address).
   absl::Status Run();
 

@@ -7,9 +7,9 @@
 
 namespace nigh {
 
-// Tells the service manager that has started this process how it fares: assignments of sd_notify(3),
-// a line each, such as "READY=1\nSTATUS=12 plugins loaded". Server::Run says READY=1 and STOPPING=1
-// by itself. Without a service manager that wants to know, nothing happens.
+// Tells the service manager that has started this process how it fares: assignments as sd_notify(3)
+// has them, a line each, "READY=1\nSTATUS=12 plugins loaded". Server::Run says READY=1 and
+// STOPPING=1 by itself. Without a service manager that wants to know, nothing happens.
 //
 // Any thread. An error is the system's, or says that NOTIFY_SOCKET names no Unix socket.
 NIGH_API absl::Status NotifyServiceManager(absl::string_view state);

@@ -29,8 +29,8 @@ class Window {
   // ahead that none of them is refused.
   static constexpr size_t kDescriptor = 4096;
 
-  // So many long messages may be ahead. Each time that one side waits for the other costs a wake-up;
-  // with fewer, 1 MiB takes 1.1 (8 of them) to 1.3 times (4) as long over shared memory.
+  // So many long messages may be ahead, as far as the most that a window grows to allows. Each time
+  // that one side waits for the other costs a wake-up.
   static constexpr size_t kMessagesAhead = 16;
 
   // More than any window. A peer that grants this much miscounts.

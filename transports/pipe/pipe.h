@@ -12,8 +12,8 @@ namespace nigh {
 
 // pipe:IN,OUT: two anonymous pipes between two processes of which one has started the other, or
 // which have got them from a third (nigh/transport/pipe_ends.h makes them). IN and OUT are the
-// numbers of the descriptors to read from and to write to, or twice that of a stream socket. Who has
-// them is who may speak; the kernel tells neither who the other is.
+// numbers of the descriptors to read from and to write to, or twice that of a stream socket. Who
+// has them is who may speak; the kernel tells neither who the other is.
 //
 // There is one connection. Dialling or listening takes the descriptors over; a channel whose
 // connection has ended finds nothing to dial again. A server that listens there alone has nothing
