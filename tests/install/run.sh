@@ -112,6 +112,12 @@ case_cmake_testing() {
     ctest --test-dir "$folder/build" --output-on-failure
 }
 
+# All examples, against what is installed; those with a script are run by it.
+case_examples() {
+  configure "$tree/examples" "$scratch/examples" "-DCMAKE_PREFIX_PATH=$prefix" &&
+    cmake --build "$scratch/examples" && ctest --test-dir "$scratch/examples" --output-on-failure
+}
+
 # A component that is not there, and a version that is not this one, are said to be.
 case_cmake_refusals() {
   local folder=$scratch/refusals version=$scratch/version
