@@ -13,6 +13,8 @@ readonly build=$tree/.cache/cmake
 scratch=$(mktemp -d)
 readonly scratch prefix=$scratch/prefix
 trap 'rm -rf "$scratch"' EXIT
+# A program may run as another user, and loads the library.
+chmod 755 "$scratch"
 # FetchContent compiles the same sources once more, elsewhere. Where that is makes no difference.
 export CCACHE_NOHASHDIR=1
 
