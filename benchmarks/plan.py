@@ -57,7 +57,7 @@ ATTACHMENT_SIZES = (64 * KIB, MIB, 16 * MIB)
 MEMORY_SIZES = (MIB, 16 * MIB, 64 * MIB)
 # Of the calls that another thread makes on the same channel.
 BESIDE_SIZE = 4 * MIB
-# Limits::window, several of most messages.
+# Limits::window: several of most messages from the beginning on, and more than it grows to.
 WIDE_WINDOW = 8 * MIB
 WIDE = "with a window of 8 MiB"
 # What cannot be undercut, or has nothing to do with size.
@@ -177,7 +177,6 @@ def make_plan(quick):
             ("raw socketpair", "raw pipe", "nigh shm", "nigh unix", "nigh pipe", "nigh fifo",
              "nigh mqueue", "nigh sysvmq", "nigh tcp", "gRPC unix", "gRPC tcp", "ZeroMQ ipc"),
             ("split", "stacked"), "--workload=stream", "--payload=%d" % size)
-        # gRPC's window grows by itself, as far as a stream needs it.
         add("stream of " + size_name(size), ("nigh shm", "nigh unix", "nigh tcp"),
             ("split", "stacked"), "--workload=stream", "--payload=%d" % size,
             "--window=%d" % WIDE_WINDOW, label=WIDE)
