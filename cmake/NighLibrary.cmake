@@ -58,11 +58,6 @@ target_compile_definitions(nigh_objects PRIVATE NIGH_HAS_ALL_TRANSPORTS)
 target_compile_options(nigh_objects PRIVATE -fno-semantic-interposition)
 # protoc's code says nothing of visibility, and all of it is for others.
 set_source_files_properties(${nigh_messages} PROPERTIES COMPILE_OPTIONS -fvisibility=default)
-if(NIGH_PRECOMPILE_HEADERS)
-  target_precompile_headers(nigh_objects PRIVATE
-    <absl/status/status.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
-    <absl/time/time.h> <google/protobuf/message_lite.h> <memory> <string>)
-endif()
 
 # What a program sees: the public headers, and what they include.
 function(nigh_public target)
@@ -79,7 +74,7 @@ set(nigh_libraries)
 if(NIGH_BUILD_STATIC)
   add_library(nigh_static STATIC $<TARGET_OBJECTS:nigh_objects>)
   nigh_public(nigh_static)
-  set_target_properties(nigh_static PROPERTIES OUTPUT_NAME nigh EXPORT_NAME nigh_static)
+  set_target_properties(nigh_static PROPERTIES OUTPUT_NAME nigh)
   add_library(nigh::nigh_static ALIAS nigh_static)
   list(APPEND nigh_libraries nigh_static)
 endif()
@@ -90,7 +85,6 @@ if(NIGH_BUILD_SHARED)
   # Counts the changes of the ABI that are not additions; CONTRIBUTING.md says what they are.
   set_target_properties(nigh_shared PROPERTIES
     OUTPUT_NAME nigh
-    EXPORT_NAME nigh_shared
     VERSION ${PROJECT_VERSION}
     SOVERSION 0)
   add_library(nigh::nigh_shared ALIAS nigh_shared)
