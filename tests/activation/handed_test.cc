@@ -50,7 +50,7 @@ UniqueFd ListenAtLoopback() {
   return socket;
 }
 
-std::string Number(const UniqueFd& socket) { return absl::StrCat("fd:", socket.get()); }
+std::string AddressOf(const UniqueFd& socket) { return absl::StrCat("fd:", socket.get()); }
 
 // A server at these addresses.
 class Host {
@@ -96,7 +96,7 @@ TEST(Handed, TheSocketSaysWhatIsSpokenThere) {
   const UniqueFd stream = ListenAtPath(SOCK_STREAM, path);
   const UniqueFd packets = ListenAtPath(SOCK_SEQPACKET, path + ".shm");
   const UniqueFd loopback = ListenAtLoopback();
-  const Host host({Number(stream), Number(packets), Number(loopback)});
+  const Host host({AddressOf(stream), AddressOf(packets), AddressOf(loopback)});
   ASSERT_THAT(host.addresses(),
               ElementsAre("unix:" + path, "shm:" + path + ".shm", HasSubstr("tcp://127.0.0.1:")));
   EXPECT_EQ(MediumTo(host.addresses()[0]), "Unix socket");
@@ -104,13 +104,28 @@ TEST(Handed, TheSocketSaysWhatIsSpokenThere) {
   EXPECT_EQ(MediumTo(host.addresses()[2]), "TCP");
 }
 
-TEST(Handed, SomeWhoDialLocalGetSharedMemory) {
+TEST(Handed, WhoDialsLocalGetsSharedMemory) {
   const testing::TemporaryFolder folder;
   const std::string path = folder.path() + "/socket";
   const UniqueFd stream = ListenAtPath(SOCK_STREAM, path);
   const UniqueFd packets = ListenAtPath(SOCK_SEQPACKET, absl::StrCat(path, ".shm", kOfferVersion));
-  const Host host({Number(stream), Number(packets)});
+  const Host host({AddressOf(stream), AddressOf(packets)});
   EXPECT_EQ(MediumTo("local:" + path), "shared memory");
+}
+
+// As of the sockets that nigh makes itself: descriptors come where they are asked for alone.
+TEST(Handed, NobodySendsDescriptorsBeforeTheyAreWanted) {
+  const testing::TemporaryFolder folder;
+  const UniqueFd stream = ListenAtPath(SOCK_STREAM, folder.path() + "/socket");
+  constexpr int kPassRights = 83;  // SO_PASSRIGHTS of Linux 6.16
+  int passes = 1;
+  socklen_t size = sizeof(passes);
+  if (::getsockopt(stream.get(), SOL_SOCKET, kPassRights, &passes, &size) != 0) {
+    GTEST_SKIP() << "the kernel cannot be told so";
+  }
+  const Host host({AddressOf(stream)});
+  ASSERT_EQ(::getsockopt(stream.get(), SOL_SOCKET, kPassRights, &passes, &size), 0);
+  EXPECT_EQ(passes, 0);
 }
 
 TEST(Handed, OneServerFollowsTheOtherAndNoCallIsLost) {
@@ -137,11 +152,11 @@ TEST(Handed, OneServerFollowsTheOtherAndNoCallIsLost) {
     }
     for (int round = 0; round < 10; ++round) {
       const int before = served;
-      const Host host({Number(socket)});
-      while (served < before + 20) std::this_thread::yield();
+      const Host host({AddressOf(socket)});
+      while (served < before + 20 && !HasFailure()) std::this_thread::yield();
     }
     stop = true;
-    const Host last({Number(socket)});
+    const Host last({AddressOf(socket)});
     for (std::thread& caller : callers) caller.join();
   }
 }

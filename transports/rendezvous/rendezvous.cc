@@ -241,7 +241,8 @@ Wake MeetingPlace::Arm() const {
           .end_events = POLLIN};
 }
 
-MeetingPlace MeetingPlace::Adopt(ListeningSocket socket) {
+MeetingPlace MeetingPlace::Adopt(ListeningSocket socket, bool brings_descriptors) {
+  if (!brings_descriptors) (void)PassDescriptors(socket.socket.get(), false);
   const std::string where = socket.address.ToString();
   return MeetingPlace(socket.address.name, where, SocketAcceptor(std::move(socket.socket), where),
                       std::nullopt);

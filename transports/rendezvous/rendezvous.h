@@ -54,8 +54,9 @@ class MeetingPlace {
   // if none can be had; what SocketFile::Bind or the system says.
   static absl::StatusOr<MeetingPlace> Open(const MeetingPoint& point);
 
-  // On a socket that listens already. Its file, if it has one, is its maker's.
-  static MeetingPlace Adopt(ListeningSocket socket);
+  // On a socket that listens already. Its file, if it has one, is its maker's. `brings_descriptors`:
+  // as that of a MeetingPoint.
+  static MeetingPlace Adopt(ListeningSocket socket, bool brings_descriptors);
 
   // As SocketAcceptor's. Who only asks whether a live server is there (SocketFile) is passed over.
   // NOT_FOUND: the socket's file is no longer there, so nobody can come any more.

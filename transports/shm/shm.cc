@@ -110,8 +110,9 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenOnShm(ListeningSocket socket) {
   absl::StatusOr<ShmOptions> options = ParseShmOptions(address);
   if (!options.ok()) return options.status();
   SweepMemory(options->memory);
-  return std::make_unique<ShmListener>(std::move(address), *options,
-                                       MeetingPlace::Adopt(std::move(socket)));
+  return std::make_unique<ShmListener>(
+      std::move(address), *options,
+      MeetingPlace::Adopt(std::move(socket), /*brings_descriptors=*/true));
 }
 
 }  // namespace nigh

@@ -95,7 +95,8 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenUnix(const Address& address) {
 
 absl::StatusOr<std::unique_ptr<Listener>> ListenOnUnix(ListeningSocket socket) {
   Address address = socket.address;
-  return std::make_unique<UnixListener>(std::move(address), MeetingPlace::Adopt(std::move(socket)));
+  return std::make_unique<UnixListener>(
+      std::move(address), MeetingPlace::Adopt(std::move(socket), /*brings_descriptors=*/false));
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> DialUnixAbstract(const Address& address) {
