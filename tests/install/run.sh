@@ -17,9 +17,10 @@ trap 'rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
 # FetchContent compiles the same sources once more, elsewhere. Where that is makes no difference.
 export CCACHE_NOHASHDIR=1
+export CMAKE_GENERATOR=Ninja
 
 configure() { # SOURCE BUILD [ARGS]
-  cmake -S "$1" -B "$2" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "${@:3}"
+  cmake -S "$1" -B "$2" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "${@:3}"
 }
 
 # The file NAME of the README's quick start.
@@ -89,19 +90,21 @@ case_cmake_clang14() { by_cmake cmake_clang14 -DCMAKE_CXX_COMPILER=clang++-14; }
 case_cmake_clang19() { by_cmake cmake_clang19 -DCMAKE_CXX_COMPILER=clang++-19; }
 case_cmake_clang19_cxx23() { by_cmake cmake_clang19_cxx23 -DCMAKE_CXX_COMPILER=clang++-19 -DCMAKE_CXX_STANDARD=23; }
 
-# A project of several folders, with imports and mocks; and what an import says is generated anew
+# project NAME: one of several folders, with imports and mocks. What an import says is generated anew
 # once it has changed.
-case_cmake_project() {
-  local folder=$scratch/project
+project() {
+  local folder=$scratch/$1
   cp -r "$tree/examples/consumer" "$folder"
   configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" && cmake --build "$folder/build" &&
     ctest --test-dir "$folder/build" --output-on-failure || return
   sed -i 's/^message Item {/&\n  int32 weight = 99;/' "$folder/catalogue/item.proto"
   sed -i 's/item.set_name("pencil");/& item.set_weight(7);/' "$folder/shop.cc"
-  cmake --build "$folder/build" && ctest --test-dir "$folder/build" --output-on-failure || return
-  # Nothing has changed since, and nothing is done.
-  cmake --build "$folder/build" | grep 'no work to do'
+  cmake --build "$folder/build" && ctest --test-dir "$folder/build" --output-on-failure
 }
+
+# Where nothing has changed, nothing is done.
+case_cmake_project() { project project && cmake --build "$scratch/project/build" | grep 'no work to do'; }
+case_cmake_makefiles() { CMAKE_GENERATOR="Unix Makefiles" project makefiles; }
 
 # A test of a program, on media on which things go wrong: nigh::testing, with the static library.
 case_cmake_testing() {
@@ -143,12 +146,21 @@ case_fetch_content() {
   configure "$folder" "$folder/build" && cmake --build "$folder/build" && try_quick_start "$folder/build"
 }
 
+# The lines that the README has for who uses no build system.
+case_no_build_system() {
+  local folder=$scratch/no_build_system
+  quick_start "$folder"
+  readme_file build.sh >"$folder/build.sh"
+  (cd "$folder" && PATH=$prefix/bin:$PATH PKG_CONFIG_PATH=$prefix/lib/pkgconfig bash -ex build.sh) &&
+    LD_LIBRARY_PATH=$prefix/lib try_quick_start "$folder"
+}
+
 # With pkg-config and make, shared and static.
 case_make() {
   local folder=$scratch/make
   quick_start "$folder"
   cp "$here/Makefile" "$folder/"
-  export PKG_CONFIG_PATH=$prefix/lib/pkgconfig:$prefix/lib/x86_64-linux-gnu/pkgconfig
+  export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
   make -C "$folder" server client && LD_LIBRARY_PATH=$prefix/lib try_quick_start "$folder" &&
     make -C "$folder" clean && make -C "$folder" STATIC=1 server client && try_quick_start "$folder"
 }
