@@ -8,6 +8,28 @@
 
 namespace nigh {
 
+// What one end of a call may send, in bytes. The peer grants it. A pure value.
+class Credit {
+ public:
+  // More than any window. A peer that grants this much miscounts.
+  static constexpr uint64_t kMost = uint64_t{1} << 40;
+
+  explicit Credit(uint32_t bytes = 0) : bytes_(bytes) {}
+
+  // What is sent may cost more than is left.
+  bool is_left() const { return bytes_ > 0; }
+  void Spend(int64_t bytes) { bytes_ -= bytes; }
+  // False: that is more than kMost, now or in sum.
+  bool Add(uint64_t bytes) {
+    if (bytes > kMost || bytes_ > static_cast<int64_t>(kMost)) return false;
+    bytes_ += static_cast<int64_t>(bytes);
+    return true;
+  }
+
+ private:
+  int64_t bytes_;
+};
+
 // The credit of one call, seen from one of its ends: how far this end may be ahead of the peer's
 // reader, and the peer ahead of this end's reader. Each direction has a balance in bytes. A message
 // may begin while the balance is positive, whatever its own size, and takes its cost from it. So a
@@ -33,23 +55,16 @@ class Window {
   // that one side waits for the other costs a wake-up.
   static constexpr size_t kMessagesAhead = 16;
 
-  // More than any window. A peer that grants this much miscounts.
-  static constexpr uint64_t kMaxCredit = uint64_t{1} << 40;
-
   Window() = default;
   // `own` is how many bytes this end lets the peer be ahead, `peers` how many the peer has
   // announced.
   Window(uint32_t own, uint32_t peers) : own_(own), credit_(peers), allowance_(own) {}
 
   // Whether this end may begin a message.
-  bool may_send() const { return credit_ > 0; }
-  void Sent(size_t message) { credit_ -= Cost(message); }
-  // The peer grants `bytes` more. False: that is more than kMaxCredit, now or in sum.
-  bool Granted(uint64_t bytes) {
-    if (bytes > kMaxCredit || credit_ > static_cast<int64_t>(kMaxCredit)) return false;
-    credit_ += static_cast<int64_t>(bytes);
-    return true;
-  }
+  bool may_send() const { return credit_.is_left(); }
+  void Sent(size_t message) { credit_.Spend(Cost(message)); }
+  // The peer grants `bytes` more. False: that is more than any window.
+  bool Granted(uint64_t bytes) { return credit_.Add(bytes); }
 
   // A message has arrived. False: the peer had no credit for it.
   bool Received(size_t message) {
@@ -72,11 +87,13 @@ class Window {
     const size_t wanted = std::min(kMessagesAhead * static_cast<size_t>(Cost(message)), most);
     return wanted > own_ ? wanted - own_ : 0;
   }
-  // Grows by so many bytes, which are granted with the next that Consumed says.
-  void Grow(size_t bytes) {
+  // Grows by so many bytes, and returns them: to be granted with those that Consumed says. Not
+  // before it says any: until it has been granted something, a client can make its call again.
+  uint64_t Grow(size_t bytes) {
     own_ += bytes;
     grown_ += bytes;
-    consumed_ += bytes;
+    allowance_ += static_cast<int64_t>(bytes);
+    return bytes;
   }
   // The call is over. Returns by how much its window had grown.
   size_t TakeGrown() { return std::exchange(grown_, 0); }
@@ -87,7 +104,7 @@ class Window {
 
   size_t own_ = 0;
   size_t grown_ = 0;       // of own_
-  int64_t credit_ = 0;     // bytes that may be sent
+  Credit credit_;          // for what this end sends
   int64_t allowance_ = 0;  // bytes that the peer may send
   uint64_t consumed_ = 0;  // bytes that have been read and not been granted again
 };

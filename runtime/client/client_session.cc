@@ -268,10 +268,10 @@ bool ClientSession::TakeCredit(const FrameHeader& header, const void* own) {
   Slot* const slot = link_.slots().Find(header.call);
   if (slot == nullptr || slot->state.value() != SlotState::kOpen) return true;
   // A unary call needs none, but is granted no more than another.
-  if (own == slot) return slot->window.Granted(header.aux);
+  if (own == slot) return slot->credit.Add(header.aux);
   if (!slot->state.BeginTake()) return true;
   if (slot->exchange != nullptr) return slot->exchange->TakeCredit(header.aux);
-  const bool granted = slot->window.Granted(header.aux);
+  const bool granted = slot->credit.Add(header.aux);
   slot->state.EndTake(/*last=*/false);
   return granted;
 }

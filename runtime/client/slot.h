@@ -140,7 +140,7 @@ struct alignas(64) Slot {
   UnaryCall* unary = nullptr;
   ClientExchange* exchange = nullptr;
   std::unique_ptr<TakenFrames> taken;  // null until the first frame for another thread
-  Window window;                       // a unary call's, which needs none; the receiver's
+  Credit credit;                       // a unary call's, which needs none; the receiver's
 
   // By the receiver, which has taken it for a unary call of another thread: keeps a frame, or notes
   // that a payload of `sizes` is refused. `last`: of the RESPONSE. Ends the take.
@@ -148,10 +148,10 @@ struct alignas(64) Slot {
   void Refuse(const PayloadSizes& sizes, bool last);
 
   // By whoever has claimed the slot: nothing is left of the call before.
-  void RenewFor(UnaryCall& call, const Window& initial) {
+  void RenewFor(UnaryCall& call, Credit initial) {
     alert.store(false, std::memory_order_relaxed);
     if (taken != nullptr) taken->Clear();
-    window = initial;
+    credit = initial;
     unary = &call;
     exchange = nullptr;
   }

@@ -138,10 +138,9 @@ bool UnaryCall::Start(ClientSession& session, const MessageSource& request) {
                      .flags = kMessage | kEnd,
                      .method = method_.id,
                      .aux = TimeLeft(context_.deadline())};
-  const ClientLink::Opening opening = link.Open(
-      std::move(header), method, sections.block(), &request, extras.get(), [&](Slot& slot) {
-        slot.RenewFor(*this, Window(link.limits().window, link.server().window));
-      });
+  const ClientLink::Opening opening =
+      link.Open(std::move(header), method, sections.block(), &request, extras.get(),
+                [&](Slot& slot) { slot.RenewFor(*this, Credit(link.server().window)); });
   // It may begin again on another session. The slot goes with this one.
   if (opening.refused) return false;
   context_.CountAttempt();

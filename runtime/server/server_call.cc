@@ -210,12 +210,13 @@ bool ServerCall::ReadMessage(MessageTarget target) {
 
 void ServerCall::Consumed(size_t size) {
   if (!is_open() || !state_.can_receive()) return;
+  uint64_t grant = window_.Consumed(size);
+  if (grant == 0) return;
   if (inbox_.empty()) {
     const size_t lacks = window_.Lacks(size, link_.limits().max_window);
-    window_.Grow(link_.account()->TakeForWindow(lacks));
+    grant += window_.Grow(link_.account()->TakeForWindow(lacks));
   }
-  const uint64_t grant = window_.Consumed(size);
-  if (grant != 0) link_.Send({.kind = FrameKind::kCredit, .call = id_, .aux = grant});
+  link_.Send({.kind = FrameKind::kCredit, .call = id_, .aux = grant});
 }
 
 bool ServerCall::Write(MessageSource message) {

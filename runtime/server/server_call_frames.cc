@@ -192,7 +192,7 @@ absl::Status ServerCall::Take(const FrameHeader& header, ConstByteSpan payload,
 }
 
 bool ServerCall::TakeCredit(uint64_t bytes) {
-  if (is_unary()) return bytes <= Window::kMaxCredit;  // it needs none
+  if (is_unary()) return bytes <= Credit::kMost;  // it needs none
   MutexLock lock(mutex_);
   if (!window_.Granted(bytes)) return false;
   Changed();

@@ -214,11 +214,11 @@ std::vector<Violation> WrongFrames() {
        "MESSAGE frame of call 1 amid the pieces of another"},
 
       {"MoreCreditThanAnyWindow",
-       RequestBytes(1, kCount, "", false) + CreditBytes(1, Window::kMaxCredit + 1),
+       RequestBytes(1, kCount, "", false) + CreditBytes(1, Credit::kMost + 1),
        "CREDIT frame with more credit than any window"},
       {"CreditThatAddsUpToTooMuch",
-       RequestBytes(1, kCount, "", false) + CreditBytes(1, Window::kMaxCredit) +
-           CreditBytes(1, Window::kMaxCredit),
+       RequestBytes(1, kCount, "", false) + CreditBytes(1, Credit::kMost) +
+           CreditBytes(1, Credit::kMost),
        "CREDIT frame with more credit than any window"},
       {"CreditThatWouldOverflow", RequestBytes(1, kCount, "", false) + CreditBytes(1, UINT64_MAX),
        "CREDIT frame with more credit than any window"},

@@ -126,9 +126,9 @@ std::vector<Misdeed> BrokenConnections() {
       {"ResponseAmidThePiecesOfAResponse",
        FrameBytes({.kind = FrameKind::kResponse, .flags = kMessage, .rest = 5}, "x") + response,
        Code::kInternal, "RESPONSE frame of call 0 amid the pieces of another"},
-      {"MoreCreditThanAnyWindow", CreditBytes(0, Window::kMaxCredit + 1), Code::kInternal,
+      {"MoreCreditThanAnyWindow", CreditBytes(0, Credit::kMost + 1), Code::kInternal,
        "CREDIT frame with more credit than any window"},
-      {"CreditThatAddsUp", CreditBytes(0, Window::kMaxCredit) + CreditBytes(0, 1), Code::kInternal,
+      {"CreditThatAddsUp", CreditBytes(0, Credit::kMost) + CreditBytes(0, 1), Code::kInternal,
        "CREDIT frame with more credit than any window"},
   };
 }
