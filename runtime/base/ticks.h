@@ -3,9 +3,7 @@
 
 #include <cstdint>
 
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#else
+#if !defined(__x86_64__)
 #include "nigh/deadline.h"
 #endif
 
@@ -16,7 +14,7 @@ namespace nigh {
 // nanosecond.
 inline int64_t Ticks() {
 #if defined(__x86_64__)
-  return static_cast<int64_t>(__rdtsc());
+  return static_cast<int64_t>(__builtin_ia32_rdtsc());
 #else
   return SteadyNanos();
 #endif

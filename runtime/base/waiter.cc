@@ -6,23 +6,13 @@
 #include <cstdint>
 
 #include "nigh/deadline.h"
-#include "nigh/runtime/base/counting_slowdown.h"
+#include "nigh/runtime/base/awake_times.h"
 
 namespace nigh {
 namespace {
 
-// Waking a sleeper on another CPU takes 20 to 40 us. It pays to poll for what arrives within that
-// time.
-constexpr int64_t kWakeNanos = 40'000 * kCountingSlowdown;
-// A wait that has lasted this long goes on asleep.
-constexpr int64_t kLookNanos = 2 * kWakeNanos;
-// A yield that takes longer than this has given the CPU to another thread. That thread may run for
-// a moment and be gone. After this many such yields lately, somebody needs the CPU.
-constexpr int64_t kLongYieldNanos = 20'000 * kCountingSlowdown;
+// After this many long yields lately, somebody else needs the CPU.
 constexpr int kLongYields = 3;
-// One that takes as long as this has given it to a thread that keeps it for a whole slice of the
-// scheduler's, milliseconds. A thread that sleeps instead is back as soon as it is woken.
-constexpr int64_t kSliceNanos = 500'000 * kCountingSlowdown;
 // Even when waits have usually been long, or spins in vain, one wait in this many polls
 // nevertheless: the load may have changed.
 constexpr uint32_t kProbeEvery = 16;
@@ -57,7 +47,7 @@ void Waiter::Found() {
     if (spins_ != 0) vain_spins_ = std::min(vain_spins_ + 1, kVainSpins);
     // Capped, so that one very long wait does not outweigh the many that follow. What was announced
     // says nothing of waits for what is not.
-    const int64_t waited = std::min(SteadyNanos() - started_, 10 * kWakeNanos);
+    const int64_t waited = std::min(SteadyNanos() - started_, 10 * kAwakeTimes.wake_nanos);
     if (!expects_) usual_ += (waited - usual_) / 4;
   }
   Reset();
@@ -87,25 +77,26 @@ bool Waiter::PollAgain(PollCost cost) {
   }
   if (started_ == 0) StartWait();
   const int yields = cheap ? kCheapYields * policy_.yields : policy_.yields;
-  if (slept_ || polls_ >= spins_ + yields || last_ - started_ >= kLookNanos) return false;
+  const bool looked_long = last_ - started_ >= kAwakeTimes.look_nanos;
+  if (slept_ || polls_ >= spins_ + yields || looked_long) return false;
   if (yielded_long_ && long_yields_ >= kLongYields) return false;
   if (lost_slices_ == kLongYields && waits_ % kProbeYieldEvery != 0) return false;
-  if (!expects_ && usual_ > kWakeNanos && waits_ % kProbeEvery != 0) return false;
+  if (!expects_ && usual_ > kAwakeTimes.wake_nanos && waits_ % kProbeEvery != 0) return false;
   ++polls_;
   yielded_ = true;
   sched_yield();
   const int64_t now = SteadyNanos();
-  if (now - last_ > kLongYieldNanos) {
+  if (now - last_ > kAwakeTimes.long_yield_nanos) {
     yielded_long_ = true;
     long_yields_ = std::min(long_yields_ + 1, 2 * kLongYields);
   }
-  if (now - last_ > kSliceNanos) {
+  if (now - last_ > kAwakeTimes.slice_nanos) {
     lost_slice_ = true;
     lost_slices_ = std::min(lost_slices_ + 1, kLongYields);
   }
   last_ = now;
   // One more poll follows even a long yield: it may be the peer that has run.
-  return now - started_ < kLookNanos || yielded_long_;
+  return now - started_ < kAwakeTimes.look_nanos || yielded_long_;
 }
 
 }  // namespace nigh

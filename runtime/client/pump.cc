@@ -17,7 +17,7 @@
 #include "nigh/deadline.h"
 #include "nigh/event_loop.h"
 #include "nigh/mutex.h"
-#include "nigh/runtime/base/counting_slowdown.h"
+#include "nigh/runtime/base/awake_times.h"
 #include "nigh/runtime/loop/poller.h"
 #include "nigh/transport/connection.h"
 #include "nigh/transport/errno_status.h"
@@ -73,10 +73,6 @@ namespace {
 // At most this many frames are handled in one go by somebody who waits for none of them.
 constexpr int kFramesPerTurn = 64;
 
-// A connection at which nobody has looked for longer than this, 40 to 200 us, is looked at before
-// it gets a call: the server may have been restarted.
-constexpr int64_t kStaleTicks = 200'000 * kCountingSlowdown;
-
 }  // namespace
 
 Pump::Pump(Connection& connection, FrameSender& sender, Sink& sink, const ChannelOptions& options)
@@ -98,7 +94,7 @@ absl::Status Pump::Open(std::weak_ptr<void> owner, absl::string_view name) {
 
 void Pump::NoticeDeath(bool waits) {
   const int64_t now = Ticks();
-  const bool stale = now - last_looked_.load(std::memory_order_relaxed) >= kStaleTicks;
+  const bool stale = now - last_looked_.load(std::memory_order_relaxed) >= kAwakeTimes.stale_ticks;
   if (waits) last_looked_.store(now, std::memory_order_relaxed);
   if (!stale) return;
   // Whoever leads may wait for long itself. It will wake for what this thread is about to wait for.

@@ -11,8 +11,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "nigh/deadline.h"
+#include "nigh/runtime/base/awake_times.h"
 #include "nigh/runtime/base/birth_process.h"
-#include "nigh/runtime/base/counting_slowdown.h"
 #include "nigh/runtime/loop/pollable.h"
 #include "nigh/runtime/loop/task_queue.h"
 #include "nigh/runtime/loop/time_shares.h"
@@ -83,8 +83,6 @@ class Poller {
 
   // The token of tasks_'s descriptors. Those of sources begin at 1.
   static constexpr Token kTasksToken = 0;
-  // While hot sources have work, the others wait at most about this long, and for a few handlers.
-  static constexpr int64_t kEventsEveryNanos = 100'000 * kCountingSlowdown;
 
   struct Source {
     Token token;
@@ -117,9 +115,9 @@ class Poller {
   bool ArmHot();
   // Waits for the epoll set, at most so long; returns whether anything came.
   bool PollEvents(std::optional<int64_t> nanos);
-  // Looks at the epoll set if nobody has for kEventsEveryNanos. `now` is in steady nanoseconds.
+  // Looks at the epoll set if nobody has for so long that others wait. `now` is in steady nanoseconds.
   void PollEventsIfDue(int64_t now) {
-    if (now - last_events_ > kEventsEveryNanos) (void)PollEvents(0);
+    if (now - last_events_ > kAwakeTimes.events_nanos) (void)PollEvents(0);
   }
   // After handlers have run: what must be done now and then.
   void AfterWork();
