@@ -2,7 +2,18 @@
 
 _PUBLIC = "//include/nigh"
 
-def nigh_library(name, public_hdrs = [], deps = [], **kwargs):
+def _whole_folder(name, srcs):
+    """A source that includes all of `srcs`: the compiler reads what they include once."""
+    lines = ["#include \\\"%s/%s\\\"" % (native.package_name(), source) for source in srcs]
+    native.genrule(
+        name = name + ".whole",
+        outs = [name + ".whole.cc"],
+        cmd = "printf '%s\\n' " + " ".join(['"%s"' % line for line in lines]) + " >$@",
+        visibility = ["//visibility:private"],
+    )
+    return name + ".whole.cc"
+
+def nigh_library(name, srcs = [], public_hdrs = [], deps = [], **kwargs):
     """A cc_library of nigh's runtime or transports.
 
     An include line is an address: "nigh/" and the header's path in the tree,
@@ -12,6 +23,7 @@ def nigh_library(name, public_hdrs = [], deps = [], **kwargs):
 
     Args:
       name: the target.
+      srcs: as of cc_library. With //bazel:whole_folders they are compiled as one.
       public_hdrs: the headers of include/nigh that this library implements, "server.h" or
         "transport/address.h".
       deps: as of cc_library.
@@ -26,8 +38,17 @@ def nigh_library(name, public_hdrs = [], deps = [], **kwargs):
             visibility = ["//visibility:private"],
         )
         deps = deps + [":" + name + ".public"]
+    whole = [_whole_folder(name, srcs)] if srcs else []
     native.cc_library(
         name = name,
+        srcs = select({
+            "//bazel:compiles_whole_folders": whole,
+            "//conditions:default": srcs,
+        }),
+        textual_hdrs = select({
+            "//bazel:compiles_whole_folders": srcs,
+            "//conditions:default": [],
+        }),
         strip_include_prefix = "/" + native.package_name(),
         include_prefix = "nigh/" + native.package_name(),
         deps = deps,

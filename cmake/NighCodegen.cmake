@@ -8,6 +8,7 @@ if(NOT NIGH_PROTOC_GEN_NIGH)
   file(GLOB nigh_codegen_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/codegen/*.cc")
   add_executable(nigh_protoc_gen_nigh ${nigh_codegen_sources} "${nigh_protos}/nigh/options.pb.cc"
                                       "${nigh_protos}/nigh/options.pb.h")
+  nigh_unite_folders(nigh_protoc_gen_nigh ${nigh_codegen_sources})
   # Its own headers are included from the tree's top.
   target_include_directories(nigh_protoc_gen_nigh PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(nigh_protoc_gen_nigh PRIVATE nigh_build protobuf::libprotoc)

@@ -25,6 +25,16 @@ file(GLOB nigh_sources CONFIGURE_DEPENDS
      "${PROJECT_SOURCE_DIR}/transports/*/*/*.cc")
 file(GLOB nigh_testing_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/testing/*.cc")
 
+# With CMAKE_UNITY_BUILD, the sources of a folder are compiled as one.
+function(nigh_unite_folders target)
+  foreach(source IN LISTS ARGN)
+    get_filename_component(folder "${source}" DIRECTORY)
+    string(MAKE_C_IDENTIFIER "${folder}" folder)
+    set_source_files_properties("${source}" PROPERTIES UNITY_GROUP "${folder}")
+  endforeach()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP)
+endfunction()
+
 # What all of nigh's own code is compiled with.
 add_library(nigh_build INTERFACE)
 target_compile_features(nigh_build INTERFACE cxx_std_20)
@@ -48,6 +58,7 @@ target_link_libraries(nigh_build INTERFACE ${nigh_dependencies})
 
 # Each source is compiled once, for both libraries.
 add_library(nigh_objects OBJECT ${nigh_sources} ${nigh_messages})
+nigh_unite_folders(nigh_objects ${nigh_sources})
 target_link_libraries(nigh_objects PRIVATE nigh_build)
 set_target_properties(nigh_objects PROPERTIES
   POSITION_INDEPENDENT_CODE ON
@@ -103,6 +114,7 @@ if(NIGH_BUILD_TESTING)
                         "shared library hides")
   endif()
   add_library(nigh_testing STATIC ${nigh_testing_sources})
+  nigh_unite_folders(nigh_testing ${nigh_testing_sources})
   nigh_public(nigh_testing)
   target_link_libraries(nigh_testing PUBLIC nigh_static PRIVATE $<BUILD_INTERFACE:nigh_build>)
   set_target_properties(nigh_testing PROPERTIES EXPORT_NAME testing)

@@ -20,14 +20,14 @@ using google::protobuf::MethodOptions;
 using google::protobuf::RepeatedPtrField;
 using google::protobuf::ServiceOptions;
 
-using Names = RepeatedPtrField<std::string>;
+using Entries = RepeatedPtrField<std::string>;
 
-bool Has(const Names& names, const std::string& name) {
+bool Has(const Entries& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 // ".users = {"ann", "bob"}", or nothing.
-std::string Field(const char* name, const Names& values) {
+std::string Field(const char* name, const Entries& values) {
   std::string field;
   for (const std::string& value : values) {
     field += (field.empty() ? "" : ", ") + ("\"" + CEscape(value) + "\"");

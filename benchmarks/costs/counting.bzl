@@ -1,6 +1,7 @@
 """Programs that are counted: built without sanitizers, whatever else is built how."""
 
 _FLAGS = ["//command_line_option:" + flag for flag in ["compilation_mode", "copt", "linkopt"]]
+_WHOLE_FOLDERS = "//bazel:whole_folders"
 
 def _count_impl(settings, attr):
     flags = {
@@ -8,13 +9,19 @@ def _count_impl(settings, attr):
         for option in _FLAGS[1:]
     }
     flags[_FLAGS[0]] = "opt"
+    flags[_WHOLE_FOLDERS] = settings[_WHOLE_FOLDERS]
     if attr.counts == "locks":
-        # All of nigh once more, for one test: the number is the same, the compiler is quicker.
+        # All of nigh once more, for one test. This is quicker, and the number is the same.
         flags[_FLAGS[0]] = "fastbuild"
+        flags[_WHOLE_FOLDERS] = True
         flags["//command_line_option:copt"].append("-DNIGH_COUNT_LOCKS")
     return flags
 
-_count = transition(implementation = _count_impl, inputs = _FLAGS[1:], outputs = _FLAGS)
+_count = transition(
+    implementation = _count_impl,
+    inputs = _FLAGS[1:] + [_WHOLE_FOLDERS],
+    outputs = _FLAGS + [_WHOLE_FOLDERS],
+)
 
 def _counting_binary_impl(ctx):
     link = ctx.actions.declare_file(ctx.label.name)

@@ -28,7 +28,7 @@ constexpr size_t kPage = 4096;
 // The longest memory that is mapped, of a peer's.
 constexpr uint64_t kMostBytes = uint64_t{1} << 30;
 // And of all that one connection has.
-constexpr uint64_t kMostTogether = uint64_t{4} << 30;
+constexpr uint64_t kMostMapped = uint64_t{4} << 30;
 
 }  // namespace
 
@@ -164,7 +164,7 @@ absl::Status BorrowedMemories::Take(uint32_t number, uint64_t size, int fd) {
   Memory& memory = memories_[number];
   if (memory.mapping != nullptr) mapped_ -= memory.size;
   memory = {.mapping = nullptr, .size = size};
-  if (fd < 0 || mapped_ + size > kMostTogether) return absl::OkStatus();
+  if (fd < 0 || mapped_ + size > kMostMapped) return absl::OkStatus();
   absl::StatusOr<Mapping> mapping = AttachSealedMemory(fd, size);
   if (absl::IsInvalidArgument(mapping.status())) {
     return absl::InternalError(mapping.status().message());

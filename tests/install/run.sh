@@ -23,6 +23,9 @@ configure() { # SOURCE BUILD [ARGS]
   cmake -S "$1" -B "$2" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "${@:3}"
 }
 
+# All of nigh, folder by folder, in a quarter of the time; Bazel compiles each file by itself.
+configure_nigh() { configure "$@" -DCMAKE_UNITY_BUILD=ON; }
+
 # The file NAME of the README's quick start.
 readme_file() {
   awk -v mark="<!-- file: $1 -->" '
@@ -57,7 +60,7 @@ try_quick_start() {
 
 # Everything is built, and installed where nothing was.
 case_install() {
-  configure "$tree" "$build" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "-DCMAKE_INSTALL_PREFIX=$prefix" &&
+  configure_nigh "$tree" "$build" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "-DCMAKE_INSTALL_PREFIX=$prefix" &&
     cmake --build "$build" && cmake --install "$build" >/dev/null
 }
 
@@ -143,7 +146,7 @@ case_fetch_content() {
     printf 'FetchContent_Declare(nigh SOURCE_DIR "%s")\nFetchContent_MakeAvailable(nigh)\n' "$tree"
     readme_file CMakeLists.txt | sed '/^cmake_minimum\|^project\|^find_package/d'
   } >"$folder/CMakeLists.txt"
-  configure "$folder" "$folder/build" && cmake --build "$folder/build" && try_quick_start "$folder/build"
+  configure_nigh "$folder" "$folder/build" && cmake --build "$folder/build" && try_quick_start "$folder/build"
 }
 
 # The lines that the README has for who uses no build system.
@@ -172,8 +175,9 @@ shift
 : >"$results"
 for name in "${cases[@]}"; do
   code=0
+  began=$SECONDS
   (set -e && "case_$name") >"$scratch/$name.log" 2>&1 </dev/null || code=$?
   ((code == 0)) || tail -n 60 "$scratch/$name.log"
-  echo "install: $name: $( ((code == 0)) && echo passed || echo FAILED)"
+  echo "install: $name: $( ((code == 0)) && echo passed || echo FAILED) in $((SECONDS - began))s"
   echo "$name $code" >>"$results"
 done

@@ -8,6 +8,7 @@ lacks is named.
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -25,7 +26,16 @@ def of_bazel():
 
 def of_cmake(path):
     with open(path) as file:
-        files = {os.path.relpath(command["file"], TREE) for command in json.load(file)}
+        compiled = [command["file"] for command in json.load(file)]
+    files = set()
+    for name in compiled:
+        # A folder's, as one.
+        if "/Unity/" in name:
+            with open(name) as file:
+                files.update(re.findall('^#include "(.*)"', file.read(), re.MULTILINE))
+        else:
+            files.add(name)
+    files = {os.path.relpath(file, TREE) for file in files}
     # The build's own files are generated.
     return {file for file in files if not file.startswith((".cache/", ".."))}
 

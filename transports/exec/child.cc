@@ -39,30 +39,32 @@
 #include "nigh/transports/process/peer_process.h"
 
 namespace nigh {
+
+// Not of the unnamed namespace, as the class of which it is a part is not.
+struct ChildPipe {
+  UniqueFd out;
+  UniqueFd in;
+};
+
 namespace {
 
 constexpr absl::string_view kReapedByOthers =
     "has ended; how is not known, because this program reaps its children itself";
 
-struct Pipe {
-  UniqueFd out;
-  UniqueFd in;
-};
-
 // Beyond the standard descriptors, whose places they are to take in the child.
-absl::StatusOr<Pipe> MakePipe(absl::string_view where) {
+absl::StatusOr<ChildPipe> MakePipe(absl::string_view where) {
   std::array<int, 2> ends;
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return UnavailableErrno(errno, where, "pipe");
-  Pipe low = {UniqueFd(ends[0]), UniqueFd(ends[1])};
+  ChildPipe low = {UniqueFd(ends[0]), UniqueFd(ends[1])};
   constexpr int kBeyondStandard = STDERR_FILENO + 1;
-  Pipe pipe = {DuplicateFd(low.out.get(), kBeyondStandard),
+  ChildPipe pipe = {DuplicateFd(low.out.get(), kBeyondStandard),
                DuplicateFd(low.in.get(), kBeyondStandard)};
   if (!pipe.out || !pipe.in) return UnavailableErrno(errno, where, "pipe");
   return pipe;
 }
 
 // The same with two descriptors of each end of one socket: in two pipes, one for each direction.
-absl::Status MakeSocket(absl::string_view where, Pipe& there, Pipe& back) {
+absl::Status MakeSocket(absl::string_view where, ChildPipe& there, ChildPipe& back) {
   std::array<int, 2> ends;
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return UnavailableErrno(errno, where, "socketpair");
@@ -155,7 +157,7 @@ class Child::Keeper final : public ExitTask {
   const std::vector<std::string> words_;
   const absl::Duration grace_;
   const bool socket_;
-  Pipe input_, output_, error_;
+  ChildPipe input_, output_, error_;
   UniqueFd left_;
   UniqueFd death_;  // a pidfd
 
@@ -171,14 +173,14 @@ class Child::Keeper final : public ExitTask {
 };
 
 absl::Status Child::Keeper::Prepare(absl::string_view where) {
-  std::vector<Pipe*> pipes = {&error_};
+  std::vector<ChildPipe*> pipes = {&error_};
   if (!socket_) {
     pipes.insert(pipes.end(), {&input_, &output_});
   } else if (absl::Status made = MakeSocket(where, input_, output_); !made.ok()) {
     return made;
   }
-  for (Pipe* pipe : pipes) {
-    absl::StatusOr<Pipe> made = MakePipe(where);
+  for (ChildPipe* pipe : pipes) {
+    absl::StatusOr<ChildPipe> made = MakePipe(where);
     if (!made.ok()) return made.status();
     *pipe = *std::move(made);
   }
@@ -198,9 +200,9 @@ void Child::Keeper::Become(Stage stage, int error) {
 
 int Child::Keeper::Fork() {
   // Closed on exec: the child writes errno there if exec fails; otherwise this side reads its end.
-  absl::StatusOr<Pipe> report = MakePipe("");
+  absl::StatusOr<ChildPipe> report = MakePipe("");
   // The child waits for a byte here: once it is watched, it may end, and others reap it.
-  absl::StatusOr<Pipe> go = MakePipe("");
+  absl::StatusOr<ChildPipe> go = MakePipe("");
   if (!report.ok() || !go.ok()) return EMFILE;
   KeepFromChildren(report->out.get());
   KeepFromChildren(go->in.get());
