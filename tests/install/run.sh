@@ -26,13 +26,7 @@ configure() { # SOURCE BUILD [ARGS]
 # All of nigh, folder by folder, in a quarter of the time; Bazel compiles each file by itself.
 configure_nigh() { configure "$@" -DCMAKE_UNITY_BUILD=ON; }
 
-# The file NAME of the README's quick start.
-readme_file() {
-  awk -v mark="<!-- file: $1 -->" '
-    $0 == mark {found = 1; next}
-    found && /^```/ {if (++fences == 2) exit; next}
-    found' "$tree/README.md"
-}
+readme_file() { "$here/readme_file.sh" "$1"; }
 
 # A folder with the README's program.
 quick_start() {
@@ -156,6 +150,15 @@ case_no_build_system() {
   readme_file build.sh >"$folder/build.sh"
   (cd "$folder" && PATH=$prefix/bin:$PATH PKG_CONFIG_PATH=$prefix/lib/pkgconfig bash -ex build.sh) &&
     LD_LIBRARY_PATH=$prefix/lib try_quick_start "$folder"
+}
+
+# Debian packages that lintian finds in order; unpacked, they are enough for README's program.
+# tests/install/debian.sh installs them into a Debian that has nothing else.
+case_packages() {
+  local folder=$scratch/packages root=$scratch/root package
+  "$tree/dev" package "$folder" || return
+  for package in "$folder"/*.deb; do dpkg-deb --extract "$package" "$root" || return; done
+  by_cmake from_packages "-DCMAKE_PREFIX_PATH=$root/usr"
 }
 
 # With pkg-config and make, shared and static.

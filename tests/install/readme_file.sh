@@ -1,0 +1,8 @@
+#!/bin/bash
+# Prints the file NAME of README's quick start.
+#
+# usage: readme_file.sh NAME
+awk -v mark="<!-- file: ${1:?usage: readme_file.sh NAME} -->" '
+  $0 == mark {found = 1; next}
+  found && /^```/ {if (++fences == 2) exit; next}
+  found' "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../README.md"
