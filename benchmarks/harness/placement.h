@@ -1,6 +1,7 @@
 #ifndef NIGH_BENCHMARKS_HARNESS_PLACEMENT_H_
 #define NIGH_BENCHMARKS_HARNESS_PLACEMENT_H_
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 

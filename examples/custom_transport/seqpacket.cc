@@ -5,7 +5,10 @@
 
 #include <cerrno>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "nigh/transport/errno_status.h"
 #include "nigh/transports/process/peer_credentials.h"
 #include "nigh/transports/rendezvous/rendezvous.h"

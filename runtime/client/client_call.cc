@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "nigh/client_context.h"
 #include "nigh/interceptor.h"
 #include "nigh/message_io.h"

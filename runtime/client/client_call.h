@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "nigh/cancellation.h"
 #include "nigh/client_context.h"
 #include "nigh/message_io.h"

@@ -11,6 +11,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "nigh/async_stream.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "nigh/runtime/call/own_hello.h"
 #include "nigh/runtime/wire/hello.h"
 #include "nigh/runtime/wire/refusal.h"

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"

@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/mutex.h"
 #include "nigh/options.h"

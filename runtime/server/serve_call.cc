@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "nigh/interceptor.h"
 #include "nigh/message_io.h"
 #include "nigh/method.h"

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "nigh/deadline.h"
 #include "nigh/event_loop.h"
 #include "nigh/mutex.h"

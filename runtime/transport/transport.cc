@@ -16,9 +16,21 @@ namespace nigh {
 TransportTable
 AllTransports();
 
+namespace {
+
+bool HasAllTransports() {
+#ifdef NIGH_HAS_ALL_TRANSPORTS
+  return true;
+#else
+  return AllTransports != nullptr;
+#endif
+}
+
+}  // namespace
+
 absl::StatusOr<const Transport*> FindTransport(TransportTable table, const Address& address) {
   if (table.empty()) {
-    if (AllTransports == nullptr) {
+    if (!HasAllTransports()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "address \"", address.ToString(),
           "\": the program has no transports (link //:nigh, or pass a table in the options)"));

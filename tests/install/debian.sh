@@ -11,12 +11,15 @@ tree=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
 release=${1:?usage: debian.sh RELEASE [PACKAGES]}
 packages=${2:-}
 # Whatever mirror this machine uses.
+# shellcheck disable=SC2016 # apt's variable
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | head -n 1)
 root=$(mktemp -d)
+chmod 755 "$root"
 trap 'rm -rf --one-file-system "$root"' EXIT
 
 # What runs in the other Debian, with a /proc and processes of its own.
 inside() {
+  # shellcheck disable=SC2016 # the inner shell's arguments
   unshare --mount --pid --fork bash -c \
     'mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev" && exec chroot "$0" "$@"' "$root" \
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
@@ -60,6 +63,7 @@ END
 # What they depend on is known by the list of them alone.
 install libabsl-dev libprotobuf-dev protobuf-compiler g++ cmake make pkgconf
 inside bash -c 'dpkg -i /packages/*.deb'
+# shellcheck disable=SC2016 # the inner shell's variable
 inside bash -exc 'g++ --version | head -n 1; protoc --version; dpkg-query --show "libabsl*" "libprotobuf*" "*nigh*"
   cd /hello && cmake -S . -B build && cmake --build build && bash try.sh build
   bash -ex build.sh && bash try.sh .

@@ -161,6 +161,15 @@ case_packages() {
   by_cmake from_packages "-DCMAKE_PREFIX_PATH=$root/usr"
 }
 
+# For another machine: built, and the tests of what depends on its memory order run.
+case_aarch64() {
+  "$here/aarch64/packages.sh" "$scratch/arm64" || return
+  export NIGH_AARCH64_ROOT=$scratch/arm64/root
+  configure_nigh "$here/aarch64" "$scratch/aarch64" "-DCMAKE_TOOLCHAIN_FILE=$here/aarch64/toolchain.cmake" \
+    "-DNIGH_PROTOC_GEN_NIGH=$build/protoc-gen-nigh" && cmake --build "$scratch/aarch64" &&
+    ctest --test-dir "$scratch/aarch64" --output-on-failure --parallel 2
+}
+
 # With pkg-config and make, shared and static.
 case_make() {
   local folder=$scratch/make
