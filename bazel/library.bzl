@@ -4,11 +4,15 @@ _PUBLIC = "//include/nigh"
 
 def _whole_folder(name, srcs):
     """A source that includes all of `srcs`: the compiler reads what they include once."""
+    for source in srcs:
+        if ":" in source:
+            fail("%s: name the files of this folder, not labels" % source)
     lines = ["#include \\\"%s/%s\\\"" % (native.package_name(), source) for source in srcs]
     native.genrule(
         name = name + ".whole",
         outs = [name + ".whole.cc"],
         cmd = "printf '%s\\n' " + " ".join(['"%s"' % line for line in lines]) + " >$@",
+        tags = ["manual"],
         visibility = ["//visibility:private"],
     )
     return name + ".whole.cc"

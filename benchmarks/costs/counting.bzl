@@ -9,9 +9,11 @@ def _count_impl(settings, attr):
         for option in _FLAGS[1:]
     }
     flags[_FLAGS[0]] = "opt"
-    flags[_WHOLE_FOLDERS] = settings[_WHOLE_FOLDERS]
+    # awake_times.o is to be replaced.
+    flags[_WHOLE_FOLDERS] = False
     if attr.counts == "locks":
-        # All of nigh once more, for one test. This is quicker, and the number is the same.
+        # All of nigh once more, for one test: in the quickest way. How often a call locks does not
+        # depend on it, as long as both sides are awake.
         flags[_FLAGS[0]] = "fastbuild"
         flags[_WHOLE_FOLDERS] = True
         flags["//command_line_option:copt"].append("-DNIGH_COUNT_LOCKS")
@@ -19,7 +21,7 @@ def _count_impl(settings, attr):
 
 _count = transition(
     implementation = _count_impl,
-    inputs = _FLAGS[1:] + [_WHOLE_FOLDERS],
+    inputs = _FLAGS[1:],
     outputs = _FLAGS + [_WHOLE_FOLDERS],
 )
 
@@ -32,8 +34,9 @@ def _counting_binary_impl(ctx):
     )]
 
 counting_binary = rule(
-    doc = "`binary` as `-c opt` builds it, from the same objects as everything else; for locks, " +
-          "with NIGH_COUNT_LOCKS, by which nigh's mutexes count how often they are locked.",
+    doc = "`binary`. For instructions as `-c opt` builds it, from the same objects as everything " +
+          "else; for locks with NIGH_COUNT_LOCKS, by which nigh's mutexes count how often they " +
+          "are locked.",
     implementation = _counting_binary_impl,
     executable = True,
     attrs = {

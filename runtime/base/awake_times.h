@@ -11,7 +11,7 @@ struct AwakeTimes {
   // time.
   int64_t wake_nanos = 40'000;
   // A wait that has lasted this long goes on asleep.
-  int64_t look_nanos = 80'000;
+  int64_t look_nanos = 2 * wake_nanos;
   // A yield that takes longer than this has given the CPU to another thread. That thread may run
   // for a moment and be gone.
   int64_t long_yield_nanos = 20'000;
@@ -26,8 +26,12 @@ struct AwakeTimes {
   int64_t stale_ticks = 200'000;
 
   constexpr AwakeTimes Times(int64_t factor) const {
-    return {wake_nanos * factor,  look_nanos * factor,   long_yield_nanos * factor,
-            slice_nanos * factor, events_nanos * factor, stale_ticks * factor};
+    return {.wake_nanos = wake_nanos * factor,
+            .look_nanos = look_nanos * factor,
+            .long_yield_nanos = long_yield_nanos * factor,
+            .slice_nanos = slice_nanos * factor,
+            .events_nanos = events_nanos * factor,
+            .stale_ticks = stale_ticks * factor};
   }
 };
 

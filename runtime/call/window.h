@@ -11,7 +11,8 @@ namespace nigh {
 // What one end of a call may send, in bytes. The peer grants it. A pure value.
 class Credit {
  public:
-  // More than any window. A peer that grants this much miscounts.
+  // More than any window. A peer that grants more at once, or what is more than that already,
+  // miscounts.
   static constexpr uint64_t kMost = uint64_t{1} << 40;
 
   explicit Credit(uint32_t bytes = 0) : bytes_(bytes) {}
@@ -19,7 +20,7 @@ class Credit {
   // What is sent may cost more than is left.
   bool is_left() const { return bytes_ > 0; }
   void Spend(int64_t bytes) { bytes_ -= bytes; }
-  // False: that is more than kMost, now or in sum.
+  // False: the peer miscounts.
   bool Add(uint64_t bytes) {
     if (bytes > kMost || bytes_ > static_cast<int64_t>(kMost)) return false;
     bytes_ += static_cast<int64_t>(bytes);
@@ -72,24 +73,27 @@ class Window {
     allowance_ -= Cost(message);
     return allowed;
   }
-  // The reader has taken a message. Returns how many bytes to grant the peer now: 0 until half of
-  // the window has been consumed, so that few messages cost a CREDIT frame.
-  uint64_t Consumed(size_t message) {
+  // The reader has taken a message; `keeps_up`: and has nothing left to read. Returns how many bytes
+  // to grant the peer now: 0 until half of the window has been consumed, so that few messages cost
+  // a CREDIT frame.
+  [[nodiscard]] uint64_t Consumed(size_t message, bool keeps_up) {
+    if (keeps_up) waited_for_ = std::max(waited_for_, Cost(message));
     consumed_ += static_cast<uint64_t>(Cost(message));
     if (consumed_ < own_ / 2) return 0;
     allowance_ += static_cast<int64_t>(consumed_);
     return std::exchange(consumed_, 0);
   }
 
-  // By how many bytes this end's window is to grow, to `most` bytes in all, if its reader has
-  // nothing left to read after such a message.
-  size_t Lacks(size_t message, size_t most) const {
-    const size_t wanted = std::min(kMessagesAhead * static_cast<size_t>(Cost(message)), most);
+  // With each grant that Consumed says: by how many bytes this end's window is to grow, to `most` in
+  // all, because since the last one the reader has had nothing left to read after some message. Not
+  // in between: a client that has been granted something cannot make its call again.
+  size_t TakeLack(size_t most) {
+    const auto message = static_cast<size_t>(std::exchange(waited_for_, 0));
+    const size_t wanted = std::min(kMessagesAhead * message, most);
     return wanted > own_ ? wanted - own_ : 0;
   }
-  // Grows by so many bytes, and returns them: to be granted with those that Consumed says. Not
-  // before it says any: until it has been granted something, a client can make its call again.
-  uint64_t Grow(size_t bytes) {
+  // Grows by so many bytes, and returns them: to be granted, too.
+  [[nodiscard]] uint64_t Grow(size_t bytes) {
     own_ += bytes;
     grown_ += bytes;
     allowance_ += static_cast<int64_t>(bytes);
@@ -103,10 +107,11 @@ class Window {
   static constexpr int64_t Cost(size_t message) { return static_cast<int64_t>(message) + 64; }
 
   size_t own_ = 0;
-  size_t grown_ = 0;       // of own_
-  Credit credit_;          // for what this end sends
-  int64_t allowance_ = 0;  // bytes that the peer may send
-  uint64_t consumed_ = 0;  // bytes that have been read and not been granted again
+  size_t grown_ = 0;        // of own_
+  int64_t waited_for_ = 0;  // the cost of the longest message after which there was nothing to read
+  Credit credit_;           // for what this end sends
+  int64_t allowance_ = 0;   // bytes that the peer may send
+  uint64_t consumed_ = 0;   // bytes that have been read and not been granted again
 };
 
 }  // namespace nigh

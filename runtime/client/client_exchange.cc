@@ -310,11 +310,9 @@ void ClientExchange::Parse(ConstByteSpan message, std::shared_ptr<Extras> extras
 
 void ClientExchange::Consumed(size_t size) {
   if (!ServerStreams(method_.kind) || state_.closed()) return;
-  uint64_t grant = window_.Consumed(size);
+  uint64_t grant = window_.Consumed(size, inbox_.empty() && !discard_);
   if (grant == 0) return;
-  if (inbox_.empty() && !discard_) {
-    grant += window_.Grow(link().TakeForWindow(window_.Lacks(size, link().limits().max_window)));
-  }
+  grant += window_.Grow(link().TakeForWindow(window_.TakeLack(link().limits().max_window)));
   (void)link().Send({.kind = FrameKind::kCredit, .call = slot_->id, .aux = grant});
 }
 

@@ -115,7 +115,8 @@ class Poller {
   bool ArmHot();
   // Waits for the epoll set, at most so long; returns whether anything came.
   bool PollEvents(std::optional<int64_t> nanos);
-  // Looks at the epoll set if nobody has for so long that others wait. `now` is in steady nanoseconds.
+  // Looks at the epoll set if nobody has for so long that others wait. `now` is in steady
+  // nanoseconds.
   void PollEventsIfDue(int64_t now) {
     if (now - last_events_ > kAwakeTimes.events_nanos) (void)PollEvents(0);
   }

@@ -210,12 +210,10 @@ bool ServerCall::ReadMessage(MessageTarget target) {
 
 void ServerCall::Consumed(size_t size) {
   if (!is_open() || !state_.can_receive()) return;
-  uint64_t grant = window_.Consumed(size);
+  uint64_t grant = window_.Consumed(size, inbox_.empty());
   if (grant == 0) return;
-  if (inbox_.empty()) {
-    const size_t lacks = window_.Lacks(size, link_.limits().max_window);
-    grant += window_.Grow(link_.account()->TakeForWindow(lacks));
-  }
+  const size_t lack = window_.TakeLack(link_.limits().max_window);
+  grant += window_.Grow(link_.account()->TakeForWindow(lack));
   link_.Send({.kind = FrameKind::kCredit, .call = id_, .aux = grant});
 }
 

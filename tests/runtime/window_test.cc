@@ -1,5 +1,7 @@
 #include "nigh/runtime/call/window.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include "gtest/gtest.h"
@@ -35,10 +37,10 @@ TEST(Window, EvenEmptyMessagesCost) {
 
 TEST(Window, GrantsAnewWhatIsConsumedOnceThatIsHalfOfIt) {
   Window window(kWindow, kWindow);
-  EXPECT_EQ(window.Consumed(100), 0u);
-  EXPECT_EQ(window.Consumed(100), 0u);
-  EXPECT_EQ(window.Consumed(200), 3u * 64 + 400);
-  EXPECT_EQ(window.Consumed(100), 0u) << "granted twice";
+  EXPECT_EQ(window.Consumed(100, /*keeps_up=*/false), 0u);
+  EXPECT_EQ(window.Consumed(100, /*keeps_up=*/false), 0u);
+  EXPECT_EQ(window.Consumed(200, /*keeps_up=*/false), 3u * 64 + 400);
+  EXPECT_EQ(window.Consumed(100, /*keeps_up=*/false), 0u) << "granted twice";
 }
 
 TEST(Window, APeerThatSendsWithoutCreditIsFoundOut) {
@@ -58,21 +60,60 @@ TEST(Window, MoreCreditThanAnyWindowIsRefused) {
 constexpr uint32_t kWide = 10'000;
 constexpr size_t kMost = 100'000;
 
+// What the window lacks once such a message has been read, and nothing is left to read.
+size_t LackAfter(Window& window, size_t message) {
+  (void)window.Consumed(message, /*keeps_up=*/true);
+  return window.TakeLack(kMost);
+}
+
 TEST(Window, GrowsSoThatSeveralLongMessagesMayBeAhead) {
   Window window(kWide, kWide);
-  EXPECT_EQ(window.Lacks(100, kMost), 0u) << "a short message";
-  EXPECT_EQ(window.Lacks(2000, kMost), Window::kMessagesAhead * 2064 - kWide);
-  window.Grow(window.Lacks(2000, kMost));
-  EXPECT_EQ(window.Lacks(2000, kMost), 0u) << "it has grown";
-  EXPECT_EQ(window.Lacks(kMost, kMost), kMost - Window::kMessagesAhead * 2064) << "beyond the most";
+  EXPECT_EQ(LackAfter(window, 100), 0u) << "a short message";
+  const size_t lack = LackAfter(window, 2000);
+  EXPECT_EQ(lack, Window::kMessagesAhead * 2064 - kWide);
+  EXPECT_EQ(window.TakeLack(kMost), 0u) << "taken twice";
+  EXPECT_EQ(window.Grow(lack), lack);
+  EXPECT_EQ(LackAfter(window, 2000), 0u) << "it has grown";
+  EXPECT_EQ(LackAfter(window, kMost), kMost - Window::kMessagesAhead * 2064) << "beyond the most";
   EXPECT_EQ(window.TakeGrown(), Window::kMessagesAhead * 2064 - kWide);
   EXPECT_EQ(window.TakeGrown(), 0u) << "given back twice";
 }
 
 TEST(Window, DoesNotGrowWhereNoneMay) {
-  const Window window(kWide, kWide);
-  EXPECT_EQ(window.Lacks(kMost, kWide), 0u);
-  EXPECT_EQ(window.Lacks(kMost, 0), 0u);
+  Window window(kWide, kWide);
+  for (const size_t most : {size_t{0}, size_t{kWide}}) {
+    (void)window.Consumed(kMost, /*keeps_up=*/true);
+    EXPECT_EQ(window.TakeLack(most), 0u);
+  }
+}
+
+TEST(Window, DoesNotGrowForAReaderThatFallsBehind) {
+  Window window(kWide, kWide);
+  (void)window.Consumed(kMost, /*keeps_up=*/false);
+  EXPECT_EQ(window.TakeLack(kMost), 0u);
+}
+
+// What falls due for a grant need not be the message after which the reader waits.
+TEST(Window, GrowsHoweverManyMessagesComeTogether) {
+  for (const size_t message : {700, 800, 1000, 1500, 2000, 3000, 4000, 5000, 6000, 9000}) {
+    Window writer(0, kWide);
+    Window reader(kWide, 0);
+    for (int round = 0; round < 20; ++round) {
+      int ahead = 0;
+      for (; writer.may_send(); ++ahead) {
+        writer.Sent(message);
+        ASSERT_TRUE(reader.Received(message));
+      }
+      for (; ahead > 0; --ahead) {
+        uint64_t grant = reader.Consumed(message, ahead == 1);
+        if (grant == 0) continue;
+        grant += reader.Grow(reader.TakeLack(kMost));
+        ASSERT_TRUE(writer.Granted(grant));
+      }
+    }
+    EXPECT_EQ(reader.TakeGrown(), std::min(Window::kMessagesAhead * (message + 64), kMost) - kWide)
+        << message;
+  }
 }
 
 TEST(Window, WhatItHasGrownByMayBeSent) {
@@ -81,8 +122,8 @@ TEST(Window, WhatItHasGrownByMayBeSent) {
   Window reader(kWide, 0);
   writer.Sent(kLong);
   ASSERT_TRUE(reader.Received(kLong));
-  ASSERT_TRUE(writer.Granted(reader.Consumed(kLong)));
-  ASSERT_TRUE(writer.Granted(reader.Grow(reader.Lacks(kLong, kMost))));
+  ASSERT_TRUE(writer.Granted(reader.Consumed(kLong, /*keeps_up=*/true)));
+  ASSERT_TRUE(writer.Granted(reader.Grow(reader.TakeLack(kMost))));
   for (size_t i = 0; i < Window::kMessagesAhead; ++i) {
     ASSERT_TRUE(writer.may_send()) << i;
     writer.Sent(kLong);
@@ -109,7 +150,7 @@ TEST(Window, BothEndsOfACallAgree) {
       uint64_t grant = 0;
       while (kept > 0 || size == 0) {
         kept -= size;
-        grant = reader.Consumed(size);
+        grant = reader.Consumed(size, /*keeps_up=*/false);
         if (grant > 0) break;
       }
       ASSERT_GT(grant, 0u) << "a writer of " << size << " bytes waits for ever";

@@ -58,7 +58,7 @@ absl::StatusOr<ChildPipe> MakePipe(absl::string_view where) {
   ChildPipe low = {UniqueFd(ends[0]), UniqueFd(ends[1])};
   constexpr int kBeyondStandard = STDERR_FILENO + 1;
   ChildPipe pipe = {DuplicateFd(low.out.get(), kBeyondStandard),
-               DuplicateFd(low.in.get(), kBeyondStandard)};
+                    DuplicateFd(low.in.get(), kBeyondStandard)};
   if (!pipe.out || !pipe.in) return UnavailableErrno(errno, where, "pipe");
   return pipe;
 }
