@@ -29,6 +29,8 @@ file(GLOB nigh_testing_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/testing/
 function(nigh_unite_folders target)
   foreach(source IN LISTS ARGN)
     get_filename_component(folder "${source}" DIRECTORY)
+    # What is compiled is named after it, and a package is to be the same wherever it is made.
+    file(RELATIVE_PATH folder "${PROJECT_SOURCE_DIR}" "${folder}")
     string(MAKE_C_IDENTIFIER "${folder}" folder)
     set_source_files_properties("${source}" PROPERTIES UNITY_GROUP "${folder}")
   endforeach()

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs nigh by CMake into a fresh prefix and builds programs against it, outside the tree, as its
-# users do. Each case is a function below.
+# users do. Each case is a function below; its first command that fails ends it.
 #
 # usage: run.sh RESULTS [CASE...]: writes a line "CASE EXIT_CODE" for each into RESULTS
 set -euo pipefail
@@ -54,8 +54,9 @@ try_quick_start() {
 
 # Everything is built, and installed where nothing was.
 case_install() {
-  configure_nigh "$tree" "$build" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "-DCMAKE_INSTALL_PREFIX=$prefix" &&
-    cmake --build "$build" && cmake --install "$build" >/dev/null
+  configure_nigh "$tree" "$build" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "-DCMAKE_INSTALL_PREFIX=$prefix"
+  cmake --build "$build"
+  cmake --install "$build" >/dev/null
 }
 
 # What Bazel compiles into nigh and CMake does not, or the other way round.
@@ -77,8 +78,9 @@ by_cmake() {
   local folder=$scratch/$1
   quick_start "$folder"
   readme_file CMakeLists.txt >"$folder/CMakeLists.txt"
-  configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror" "${@:2}" &&
-    cmake --build "$folder/build" && try_quick_start "$folder/build"
+  configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror" "${@:2}"
+  cmake --build "$folder/build"
+  try_quick_start "$folder/build"
 }
 
 case_cmake() { by_cmake cmake; }
@@ -87,35 +89,43 @@ case_cmake_clang14() { by_cmake cmake_clang14 -DCMAKE_CXX_COMPILER=clang++-14; }
 case_cmake_clang19() { by_cmake cmake_clang19 -DCMAKE_CXX_COMPILER=clang++-19; }
 case_cmake_clang19_cxx23() { by_cmake cmake_clang19_cxx23 -DCMAKE_CXX_COMPILER=clang++-19 -DCMAKE_CXX_STANDARD=23; }
 
+# build_and_test SOURCE BUILD: a project with tests of its own.
+build_and_test() {
+  configure "$1" "$2" "-DCMAKE_PREFIX_PATH=$prefix"
+  cmake --build "$2"
+  ctest --test-dir "$2" --output-on-failure
+}
+
 # project NAME: one of several folders, with imports and mocks. What an import says is generated anew
 # once it has changed.
 project() {
   local folder=$scratch/$1
   cp -r "$tree/examples/consumer" "$folder"
-  configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" && cmake --build "$folder/build" &&
-    ctest --test-dir "$folder/build" --output-on-failure || return
+  build_and_test "$folder" "$folder/build"
   sed -i 's/^message Item {/&\n  int32 weight = 99;/' "$folder/catalogue/item.proto"
   sed -i 's/item.set_name("pencil");/& item.set_weight(7);/' "$folder/shop.cc"
-  cmake --build "$folder/build" && ctest --test-dir "$folder/build" --output-on-failure
+  grep 'weight = 99' "$folder/catalogue/item.proto"
+  grep 'set_weight(7)' "$folder/shop.cc"
+  cmake --build "$folder/build"
+  ctest --test-dir "$folder/build" --output-on-failure
 }
 
 # Where nothing has changed, nothing is done.
-case_cmake_project() { project project && cmake --build "$scratch/project/build" | grep 'no work to do'; }
+case_cmake_project() {
+  project project
+  cmake --build "$scratch/project/build" | grep 'no work to do'
+}
 case_cmake_makefiles() { CMAKE_GENERATOR="Unix Makefiles" project makefiles; }
 
 # A test of a program, on media on which things go wrong: nigh::testing, with the static library.
 case_cmake_testing() {
   local folder=$scratch/testing
   cp -r "$here/testing" "$folder"
-  configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" && cmake --build "$folder/build" &&
-    ctest --test-dir "$folder/build" --output-on-failure
+  build_and_test "$folder" "$folder/build"
 }
 
 # All examples, against what is installed; those with a script are run by it.
-case_examples() {
-  configure "$tree/examples" "$scratch/examples" "-DCMAKE_PREFIX_PATH=$prefix" &&
-    cmake --build "$scratch/examples" && ctest --test-dir "$scratch/examples" --output-on-failure
-}
+case_examples() { build_and_test "$tree/examples" "$scratch/examples"; }
 
 # A component that is not there, and a version that is not this one, are said to be.
 case_cmake_refusals() {
@@ -125,10 +135,10 @@ case_cmake_refusals() {
     >"$folder/CMakeLists.txt"
   printf 'cmake_minimum_required(VERSION 3.22)\nproject(p CXX)\nfind_package(nigh 9.0 REQUIRED)\n' \
     >"$version/CMakeLists.txt"
-  ! configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" >"$scratch/refused" 2>&1 &&
-    grep gateway "$scratch/refused" || return
-  ! configure "$version" "$version/build" "-DCMAKE_PREFIX_PATH=$prefix" >"$scratch/refused" 2>&1 &&
-    grep 'requested version "9.0"' "$scratch/refused"
+  if configure "$folder" "$folder/build" "-DCMAKE_PREFIX_PATH=$prefix" >"$scratch/refused" 2>&1; then return 1; fi
+  grep gateway "$scratch/refused"
+  if configure "$version" "$version/build" "-DCMAKE_PREFIX_PATH=$prefix" >"$scratch/refused" 2>&1; then return 1; fi
+  grep 'requested version "9.0"' "$scratch/refused"
 }
 
 # The program with nigh's tree as a part of its own build.
@@ -140,7 +150,9 @@ case_fetch_content() {
     printf 'FetchContent_Declare(nigh SOURCE_DIR "%s")\nFetchContent_MakeAvailable(nigh)\n' "$tree"
     readme_file CMakeLists.txt | sed '/^cmake_minimum\|^project\|^find_package/d'
   } >"$folder/CMakeLists.txt"
-  configure_nigh "$folder" "$folder/build" && cmake --build "$folder/build" && try_quick_start "$folder/build"
+  configure_nigh "$folder" "$folder/build"
+  cmake --build "$folder/build"
+  try_quick_start "$folder/build"
 }
 
 # The lines that the README has for who uses no build system.
@@ -148,26 +160,38 @@ case_no_build_system() {
   local folder=$scratch/no_build_system
   quick_start "$folder"
   readme_file build.sh >"$folder/build.sh"
-  (cd "$folder" && PATH=$prefix/bin:$PATH PKG_CONFIG_PATH=$prefix/lib/pkgconfig bash -ex build.sh) &&
-    LD_LIBRARY_PATH=$prefix/lib try_quick_start "$folder"
+  (cd "$folder" && PATH=$prefix/bin:$PATH PKG_CONFIG_PATH=$prefix/lib/pkgconfig bash -ex build.sh)
+  LD_LIBRARY_PATH=$prefix/lib try_quick_start "$folder"
 }
 
 # Debian packages that lintian finds in order; unpacked, they are enough for README's program.
 # tests/install/debian.sh installs them into a Debian that has nothing else.
 case_packages() {
   local folder=$scratch/packages root=$scratch/root package
-  "$tree/dev" package "$folder" || return
-  for package in "$folder"/*.deb; do dpkg-deb --extract "$package" "$root" || return; done
+  NIGH_UNITY_BUILD=ON "$tree/dev" package "$folder"
+  # debian/changelog and nigh/version.h agree.
+  ls "$folder/libnigh0_$(sed -n 's/^Version: //p' "$prefix/lib/pkgconfig/nigh.pc")-1_$(dpkg --print-architecture).deb"
+  for package in "$folder"/*.deb; do dpkg-deb --extract "$package" "$root"; done
   by_cmake from_packages "-DCMAKE_PREFIX_PATH=$root/usr"
 }
 
 # For another machine: built, and the tests of what depends on its memory order run.
 case_aarch64() {
-  "$here/aarch64/packages.sh" "$scratch/arm64" || return
+  "$here/aarch64/packages.sh" "$scratch/arm64"
   export NIGH_AARCH64_ROOT=$scratch/arm64/root
+  quick_start "$scratch/hello"
   configure_nigh "$here/aarch64" "$scratch/aarch64" "-DCMAKE_TOOLCHAIN_FILE=$here/aarch64/toolchain.cmake" \
-    "-DNIGH_PROTOC_GEN_NIGH=$build/protoc-gen-nigh" && cmake --build "$scratch/aarch64" &&
-    ctest --test-dir "$scratch/aarch64" --output-on-failure --parallel 2
+    "-DNIGH_PROTOC_GEN_NIGH=$build/protoc-gen-nigh" "-DHELLO=$scratch/hello"
+  cmake --build "$scratch/aarch64"
+  ctest --test-dir "$scratch/aarch64" --output-on-failure --parallel 2
+  local program
+  mkdir "$scratch/emulated"
+  for program in server client; do
+    printf '#!/bin/sh\nexec qemu-aarch64 -L "%s" "%s"\n' "$NIGH_AARCH64_ROOT" "$scratch/aarch64/$program" \
+      >"$scratch/emulated/$program"
+    chmod +x "$scratch/emulated/$program"
+  done
+  try_quick_start "$scratch/emulated"
 }
 
 # With pkg-config and make, shared and static.
@@ -176,8 +200,11 @@ case_make() {
   quick_start "$folder"
   cp "$here/Makefile" "$folder/"
   export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
-  make -C "$folder" server client && LD_LIBRARY_PATH=$prefix/lib try_quick_start "$folder" &&
-    make -C "$folder" clean && make -C "$folder" STATIC=1 server client && try_quick_start "$folder"
+  make -C "$folder" server client
+  LD_LIBRARY_PATH=$prefix/lib try_quick_start "$folder"
+  make -C "$folder" clean
+  make -C "$folder" STATIC=1 server client
+  try_quick_start "$folder"
 }
 
 mapfile -t cases < <(sed -n 's/^case_\([a-z0-9_]*\)() .*/\1/p' "${BASH_SOURCE[0]}")
@@ -186,9 +213,12 @@ shift
 (($#)) && cases=(install "$@")
 : >"$results"
 for name in "${cases[@]}"; do
-  code=0
   began=$SECONDS
-  (set -e && "case_$name") >"$scratch/$name.log" 2>&1 </dev/null || code=$?
+  # What fails in the midst of a case ends it; after || or in an if, it would not.
+  set +e
+  (set -e; "case_$name") >"$scratch/$name.log" 2>&1 </dev/null
+  code=$?
+  set -e
   ((code == 0)) || tail -n 60 "$scratch/$name.log"
   echo "install: $name: $( ((code == 0)) && echo passed || echo FAILED) in $((SECONDS - began))s"
   echo "$name $code" >>"$results"

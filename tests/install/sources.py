@@ -30,9 +30,10 @@ def of_cmake(path):
     files = set()
     for name in compiled:
         # A folder's, as one.
-        if "/Unity/" in name:
+        if re.search(r"/Unity/unity_[^/]*$", name):
             with open(name) as file:
-                files.update(re.findall('^#include "(.*)"', file.read(), re.MULTILINE))
+                includes = re.findall('^#include "(.*)"', file.read(), re.MULTILINE)
+            files.update(os.path.join(os.path.dirname(name), include) for include in includes)
         else:
             files.add(name)
     files = {os.path.relpath(file, TREE) for file in files}
