@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "nigh/deadline.h"
 #include "nigh/runtime/loop/pollable.h"
@@ -216,10 +215,13 @@ void Poller::MakeCold(Source& source) {
 }
 
 Waiter::PollCost Poller::PollCostOfHot() const {
-  const bool cheap = absl::c_all_of(hot_, [](const Source* source) {
-    return source->pollable->poll_cost() == Waiter::PollCost::kCheap;
-  });
-  return cheap ? Waiter::PollCost::kCheap : Waiter::PollCost::kSystemCall;
+  // A plain loop: there is one source, nearly always, and this is asked with every call.
+  for (const Source* source : hot_) {
+    if (source->pollable->poll_cost() != Waiter::PollCost::kCheap) {
+      return Waiter::PollCost::kSystemCall;
+    }
+  }
+  return Waiter::PollCost::kCheap;
 }
 
 void Poller::BeginRound() {
