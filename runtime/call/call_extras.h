@@ -33,8 +33,8 @@ enum class Sent : uint8_t;
 
 using SharedDescriptors = std::shared_ptr<const Descriptors>;
 
-// An attachment of fewer bytes is copied: that takes less than it takes to keep what it lies in, and
-// to give that back.
+// An attachment of fewer bytes is copied: that takes less than it takes to keep what it lies in,
+// and to give that back.
 inline constexpr size_t kLeastInPlace = size_t{16} << 10;
 
 // What goes with one message besides its bytes. What has none of it has no Extras.

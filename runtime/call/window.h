@@ -73,9 +73,9 @@ class Window {
     allowance_ -= Cost(message);
     return allowed;
   }
-  // The reader has taken a message; `keeps_up`: and has nothing left to read. Returns how many bytes
-  // to grant the peer now: 0 until half of the window has been consumed, so that few messages cost
-  // a CREDIT frame.
+  // The reader has taken a message; `keeps_up`: and has nothing left to read. Returns how many
+  // bytes to grant the peer now: 0 until half of the window has been consumed, so that few messages
+  // cost a CREDIT frame.
   [[nodiscard]] uint64_t Consumed(size_t message, bool keeps_up) {
     if (keeps_up) waited_for_ = std::max(waited_for_, Cost(message));
     consumed_ += static_cast<uint64_t>(Cost(message));
@@ -84,9 +84,9 @@ class Window {
     return std::exchange(consumed_, 0);
   }
 
-  // With each grant that Consumed says: by how many bytes this end's window is to grow, to `most` in
-  // all, because since the last one the reader has had nothing left to read after some message. Not
-  // in between: a client that has been granted something cannot make its call again.
+  // With each grant that Consumed says: by how many bytes this end's window is to grow, to `most`
+  // in all, because since the last one the reader has had nothing left to read after some message.
+  // Not in between: a client that has been granted something cannot make its call again.
   size_t TakeLack(size_t most) {
     const auto message = static_cast<size_t>(std::exchange(waited_for_, 0));
     const size_t wanted = std::min(kMessagesAhead * message, most);

@@ -194,8 +194,8 @@ TEST_F(CoroutineServer, ManyHandlersHearThatTheirClientHasLeft) {
       const std::optional<Text> reply = co_await chat.Read();
       co_return reply.has_value();
     };
-    // Each has been answered, and so has begun. The last's answer would not tell of the others: those
-    // that were waiting for the connection may begin after it.
+    // Each has been answered, and so has begun. The last's answer would not tell of the others:
+    // those that were waiting for the connection may begin after it.
     for (CoClientStream<Text, Text>& chat : chats) EXPECT_TRUE(BlockOn(talk(chat)));
   }
   service_.cancelled.Await(streams);

@@ -329,7 +329,8 @@ TEST(StreamPieces, WhatHasNotLeftGoesWithTheConnection) {
   EXPECT_EQ(bytes.use_count(), 1);
 }
 
-// Short payloads that lie elsewhere, with short frames between, are more parts than one write takes.
+// Short payloads that lie elsewhere, with short frames between, are more parts than one write
+// takes.
 TEST(StreamPieces, OneWriteTakesSoManyPartsAndNoMore) {
   constexpr size_t kShort = 100;
   for (size_t frames = 1; frames < 40; ++frames) {

@@ -54,8 +54,8 @@ class MeetingPlace {
   // if none can be had; what SocketFile::Bind or the system says.
   static absl::StatusOr<MeetingPlace> Open(const MeetingPoint& point);
 
-  // On a socket that listens already. Its file, if it has one, is its maker's. `brings_descriptors`:
-  // as that of a MeetingPoint.
+  // On a socket that listens already. Its file, if it has one, is its maker's.
+  // `brings_descriptors`: as that of a MeetingPoint.
   static MeetingPlace Adopt(ListeningSocket socket, bool brings_descriptors);
 
   // As SocketAcceptor's. Who only asks whether a live server is there (SocketFile) is passed over.
