@@ -75,8 +75,7 @@ wait $!
 END
 # What its reader has. What the packages depend on comes with them.
 install g++ cmake make pkgconf
-inside apt-get install --yes --no-install-recommends /packages/libnigh0_*.deb /packages/libnigh-dev_*.deb \
-  /packages/nigh-doc_*.deb
+inside bash -c 'apt-get install --yes --no-install-recommends /packages/*.deb'
 # One command a line: what fails ends it.
 inside bash -euxo pipefail -c 'g++ --version
   protoc --version
