@@ -73,9 +73,10 @@ kill $!
 wait $!
 [[ "$said" == "hello world" ]]
 END
-# What its reader has. What the packages depend on comes with them.
+# What its reader has. What the packages depend on comes after them, by the list of it that they have.
 install g++ cmake make pkgconf
-inside bash -c 'apt-get install --yes --no-install-recommends /packages/*.deb'
+inside bash -c 'dpkg -i /packages/*.deb' || install --fix-broken
+inside dpkg --audit
 # One command a line: what fails ends it.
 inside bash -euxo pipefail -c 'g++ --version
   protoc --version

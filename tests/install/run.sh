@@ -175,7 +175,7 @@ case_packages() {
   by_cmake from_packages "-DCMAKE_PREFIX_PATH=$root/usr"
 }
 
-# For another machine: built, and the tests of what depends on its memory order run.
+# For another machine: built, and some tests and README's program run under an emulator.
 case_aarch64() {
   "$here/aarch64/packages.sh" "$scratch/arm64"
   export NIGH_AARCH64_ROOT=$scratch/arm64/root
